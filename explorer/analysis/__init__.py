@@ -1,0 +1,1 @@
+"""What is measured: metrics, thresholds, neighbours and maps. No torch."""

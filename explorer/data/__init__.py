@@ -1,0 +1,1 @@
+"""What an image is: labels, the samples table, safe reading and the preprocessing geometry."""

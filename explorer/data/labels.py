@@ -1,0 +1,70 @@
+"""Label vocabularies and the value of one label cell.
+
+A label is 1 (present), 0 (absent) or unknown. Unknown is never negative: it travels as NaN until a metric masks it.
+"""
+
+from __future__ import annotations
+
+import math
+
+CHEXPERT_LABELS: tuple[str, ...] = (
+    "No Finding",
+    "Enlarged Cardiomediastinum",
+    "Cardiomegaly",
+    "Lung Opacity",
+    "Lung Lesion",
+    "Edema",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Fracture",
+    "Support Devices",
+)
+"""The 14 labels of CheXpert (Irvin et al., AAAI 2019, table 1), in the order of its label files."""
+
+NIH_LABELS: tuple[str, ...] = (
+    "No Finding",
+    "Atelectasis",
+    "Cardiomegaly",
+    "Consolidation",
+    "Edema",
+    "Effusion",
+    "Emphysema",
+    "Fibrosis",
+    "Hernia",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pleural_Thickening",
+    "Pneumonia",
+    "Pneumothorax",
+)
+"""ChestX-ray14's labels (Wang et al., CVPR 2017) with No Finding."""
+
+KNOWN_LABELS = frozenset(CHEXPERT_LABELS) | frozenset(NIH_LABELS)
+
+_CELLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": math.nan, "-1.0": math.nan, "": math.nan}
+
+
+def parse_label(cell: str) -> float | None:
+    """Read one label cell of a CSV.
+
+    Parameters
+    ----------
+    cell : str
+        ``1`` present, ``0`` absent, ``-1`` uncertain, blank not mentioned.
+
+    Returns
+    -------
+    float or None
+        1.0, 0.0, NaN for unknown (uncertain or blank), None where the cell is no label value.
+
+    Examples
+    --------
+    >>> parse_label("1"), parse_label(" 0 "), parse_label("-1"), parse_label("yes")
+    (1.0, 0.0, nan, None)
+    """
+    return _CELLS.get(cell.strip())

@@ -1,0 +1,337 @@
+"""Opening a store and reading its parts. Arrays are memory-mapped; nothing here imports torch."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from explorer.errors import UserError
+from explorer.store.files import sha256_file
+from explorer.store.schema import (
+    SCHEMA_MAJOR,
+    SPLITS,
+    EncoderRecord,
+    Manifest,
+    RegimeRecord,
+    SpaceKind,
+    SpaceRecord,
+    Split,
+    Thresholds,
+)
+
+if TYPE_CHECKING:
+    import faiss
+    from numpy.typing import NDArray
+
+_Record = TypeVar("_Record", RegimeRecord, SpaceRecord)
+
+PARTIAL = ".partial"
+BUILD = "python -m precompute demo"
+
+
+def list_runs(root: Path) -> list[str]:
+    """Run ids of the complete runs under ``root``, newest first."""
+    manifests = [m for m in root.glob("*/manifest.json") if not m.parent.name.endswith(PARTIAL)]
+    return [m.parent.name for m in sorted(manifests, key=lambda m: m.stat().st_mtime_ns, reverse=True)]
+
+
+def latest_run(root: Path) -> str | None:
+    """The run named by ``LATEST``, or the newest complete one, or None."""
+    runs = list_runs(root)
+    pointer = root / "LATEST"
+    named = pointer.read_text(encoding="utf-8").strip() if pointer.is_file() else ""
+    return named if named in runs else next(iter(runs), None)
+
+
+def open_store(root: Path, run_id: str | None = None) -> Store:
+    """Open a run.
+
+    Parameters
+    ----------
+    root : Path
+        The store's folder (holding ``LATEST``), or one run's own folder.
+    run_id : str, optional
+        Which run; by default the latest.
+
+    Raises
+    ------
+    UserError
+        Where there is no complete run, it is of another major version, or a file is missing or of the wrong size.
+    """
+    if run_id is None and (root / "manifest.json").is_file():
+        return Store(root)
+    chosen = run_id or latest_run(root)
+    if chosen is None:
+        raise UserError(f"There is no store at {root}.", f"Make one with `{BUILD}`, or name another folder.")
+    if chosen not in list_runs(root):
+        raise UserError(
+            f"The store at {root} has no complete run {chosen!r}.",
+            f"Choose one of: {', '.join(list_runs(root)) or 'none yet'}.",
+        )
+    return Store(root / chosen)
+
+
+class Store:
+    """One complete run. Rows are integers 0..N-1 in the order of ``samples``; every array shares that order."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = _read_manifest(path)
+        self._check_files()
+
+    def __repr__(self) -> str:
+        names = ", ".join(r.name for r in self.regimes)
+        return f"Store({self.manifest.run_id!r}, n={self.n}, labels={len(self.labels)}, regimes=[{names}])"
+
+    # --- what there is -------------------------------------------------------------------------------------------
+
+    @property
+    def n(self) -> int:
+        return self.manifest.n
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.manifest.labels
+
+    @property
+    def regimes(self) -> tuple[RegimeRecord, ...]:
+        return self.manifest.regimes
+
+    def regime(self, name: str) -> RegimeRecord:
+        return _named(self.regimes, name)
+
+    def encoder(self, encoder_id: str) -> EncoderRecord:
+        return next(e for e in self.manifest.encoders if e.id == encoder_id)
+
+    def space(self, name: str) -> SpaceRecord:
+        return _named(self.manifest.spaces, name)
+
+    def space_of(self, regime: str, kind: SpaceKind) -> SpaceRecord:
+        """The regime's embedding or decision space; zero-shot and linear probe share their embedding space."""
+        record = self.regime(regime)
+        return self.space(record.embedding_space if kind == "embedding" else record.decision_space)
+
+    # --- samples ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row an image, index 0..N-1: SAMPLE_COLUMNS, then one float column a label (1, 0, NaN for unknown)."""
+        frame = pd.read_parquet(self.path / "samples.parquet")
+        frame[list(self.labels)] = frame[list(self.labels)].astype("float32")
+        return frame
+
+    @cached_property
+    def targets(self) -> NDArray[np.float32]:
+        """(N, C) 1, 0 or NaN for unknown."""
+        return self.samples[list(self.labels)].to_numpy(dtype=np.float32)
+
+    @cached_property
+    def patients(self) -> NDArray[np.int64]:
+        """(N,) an integer code for each row's patient."""
+        return pd.factorize(self.samples["patient_id"])[0]
+
+    def rows(self, split: Split | None = None) -> NDArray[np.int64]:
+        """Rows of a split, or all of them, ascending."""
+        if split is None:
+            return np.arange(self.n)
+        return np.flatnonzero(self.samples["split"].to_numpy() == split)
+
+    def row_of(self, sample_id: str) -> int | None:
+        """The row of a sample, or None where this run has no such sample."""
+        found = self.samples.index[self.samples["sample_id"] == sample_id]
+        return int(found[0]) if len(found) else None
+
+    @cached_property
+    def _thumbnail_offsets(self) -> NDArray[np.int64]:
+        return self._array("thumbnails/offsets.npy")
+
+    @cached_property
+    def _thumbnail_bytes(self) -> NDArray[np.uint8]:
+        return np.memmap(self.path / "thumbnails/data.bin", dtype=np.uint8, mode="r")
+
+    def thumbnail(self, row: int) -> bytes:
+        """The row's grey JPEG thumbnail."""
+        start, stop = self._thumbnail_offsets[row : row + 2]
+        return self._thumbnail_bytes[start:stop].tobytes()
+
+    def film(self, row: int) -> Path:
+        """Path of the row's original film.
+
+        Raises
+        ------
+        UserError
+            Where the films are not on this machine.
+        """
+        path = Path(self.manifest.dataset.images) / str(self.samples["image"].iat[row])
+        if not path.is_file():
+            raise UserError(
+                f"The film {path} is not on this machine; the store holds thumbnails only.",
+                "Put the films back where precompute found them, or run precompute again with their new folder.",
+            )
+        return path
+
+    @cached_property
+    def annotations(self) -> pd.DataFrame:
+        """sample_id, row, label, annotator, x, y, w, h, polygon ((2P,) x and y in turn, or None); original pixels."""
+        return pd.read_parquet(self.path / "annotations.parquet")
+
+    @cached_property
+    def skipped(self) -> pd.DataFrame:
+        """image and reason, one row for each image left out."""
+        return pd.read_parquet(self.path / "skipped.parquet")
+
+    # --- regimes ---------------------------------------------------------------------------------------------------
+
+    def logits(self, regime: str) -> NDArray[np.float32]:
+        """(N, C) logits of a regime."""
+        return self._array(f"regimes/{regime}/logits.npy")
+
+    def head(self, regime: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weight (C, D) and bias (C,) of a regime's linear head over the unit-norm embedding."""
+        from safetensors.numpy import load_file
+
+        tensors = load_file(self.path / f"regimes/{regime}/head.safetensors")
+        return tensors["weight"], tensors["bias"]
+
+    def thresholds(self, regime: str) -> Thresholds:
+        """Operating points of a regime, with the split they were chosen on."""
+        return Thresholds.model_validate(self._json(f"regimes/{regime}/thresholds.json"))
+
+    def threshold_array(self, regime: str) -> NDArray[np.float32]:
+        """(C,) logit thresholds, NaN where the split could not decide."""
+        chosen = self.thresholds(regime).labels
+        values = [chosen[label].value for label in self.labels]
+        return np.array([np.nan if v is None else v for v in values], dtype=np.float32)
+
+    def training(self, regime: str) -> dict[str, Any]:
+        """Settings of a regime and, where it was trained, its curve."""
+        return self._json(f"regimes/{regime}/training.json")
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Long frame with METRIC_COLUMNS."""
+        return pd.read_parquet(self.path / "metrics.parquet")
+
+    # --- encoders and spaces ---------------------------------------------------------------------------------------
+
+    def encoder_folder(self, encoder_id: str) -> Path:
+        return self.path / "encoders" / self.encoder(encoder_id).id
+
+    def vectors(self, space: str) -> NDArray[np.float32]:
+        """(N, dim) unit-norm float32 vectors of a space."""
+        record = self.space(space)
+        if record.kind == "decision":
+            return self._array(f"spaces/{space}/vectors.npy")
+        encoder = next(r.encoder for r in self.regimes if r.embedding_space == space)
+        return self._array(f"encoders/{encoder}/embeddings.npy")
+
+    def index(self, space: str) -> faiss.Index:
+        """The FAISS index of a space, read only after its hash agrees with the manifest: index files are not data
+        to trust unread."""
+        import faiss
+
+        relative = f"spaces/{space}/index.faiss"
+        if sha256_file(self.path / relative) != self.manifest.artefacts[relative].sha256:
+            raise self._damaged(relative)
+        return faiss.read_index(str(self.path / relative))
+
+    def map(self, space: str) -> NDArray[np.float32]:
+        """(N, 2) map coordinates."""
+        return self._array(f"spaces/{space}/map.npy")
+
+    def trust(self, space: str) -> dict[str, Any]:
+        """Method, parameters, seed and trust figures of a map."""
+        return self._json(f"spaces/{space}/trust.json")
+
+    # --- checking --------------------------------------------------------------------------------------------------
+
+    def verify(self) -> list[str]:
+        """Read every byte and return what is wrong, one line a file; an empty list where all is well."""
+        problems = []
+        for relative, artefact in self.manifest.artefacts.items():
+            if sha256_file(self.path / relative) != artefact.sha256:
+                problems.append(f"{relative}: its SHA-256 is not the manifest's")
+        if not problems:
+            problems += self._check_contents()
+        return problems
+
+    def _check_contents(self) -> list[str]:
+        problems = []
+        samples = self.samples
+        if len(samples) != self.n:
+            problems.append(f"samples.parquet: {len(samples)} rows, the manifest says {self.n}")
+        if samples["sample_id"].duplicated().any():
+            problems.append("samples.parquet: a sample_id occurs twice")
+        if not samples["split"].isin(SPLITS).all():
+            problems.append("samples.parquet: a split other than train, val, test")
+        crossing = samples.groupby("patient_id")["split"].nunique().gt(1).sum()
+        if crossing:
+            problems.append(f"samples.parquet: {crossing} patients are in more than one split")
+        for space in self.manifest.spaces:
+            norms = np.linalg.norm(self.vectors(space.name), axis=1)
+            if not np.allclose(norms, 1, atol=1e-3):
+                problems.append(f"spaces/{space.name}: vectors are not of unit norm")
+            if self.index(space.name).ntotal != self.n:
+                problems.append(f"spaces/{space.name}/index.faiss: not {self.n} vectors")
+        return problems
+
+    def _check_files(self) -> None:
+        for relative, artefact in self.manifest.artefacts.items():
+            path = (self.path / relative).resolve()
+            if not path.is_relative_to(self.path.resolve()):
+                raise UserError(f"{self.path}/manifest.json names {relative}, outside the run.", "Do not use this store.")
+            if not path.is_file():
+                raise UserError(
+                    f"The store lacks {self.path / relative}.", "Copy the run again, or run precompute again."
+                )
+            if path.stat().st_size != artefact.bytes:
+                raise self._damaged(relative)
+            if relative.endswith(".npy") and self._array(relative).shape != artefact.shape:
+                raise self._damaged(relative)
+
+    def _damaged(self, relative: str) -> UserError:
+        return UserError(
+            f"{self.path / relative} is damaged: it is not what the manifest describes.",
+            f"Copy the run again, or delete {self.path} and run precompute again.",
+        )
+
+    def _array(self, relative: str) -> NDArray[Any]:
+        try:
+            array: NDArray[Any] = np.load(self.path / relative, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise self._damaged(relative) from error
+        return array
+
+    def _json(self, relative: str) -> dict[str, Any]:
+        try:
+            value: dict[str, Any] = json.loads((self.path / relative).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise self._damaged(relative) from error
+        return value
+
+
+def _read_manifest(path: Path) -> Manifest:
+    file = path / "manifest.json"
+    if not file.is_file():
+        raise UserError(f"{path} is not a complete run: it has no manifest.json.", "Run precompute again to finish it.")
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        version = str(raw["schema_version"])
+        if version.split(".")[0] != str(SCHEMA_MAJOR):
+            raise UserError(
+                f"{file} is of schema version {version}; this explorer reads version {SCHEMA_MAJOR}.",
+                "Run precompute again with this version, or open it with the version that made it.",
+            )
+        return Manifest.model_validate(raw)
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged: {error}", "Copy the run again, or run precompute again.") from error
+
+
+def _named(records: tuple[_Record, ...], name: str) -> _Record:
+    return next(record for record in records if record.name == name)

@@ -1,0 +1,165 @@
+"""The store's schema: what a run's folder holds, and the manifest that vouches for it.
+
+::
+
+    STORE/<run_id>/
+      manifest.json              written last; its presence means complete
+      samples.parquet            one row an image, in THE row order of every array
+      thumbnails/data.bin        the grey JPEGs one after another
+      thumbnails/offsets.npy     (N + 1,) int64: image i is data[offsets[i]:offsets[i + 1]]
+      encoders/<id>/embeddings.npy            (N, D) float32, unit norm
+      encoders/<id>/encoder.json              model config, preprocessing, where the weights came from and their sha256
+      encoders/<id>/image_tower.safetensors   the image tower, so that Grad-CAM needs nothing else
+      regimes/<name>/head.safetensors         weight (C, D), bias (C,)
+      regimes/<name>/logits.npy               (N, C) float32
+      regimes/<name>/thresholds.json          per label, with the split and rule they came from
+      regimes/<name>/training.json            settings and training curve
+      spaces/<name>/index.faiss               flat inner product over unit-norm vectors
+      spaces/<name>/vectors.npy               (N, dim) float32 unit norm (decision spaces; embedding spaces use the encoder's)
+      spaces/<name>/map.npy                   (N, 2) float32
+      spaces/<name>/trust.json                how far the map may be believed
+      metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown, baseline
+      annotations.parquet        boxes and polygons in original pixel coordinates
+      skipped.parquet            images left out and why
+    STORE/LATEST                 the run_id to open by default
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_MAJOR = 1
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.0"
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SpaceKind = Literal["embedding", "decision"]
+
+SAMPLE_COLUMNS: tuple[str, ...] = (
+    "sample_id",
+    "study_id",
+    "patient_id",
+    "split",
+    "view",
+    "image",
+    "height",
+    "width",
+    "report",
+    "age",
+    "sex",
+)
+"""Columns of samples.parquet before the labels: height and width in pixels of the original film, age in years."""
+
+METRIC_COLUMNS: tuple[str, ...] = (
+    "regime",
+    "label",
+    "split",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n_pos",
+    "n_neg",
+    "n_unknown",
+    "baseline",
+)
+MACRO = "macro"
+"""The pseudo-label of figures averaged over labels."""
+
+
+class _Record(BaseModel):
+    """Frozen, and tolerant of keys a newer minor version may add."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Artefact(_Record):
+    """One file of the run. ``made_from`` holds the hashes of what the stage that wrote it had read."""
+
+    path: str
+    sha256: str
+    bytes: int
+    dtype: str | None = None
+    shape: tuple[int, ...] | None = None
+    stage: str
+    made_from: str
+
+
+class Dataset(_Record):
+    """Where the films came from. ``fingerprint`` hashes the samples table and every film's bytes."""
+
+    name: str
+    licence: str
+    source: str
+    images: str = Field(description="folder the image paths are relative to, as given at precompute")
+    fingerprint: str
+    label_columns: tuple[str, ...]
+    n_read: int
+    n_skipped: int
+    split_origin: str
+
+
+class EncoderRecord(_Record):
+    id: str
+    title: str
+    source: str = Field(description="local-dir:… or hf-hub:…, or the regime that trained it")
+    licence: str
+    weights_sha256: str
+    dim: int
+
+
+class RegimeRecord(_Record):
+    """``embedding_space`` and ``decision_space`` name folders under spaces/; two regimes may share the first."""
+
+    name: str
+    title: str
+    encoder: str
+    embedding_space: str
+    decision_space: str
+
+
+class SpaceRecord(_Record):
+    name: str
+    title: str
+    kind: SpaceKind
+    dim: int
+
+
+class Manifest(_Record):
+    """The whole of manifest.json."""
+
+    schema_version: str
+    run_id: str
+    title: str
+    created: str
+    seed: int
+    settings: dict[str, object]
+    versions: dict[str, str]
+    device: str
+    seconds: dict[str, float] = Field(description="wall-clock seconds by stage, as measured in the run")
+    dataset: Dataset
+    labels: tuple[str, ...]
+    n: int
+    encoders: tuple[EncoderRecord, ...]
+    regimes: tuple[RegimeRecord, ...]
+    spaces: tuple[SpaceRecord, ...]
+    artefacts: dict[str, Artefact]
+
+
+class Threshold(_Record):
+    """One label's operating point, in logit units. ``value`` is None where the split had no positive or no negative."""
+
+    value: float | None
+    n_pos: int
+    n_neg: int
+    score: float | None = Field(description="the rule's score at the threshold, on the split it was chosen on")
+
+
+class Thresholds(_Record):
+    """Per-label operating points of a regime: logits >= value count as predicted positive."""
+
+    split: Split
+    rule: str
+    labels: dict[str, Threshold]

@@ -1,0 +1,1 @@
+"""Everything that imports streamlit, and the only cache decorators."""
