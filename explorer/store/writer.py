@@ -18,8 +18,8 @@ from explorer.store.files import sha256_file, sha256_json, write_json, write_tex
 from explorer.store.reader import PARTIAL
 from explorer.store.schema import Artefact, Manifest
 
-SCRATCH = "scratch"
-"""Folder inside a partial run for what only later stages need; it never reaches the finished run."""
+SCRATCH = ".scratch"
+"""Suffix of the folder beside a partial run for what only later stages need; it goes when the run is complete."""
 
 
 class RunWriter:
@@ -41,6 +41,7 @@ class RunWriter:
         self.run_id = run_id
         self.final = root / run_id
         self.folder = root / f"{run_id}{PARTIAL}"
+        self.scratch = root / f"{run_id}{SCRATCH}"
         self.artefacts: dict[str, Artefact] = {}
         self.seconds: dict[str, float] = {}
 
@@ -51,16 +52,11 @@ class RunWriter:
         lock = FileLock(self.root / f".{self.run_id}.lock")
         try:
             with lock.acquire(timeout=0):
-                self.folder.mkdir(exist_ok=True)
                 yield
         except Timeout as error:
             raise UserError(
                 f"Another job is writing the run {self.run_id} in {self.root}.", "Wait for it, or stop it first."
             ) from error
-
-    @property
-    def scratch(self) -> Path:
-        return self.folder / SCRATCH
 
     def sha256(self, path: str) -> str:
         """Hash of a file an earlier stage made; the natural input of a later one."""
@@ -84,7 +80,7 @@ class RunWriter:
             Whether the stage ran (False: it was there already).
         """
         key = sha256_json(made_from)
-        record = self.folder / SCRATCH / "stages" / f"{name}.json"
+        record = self.scratch / f"{name}.json"
         saved = self._load(record, key)
         if saved is None:
             start = time.perf_counter()
@@ -101,15 +97,11 @@ class RunWriter:
 
     def finish(self, manifest: Manifest) -> Path:
         """Write the manifest, give the run its final name and point LATEST at it."""
-        shutil.rmtree(self.scratch)
         write_json(self.folder / "manifest.json", manifest.model_dump(mode="json"))
         os.replace(self.folder, self.final)
         write_text(self.root / "LATEST", f"{self.run_id}\n")
+        shutil.rmtree(self.scratch)
         return self.final
-
-    def kept(self) -> dict[str, Artefact]:
-        """The artefacts of the finished run: everything but scratch."""
-        return {path: a for path, a in sorted(self.artefacts.items()) if not path.startswith(f"{SCRATCH}/")}
 
     def _describe(self, path: str, stage: str, key: str) -> Artefact:
         file = self.folder / path
