@@ -16,12 +16,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from explorer.store.schema import MACRO, METRIC_COLUMNS
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+METRIC_COLUMNS: tuple[str, ...] = (
+    "regime",
+    "label",
+    "split",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n_pos",
+    "n_neg",
+    "n_unknown",
+    "baseline",
+)
+MACRO = "macro"
+"""The pseudo-label of figures averaged over labels."""
 
 METRICS: tuple[str, ...] = ("average_precision", "auroc", "precision", "recall", "f1")
 """In the order of the last axis of :func:`score`. The last three are at the operating point."""

@@ -5,14 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from explorer.analysis.metrics import pr_curve
-from explorer.store.schema import Threshold, Thresholds
+from explorer.data.samples import Split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+
+class Threshold(BaseModel):
+    """One label's operating point, in logit units. ``value`` is None where the split had no positive or no negative."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: float | None
+    n_pos: int
+    n_neg: int
+    score: float | None = Field(description="the rule's score at the threshold, on the split it was chosen on")
+
+
+class Thresholds(BaseModel):
+    """Per-label operating points of a regime: logits >= value count as called positive."""
+
+    model_config = ConfigDict(frozen=True)
+
+    split: Split
+    rule: str
+    labels: dict[str, Threshold]
 
 
 def choose_max_f1(

@@ -11,18 +11,17 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from explorer.analysis.thresholds import Thresholds
+from explorer.data.samples import SPLITS, Split
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
 from explorer.store.schema import (
     SCHEMA_MAJOR,
-    SPLITS,
     EncoderRecord,
     Manifest,
     RegimeRecord,
     SpaceKind,
     SpaceRecord,
-    Split,
-    Thresholds,
 )
 
 if TYPE_CHECKING:

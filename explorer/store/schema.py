@@ -33,41 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_MAJOR = 1
 SCHEMA_VERSION = f"{SCHEMA_MAJOR}.0"
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 SpaceKind = Literal["embedding", "decision"]
-
-SAMPLE_COLUMNS: tuple[str, ...] = (
-    "sample_id",
-    "study_id",
-    "patient_id",
-    "split",
-    "view",
-    "image",
-    "height",
-    "width",
-    "report",
-    "age",
-    "sex",
-)
-"""Columns of samples.parquet before the labels: height and width in pixels of the original film, age in years."""
-
-METRIC_COLUMNS: tuple[str, ...] = (
-    "regime",
-    "label",
-    "split",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-    "n_pos",
-    "n_neg",
-    "n_unknown",
-    "baseline",
-)
-MACRO = "macro"
-"""The pseudo-label of figures averaged over labels."""
-
 
 class _Record(BaseModel):
     """Frozen, and tolerant of keys a newer minor version may add."""
@@ -146,20 +112,3 @@ class Manifest(_Record):
     regimes: tuple[RegimeRecord, ...]
     spaces: tuple[SpaceRecord, ...]
     artefacts: dict[str, Artefact]
-
-
-class Threshold(_Record):
-    """One label's operating point, in logit units. ``value`` is None where the split had no positive or no negative."""
-
-    value: float | None
-    n_pos: int
-    n_neg: int
-    score: float | None = Field(description="the rule's score at the threshold, on the split it was chosen on")
-
-
-class Thresholds(_Record):
-    """Per-label operating points of a regime: logits >= value count as predicted positive."""
-
-    split: Split
-    rule: str
-    labels: dict[str, Threshold]

@@ -1,0 +1,98 @@
+"""The exact geometry of preprocessing, forwards to the model's pixels and back to the film's.
+
+Mirrors open_clip's evaluation transform (``open_clip.transform.image_transform_v2``): resize, then centre crop, both in
+8-bit PIL; a test holds the two equal bit for bit. Written without torch so that worker processes and pages stay light.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+class Fit(BaseModel):
+    """How a film is brought to the model's square.
+
+    Attributes
+    ----------
+    size : int
+        Side of the model's input, S pixels.
+    interpolation : str
+        Resampling filter of the resize.
+    resize_mode : str
+        ``shortest``: the short side becomes S and the middle S x S is cut out; ``squash``: both sides become S.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    size: int
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    resize_mode: Literal["shortest", "squash"] = "shortest"
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the film after the resize, before the crop."""
+        if self.resize_mode == "squash":
+            return self.size, self.size
+        short, long = min(height, width), max(height, width)
+        other = int(self.size * long / short)  # truncated, as torchvision does
+        return (other, self.size) if height > width else (self.size, other)
+
+    def offset(self, height: int, width: int) -> tuple[int, int]:
+        """(top, left) of the crop in the resized film."""
+        tall, wide = self.resized(height, width)
+        return round((tall - self.size) / 2.0), round((wide - self.size) / 2.0)
+
+    def apply(self, film: Image.Image) -> NDArray[np.uint8]:
+        """The model's pixels of a grey film: (S, S) uint8."""
+        tall, wide = self.resized(film.height, film.width)
+        top, left = self.offset(film.height, film.width)
+        small = film.resize((wide, tall), _RESAMPLING[self.interpolation])
+        return np.asarray(small.crop((left, top, left + self.size, top + self.size)))
+
+    def window(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """(x, y, w, h) of what the model sees, in the film's own pixels."""
+        tall, wide = self.resized(height, width)
+        top, left = self.offset(height, width)
+        sx, sy = width / wide, height / tall
+        return left * sx, top * sy, self.size * sx, self.size * sy
+
+    def to_film(self, values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+        """Carry a map over the model's square back onto the film.
+
+        Parameters
+        ----------
+        values : (g, g)
+            A patch map; each value stands at its patch's centre.
+        height, width : int
+            The film's size in pixels.
+
+        Returns
+        -------
+        (height, width) float32
+            Bilinear between patch centres, NaN where the model never looked.
+        """
+        x, y, w, h = self.window(height, width)
+        g = values.shape[0]
+        # film pixel centre -> patch coordinate, whose centre k lies at k
+        cols = ((np.arange(width) + 0.5 - x) / w * g - 0.5).astype(np.float32)
+        rows = ((np.arange(height) + 0.5 - y) / h * g - 0.5).astype(np.float32)
+        grid_x, grid_y = np.meshgrid(cols, rows)
+        film = cv2.remap(
+            np.ascontiguousarray(values, dtype=np.float32),
+            grid_x,
+            grid_y,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        outside = (grid_x < -0.5) | (grid_x > g - 0.5) | (grid_y < -0.5) | (grid_y > g - 0.5)
+        film[outside] = np.nan
+        return film

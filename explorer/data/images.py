@@ -1,0 +1,64 @@
+"""Reading a film safely: bounded, inside its root, grey, upright."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 64_000_000
+"""A film is at most about 4,300 x 5,400 pixels; more is a decompression bomb."""
+
+
+class BadImage(Exception):
+    """An image that cannot be used; the message says why, without its path."""
+
+
+def inside(root: Path, relative: str) -> Path:
+    """Join a path from a file with its root.
+
+    Raises
+    ------
+    BadImage
+        Where the path is absolute or leaves the root, by dots or by a link.
+    """
+    path = (root / relative).resolve()
+    if Path(relative).is_absolute() or not path.is_relative_to(root.resolve()):
+        raise BadImage("its path leaves the image folder")
+    return path
+
+
+def read_film(path: Path) -> Image.Image:
+    """Decode a PNG or JPEG film as 8-bit grey, with its EXIF orientation applied.
+
+    Raises
+    ------
+    BadImage
+        Missing, empty, not an image, truncated, or too large.
+    """
+    if not path.is_file():
+        raise BadImage("the file is missing")
+    if path.stat().st_size == 0:
+        raise BadImage("the file is empty (0 bytes)")
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BadImage(f"{image.width} x {image.height} pixels is more than {MAX_PIXELS:,}")
+            image.load()
+            if image.mode.startswith("I"):  # 16-bit grey: scale to 8 bits, where convert("L") would clip
+                image = image.convert("I").point(lambda value: value / 256).convert("L")
+            return ImageOps.exif_transpose(image).convert("L")
+    except UnidentifiedImageError as error:
+        raise BadImage("it is not a PNG or JPEG image") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadImage(f"it cannot be decoded, it may be truncated ({error})") from error
+
+
+def thumbnail(film: Image.Image, side: int) -> bytes:
+    """A grey JPEG whose long side is at most ``side`` pixels; carries no metadata."""
+    small = film.copy()
+    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=85)
+    return out.getvalue()

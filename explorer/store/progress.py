@@ -1,0 +1,44 @@
+"""How far a batch job is: one small file beside the runs, written by precompute and read by the app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from explorer.store.files import write_text
+
+
+class Progress(BaseModel):
+    """A batch job's state. ``done`` and ``total`` count the current stage's units; ``left`` is seconds, as estimated."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: Literal["running", "complete", "failed"]
+    pid: int
+    stage: str
+    stage_number: int
+    stages: int
+    done: int
+    total: int
+    unit: str
+    elapsed: float
+    left: float | None
+    message: str = ""
+
+
+def _file(root: Path) -> Path:
+    return root / "progress.json"
+
+
+def write_progress(root: Path, progress: Progress) -> None:
+    write_text(_file(root), progress.model_dump_json(indent=2) + "\n")
+
+
+def read_progress(root: Path) -> Progress | None:
+    """The last job's state, or None where no job has written one."""
+    try:
+        return Progress.model_validate_json(_file(root).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValidationError):
+        return None
