@@ -1,0 +1,266 @@
+"""Encoders: a CLIP model loaded whole for precompute, and its image tower alone for the store and Grad-CAM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import open_clip
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from open_clip.model import _build_vision_tower  # the only way to build one tower without the other
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional
+
+from explorer.data.geometry import Fit
+from explorer.errors import UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CONFIG = "open_clip_config.json"
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+LOCAL, HUB = "local-dir:", "hf-hub:"
+
+Report = Callable[[int, int], None]
+"""Told (done, total) as work goes on."""
+
+
+class TowerConfig(BaseModel):
+    """All that is needed to build an image tower and feed it, as it stands in encoder.json."""
+
+    model_config = ConfigDict(frozen=True)
+
+    embed_dim: int
+    vision_cfg: dict[str, Any]
+    quick_gelu: bool
+    fit: Fit
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class ImageTower:
+    """The image half of a CLIP model, with its preprocessing.
+
+    Parameters
+    ----------
+    visual : nn.Module
+        open_clip's image tower: (B, 3, S, S) normalised pixels to (B, D) projected, unnormalised embeddings.
+    config : TowerConfig
+    device : torch.device
+    """
+
+    def __init__(self, visual: nn.Module, config: TowerConfig, device: torch.device) -> None:
+        self.visual = visual.to(device).eval()
+        self.config = config
+        self.device = device
+        self._mean = torch.tensor(config.mean, device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(config.std, device=device).view(1, 3, 1, 1)
+
+    @property
+    def fit(self) -> Fit:
+        return self.config.fit
+
+    @property
+    def dim(self) -> int:
+        return self.config.embed_dim
+
+    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, S, S) grey pixels in 0..255 to the (B, 3, S, S) input the tower was trained on."""
+        grey = pixels.to(self.device, torch.float32)[:, None] / 255
+        return (grey - self._mean) / self._std
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) normalised pixels to (B, D) unit-norm embeddings, with gradients."""
+        return functional.normalize(self.visual(inputs).float(), dim=-1)
+
+    @torch.inference_mode()
+    def embed(self, pixels: NDArray[np.uint8], batch_size: int, report: Report | None = None) -> NDArray[np.float32]:
+        """Embed films in full precision, so that a score recomputed on another device is the stored one.
+
+        Parameters
+        ----------
+        pixels : (N, S, S) uint8
+            As :meth:`Fit.apply` gives them; may be memory-mapped.
+
+        Returns
+        -------
+        (N, D) float32, unit norm
+        """
+        out = np.empty((len(pixels), self.dim), dtype=np.float32)
+        for start in range(0, len(pixels), batch_size):
+            batch = torch.from_numpy(np.array(pixels[start : start + batch_size]))
+            out[start : start + len(batch)] = self.forward(self.normalise(batch)).cpu().numpy()
+            if report:
+                report(start + len(batch), len(pixels))
+        return out
+
+    def save(self, folder: Path) -> list[str]:
+        """Write encoder.json and image_tower.safetensors; return their names."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "encoder.json").write_text(self.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        state = {name: tensor.contiguous().cpu() for name, tensor in self.visual.state_dict().items()}
+        save_file(state, folder / "image_tower.safetensors")
+        return ["encoder.json", "image_tower.safetensors"]
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | None = None) -> ImageTower:
+        """Load a tower that :meth:`save` wrote."""
+        config = TowerConfig.model_validate_json((folder / "encoder.json").read_text(encoding="utf-8"))
+        vision_cfg = {**config.vision_cfg, "timm_model_pretrained": False}
+        visual = _build_vision_tower(config.embed_dim, vision_cfg, config.quick_gelu)
+        try:
+            visual.load_state_dict(load_file(folder / "image_tower.safetensors"))
+        except (SafetensorError, RuntimeError, FileNotFoundError) as error:
+            raise UserError(
+                f"{folder / 'image_tower.safetensors'} cannot be loaded: {error}",
+                "Copy the run again, or run precompute again.",
+            ) from error
+        return cls(visual, config, device or torch.device("cpu"))
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A whole CLIP model as precompute uses it.
+
+    Attributes
+    ----------
+    tower : ImageTower
+    source : str
+        Where it came from, with the revision for a hub model.
+    licence : str
+        What its folder says, or "not stated".
+    weights_sha256 : str
+    """
+
+    model: nn.Module
+    tokenizer: Callable[[Sequence[str]], torch.Tensor]
+    tower: ImageTower
+    source: str
+    title: str
+    licence: str
+    weights: Path
+
+    @property
+    def logit_scale(self) -> float:
+        """The trained temperature s of cosine similarities."""
+        return float(self.model.logit_scale.exp())  # type: ignore[operator, union-attr]
+
+    @torch.inference_mode()
+    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(T, D) unit-norm embeddings of T texts."""
+        tokens = self.tokenizer(list(texts)).to(self.tower.device)
+        embedded: torch.Tensor = self.model.encode_text(tokens)  # type: ignore[operator]
+        return functional.normalize(embedded.float(), dim=-1).cpu().numpy()
+
+
+def load_clip(spec: str, device: torch.device) -> Clip:
+    """Load a CLIP model from a folder or the hub's cache, with its own preprocessing; never with random weights.
+
+    Parameters
+    ----------
+    spec : str
+        ``local-dir:DIR``, a folder with open_clip_config.json, weights and tokenizer; or ``hf-hub:NAME[@REVISION]``,
+        fetched into huggingface_hub's cache and then read as such a folder. Works offline from a filled cache.
+
+    Raises
+    ------
+    UserError
+        Unknown spelling, no such folder, no weights, weights that do not fit, no network.
+    """
+    if spec.startswith(LOCAL):
+        folder, source = Path(spec.removeprefix(LOCAL)).expanduser(), spec
+    elif spec.startswith(HUB):
+        folder, source = _fetch(spec)
+    else:
+        raise UserError(f"{spec!r} is not an encoder.", "Write local-dir:DIR or hf-hub:NAME.")
+    config = _read_config(folder)
+    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    if weights is None:
+        raise UserError(
+            f"The encoder folder {folder} has no weights ({' or '.join(WEIGHTS)}).",
+            "Copy the model's weights into it; an encoder with random weights is never used.",
+        )
+    text_cfg = dict(config["model_cfg"].get("text_cfg", {}))
+    if "hf_model_name" in text_cfg:
+        text_cfg["hf_model_pretrained"] = False
+        # open_clip reads a relative hf_model_name from the working directory; a folder that carries its text tower's
+        # config is made to work wherever it lies
+        if (folder / "config.json").is_file():
+            text_cfg["hf_model_name"] = str(folder.resolve())
+    try:
+        model = open_clip.create_model(
+            f"{LOCAL}{folder}", device=device, require_pretrained=True, pretrained_hf=False, text_cfg=text_cfg
+        )
+        tokenizer = open_clip.get_tokenizer(f"{LOCAL}{folder}")
+    except (RuntimeError, ValueError, OSError, SafetensorError) as error:
+        raise UserError(
+            f"The encoder {spec} cannot be loaded: {error}",
+            "Check that config, weights, text tower config (config.json) and tokenizer belong together.",
+        ) from error
+    model.eval()
+    return Clip(
+        model=model,
+        tokenizer=tokenizer,
+        tower=ImageTower(model.visual, _tower_config(config, model.visual), device),
+        source=source,
+        title=str(config.get("title", folder.resolve().name if spec.startswith(LOCAL) else spec.removeprefix(HUB))),
+        licence=str(config.get("licence", "not stated")),
+        weights=weights,
+    )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG
+    if not file.is_file():
+        raise UserError(f"The encoder folder {folder} has no {CONFIG}.", "Name a folder in open_clip's layout.")
+    try:
+        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        config["model_cfg"]["vision_cfg"], config["model_cfg"]["embed_dim"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is not an open_clip config: {error!r}", "Copy the model's config again.") from error
+    return config
+
+
+def _tower_config(config: dict[str, Any], visual: nn.Module) -> TowerConfig:
+    """Preprocessing comes from the model's own config, as open_clip resolved it; never from a default of ours."""
+    preprocess: dict[str, Any] = visual.preprocess_cfg  # type: ignore[assignment]
+    size = preprocess["size"]
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) != 1 or preprocess["resize_mode"] not in ("shortest", "squash"):
+        raise UserError(
+            f"The encoder's preprocessing is not supported: size {size}, resize mode {preprocess['resize_mode']}.",
+            "Use an encoder with a square input and resize mode shortest or squash.",
+        )
+    return TowerConfig(
+        embed_dim=config["model_cfg"]["embed_dim"],
+        vision_cfg=config["model_cfg"]["vision_cfg"],
+        quick_gelu=config["model_cfg"].get("quick_gelu", False),
+        fit=Fit(size=sides.pop(), interpolation=preprocess["interpolation"], resize_mode=preprocess["resize_mode"]),
+        mean=preprocess["mean"],
+        std=preprocess["std"],
+    )
+
+
+def _fetch(spec: str) -> tuple[Path, str]:
+    name, _, revision = spec.removeprefix(HUB).partition("@")
+    try:
+        folder = snapshot_download(
+            name,
+            revision=revision or None,
+            allow_patterns=[CONFIG, *WEIGHTS, "config.json", "tokenizer*", "vocab.txt", "special_tokens_map.json"],
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise UserError(
+            f"The encoder {spec} is neither in the hub's cache nor to be fetched: {error}",
+            "Connect once to fill the cache, or copy the model into a folder and name it local-dir:DIR.",
+        ) from error
+    return Path(folder), f"{HUB}{name}@{Path(folder).name}"
