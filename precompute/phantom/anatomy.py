@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from precompute.phantom.physics import (
@@ -185,7 +186,7 @@ def heart_borders(body: Body) -> tuple[Image, Image]:
     left_knots = [
         (-120, 22), (-10, 22), (15 * h, 24 + 0.7 * b), (36 * h, body.knob - 2 + b), (52 * h, body.knob + b),
         (66 * h, 27 + 0.8 * b), (82 * h, hi(33 + 0.5 * b, left)), (100 * h, hi(40 + 0.3 * b, left)),
-        (base - 95, 0.56 * left), (base - 60, 0.80 * left), (base - 22, 0.985 * left), (base - 4, left),
+        (base - 95, 0.62 * left), (base - 60, 0.86 * left), (base - 22, 0.99 * left), (base - 4, left),
         (base + 18, 0.92 * left), (base + 50, 0.5 * left), (400, 30),
     ]  # fmt: skip
     right_knots = [
@@ -219,14 +220,15 @@ def add_trunk(scene: Scene) -> None:
     scene.soft += stack(np.zeros(SIZE, np.float32), width, depth, 2.6)
     rng = np.random.default_rng([body.seed, 1])
     spread = rng.uniform(8, 34)
-    arm = canvas()
+    arm, arms = canvas(), []
     for side in SIDES:
         x = sign_of(side)
         start = chest + 22
         points = np.array([[x * start, 22 + s], [x * (start + 0.3 * spread), 120], [x * (start + spread), 330]])
-        add_tubes(arm, [Tube(points, 36 + 0.25 * body.wall)], 0.8)
-        add_tubes(scene.bone, [Tube(points, 10.5)], 0.42 * body.bone, hollow=0.62)
-        add_ellipsoid(scene.bone, (x * (start - 3), 12 + s), (21, 22, 20), 0.22 * body.bone)
+        arms.append(points)
+        add_ellipsoid(scene.bone, (x * (start - 3), 12 + s), (21, 22, 20), 0.3 * body.bone)
+    add_tubes(arm, [Tube(points, 36 + 0.25 * body.wall) for points in arms], 0.8)
+    add_tubes(scene.bone, [Tube(points, 10.5) for points in arms], 0.7 * body.bone, hollow=0.62)
     # The trunk already holds the flesh it shares with the arms.
     scene.soft[:] = np.maximum(scene.soft, smooth(np.minimum(arm, 90), 2)) + 0.25 * np.minimum(scene.soft, arm)
     if rng.random() < 0.35:
@@ -274,7 +276,7 @@ def add_lungs(scene: Scene) -> None:
     scene.extra -= smooth(airway, 1.2) * 0.85
     # Fine grain of the parenchyma.
     rng = np.random.default_rng([body.seed, 2])
-    scene.air *= 1 + 0.035 * texture(rng, 5) + 0.03 * texture(rng, 22)
+    scene.air *= 1 + 0.02 * texture(rng, 4) + 0.012 * texture(rng, 22)
 
 
 def rib_curves(body: Body) -> dict[tuple[Side, int], Curve]:
@@ -328,8 +330,8 @@ def add_ribs(scene: Scene) -> None:
             if len(piece) - split > 3 and half < scene.body.height + 20:
                 thick = np.linspace(radius + 0.3, radius + 1.4, len(piece) - split)
                 front.append(Tube(piece[max(split - 1, 0) : -1], thick))
-    add_tubes(scene.bone, back, 0.46 * body.bone, hollow=0.72)
-    add_tubes(scene.bone, front, 0.31 * body.bone, hollow=0.70)
+    add_tubes(scene.bone, back, 2.3 * body.bone, hollow=0.72)
+    add_tubes(scene.bone, front, 1.3 * body.bone, hollow=0.70)
 
 
 def add_skeleton(scene: Scene) -> None:
@@ -363,16 +365,14 @@ def add_skeleton(scene: Scene) -> None:
         for _ in range(3):
             smooth_line[1:-1] = (smooth_line[:-2] + smooth_line[1:-1] + smooth_line[2:]) / 3
         bones.append(Tube(smooth_line * [x, 1], np.interp(np.linspace(0, 1, 30), [0, 0.2, 0.6, 1], [8, 5.4, 5, 6])))
-        scapula(scene, side, rng)
-    add_tubes(scene.bone, bones, 0.62 * body.bone, hollow=0.66)
+        bones += scapula(scene, side, rng)
+    add_tubes(scene.bone, bones, 2.4 * body.bone, hollow=0.66)
     add_ellipsoid(scene.bone, (0, 52), (17, 30, 4), 0.9 * body.bone)
     add_ribs(scene)
 
 
-def scapula(scene: Scene, side: Side, rng: np.random.Generator) -> None:
+def scapula(scene: Scene, side: Side, rng: np.random.Generator) -> list[Tube]:
     """A thin triangular blade with a thick lateral border, spine, acromion and coracoid."""
-    import cv2
-
     body, x = scene.body, sign_of(side)
     out = body.half_thorax + body.wall
     y = 8 + body.slope * 0.6
@@ -383,34 +383,35 @@ def scapula(scene: Scene, side: Side, rng: np.random.Generator) -> None:
     blade = np.zeros((SIZE, SIZE), np.uint8)
     points = (corner * [x, 1] + [224, 112]) * 16
     cv2.fillPoly(blade, [points.astype(np.int32)], 255, cv2.LINE_AA, 4)
-    scene.bone += smooth(blade.astype(np.float32), 1.6) * np.float32(1.6 * body.bone / 255)
-    edge = [
+    scene.bone += smooth(blade.astype(np.float32), 1.6) * np.float32(3.2 * body.bone / 255)
+    return [
         Tube(corner[1:4] * [x, 1], np.array([5.5, 4.0, 2.4])),
         Tube(corner[[3, 4, 0]] * [x, 1], np.array([2.2, 1.6, 1.6])),
         Tube(np.array([[out - 60, y + 34], [out - 20, y + 4], [out + 14, y - 14]]) * [x, 1], np.array([2.6, 3.6, 6.0])),
     ]
-    add_tubes(scene.bone, edge, 0.5 * body.bone, hollow=0.6)
 
 
 def branch_tree(body: Body, side: Side, rng: np.random.Generator) -> list[Tube]:
-    """Pulmonary vessels of one lung: branches from the hilum that part and taper."""
+    """Pulmonary vessels of one lung: trunks fan out from the hilum, wind, part and taper."""
     x, scale = sign_of(side), body.height / 235
-    hilum = np.array([x * 36.0 + body.shift * 0.6, (112 if side == "right" else 104) * scale])
-    directions = np.deg2rad(np.array([-82, -62, -40, -20, 0, 18, 34, 48, 60, 72, 84, 96]) + rng.normal(0, 5, 12))
+    hilum = np.array([x * 34.0 + body.shift * 0.6, (112 if side == "right" else 104) * scale])
+    fan = np.deg2rad(np.array([-84, -62, -40, -18, 6, 28, 44, 58, 70, 84, 98]) + rng.normal(0, 5, 11))
+    steps = np.linspace(0, 1, 14)
     tubes: list[Tube] = []
-    tips = [(hilum + rng.normal(0, 7, 2), angle, rng.uniform(1.9, 3.6), 0) for angle in directions]
-    while tips:
-        start, angle, radius, depth = tips.pop()
-        length = rng.uniform(26, 46) * (0.86**depth)
-        steps = np.linspace(0, 1, 8)
-        bend = angle + rng.normal(0, 0.22) * steps
-        path = start + np.cumsum(np.column_stack([x * np.cos(bend), np.sin(bend)]) * length / 8, axis=0)
-        thin = radius * 0.74
-        tubes.append(Tube(np.vstack([start, path]), np.linspace(radius, thin, 9)))
-        if depth < 3:
-            for turn in (rng.uniform(0.15, 0.45), -rng.uniform(0.1, 0.4)):
-                if depth < 2 or rng.random() < 0.7:
-                    tips.append((path[-1], float(bend[-1] + turn), thin * rng.uniform(0.72, 0.95), depth + 1))
+
+    def grow(start: Curve, angle: float, radius: float, length: float) -> tuple[Curve, Curve]:
+        bend = angle + rng.normal(0, 0.25) * steps + 0.12 * np.sin(steps * rng.uniform(5, 9) + rng.uniform(0, 6))
+        path = start + np.cumsum(np.stack([x * np.cos(bend), np.sin(bend)], axis=1) * length / 14, axis=0)
+        tubes.append(Tube(path, radius * (1 - 0.82 * steps) + 0.25))
+        return path, bend
+
+    for angle in fan:
+        down = 0.5 + 0.5 * np.sin(angle)
+        radius = rng.uniform(1.7, 2.6) + 1.2 * down
+        path, bend = grow(hilum + rng.normal(0, 6, 2), float(angle), radius, rng.uniform(80, 125) * scale)
+        for node, turn in ((3, 0.5), (5, -0.5), (8, 0.45)):
+            swing = turn * rng.uniform(0.6, 1.4) * rng.choice([-1, 1])
+            grow(path[node], float(bend[node] + swing), radius * (1 - 0.07 * node), rng.uniform(35, 65) * scale)
     return tubes
 
 
@@ -418,14 +419,16 @@ def add_vessels(scene: Scene) -> None:
     """Hila and lung markings of both sides."""
     body = scene.body
     rng = np.random.default_rng([body.seed, 5])
+    trees: list[Tube] = []
     for side in SIDES:
         x, scale = sign_of(side), body.height / 235
-        add_tubes(scene.markings, branch_tree(body, side, rng), 1.9)
+        trees += branch_tree(body, side, rng)
         middle = x * 40 + body.shift * 0.6
         hilum = canvas()
         add_ellipsoid(hilum, (middle, (110 if side == "right" else 101) * scale), (15, 25, 12), 1.0, x * -18)
         add_ellipsoid(hilum, (middle + x * 10, 132 * scale), (7, 24, 9), 1.0, x * -12)
         scene.markings += smooth(hilum, 3.5)
+    add_tubes(scene.markings, trees, 2.6)
     scene.markings += np.maximum(texture(rng, 7), 0) * scene.lungs * 1.6
 
 

@@ -119,7 +119,7 @@ def stack(centre: Image, half_width: Image, half_depth: Image, power: float = 2.
     return np.asarray(depth * (1 - u**power) ** (1 / power), np.float32)
 
 
-def resample(points: Curve, step: float = 0.6) -> tuple[Curve, Curve]:
+def resample(points: Curve, step: float = 0.9) -> tuple[Curve, Curve]:
     """Points every ``step`` mm of projected length along a polyline, and their fractional old index."""
     length = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points[:, :2], axis=0).T))])
     index = np.interp(
@@ -146,13 +146,16 @@ def add_tubes(image: Image, tubes: list[Tube], scale: float = 1.0, hollow: float
     samples: list[Curve] = []
     for tube in tubes:
         points, index = resample(np.asarray(tube.points, np.float64))
-        tangent = np.gradient(points, axis=0)
+        tangent = points[1:] - points[:-1]
+        middle = (points[1:, :2] + points[:-1, :2]) / 2
         flat = np.hypot(tangent[:, 0], tangent[:, 1]) + 1e-9
-        slant = np.minimum(np.sqrt((tangent**2).sum(axis=1)) / flat, 3.0)
-        radius = np.interp(index, np.arange(len(tube.points)), np.broadcast_to(tube.radius, len(tube.points)))
-        samples.append(
-            np.column_stack([points[:, :2], tangent[:, :2] / flat[:, None], radius, slant])
+        slant = np.ones(len(flat))
+        if points.shape[1] == 3:
+            slant = np.minimum(np.hypot(flat, tangent[:, 2]) / flat, 3.0)
+        radius = np.full(len(flat), tube.radius) if np.isscalar(tube.radius) else np.interp(
+            index[1:], np.arange(len(tube.points)), tube.radius
         )
+        samples.append(np.column_stack([middle, tangent[:, :2] / flat[:, None], radius, slant]))
     if not samples:
         return
     sample = np.concatenate(samples).astype(np.float32)
@@ -162,15 +165,18 @@ def add_tubes(image: Image, tubes: list[Tube], scale: float = 1.0, hollow: float
     sample, column, row = sample[keep], column[keep], row[keep]
     if not len(sample):
         return
-    seeds = np.ones((SIZE, SIZE), np.uint8)
-    seeds[row, column] = 0
+    reach = int(sample[:, 4].max()) + 3
+    top, left = max(int(row.min()) - reach, 0), max(int(column.min()) - reach, 0)
+    seeds = np.ones((min(row.max() + reach, SIZE) - top, min(column.max() + reach, SIZE) - left), np.uint8)
+    seeds[row - top, column - left] = 0
     distance, label = cv2.distanceTransformWithLabels(
         seeds, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     lookup = np.zeros(int(label.max()) + 1, np.int64)
-    lookup[label[row, column]] = np.arange(len(sample))
-    rows, columns = np.nonzero(distance < float(sample[:, 4].max()) + 2)
+    lookup[label[row - top, column - left]] = np.arange(len(sample))
+    rows, columns = np.nonzero(distance < float(sample[:, 4].max()) + 1.5)
     near = sample[lookup[label[rows, columns]]]
+    rows, columns = rows + top, columns + left
     dx, dy = X[0, columns] - near[:, 0], Y[rows, 0] - near[:, 1]
     across = dx * near[:, 3] - dy * near[:, 2]
     along = np.maximum(np.abs(dx * near[:, 2] + dy * near[:, 3]) - 1, 0)

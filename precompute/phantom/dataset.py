@@ -1,0 +1,297 @@
+"""Which films a data set holds, and writing them: ``plan`` is cheap, ``write_dataset`` renders in processes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from precompute.phantom.film import Domain, FilmSpec, View, render
+from precompute.phantom.findings import DEVICES, Sign
+from precompute.phantom.labels import LABELS
+from precompute.phantom.physics import Mask
+
+VERSION = "1"
+"""Raised whenever a film of the same seed would look different."""
+
+TARGET_COUNTS = (2400, 70, 415, 516, 165, 49, 31, 68, 216, 20, 129, 56, 127, 163)
+"""Positive films per label among the 3,818 frontal films of IU X-ray, as the paper counts them."""
+
+SOURCE_SHARES = (0.20, 0.11, 0.16, 0.20, 0.14, 0.12, 0.13, 0.14, 0.16, 0.12, 0.18, 0.11, 0.11, 0.18)
+"""Share of positive source films per label: nearly balanced, so that rare signs are learnt too."""
+
+FINDINGS = LABELS[1:-1]
+
+KINSHIP = {
+    ("Cardiomegaly", "Edema"): 0.5,
+    ("Cardiomegaly", "Pleural Effusion"): 0.35,
+    ("Cardiomegaly", "Enlarged Cardiomediastinum"): 0.3,
+    ("Edema", "Pleural Effusion"): 0.45,
+    ("Pleural Effusion", "Atelectasis"): 0.45,
+    ("Pneumonia", "Lung Opacity"): 0.6,
+    ("Consolidation", "Lung Opacity"): 0.5,
+    ("Consolidation", "Pneumonia"): 0.5,
+    ("Atelectasis", "Lung Opacity"): 0.15,
+}
+"""Latent correlations of findings that come together in patients; all other pairs are independent."""
+
+
+def prevalences(domain: Domain) -> NDArray[np.float64]:
+    """Share of positive films per label, shape (14,)."""
+    return np.array(TARGET_COUNTS) / 3818 if domain == "target" else np.array(SOURCE_SHARES)
+
+
+@lru_cache(maxsize=2)
+def copula(domain: Domain) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cholesky factor (12, 12) and thresholds (12,) of latent normals whose signs are the findings.
+
+    Films without any finding are drawn again, so that the thresholds are fitted, on a fixed sample, until the
+    shares among films with at least one finding are the wanted ones.
+    """
+    size = len(FINDINGS)
+    kin = np.eye(size)
+    for (one, other), strength in KINSHIP.items():
+        i, j = FINDINGS.index(one), FINDINGS.index(other)
+        kin[i, j] = kin[j, i] = strength * (1.0 if domain == "target" else 0.6)
+    values, vectors = np.linalg.eigh(kin)
+    kin = vectors @ np.diag(np.maximum(values, 0.02)) @ vectors.T
+    kin /= np.sqrt(np.outer(np.diag(kin), np.diag(kin)))
+    factor = np.linalg.cholesky(kin)
+    latent = np.random.default_rng(0).standard_normal((60_000, size)) @ factor.T
+    share = prevalences(domain)
+    wanted = share[1:-1] / (1 - share[0])
+    threshold = np.zeros(size)
+    ranked = np.sort(latent, axis=0)
+    some = 0.8
+    for _ in range(25):
+        cut = ((1 - wanted * some) * len(latent)).astype(int)
+        threshold = ranked[cut, np.arange(size)]
+        some = float((latent > threshold).any(axis=1).mean())
+    return factor, threshold
+
+
+def draw_truth(rng: np.random.Generator, domain: Domain) -> NDArray[np.bool_]:
+    """The true findings of one study, shape (14,)."""
+    share = prevalences(domain)
+    truth = np.zeros(len(LABELS), bool)
+    truth[0] = rng.random() < share[0]
+    factor, threshold = copula(domain)
+    while not truth[:-1].any():
+        truth[1:-1] = factor @ rng.standard_normal(len(FINDINGS)) > threshold
+    # Devices are for the ill: nearly four times as common where something is wrong.
+    ill = 3.8 if domain == "target" else 1.6
+    well = share[-1] / (share[0] + ill * (1 - share[0]))
+    truth[-1] = rng.random() < (well if truth[0] else ill * well)
+    return truth
+
+
+def draw_signs(truth: NDArray[np.bool_], rng: np.random.Generator, domain: Domain) -> tuple[Sign, ...]:
+    """How each true finding of a study looks."""
+    signs = []
+    for label in (label for label, true in zip(LABELS[1:], truth[1:], strict=True) if true):
+        severity = float(rng.uniform(0.3, 1.0) if domain == "source" else rng.beta(1.7, 2.8) * 0.9)
+        both = {"Edema": 1.0, "Pleural Effusion": 0.25, "Pneumonia": 0.2, "Atelectasis": 0.15, "Pleural Other": 0.2,
+                "Consolidation": 0.08, "Lung Opacity": 0.15}  # fmt: skip
+        side = "both" if rng.random() < both.get(label, 0.0) else str(rng.choice(["left", "right"]))
+        kind = ""
+        if label == "Support Devices":
+            number = 1 + int(rng.random() < 0.3)
+            kind = "+".join(sorted(str(k) for k in rng.choice(sorted(DEVICES), number, replace=False)))
+        elif label == "Pleural Other":
+            kind = str(rng.choice(["cap", "rind", "plaque"]))
+        elif label == "Fracture":
+            kind = str(rng.choice(["fresh", "healing"]))
+        elif label == "Lung Lesion":
+            kind = str(rng.choice(["soft", "calcified"], p=[0.75, 0.25]))
+        signs.append(Sign(label, severity, side, int(rng.integers(2**31)), kind))
+    return tuple(signs)
+
+
+def record(truths: NDArray[np.bool_], rng: np.random.Generator) -> list[tuple[int | None, ...]]:
+    """Recorded labels of target studies: about 3% of rows are another study's, 3% of cells unknown.
+
+    Rows that are mixed up trade places, so that the prevalences stay what they were.
+    """
+    rows = truths.astype(int)
+    mixed = np.nonzero(rng.random(len(rows)) < 0.05)[0]  # a trade of equal rows changes nothing
+    rows[mixed] = rows[np.roll(mixed, 1)]
+    fate = rng.random(rows.shape)
+    return [
+        tuple(-1 if u < 0.01 else None if u < 0.03 else int(value) for value, u in zip(row, line, strict=True))
+        for row, line in zip(rows, fate, strict=True)
+    ]
+
+
+def plan(n: int, domain: Domain, seed: int) -> list[FilmSpec]:
+    """Plan ``n`` films; cheap, and the same for the same arguments.
+
+    Parameters
+    ----------
+    n : number of films
+    domain : "source" (figures, balanced) or "target" (hospital films with IU X-ray's prevalences)
+    seed : of everything random
+
+    Returns
+    -------
+    list of n specs, in the order of their ids
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    rng = np.random.default_rng([seed, 0 if domain == "source" else 1])
+    films: list[tuple[int, int, View, int, int]] = []
+    truths: list[NDArray[np.bool_]] = []
+    patient = -1
+    while len(films) < n:
+        patient += 1
+        body = int(rng.integers(2**31))
+        studies = int(rng.choice([2, 3, 4], p=[0.6, 0.25, 0.15])) if rng.random() < 0.15 else 1
+        for _ in range(studies if domain == "target" else 1):
+            truths.append(draw_truth(rng, domain))
+            study = int(rng.integers(2**31))
+            index = len(truths) - 1
+            alone = domain == "source" and rng.random() < 0.03
+            films.append((patient, index, "lateral" if alone else "frontal", body, study))
+            if domain == "target" and rng.random() < 0.04:
+                films.append((patient, index, "lateral", body, study))
+    films = films[:n]
+    signs = [draw_signs(truth, rng, domain) for truth in truths]
+    if domain == "target":
+        recorded = record(np.array(truths), rng)
+    else:
+        recorded = [tuple(int(value) for value in truth) for truth in truths]
+    return [
+        FilmSpec(
+            domain=domain,
+            sample_id=f"{domain}-{index:05d}",
+            patient_id=f"{domain}-p{who:05d}",
+            study_id=f"{domain}-s{study:05d}",
+            view=view,
+            patient_seed=body,
+            study_seed=study_seed,
+            film_seed=int(rng.integers(2**31)),
+            signs=signs[study],
+            labels=recorded[study],
+        )
+        for index, (who, study, view, body, study_seed) in enumerate(films)
+    ]
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that it is either whole or absent."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def regions(mask: Mask, smallest: int = 12) -> list[tuple[float, float, float, float, str]]:
+    """Connected regions of a mask: x, y, w, h in pixels, and the outline as "x1 y1 x2 y2 ..."."""
+    found = []
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    for contour in contours:
+        x, y, w, h = cv2.boundingRect(contour)
+        if int(mask[y : y + h, x : x + w].sum()) < smallest:
+            continue
+        outline = cv2.approxPolyDP(contour, 1.0, True).reshape(-1)
+        found.append((float(x), float(y), float(w), float(h), " ".join(str(int(v)) for v in outline)))
+    return found
+
+
+def write_film(spec: FilmSpec, out: Path) -> tuple[list[object], list[list[object]]]:
+    """Render a film into ``out/images``; return its row of labels and its rows of annotations."""
+    cv2.setNumThreads(1)  # the processes already share the cores
+    film = render(spec)
+    path = f"images/{spec.sample_id}.png"
+    ok, data = cv2.imencode(".png", film.image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    if not ok:
+        raise OSError(f"could not encode {path} as PNG")
+    write_bytes(out / path, data.tobytes())
+    known = ["" if value is None else value for value in film.labels.values()]
+    words = film.caption if spec.domain == "source" else film.report
+    row = [path, film.sample_id, film.patient_id, film.study_id, film.view, words, *known]
+    marks: list[list[object]] = [
+        [path, label, "phantom ground truth", *region]
+        for label, mask in film.masks.items()
+        for region in regions(mask)
+    ]
+    return row, marks
+
+
+def write_table(path: Path, head: list[str], rows: list[list[object]]) -> None:
+    """Write a CSV file, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
+
+
+def write_dataset(
+    out: Path,
+    n: int,
+    domain: Domain,
+    seed: int,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a data set: images, ``labels.csv``, ``annotations.csv`` and, last, ``dataset.json``.
+
+    Called again with the same arguments, a complete folder is returned at once; after a killed run, call again.
+
+    Parameters
+    ----------
+    out : folder, made when absent
+    n, domain, seed : as for `plan`
+    workers : processes; None for one per core, 0 to render in this process
+    progress : called with (films done, n)
+
+    Returns
+    -------
+    ``out``
+    """
+    out = Path(out)
+    card = {
+        "name": f"phantom-{domain}",
+        "domain": domain,
+        "seed": seed,
+        "n": n,
+        "licence": "CC0-1.0",
+        "generator": f"precompute.phantom {VERSION}",
+    }
+    done = out / "dataset.json"
+    if done.exists() and json.loads(done.read_text()) == card:
+        return out
+    done.unlink(missing_ok=True)
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    specs = plan(n, domain, seed)
+    work = partial(write_film, out=out)
+    labels: list[list[object]] = []
+    annotations: list[list[object]] = []
+
+    def take(result: tuple[list[object], list[list[object]]]) -> None:
+        labels.append(result[0])
+        annotations.extend(result[1])
+        if progress:
+            progress(len(labels), n)
+
+    if workers == 0:
+        for spec in specs:
+            take(work(spec))
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context) as pool:
+            for result in pool.map(work, specs, chunksize=16):
+                take(result)
+    write_table(out / "labels.csv", ["path", "sample_id", "patient_id", "study_id", "view", "report", *LABELS], labels)
+    write_table(out / "annotations.csv", ["path", "label", "annotator", "x", "y", "w", "h", "polygon"], annotations)
+    write_bytes(done, (json.dumps(card, indent=2) + "\n").encode())
+    return out
