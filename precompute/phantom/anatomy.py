@@ -276,6 +276,7 @@ def add_lungs(scene: Scene) -> None:
     scene.extra -= smooth(airway, 1.2) * 0.85
     # Fine grain of the parenchyma.
     rng = np.random.default_rng([body.seed, 2])
+    # (kept faint: stronger grain reads as disease)
     scene.air *= 1 + 0.02 * texture(rng, 4) + 0.012 * texture(rng, 22)
 
 

@@ -9,7 +9,9 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -31,6 +33,9 @@ SOURCE_SHARES = (0.20, 0.11, 0.16, 0.20, 0.14, 0.12, 0.13, 0.14, 0.16, 0.12, 0.1
 """Share of positive source films per label: nearly balanced, so that rare signs are learnt too."""
 
 FINDINGS = LABELS[1:-1]
+
+MIXED_UP, UNCERTAIN, BLANK = 0.05, 0.01, 0.02
+"""Shares of target records: rows of another study (most of which differ somewhere), -1 cells, blank cells."""
 
 KINSHIP = {
     ("Cardiomegaly", "Edema"): 0.5,
@@ -117,23 +122,60 @@ def draw_signs(truth: NDArray[np.bool_], rng: np.random.Generator, domain: Domai
     return tuple(signs)
 
 
-def record(truths: NDArray[np.bool_], rng: np.random.Generator) -> list[tuple[int | None, ...]]:
-    """Recorded labels of target studies: about 3% of rows are another study's, 3% of cells unknown.
+def record(
+    truth: NDArray[np.bool_], rng: np.random.Generator, domain: Domain
+) -> tuple[int | None, ...]:
+    """Recorded labels of a study. In ``target`` about 3% are another study's and 3% of cells unknown.
 
-    Rows that are mixed up trade places, so that the prevalences stay what they were.
+    A mixed-up row is drawn afresh, so that the prevalences stay what they were.
     """
-    rows = truths.astype(int)
-    mixed = np.nonzero(rng.random(len(rows)) < 0.05)[0]  # a trade of equal rows changes nothing
-    rows[mixed] = rows[np.roll(mixed, 1)]
-    fate = rng.random(rows.shape)
-    return [
-        tuple(-1 if u < 0.01 else None if u < 0.03 else int(value) for value, u in zip(row, line, strict=True))
-        for row, line in zip(rows, fate, strict=True)
-    ]
+    if domain == "source":
+        return tuple(int(value) for value in truth)
+    mixed = rng.random() < MIXED_UP
+    row = draw_truth(rng, domain) if mixed else truth
+    fate = rng.random(len(row))
+    return tuple(
+        -1 if u < UNCERTAIN else None if u < UNCERTAIN + BLANK else int(value)
+        for value, u in zip(row, fate, strict=True)
+    )
+
+
+def plan_patient(number: int, domain: Domain, seed: int) -> list[FilmSpec]:
+    """The films of one patient, still without a sample id; patients share no random stream."""
+    rng = np.random.default_rng([seed, 0 if domain == "source" else 1, number])
+    body = int(rng.integers(2**31))
+    studies = int(rng.choice([2, 3, 4], p=[0.6, 0.25, 0.15])) if rng.random() < 0.15 else 1
+    films = []
+    for study in range(studies if domain == "target" else 1):
+        truth = draw_truth(rng, domain)
+        signs = draw_signs(truth, rng, domain)
+        labels = record(truth, rng, domain)
+        study_seed = int(rng.integers(2**31))
+        views: tuple[View, ...] = ("frontal",)
+        if domain == "source" and rng.random() < 0.03:
+            views = ("lateral",)
+        elif domain == "target" and rng.random() < 0.04:
+            views = ("frontal", "lateral")
+        for view in views:
+            films.append(
+                FilmSpec(
+                    domain=domain,
+                    sample_id="",
+                    patient_id=f"{domain}-p{number:05d}",
+                    study_id=f"{domain}-p{number:05d}-s{study + 1}",
+                    view=view,
+                    patient_seed=body,
+                    study_seed=study_seed,
+                    film_seed=int(rng.integers(2**31)),
+                    signs=signs,
+                    labels=labels,
+                )
+            )
+    return films
 
 
 def plan(n: int, domain: Domain, seed: int) -> list[FilmSpec]:
-    """Plan ``n`` films; cheap, and the same for the same arguments.
+    """Plan ``n`` films; cheap, and the same for the same seed however many are asked for.
 
     Parameters
     ----------
@@ -144,46 +186,22 @@ def plan(n: int, domain: Domain, seed: int) -> list[FilmSpec]:
     Returns
     -------
     list of n specs, in the order of their ids
+
+    Examples
+    --------
+    >>> [spec.sample_id for spec in plan(2, "target", seed=0)]
+    ['target-00000', 'target-00001']
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
-    rng = np.random.default_rng([seed, 0 if domain == "source" else 1])
-    films: list[tuple[int, int, View, int, int]] = []
-    truths: list[NDArray[np.bool_]] = []
-    patient = -1
-    while len(films) < n:
-        patient += 1
-        body = int(rng.integers(2**31))
-        studies = int(rng.choice([2, 3, 4], p=[0.6, 0.25, 0.15])) if rng.random() < 0.15 else 1
-        for _ in range(studies if domain == "target" else 1):
-            truths.append(draw_truth(rng, domain))
-            study = int(rng.integers(2**31))
-            index = len(truths) - 1
-            alone = domain == "source" and rng.random() < 0.03
-            films.append((patient, index, "lateral" if alone else "frontal", body, study))
-            if domain == "target" and rng.random() < 0.04:
-                films.append((patient, index, "lateral", body, study))
-    films = films[:n]
-    signs = [draw_signs(truth, rng, domain) for truth in truths]
-    if domain == "target":
-        recorded = record(np.array(truths), rng)
-    else:
-        recorded = [tuple(int(value) for value in truth) for truth in truths]
-    return [
-        FilmSpec(
-            domain=domain,
-            sample_id=f"{domain}-{index:05d}",
-            patient_id=f"{domain}-p{who:05d}",
-            study_id=f"{domain}-s{study:05d}",
-            view=view,
-            patient_seed=body,
-            study_seed=study_seed,
-            film_seed=int(rng.integers(2**31)),
-            signs=signs[study],
-            labels=recorded[study],
-        )
-        for index, (who, study, view, body, study_seed) in enumerate(films)
-    ]
+    if domain not in ("source", "target"):
+        raise ValueError(f'domain must be "source" or "target", got {domain!r}')
+    films: list[FilmSpec] = []
+    for number in count():
+        films += plan_patient(number, domain, seed)
+        if len(films) >= n:
+            break
+    return [replace(film, sample_id=f"{domain}-{index:05d}") for index, film in enumerate(films[:n])]
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -217,7 +235,7 @@ def write_film(spec: FilmSpec, out: Path) -> tuple[list[object], list[list[objec
     write_bytes(out / path, data.tobytes())
     known = ["" if value is None else value for value in film.labels.values()]
     words = film.caption if spec.domain == "source" else film.report
-    row = [path, film.sample_id, film.patient_id, film.study_id, film.view, words, *known]
+    row: list[object] = [path, film.sample_id, film.patient_id, film.study_id, film.view, words, *known]
     marks: list[list[object]] = [
         [path, label, "phantom ground truth", *region]
         for label, mask in film.masks.items()

@@ -160,7 +160,7 @@ def bat_wing(scene: Scene, sign: Sign, rng: Rng) -> Mask:
             lines.append(Tube(np.array([[edge, y], [edge - x * rng.uniform(9, 17), y + rng.normal(0, 1)]]), 0.8))
     add_tubes(scene.extra, lines, 3.5 + 3 * sign.severity)
     scene.opacify(np.clip(share, 0, 1) * (0.30 + 0.35 * sign.severity))
-    scene.gain *= np.float32(1.35 + 0.8 * sign.severity)
+    scene.gain *= np.float32(1.15 + 0.35 * sign.severity)
     return ((share > 0.22) | near_tubes(lines, 2)) & scene.lungs
 
 
