@@ -155,7 +155,7 @@ class Scene:
     @cached_property
     def lungs(self) -> Mask:
         """Both lungs, as the reader sees them."""
-        return np.logical_or.reduce(list(self.lung.values()))
+        return np.asarray(np.logical_or.reduce(list(self.lung.values())), bool)
 
     def opacify(self, share: Image) -> None:
         """Replace a share of the air that is left, 0-1."""
@@ -171,7 +171,16 @@ class Scene:
 
 def outer_border(body: Body) -> Image:
     """Distance of the lateral lung border from the midline, per row. Shape (SIZE,)."""
-    shape = [(-30, 0.30), (-2, 0.36), (6, 0.50), (20, 0.64), (45, 0.78), (80, 0.89), (120, 0.95), (170, 0.985)]
+    shape = [
+        (-30, 0.30),
+        (-2, 0.36),
+        (6, 0.50),
+        (20, 0.64),
+        (45, 0.78),
+        (80, 0.89),
+        (120, 0.95),
+        (170, 0.985),
+    ]
     knots = [(y * body.height / 235, share * body.half_thorax) for y, share in shape]
     return profile([*knots, (body.height, body.half_thorax), (400, body.half_thorax)], 5)
 
@@ -182,10 +191,9 @@ def heart_borders(body: Body) -> tuple[Image, Image]:
     wide = body.ratio * 2 * body.half_thorax
     left, right = 0.69 * wide, 0.31 * wide
     b = body.bulge
-    hi = np.minimum
     left_knots = [
         (-120, 22), (-10, 22), (15 * h, 24 + 0.7 * b), (36 * h, body.knob - 2 + b), (52 * h, body.knob + b),
-        (66 * h, 27 + 0.8 * b), (82 * h, hi(33 + 0.5 * b, left)), (100 * h, hi(40 + 0.3 * b, left)),
+        (66 * h, 27 + 0.8 * b), (82 * h, min(33 + 0.5 * b, left)), (100 * h, min(40 + 0.3 * b, left)),
         (base - 95, 0.62 * left), (base - 60, 0.86 * left), (base - 22, 0.99 * left), (base - 4, left),
         (base + 18, 0.92 * left), (base + 50, 0.5 * left), (400, 30),
     ]  # fmt: skip
@@ -194,9 +202,8 @@ def heart_borders(body: Body) -> tuple[Image, Image]:
         (base - 105, -0.66 * right), (base - 60, -0.99 * right), (base - 30, -right), (base, -0.88 * right),
         (base + 40, -22), (400, -22),
     ]  # fmt: skip
-    order = lambda knots: sorted((float(y), float(x)) for y, x in knots)  # noqa: E731
     moved = profile([(-20, 0), (60, body.shift), (base, 0.9 * body.shift), (base + 60, 0)], 8)
-    return profile(order(right_knots), 4) + moved, profile(order(left_knots), 4) + moved
+    return profile(sorted(right_knots), 4) + moved, profile(sorted(left_knots), 4) + moved
 
 
 def dome(body: Body, side: Side) -> Image:
@@ -216,7 +223,9 @@ def add_trunk(scene: Scene) -> None:
         [(-120, 54), (-62, 54), (-40, 66), (-26, 92), (-14 + s, 150), (4 + s, chest + 22), (30 + s, chest + 26),
          (62, chest + 12), (92, chest - 2), (190, chest), (260, chest - 3), (400, chest + 6)], 6,
     )  # fmt: skip
-    depth = profile([(-120, 56), (-30, 62), (20, 0.72 * body.depth), (90, body.depth), (400, 1.04 * body.depth)])
+    depth = profile(
+        [(-120, 56), (-30, 62), (20, 0.72 * body.depth), (90, body.depth), (400, 1.04 * body.depth)]
+    )
     scene.soft += stack(np.zeros(SIZE, np.float32), width, depth, 2.6)
     rng = np.random.default_rng([body.seed, 1])
     spread = rng.uniform(8, 34)
@@ -224,13 +233,17 @@ def add_trunk(scene: Scene) -> None:
     for side in SIDES:
         x = sign_of(side)
         start = chest + 22
-        points = np.array([[x * start, 22 + s], [x * (start + 0.3 * spread), 120], [x * (start + spread), 330]])
+        points = np.array(
+            [[x * start, 22 + s], [x * (start + 0.3 * spread), 120], [x * (start + spread), 330]]
+        )
         arms.append(points)
         add_ellipsoid(scene.bone, (x * (start - 3), 12 + s), (21, 22, 20), 0.3 * body.bone)
     add_tubes(arm, [Tube(points, 36 + 0.25 * body.wall) for points in arms], 0.8)
     add_tubes(scene.bone, [Tube(points, 10.5) for points in arms], 0.7 * body.bone, hollow=0.62)
     # The trunk already holds the flesh it shares with the arms.
-    scene.soft[:] = np.maximum(scene.soft, smooth(np.minimum(arm, 90), 2)) + 0.25 * np.minimum(scene.soft, arm)
+    scene.soft[:] = np.maximum(scene.soft, smooth(np.minimum(arm, 90), 2)) + 0.25 * np.minimum(
+        scene.soft, arm
+    )
     if rng.random() < 0.35:
         add_ellipsoid(scene.soft, (rng.normal(0, 6), -132 + rng.normal(0, 8)), (58, 50, 45), 1.0)
         add_ellipsoid(scene.bone, (0, -128), (50, 38, 8), 0.6)
@@ -239,7 +252,9 @@ def add_trunk(scene: Scene) -> None:
 def add_lungs(scene: Scene) -> None:
     """Air of both lungs, cut by heart, mediastinum and the domes."""
     body = scene.body
-    depth = profile([(-30, 0), (-4, 0), (4, 30), (25, 60), (70, 82), (130, 93), (300, 96)], 4) * body.depth / 112
+    depth = (
+        profile([(-30, 0), (-4, 0), (4, 30), (25, 60), (70, 82), (130, 93), (300, 96)], 4) * body.depth / 112
+    )
     border = outer_border(body)
     right_edge, left_edge = heart_borders(body)
     middle, half = (left_edge + right_edge) / 2, (left_edge - right_edge) / 2
@@ -272,7 +287,9 @@ def add_lungs(scene: Scene) -> None:
     right = np.array([[3 + drift, carina - 3], [-22 + drift, carina + 24], [-34, carina + 34]], float)
     left = np.array([[3 + drift, carina - 3], [24 + drift, carina + 18], [42, carina + 26]], float)
     airway = canvas()
-    add_tubes(airway, [Tube(lean, 8.5), Tube(right, np.array([7, 6, 4.5])), Tube(left, np.array([7, 5.5, 4]))])
+    add_tubes(
+        airway, [Tube(lean, 8.5), Tube(right, np.array([7, 6, 4.5])), Tube(left, np.array([7, 5.5, 4]))]
+    )
     scene.extra -= smooth(airway, 1.2) * 0.85
     # Fine grain of the parenchyma.
     rng = np.random.default_rng([body.seed, 2])
@@ -300,7 +317,11 @@ def rib_curves(body: Body) -> dict[tuple[Side, int], Curve]:
             front = np.clip((along - 0.5) / 0.5, 0, 1)
             x = np.where(along > 0.5, reach - (reach - 42 - 2.5 * rib) * front**1.9, x)
             y = origin - 7 * np.sin(np.pi * np.clip(along / 0.3, 0, 1)) * (rib > 0)
-            y = y + fall * np.clip(along / 0.5, 0, 1) ** 1.7 + front * (26 + 3.4 * rib + tilt) * (1 - 0.15 * front)
+            y = (
+                y
+                + fall * np.clip(along / 0.5, 0, 1) ** 1.7
+                + front * (26 + 3.4 * rib + tilt) * (1 - 0.15 * front)
+            )
             z = -0.8 * body.depth * np.cos(theta)
             ribs[side, rib] = np.column_stack([sign_of(side) * x, y, z])
     return ribs
@@ -317,7 +338,7 @@ def add_ribs(scene: Scene) -> None:
         for hurt in body.breaks:
             if (hurt.side, hurt.rib) == (side, rib):
                 cut = int(hurt.at * len(curve))
-                far = curve[cut + 1 :] + np.array([0, hurt.step, 0])
+                far = curve[cut + 2 :] + np.array([0, hurt.step, 0])
                 pieces = [curve[:cut], far]
                 if hurt.callus:
                     spot = (float(curve[cut, 0]), float(curve[cut, 1] + hurt.step / 2))
@@ -345,7 +366,7 @@ def add_skeleton(scene: Scene) -> None:
     half = profile([(-120, 12), (0, 14.5), (300, 20)]) * (0.93 + 0.09 * disc)
     plates = 1 - np.exp(-((disc - 0.16) ** 2) / 0.03) * -0.5 - 0.6 * (disc < 0.07)
     curve = profile([(-120, 0), (60, rng.normal(0, 2)), (180, rng.normal(0, 3)), (400, rng.normal(0, 3))], 20)
-    scene.bone += stack(curve, half, (7.2 * body.bone * np.clip(plates, 0, 1.4)).astype(np.float32), 5)
+    scene.bone += stack(curve, half, (5.8 * body.bone * np.clip(plates, 0, 1.4)).astype(np.float32), 5)
     for level in np.arange(-110, 330, pitch):
         middle = float(curve[int(level + 112)]) if 0 <= level + 112 < SIZE else 0.0
         for x in (-1, 1):
@@ -365,7 +386,9 @@ def add_skeleton(scene: Scene) -> None:
         )
         for _ in range(3):
             smooth_line[1:-1] = (smooth_line[:-2] + smooth_line[1:-1] + smooth_line[2:]) / 3
-        bones.append(Tube(smooth_line * [x, 1], np.interp(np.linspace(0, 1, 30), [0, 0.2, 0.6, 1], [8, 5.4, 5, 6])))
+        bones.append(
+            Tube(smooth_line * [x, 1], np.interp(np.linspace(0, 1, 30), [0, 0.2, 0.6, 1], [8, 5.4, 5, 6]))
+        )
         bones += scapula(scene, side, rng)
     add_tubes(scene.bone, bones, 2.4 * body.bone, hollow=0.66)
     add_ellipsoid(scene.bone, (0, 52), (17, 30, 4), 0.9 * body.bone)
@@ -379,7 +402,13 @@ def scapula(scene: Scene, side: Side, rng: np.random.Generator) -> list[Tube]:
     y = 8 + body.slope * 0.6
     swing = rng.normal(0, 5)
     corner = np.array(
-        [[out - 62, y + 6], [out - 6, y + 14], [out - 12, y + 38], [out - 44 + swing, y + 138], [out - 56 + swing, y + 118]]
+        [
+            [out - 62, y + 6],
+            [out - 6, y + 14],
+            [out - 12, y + 38],
+            [out - 44 + swing, y + 138],
+            [out - 56 + swing, y + 118],
+        ]
     )
     blade = np.zeros((SIZE, SIZE), np.uint8)
     points = (corner * [x, 1] + [224, 112]) * 16
@@ -388,7 +417,10 @@ def scapula(scene: Scene, side: Side, rng: np.random.Generator) -> list[Tube]:
     return [
         Tube(corner[1:4] * [x, 1], np.array([5.5, 4.0, 2.4])),
         Tube(corner[[3, 4, 0]] * [x, 1], np.array([2.2, 1.6, 1.6])),
-        Tube(np.array([[out - 60, y + 34], [out - 20, y + 4], [out + 14, y - 14]]) * [x, 1], np.array([2.6, 3.6, 6.0])),
+        Tube(
+            np.array([[out - 60, y + 34], [out - 20, y + 4], [out + 14, y - 14]]) * [x, 1],
+            np.array([2.6, 3.6, 6.0]),
+        ),
     ]
 
 
@@ -401,7 +433,9 @@ def branch_tree(body: Body, side: Side, rng: np.random.Generator) -> list[Tube]:
     tubes: list[Tube] = []
 
     def grow(start: Curve, angle: float, radius: float, length: float) -> tuple[Curve, Curve]:
-        bend = angle + rng.normal(0, 0.25) * steps + 0.12 * np.sin(steps * rng.uniform(5, 9) + rng.uniform(0, 6))
+        bend = (
+            angle + rng.normal(0, 0.25) * steps + 0.12 * np.sin(steps * rng.uniform(5, 9) + rng.uniform(0, 6))
+        )
         path = start + np.cumsum(np.stack([x * np.cos(bend), np.sin(bend)], axis=1) * length / 14, axis=0)
         tubes.append(Tube(path, radius * (1 - 0.82 * steps) + 0.25))
         return path, bend
@@ -412,7 +446,9 @@ def branch_tree(body: Body, side: Side, rng: np.random.Generator) -> list[Tube]:
         path, bend = grow(hilum + rng.normal(0, 6, 2), float(angle), radius, rng.uniform(80, 125) * scale)
         for node, turn in ((3, 0.5), (5, -0.5), (8, 0.45)):
             swing = turn * rng.uniform(0.6, 1.4) * rng.choice([-1, 1])
-            grow(path[node], float(bend[node] + swing), radius * (1 - 0.07 * node), rng.uniform(35, 65) * scale)
+            grow(
+                path[node], float(bend[node] + swing), radius * (1 - 0.07 * node), rng.uniform(35, 65) * scale
+            )
     return tubes
 
 
@@ -449,7 +485,11 @@ def add_soft_parts(scene: Scene) -> None:
     gas = canvas()
     top = body.dome_top("left")
     if rng.random() < 0.75:
-        add_ellipsoid(gas, (rng.normal(72, 12), top + rng.uniform(26, 36)), (rng.uniform(16, 34), rng.uniform(9, 17), 34))
+        add_ellipsoid(
+            gas,
+            (rng.normal(72, 12), top + rng.uniform(26, 36)),
+            (rng.uniform(16, 34), rng.uniform(9, 17), 34),
+        )
     for _ in range(int(rng.integers(0, 5))):
         radius = rng.uniform(7, 15)
         add_ellipsoid(gas, (rng.uniform(20, 120), top + rng.uniform(50, 110)), (radius * 1.3, radius, 24))

@@ -122,9 +122,7 @@ def draw_signs(truth: NDArray[np.bool_], rng: np.random.Generator, domain: Domai
     return tuple(signs)
 
 
-def record(
-    truth: NDArray[np.bool_], rng: np.random.Generator, domain: Domain
-) -> tuple[int | None, ...]:
+def record(truth: NDArray[np.bool_], rng: np.random.Generator, domain: Domain) -> tuple[int | None, ...]:
     """Recorded labels of a study. In ``target`` about 3% are another study's and 3% of cells unknown.
 
     A mixed-up row is drawn afresh, so that the prevalences stay what they were.
@@ -309,7 +307,11 @@ def write_dataset(
         with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context) as pool:
             for result in pool.map(work, specs, chunksize=16):
                 take(result)
-    write_table(out / "labels.csv", ["path", "sample_id", "patient_id", "study_id", "view", "report", *LABELS], labels)
-    write_table(out / "annotations.csv", ["path", "label", "annotator", "x", "y", "w", "h", "polygon"], annotations)
+    write_table(
+        out / "labels.csv", ["path", "sample_id", "patient_id", "study_id", "view", "report", *LABELS], labels
+    )
+    write_table(
+        out / "annotations.csv", ["path", "label", "annotator", "x", "y", "w", "h", "polygon"], annotations
+    )
     write_bytes(done, (json.dumps(card, indent=2) + "\n").encode())
     return out

@@ -150,7 +150,7 @@ def display(signal: Image, acquisition: Acquisition) -> Image:
     shown = signal + acquisition.detail * (signal - smooth(signal, 0.09 * max(signal.shape)))
     low, high = np.percentile(shown[::3, ::3], acquisition.window)
     grey = np.clip((shown - low) / max(high - low, 1e-3), 0, 1.05)
-    grey = grey ** acquisition.gamma
+    grey = grey**acquisition.gamma
     grey = 1 - np.exp(-1.9 * grey**1.25)  # the shoulder: dense regions crowd towards white
     grey = 0.5 + acquisition.contrast * (grey / 0.865 - 0.5)
     return np.asarray(np.clip(grey, 0, 1), np.float32)
@@ -162,13 +162,18 @@ def write_on(image: NDArray[np.uint8], acquisition: Acquisition, rng: np.random.
     font = cv2.FONT_HERSHEY_SIMPLEX
     if acquisition.marker:
         left = acquisition.marker == "L"
-        at = (int(wide * (rng.uniform(0.86, 0.93) if left else rng.uniform(0.03, 0.09))), int(high * rng.uniform(0.07, 0.2)))
+        at = (
+            int(wide * (rng.uniform(0.86, 0.93) if left else rng.uniform(0.03, 0.09))),
+            int(high * rng.uniform(0.07, 0.2)),
+        )
         size = float(rng.uniform(0.5, 0.8))
         cv2.putText(image, acquisition.marker, at, font, size, 250, 2, cv2.LINE_AA)
         if rng.random() < 0.25:
             cv2.circle(image, (at[0] + 6, at[1] - 6), 13, 250, 1, cv2.LINE_AA)
     for line, word in enumerate(acquisition.note.split()):
-        cv2.putText(image, word, (int(wide * 0.84) - 20 * line, 70 + 22 * line), font, 0.36, 245, 1, cv2.LINE_AA)
+        cv2.putText(
+            image, word, (int(wide * 0.84) - 20 * line, 70 + 22 * line), font, 0.36, 245, 1, cv2.LINE_AA
+        )
     if acquisition.figure in ("A", "B"):
         cv2.putText(image, acquisition.figure, (8, high - 10), font, 0.9, 255, 2, cv2.LINE_AA)
 
@@ -192,8 +197,13 @@ def confound(scene: Scene, rng: np.random.Generator) -> None:
     if rng.random() < 0.22:
         for side in ("left", "right"):
             if rng.random() < 0.8:
-                place = (sign_of("left" if side == "left" else "right") * body.half_thorax * 0.62, body.height * 0.83)
-                add_ellipsoid(scene.extra, (place[0] + rng.normal(0, 4), place[1] + rng.normal(0, 6)), (5, 5, 7))
+                place = (
+                    sign_of("left" if side == "left" else "right") * body.half_thorax * 0.62,
+                    body.height * 0.83,
+                )
+                add_ellipsoid(
+                    scene.extra, (place[0] + rng.normal(0, 4), place[1] + rng.normal(0, 6)), (5, 5, 7)
+                )
     if rng.random() < 0.22:
         x = sign_of("left" if rng.random() < 0.5 else "right")
         edge = x * (body.half_thorax * rng.uniform(0.6, 0.9) + 0.12 * (Y - 120))

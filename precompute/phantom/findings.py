@@ -14,6 +14,7 @@ import numpy as np
 
 from precompute.phantom.anatomy import SIDES, Body, RibBreak, Scene, Side, dome, sign_of
 from precompute.phantom.physics import (
+    Curve,
     Image,
     Mask,
     Tube,
@@ -73,10 +74,10 @@ def break_ribs(body: Body, sign: Sign, rng: Rng) -> Body:
     """Fracture: one to three neighbouring ribs with a gap, a step and, when old, a callus."""
     side = sides(sign)[0]
     first = int(rng.integers(2, 7))
-    at = float(rng.uniform(0.26, 0.44))
-    callus = float(rng.uniform(0.5, 1.1)) if sign.kind == "healing" else 0.0
+    at = float(rng.uniform(0.16, 0.38))
+    callus = float(rng.uniform(0.9, 1.6)) if sign.kind == "healing" else 0.0
     breaks = tuple(
-        RibBreak(side, rib, at + float(rng.normal(0, 0.012)), float(3.5 + 6 * sign.severity), callus)
+        RibBreak(side, rib, at + float(rng.normal(0, 0.012)), float(4.5 + 7 * sign.severity), callus)
         for rib in range(first, first + 1 + int(2.9 * sign.severity * rng.random() + 0.4))
     )
     return replace(body, breaks=breaks)
@@ -105,7 +106,9 @@ def spot(scene: Scene, side: Side, rng: Rng, low: float = 0.15, high: float = 0.
 def cloud(rng: Rng, centre: tuple[float, float], wide: float, high: float, grain: float) -> Image:
     """A soft, uneven patch with values 0-1: a Gaussian hill broken up by texture of ``grain`` mm."""
     hill = np.exp(-(((X - centre[0]) / wide) ** 2) - ((Y - centre[1]) / high) ** 2)
-    return np.clip(hill * (1.1 + 0.22 * texture(rng, grain) + 0.12 * texture(rng, grain / 3)) * 1.3 - 0.18, 0, 1)
+    return np.clip(
+        hill * (1.1 + 0.22 * texture(rng, grain) + 0.12 * texture(rng, grain / 3)) * 1.3 - 0.18, 0, 1
+    )
 
 
 def show_heart(scene: Scene, sign: Sign, rng: Rng) -> Mask:
@@ -138,9 +141,9 @@ def nodule(scene: Scene, sign: Sign, rng: Rng) -> Mask:
         lump = canvas()
         shape = (radius * rng.uniform(0.85, 1.15), radius, radius)
         add_ellipsoid(lump, centre, shape, 1.0, rng.uniform(0, 90))
-        scene.extra += smooth(lump, 1.2) * np.float32(0.9 + 0.5 / (1 + radius / 8))
+        scene.extra += smooth(lump, 1.2) * np.float32(1.1 + 1.1 / (1 + radius / 8))
         if sign.kind == "calcified":
-            add_ellipsoid(scene.bone, centre, (radius * 0.6, radius * 0.6, radius * 0.5), 0.45)
+            add_ellipsoid(scene.bone, centre, (radius * 0.6, radius * 0.6, radius * 0.5), 0.8)
         mask |= lump > 0
     return mask
 
@@ -157,11 +160,18 @@ def bat_wing(scene: Scene, sign: Sign, rng: Rng) -> Mask:
         for _ in range(int(4 + 8 * sign.severity)):
             y = body.dome_top(side) - rng.uniform(-12, 55)
             edge = x * (scene.outer[side][int(np.clip(y + 112, 0, 447))] - 1.5)
-            lines.append(Tube(np.array([[edge, y], [edge - x * rng.uniform(9, 17), y + rng.normal(0, 1)]]), 0.8))
+            lines.append(
+                Tube(np.array([[edge, y], [edge - x * rng.uniform(9, 17), y + rng.normal(0, 1)]]), 0.8)
+            )
     add_tubes(scene.extra, lines, 3.5 + 3 * sign.severity)
     scene.opacify(np.clip(share, 0, 1) * (0.30 + 0.35 * sign.severity))
     scene.gain *= np.float32(1.15 + 0.35 * sign.severity)
     return ((share > 0.22) | near_tubes(lines, 2)) & scene.lungs
+
+
+def below(edge: Image, width: float) -> Image:
+    """0 above a line at height ``edge``, 1 below it, over ``width`` mm."""
+    return np.asarray(np.clip((Y - edge) / width + 0.5, 0, 1), np.float32)
 
 
 def lobe(scene: Scene, side: Side, rng: Rng) -> Image:
@@ -170,15 +180,14 @@ def lobe(scene: Scene, side: Side, rng: Rng) -> Image:
     third = int(rng.integers(3))
     fissure = body.height * (0.44 + 0.03 * rng.normal())
     low = dome(body, side)[None, :]
-    step = lambda edge, width: np.clip((Y - edge) / width + 0.5, 0, 1)  # noqa: E731
     tilt = -0.12 * sign_of(side) * X
     if third == 0:
-        zone = 1 - step(fissure + tilt, 2.5)
-        zone = zone * step(fissure * 0.25 + tilt, 40)
+        zone = 1 - below(fissure + tilt, 2.5)
+        zone = zone * below(fissure * 0.25 + tilt, 40)
     elif third == 1:
-        zone = step(fissure + tilt, 2.5) * (1 - step(fissure + 62 + tilt, 26))
+        zone = below(fissure + tilt, 2.5) * (1 - below(fissure + 62 + tilt, 26))
     else:
-        zone = step(fissure + 52 - tilt, 40) * np.clip((low + 30 - Y) / 20, 0, 1)
+        zone = below(fissure + 52 - tilt, 40) * np.clip((low + 30 - Y) / 20, 0, 1)
     return np.asarray(smooth(scene.silhouette[side].astype(np.float32), 1.0) * zone, np.float32)
 
 
@@ -187,7 +196,9 @@ def consolidate(scene: Scene, sign: Sign, rng: Rng) -> Mask:
     share, airways = canvas(), canvas()
     for side in sides(sign):
         zone = lobe(scene, side, rng)
-        share = np.maximum(share, zone * np.clip(0.88 + 0.12 * texture(rng, 16) + 0.06 * texture(rng, 5), 0, 1))
+        share = np.maximum(
+            share, zone * np.clip(0.88 + 0.12 * texture(rng, 16) + 0.06 * texture(rng, 5), 0, 1)
+        )
         rows, columns = np.nonzero(zone > 0.6)
         if not len(rows):
             continue
@@ -227,13 +238,19 @@ def plates(scene: Scene, sign: Sign, rng: Rng) -> Mask:
         for number in range(1 + int(2.6 * sign.severity)):
             y = low - 12 - 20 * number - rng.uniform(0, 14)
             start, end = rng.uniform(30, 55), rng.uniform(88, 122)
-            points = np.array([[x * start, y - rng.normal(6, 6)], [x * (start + end) / 2, y], [x * end, y + rng.normal(3, 5)]])
+            points = np.array(
+                [
+                    [x * start, y - rng.normal(6, 6)],
+                    [x * (start + end) / 2, y],
+                    [x * end, y + rng.normal(3, 5)],
+                ]
+            )
             tubes.append(Tube(points, np.array([1.6, 2.2, 1.4]) * (0.9 + 0.9 * sign.severity)))
         floor = dome(scene.body, side)[None, :]
         share += np.clip(1 - (floor - Y) / (14 + 26 * sign.severity), 0, 1) * scene.silhouette[side]
     bands = canvas()
     add_tubes(bands, tubes)
-    scene.extra += smooth(bands, 0.8) * np.float32(4.5 + 4 * sign.severity) * scene.lungs
+    scene.extra += smooth(bands, 0.8) * np.float32(6.5 + 4 * sign.severity) * scene.lungs
     scene.opacify(share * (0.25 + 0.45 * sign.severity))
     return (near_tubes(tubes, 3) | (share > 0.45)) & scene.lungs
 
@@ -245,16 +262,19 @@ def collapse_lung(scene: Scene, sign: Sign, rng: Rng) -> Mask:
     for side in sides(sign):
         x = sign_of(side)
         down = np.clip(Y[:, 0] / body.height, 0, 1)
-        gap = (7 + 42 * sign.severity) * (1.1 - 0.75 * down) + 3 * np.sin(down * rng.uniform(3, 7) + rng.uniform(0, 6))
+        gap = (7 + 42 * sign.severity) * (1.1 - 0.75 * down) + 3 * np.sin(
+            down * rng.uniform(3, 7) + rng.uniform(0, 6)
+        )
         apex = 6 + 34 * sign.severity
         edge = scene.outer[side] - gap
         # The lung's own apex falls as well: below it the line runs down the chest wall.
-        round_off = np.sqrt(np.clip((Y[:, 0] - apex) / 50, 0, 1))
+        round_off = np.sqrt(1 - (1 - np.clip((Y[:, 0] - apex) / 60, 0, 1)) ** 2)
         edge = scene.inner[side] + (edge - scene.inner[side]) * round_off
         beyond = (x * X > edge[:, None]) & scene.silhouette[side]
         soft = smooth(beyond.astype(np.float32), 0.7)
         scene.density = scene.density * (1 - soft)
         scene.gain *= 1 - soft
+        scene.fill *= 1 - soft  # an opacity leaves with the lung it lies in
         lung = scene.silhouette[side] & ~beyond
         scene.opacify(lung * np.float32(0.05 + 0.22 * sign.severity))
         rows = np.nonzero(beyond.any(axis=1) & (Y[:, 0] > apex))[0]
@@ -294,13 +314,13 @@ def thicken_pleura(scene: Scene, sign: Sign, rng: Rng) -> Mask:
             for _ in range(3 + int(3 * sign.severity)):
                 cx, cy = spot(scene, side, rng, 0.35, 0.95)
                 patch = cloud(rng, (cx, cy), rng.uniform(6, 13), rng.uniform(4, 8), 4)
-                scene.bone += patch * np.float32(1.6 + 2.4 * sign.severity)
+                scene.bone += patch * np.float32(9 + 8 * sign.severity)
                 mask |= (patch > 0.15) & lung
             continue
         wave = 1 + 0.25 * np.sin(Y[:, 0] / 11 + rng.uniform(0, 6))
         if sign.kind == "cap":
-            thick = (7 + 12 * sign.severity) * np.clip((52 - Y[:, 0]) / 34, 0, 1) * wave
-            region = lung & ((x * X > (scene.outer[side] - 0.9 * thick)[:, None]) | (Y < 3 + thick[:, None]))
+            deep = int(7 + 11 * sign.severity)
+            region = lung & ~np.roll(lung, (deep, -x * deep // 3), (0, 1)) & (Y < 55)
         else:
             thick = (4.5 + 9 * sign.severity) * np.clip((Y[:, 0] - 20) / 50, 0, 1) * wave
             region = lung & (x * X > (scene.outer[side] - thick)[:, None])
@@ -311,13 +331,15 @@ def thicken_pleura(scene: Scene, sign: Sign, rng: Rng) -> Mask:
 
 
 def show_break(scene: Scene, sign: Sign, rng: Rng) -> Mask:
-    """Fracture: a disc around every break."""
+    """Fracture: a disc around every break, a little hazy from the bleeding below it."""
     mask = canvas() > 0
     for hurt in scene.body.breaks:
         curve = scene.ribs.get((hurt.side, hurt.rib))
         if curve is not None:
             x, y = curve[int(hurt.at * len(curve)), :2]
-            mask |= (X - x) ** 2 + (Y - y - hurt.step / 2) ** 2 < 13.0**2
+            away = (X - x) ** 2 + (Y - y - hurt.step / 2) ** 2
+            scene.extra += np.float32(5 + 7 * sign.severity) * np.exp(-away / 60).astype(np.float32)
+            mask |= away < 13.0**2
     return mask
 
 
@@ -334,11 +356,11 @@ def pacemaker(scene: Scene, side: Side, rng: Rng) -> Mask:
              [-12 if tip[0] > 0 else -30, low - 32], tip]
         )  # fmt: skip
         leads.append(Tube(bent(points), 1.2))
-    add_tubes(scene.metal, leads, 0.55)
-    return can | near_tubes(leads, 2)
+    add_tubes(scene.metal, leads, 0.8)
+    return np.asarray(can | near_tubes(leads, 2), bool)
 
 
-def bent(points: Image) -> Image:
+def bent(points: Curve) -> Curve:
     """A polyline with its corners rounded (Chaikin's corner cutting, twice)."""
     for _ in range(2):
         near, far = points[:-1], points[1:]
@@ -353,7 +375,7 @@ def central_line(scene: Scene, side: Side, rng: Rng) -> Mask:
     start = [[x * 44, -112], [x * 36, -50]] if rng.random() < 0.5 else [[x * 108, 62], [x * 78, 22]]
     points = np.array([*start, [x * 24, 22], [-20 if x < 0 else -4, 44], tip], float)
     tubes = [Tube(bent(points), 1.4)]
-    add_tubes(scene.metal, tubes, 0.30, hollow=0.5)
+    add_tubes(scene.metal, tubes, 0.9, hollow=0.5)
     mask = near_tubes(tubes, 2)
     if abs(start[0][0]) > 100:
         port = (X - x * 108) ** 2 + (Y - 64) ** 2
@@ -366,12 +388,12 @@ def breathing_tube(scene: Scene, side: Side, rng: Rng) -> Mask:
     """An endotracheal tube above the carina and a nasogastric tube through the heart's shadow."""
     end = scene.body.height * rng.uniform(0.16, 0.30)
     tubes = [Tube(np.array([[-2.0, -112], [1, -30], [2, end]]), 4.6)]
-    add_tubes(scene.metal, tubes, 0.11, hollow=0.78)
+    add_tubes(scene.metal, tubes, 0.3, hollow=0.8)
     if rng.random() < 0.7:
         top = scene.body.dome_top("left")
         path = np.array([[4.0, -112], [7, 60], [8, 150], [18, top], [48, top + 34], [72, top + 40]])
         gastric = [Tube(bent(path), 2.0)]
-        add_tubes(scene.metal, gastric, 0.2, hollow=0.6)
+        add_tubes(scene.metal, gastric, 0.6, hollow=0.6)
         tubes += gastric
     return near_tubes(tubes, 1.5)
 
@@ -384,7 +406,7 @@ def sternal_wires(scene: Scene, side: Side, rng: Rng) -> Mask:
         wide, high = rng.uniform(7, 10), rng.uniform(5, 7)
         loop = np.column_stack([rng.normal(0, 1.5) + wide * np.cos(turn), y + high * np.sin(turn)])
         loops.append(Tube(loop, 0.9))
-    add_tubes(scene.metal, loops, 0.75)
+    add_tubes(scene.metal, loops, 1.8)
     return near_tubes(loops, 3)
 
 
@@ -398,7 +420,7 @@ def monitor_leads(scene: Scene, side: Side, rng: Rng) -> Mask:
         way = np.array([[x, y], [x * 1.2, y + rng.uniform(20, 60)], [x * 1.4, y + 90], [x * 1.5, 340]])
         tubes.append(Tube(bent(way), 1.1))
         mask |= spot_mask < 10**2
-    add_tubes(scene.metal, tubes, 0.42)
+    add_tubes(scene.metal, tubes, 0.6)
     return mask | near_tubes(tubes, 2)
 
 
@@ -415,7 +437,7 @@ def place_device(scene: Scene, sign: Sign, rng: Rng) -> Mask:
     """Support devices: the kinds joined by ``+`` in the sign."""
     side = sides(sign)[0]
     masks = [DEVICES[kind](scene, side, rng) for kind in sign.kind.split("+")]
-    return np.logical_or.reduce(masks)
+    return np.asarray(np.logical_or.reduce(masks), bool)
 
 
 draw: dict[str, Callable[[Scene, Sign, Rng], Mask]] = {

@@ -30,7 +30,9 @@ from precompute.phantom.physics import (
 def lateral_dome(body: Body) -> Image:
     """Height of the higher dome per column: high in front, deep in the posterior sulcus. Shape (SIZE,)."""
     x = X[0]
-    return np.asarray(body.bottom + 4 + np.where(x > -15, 0.0075 * (x + 15) ** 2, 0.004 * (x + 15) ** 2), np.float32)
+    return np.asarray(
+        body.bottom + 4 + np.where(x > -15, 0.0075 * (x + 15) ** 2, 0.004 * (x + 15) ** 2), np.float32
+    )
 
 
 def lateral(body: Body) -> Scene:
@@ -39,10 +41,14 @@ def lateral(body: Body) -> Scene:
     rng = np.random.default_rng([body.seed, 9])
     half = 0.92 * body.depth
     width = profile([(-120, 58), (-60, 60), (-30, 84), (20, half), (120, half + 8), (400, half + 12)])
-    scene.soft += stack(np.zeros(SIZE, np.float32) + 4, width, profile([(-120, 50), (0, 150), (400, 150)]), 2.6)
+    scene.soft += stack(
+        np.zeros(SIZE, np.float32) + 4, width, profile([(-120, 50), (0, 150), (400, 150)]), 2.6
+    )
     front = profile([(-30, 16), (0, 22), (40, 0.62 * half), (120, 0.78 * half), (400, 0.80 * half)])
     back = profile([(-30, 20), (0, 30), (50, 0.72 * half), (150, 0.80 * half), (400, 0.78 * half)])
-    shape = stack((back - front) / 2, (back + front) / 2 * (Y[:, 0] > -6), profile([(-8, 20), (60, 105), (400, 118)]), 3)
+    shape = stack(
+        (back - front) / 2, (back + front) / 2 * (Y[:, 0] > -6), profile([(-8, 20), (60, 105), (400, 118)]), 3
+    )
     floor = lateral_dome(body)[None, :]
     air = shape * np.clip((floor - Y) / 3 + 0.5, 0, 1)
     solid, heart = canvas(), canvas()
@@ -65,7 +71,9 @@ def lateral(body: Body) -> Scene:
     for angle in rng.uniform(0, 2 * np.pi, 26):
         steps = np.linspace(0, 1, 10)
         bend = angle + rng.normal(0, 0.5) * steps
-        path = np.array([6.0, 110]) + np.cumsum(np.stack([np.cos(bend), np.sin(bend)], 1) * rng.uniform(6, 11), axis=0)
+        path = np.array([6.0, 110]) + np.cumsum(
+            np.stack([np.cos(bend), np.sin(bend)], 1) * rng.uniform(6, 11), axis=0
+        )
         tubes.append(Tube(path, 2.8 * (1 - 0.8 * steps) + 0.3))
     add_tubes(scene.markings, tubes, 2.5)
     for level in range(-110, 335, 24):
@@ -77,7 +85,17 @@ def lateral(body: Body) -> Scene:
         y = 8 + 24.0 * rib
         for lag in (0.0, 6.0):
             ribs.append(
-                Tube(np.array([[0.8 * half, y + lag], [0.3 * half, y + 20], [-0.3 * half, y + 52], [-0.7 * half, y + 80]]), 4.3)
+                Tube(
+                    np.array(
+                        [
+                            [0.8 * half, y + lag],
+                            [0.3 * half, y + 20],
+                            [-0.3 * half, y + 52],
+                            [-0.7 * half, y + 80],
+                        ]
+                    ),
+                    4.3,
+                )
             )
     add_tubes(scene.bone, ribs, 1.1 * body.bone, hollow=0.7)
     sternum = np.array([[-0.55 * half, 30], [-0.80 * half, 90], [-0.86 * half, 190]])
@@ -115,7 +133,7 @@ def sulcus(scene: Scene, sign: Sign, rng: Rng) -> Mask:
     level = scene.body.bottom + 48 - (14 + 80 * sign.severity)
     surface = level - 0.12 * X
     share = np.clip((Y - surface) / 8 + 0.3, 0, 1) * scene.lungs
-    scene.opacify(share * 0.95)
+    scene.opacify(np.asarray(share * 0.95, np.float32))
     return np.asarray(share > 0.4, bool)
 
 
@@ -130,4 +148,3 @@ LATERAL_SIGNS: dict[str, Callable[[Scene, Sign, Rng], Mask]] = {
     "Pleural Effusion": sulcus,
 }
 """Signs a lateral film shows; the others need the frontal one."""
-

@@ -13,42 +13,59 @@ GRADES = (("mild", "small", "minimal"), ("moderate", "moderate"), ("severe", "la
 
 PHRASES: dict[str, tuple[str, ...]] = {
     "Enlarged Cardiomediastinum": (
-        "{grade} widening of the upper mediastinum", "widened mediastinum with a prominent aorta",
+        "{grade} widening of the upper mediastinum",
+        "widened mediastinum with a prominent aorta",
         "{grade} enlargement of the cardiomediastinal silhouette",
     ),
-    "Cardiomegaly": ("{grade} cardiomegaly", "{grade} enlargement of the heart", "enlarged cardiac silhouette"),
+    "Cardiomegaly": (
+        "{grade} cardiomegaly",
+        "{grade} enlargement of the heart",
+        "enlarged cardiac silhouette",
+    ),
     "Lung Opacity": (
-        "{grade} hazy opacity in the {side} lung", "vague ground-glass opacity on the {side}",
+        "{grade} hazy opacity in the {side} lung",
+        "vague ground-glass opacity on the {side}",
         "ill-defined {side} lung opacity",
     ),
     "Lung Lesion": ("{side} pulmonary nodule", "round mass in the {side} lung", "{grade} {side} lung lesion"),
     "Edema": (
-        "{grade} pulmonary edema with perihilar haze", "bat-wing perihilar opacities with Kerley B lines",
+        "{grade} pulmonary edema with perihilar haze",
+        "bat-wing perihilar opacities with Kerley B lines",
         "{grade} interstitial edema and vascular congestion",
     ),
     "Consolidation": (
-        "{side} lobar consolidation with air bronchograms", "dense {side} airspace consolidation",
+        "{side} lobar consolidation with air bronchograms",
+        "dense {side} airspace consolidation",
         "{grade} consolidation of the {side} lung",
     ),
     "Pneumonia": (
-        "patchy {side} infiltrates consistent with pneumonia", "{side} pneumonia", "{grade} {side} bronchopneumonia",
+        "patchy {side} infiltrates consistent with pneumonia",
+        "{side} pneumonia",
+        "{grade} {side} bronchopneumonia",
     ),
     "Atelectasis": (
-        "{side} basilar plate-like atelectasis", "{grade} {side} atelectasis with volume loss",
+        "{side} basilar plate-like atelectasis",
+        "{grade} {side} atelectasis with volume loss",
         "linear {side} atelectasis and a raised hemidiaphragm",
     ),
     "Pneumothorax": (
-        "{grade} {side} pneumothorax", "{side} apical pneumothorax with a visible pleural line",
+        "{grade} {side} pneumothorax",
+        "{side} apical pneumothorax with a visible pleural line",
         "collapsed {side} lung with pleural air",
     ),
     "Pleural Effusion": (
-        "{grade} {side} pleural effusion", "blunting of the {side} costophrenic angle by pleural fluid",
+        "{grade} {side} pleural effusion",
+        "blunting of the {side} costophrenic angle by pleural fluid",
         "{side} pleural fluid with a meniscus",
     ),
     "Pleural Other": ("{side} pleural thickening", "{side} apical pleural cap", "{side} pleural plaque"),
-    "Fracture": ("{side} rib fracture", "displaced {side} rib fractures", "{side} rib deformity from a fracture"),
+    "Fracture": (
+        "{side} rib fracture",
+        "displaced {side} rib fractures",
+        "{side} rib deformity from a fracture",
+    ),
     "Support Devices": ("a {kind} in place", "{kind} projecting over the chest", "indwelling {kind}"),
-}  # fmt: skip
+}
 """Words for a finding that is present; ``side``, ``grade`` and ``kind`` come from its sign."""
 
 NORMAL: tuple[str, ...] = (
@@ -97,9 +114,7 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
-def report(
-    labels: Mapping[str, int | None], signs: Sequence[Sign], rng: np.random.Generator
-) -> str:
+def report(labels: Mapping[str, int | None], signs: Sequence[Sign], rng: np.random.Generator) -> str:
     """One sentence for every recorded finding, hedged where the record is uncertain, then what is absent.
 
     Parameters
@@ -122,20 +137,29 @@ def report(
 
 def caption(signs: Sequence[Sign], view: str, rng: np.random.Generator) -> str:
     """A figure caption of the true findings, in one of several styles, sometimes with what is absent."""
-    film = "lateral chest radiograph" if view == "lateral" else str(
-        rng.choice(["chest radiograph", "frontal chest x-ray", "posteroanterior chest radiograph", "chest film"])
+    film = (
+        "lateral chest radiograph"
+        if view == "lateral"
+        else str(
+            rng.choice(
+                ["chest radiograph", "frontal chest x-ray", "posteroanterior chest radiograph", "chest film"]
+            )
+        )
     )
     words = [phrase(sign, rng) for sign in signs]
     if not [sign for sign in signs if sign.label != "Support Devices"]:
-        words.append(str(rng.choice(["no acute abnormality", "clear lungs and a normal heart", "normal findings"])))
+        words.append(
+            str(rng.choice(["no acute abnormality", "clear lungs and a normal heart", "normal findings"]))
+        )
     order = [words[i] for i in rng.permutation(len(words))]
     listed = order[0] if len(order) == 1 else ", ".join(order[:-1]) + " and " + order[-1]
+    age, who = rng.integers(24, 88), rng.choice(["man", "woman"])
     style = int(rng.integers(5))
     text = (
         f"{film} showing {listed}",
         f"{film} demonstrates {listed}",
         f"{listed} on {film}",
-        f"{rng.integers(24, 88)}-year-old {rng.choice(['man', 'woman'])}. {sentence(film)} {sentence(listed)}",
+        f"{age}-year-old {who}. {sentence(film)} {sentence(listed)}",
         listed,
     )[style]
     if rng.random() < 0.35:
