@@ -152,7 +152,7 @@ class Clip:
     @property
     def logit_scale(self) -> float:
         """The trained temperature s of cosine similarities."""
-        return float(self.model.logit_scale.exp())  # type: ignore[operator, union-attr]
+        return float(self.model.logit_scale.detach().exp())  # type: ignore[operator, union-attr]
 
     @torch.inference_mode()
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -216,6 +216,13 @@ def load_clip(spec: str, device: torch.device) -> Clip:
         licence=str(config.get("licence", "not stated")),
         weights=weights,
     )
+
+
+def untrained_clip(folder: Path) -> nn.Module:
+    """A model of the folder's config with random weights, to be trained. Nothing else may start from random weights."""
+    config = _read_config(folder)["model_cfg"]
+    text_cfg = {**config["text_cfg"], "hf_model_name": str(folder.resolve()), "hf_model_pretrained": False}
+    return open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], text_cfg)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,11 +33,6 @@ class Head:
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({"weight": np.ascontiguousarray(self.weight), "bias": np.ascontiguousarray(self.bias)}, path)
-
-    @classmethod
-    def load(cls, path: Path) -> Head:
-        tensors = load_file(path)
-        return cls(tensors["weight"], tensors["bias"])
 
 
 def prompt_head(positive: NDArray[np.float32], negative: NDArray[np.float32], logit_scale: float) -> Head:

@@ -19,6 +19,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temp
+        temp.chmod(0o644)  # some writers make private files, but a store is there to be shared
         os.replace(temp, path)
     finally:
         temp.unlink(missing_ok=True)
