@@ -220,8 +220,9 @@ def add_trunk(scene: Scene) -> None:
     chest = body.half_thorax + body.wall
     s = body.slope
     width = profile(
-        [(-120, 54), (-62, 54), (-40, 66), (-26, 92), (-14 + s, 150), (4 + s, chest + 22), (30 + s, chest + 26),
-         (62, chest + 12), (92, chest - 2), (190, chest), (260, chest - 3), (400, chest + 6)], 6,
+        [(-120, 54), (-62, 54), (-40, 66), (-26, 92), (-14 + s, 150), (4 + s, chest + 22),
+         (30 + s, chest + 26), (62, chest + 12),
+         (92, chest - 2), (190, chest), (260, chest - 3), (400, chest + 6)], 6,
     )  # fmt: skip
     depth = profile(
         [(-120, 56), (-30, 62), (20, 0.72 * body.depth), (90, body.depth), (400, 1.04 * body.depth)]

@@ -1,4 +1,4 @@
-"""Which films a data set holds, and writing them: ``plan`` is cheap, ``write_dataset`` renders in processes."""
+"""Which films a data set holds (``plan``, cheap), and writing them (``write_dataset``, in processes)."""
 
 from __future__ import annotations
 
@@ -49,6 +49,18 @@ KINSHIP = {
     ("Atelectasis", "Lung Opacity"): 0.15,
 }
 """Latent correlations of findings that come together in patients; all other pairs are independent."""
+
+
+BILATERAL = {
+    "Edema": 1.0,
+    "Pleural Effusion": 0.25,
+    "Pneumonia": 0.2,
+    "Pleural Other": 0.2,
+    "Atelectasis": 0.15,
+    "Lung Opacity": 0.15,
+    "Consolidation": 0.08,
+}
+"""How often a finding lies on both sides."""
 
 
 def prevalences(domain: Domain) -> NDArray[np.float64]:
@@ -105,9 +117,7 @@ def draw_signs(truth: NDArray[np.bool_], rng: np.random.Generator, domain: Domai
     signs = []
     for label in (label for label, true in zip(LABELS[1:], truth[1:], strict=True) if true):
         severity = float(rng.uniform(0.3, 1.0) if domain == "source" else rng.beta(1.7, 2.8) * 0.9)
-        both = {"Edema": 1.0, "Pleural Effusion": 0.25, "Pneumonia": 0.2, "Atelectasis": 0.15, "Pleural Other": 0.2,
-                "Consolidation": 0.08, "Lung Opacity": 0.15}  # fmt: skip
-        side = "both" if rng.random() < both.get(label, 0.0) else str(rng.choice(["left", "right"]))
+        side = "both" if rng.random() < BILATERAL.get(label, 0.0) else str(rng.choice(["left", "right"]))
         kind = ""
         if label == "Support Devices":
             number = 1 + int(rng.random() < 0.3)
@@ -261,7 +271,7 @@ def write_dataset(
 ) -> Path:
     """Write a data set: images, ``labels.csv``, ``annotations.csv`` and, last, ``dataset.json``.
 
-    Called again with the same arguments, a complete folder is returned at once; after a killed run, call again.
+    A complete folder of the same arguments is returned at once; after a killed run, call again.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ View = Literal["frontal", "lateral"]
 class FilmSpec:
     """All that is needed to render one film; small and picklable.
 
-    ``labels`` are the recorded ones, 1, 0, -1 (uncertain) or None (blank), which in ``target`` may differ from
-    the signs that are drawn. Seeds: the same patient keeps the same anatomy, the film has its own exposure.
+    ``labels`` are the recorded ones, 1, 0, -1 (uncertain) or None (blank), which in ``target`` may differ
+    from the signs that are drawn. A patient keeps the anatomy, a study the breath, a film its exposure.
     """
 
     domain: Domain
@@ -219,10 +219,7 @@ def project(spec: FilmSpec) -> tuple[Scene, dict[str, Mask]]:
     wide = 1.0 if spec.domain == "source" else 1.35
     body = draw_body(np.random.default_rng(spec.patient_seed), wide)
     rng = np.random.default_rng(spec.study_seed)
-    if spec.domain == "source":
-        breath = rng.uniform(0.94, 1.03)
-    else:
-        breath = rng.uniform(0.78, 1.04)
+    breath = rng.uniform(0.94, 1.03) if spec.domain == "source" else rng.uniform(0.78, 1.04)
     # Poor inspiration lifts the domes and lets the heart lie down: a little wider, still below one half.
     ratio = min(body.ratio + 0.12 * max(0.95 - breath, 0), 0.485)
     body = replace(body, inspiration=float(breath), ratio=float(ratio), shift=float(rng.normal(0, 2.5)))

@@ -1,8 +1,8 @@
 """One small function for the radiographic sign of every finding.
 
-``reshape`` holds the signs that change the body before it is projected (a large heart, a broken rib), ``draw``
-those that are painted into the scene. Every drawing sign returns the mask of what it drew. A sign is given a
-severity in 0-1, a side, and a random stream of its own, so that other findings never change its look.
+``reshape`` holds the signs that change the body before it is projected (a large heart, a broken rib),
+``draw`` those that are painted into the scene. Every drawing sign returns the mask of what it drew. A sign is
+given a severity in 0-1, a side, and a random stream of its own, so that other findings never change its look.
 """
 
 from __future__ import annotations
@@ -352,8 +352,8 @@ def pacemaker(scene: Scene, side: Side, rng: Rng) -> Mask:
     leads = []
     for tip in ((30, low - 14), (-26, low - 70))[: 1 + (rng.random() < 0.6)]:
         points = np.array(
-            [[place[0] - x * 8, place[1] - 12], [x * 60, 24], [x * 22, 34], [-14, 58], [-24, 105], [-26, low - 75],
-             [-12 if tip[0] > 0 else -30, low - 32], tip]
+            [[place[0] - x * 8, place[1] - 12], [x * 60, 24], [x * 22, 34], [-14, 58], [-24, 105],
+             [-26, low - 75], [-12 if tip[0] > 0 else -30, low - 32], tip]
         )  # fmt: skip
         leads.append(Tube(bent(points), 1.2))
     add_tubes(scene.metal, leads, 0.8)
