@@ -241,7 +241,9 @@ def test_a_written_set_reads_back_and_ignores_the_number_of_workers(tmp_path: Pa
     for row, spec in zip(rows, plan(6, "target", 2), strict=True):
         film = render(spec)
         assert row["sample_id"] == spec.sample_id
-        assert np.array_equal(cv2.imread(str(alone / row["path"]), cv2.IMREAD_GRAYSCALE), film.image)
+        image = cv2.imread(str(alone / row["path"]), cv2.IMREAD_GRAYSCALE)
+        assert image is not None
+        assert np.array_equal(image, film.image)
         for label, value in film.labels.items():
             assert row[label] == ("" if value is None else str(value))
     for mark in read(alone / "annotations.csv"):

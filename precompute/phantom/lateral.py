@@ -39,13 +39,13 @@ def lateral(body: Body) -> Scene:
     """Project a body onto a lateral film."""
     scene = Scene(body, view="lateral")
     rng = np.random.default_rng([body.seed, 9])
-    half = 0.92 * body.depth
+    half = 1.14 * body.depth
     width = profile([(-120, 58), (-60, 60), (-30, 84), (20, half), (120, half + 8), (400, half + 12)])
     scene.soft += stack(
         np.zeros(SIZE, np.float32) + 4, width, profile([(-120, 50), (0, 150), (400, 150)]), 2.6
     )
-    front = profile([(-30, 16), (0, 22), (40, 0.62 * half), (120, 0.78 * half), (400, 0.80 * half)])
-    back = profile([(-30, 20), (0, 30), (50, 0.72 * half), (150, 0.80 * half), (400, 0.78 * half)])
+    front = profile([(-30, 16), (0, 22), (40, 0.58 * half), (120, 0.76 * half), (400, 0.78 * half)])
+    back = profile([(-30, 20), (0, 30), (50, 0.70 * half), (150, 0.79 * half), (400, 0.77 * half)])
     shape = stack(
         (back - front) / 2, (back + front) / 2 * (Y[:, 0] > -6), profile([(-8, 20), (60, 105), (400, 118)]), 3
     )
@@ -55,10 +55,13 @@ def lateral(body: Body) -> Scene:
     size = body.ratio / 0.44
     place = (-0.30 * half, body.bottom - 34.0)
     add_ellipsoid(heart, place, (46 * size, 56 * size, 62 * size), 1.0, 28)
-    add_ellipsoid(solid, (0, 100), (22, 30, 40))
+    add_ellipsoid(solid, (4, 108), (20, 27, 20))
     arch = np.array([[-8, 96], [-4, 50], [12, 36], [34, 52], [48, 110], [52, 260]], float)
-    add_tubes(solid, [Tube(arch, 13 + 0.2 * body.bulge)])
-    scene.air += np.maximum(air - heart - solid, 0.15 * air)
+    add_tubes(solid, [Tube(arch, 13 + 0.2 * body.bulge)], 1.8)
+    root = np.array([[place[0] + 2, place[1] - 20], [-12, 92], [-6, 44]], float)
+    add_tubes(solid, [Tube(root, np.array([34.0, 24.0, 16.0]) + 0.3 * body.bulge)], 1.3)
+    solid = smooth(solid, 3)
+    scene.air += np.maximum(air - np.maximum(heart, solid), 0.15 * air)
     scene.air *= 1 + 0.025 * texture(rng, 5)
     scene.heart = (heart > 8) & (floor > Y)
     lung = (shape > 0) & (floor > Y)
@@ -77,9 +80,9 @@ def lateral(body: Body) -> Scene:
         tubes.append(Tube(path, 2.8 * (1 - 0.8 * steps) + 0.3))
     add_tubes(scene.markings, tubes, 2.5)
     for level in range(-110, 335, 24):
-        x = 0.80 * half + 8 - 0.0006 * (level - 130) ** 2
-        add_ellipsoid(scene.bone, (x, level), (17, 11.5, 5), 1.3 * body.bone, -6)
-        add_ellipsoid(scene.bone, (x + 26, level + 6), (13, 4, 3), 1.0 * body.bone, 25)
+        x = 0.60 * half - 0.0007 * (level - 120) ** 2
+        add_ellipsoid(scene.bone, (x, level), (16, 10.5, 7), 1.5 * body.bone, -6)
+        add_ellipsoid(scene.bone, (x + 25, level + 8), (12, 4, 4), 1.2 * body.bone, 28)
     ribs = []
     for rib in range(9):
         y = 8 + 24.0 * rib
