@@ -1,1 +1,1 @@
-"""Everything that imports streamlit, and the only cache decorators."""
+"""The interface's building blocks. Everything that imports Streamlit is here, and the only cache decorators."""

@@ -1,0 +1,404 @@
+"""Frames and arrays to Plotly figures. Pure: no store, no Streamlit, and the same input gives the same bytes.
+
+Colours are from Okabe & Ito's palette and keep a contrast of at least 3:1 on both the light and the dark page. Every
+regime has its own colour, marker and dash, so that no reading hangs on colour alone. Backgrounds and fonts are left to
+the page's theme.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+GREY = "#8a8f98"
+"""Context: baselines, negatives, what is too few to say. Reads on light and dark alike."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one regime is drawn on every page."""
+
+    colour: str
+    symbol: str
+    dash: str
+    badge: str
+    """The nearest of Streamlit's named text colours."""
+
+
+_STYLES = (
+    Style("#D55E00", "circle", "dot", "orange"),
+    Style("#0072B2", "square", "dash", "blue"),
+    Style("#009E73", "diamond", "solid", "green"),
+    Style("#CC79A7", "triangle-up", "dashdot", "violet"),
+)
+
+
+def regime_style(place: int) -> Style:
+    """The style of a run's regime by its place in the manifest; more regimes than styles begin again."""
+    return _STYLES[place % len(_STYLES)]
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A number and its 95% interval; a dash where there is none.
+
+    Examples
+    --------
+    >>> with_interval(0.3126, 0.22, 0.409), with_interval(float("nan"), 0.0, 1.0)
+    ('0.31 [0.22, 0.41]', '—')
+    """
+    if np.isnan(value):
+        return "—"
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]" if not np.isnan(low) else f"{value:.2f} [no interval]"
+
+
+# --- dots and whiskers -----------------------------------------------------------------------------------------------
+
+
+def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int) -> go.Figure:
+    """Values with 95% whiskers, one row a label and one mark a series, with each row's trivial baseline as a tick.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        series, label, value, ci_low, ci_high, baseline, n_pos; drawn in the order labels first appear, top down.
+    styles : mapping
+        Series name to style, in drawing order.
+    title : str
+        The value axis' title.
+    few : int
+        Labels with fewer positives than this are drawn in grey.
+    """
+    labels = list(dict.fromkeys(frame["label"]))
+    counts = frame.groupby("label")["n_pos"].max()
+    place = {label: len(labels) - 1 - i for i, label in enumerate(labels)}
+    figure = go.Figure()
+    shared = frame.drop_duplicates("label")
+    step = 0.56 / max(len(styles), 1)
+    for i, (series, style) in enumerate(styles.items()):
+        part = frame[(frame["series"] == series) & frame["value"].notna()]
+        y = part["label"].map(place) + step * ((len(styles) - 1) / 2 - i)
+        colours = [GREY if n < few else style.colour for n in part["n_pos"]]
+        # one bar of whiskers carries one colour, so they are drawn as a line with gaps beneath the marks
+        ends = np.column_stack([part["ci_low"], part["ci_high"], np.full(len(part), np.nan)]).ravel()
+        figure.add_scatter(
+            x=ends,
+            y=np.repeat(y.to_numpy(dtype=float), 3),
+            mode="lines",
+            line={"color": style.colour, "width": 2},
+            opacity=0.55,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=part["value"],
+            y=y,
+            mode="markers",
+            name=series,
+            marker={"color": colours, "symbol": style.symbol, "size": 9},
+            customdata=np.column_stack(
+                [part["label"], part["ci_low"], part["ci_high"], part["n_pos"], part["baseline"]]
+            ),
+            hovertemplate="%{customdata[0]}: %{x:.3f} [%{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>"
+            f"{series}, positives %{{customdata[3]}}, baseline %{{customdata[4]:.3f}}<extra></extra>",
+        )
+    figure.add_scatter(
+        x=shared["baseline"],
+        y=shared["label"].map(place),
+        mode="markers",
+        name="baseline",
+        marker={"symbol": "line-ns", "size": 20, "line": {"color": GREY, "width": 3}},
+        hovertemplate="baseline %{x:.3f}<extra></extra>",
+    )
+    figure.update_yaxes(
+        tickvals=list(place.values()),
+        ticktext=[f"{label} ({int(counts[label])})" for label in labels],
+        range=[-0.6, len(labels) - 0.4],
+        showgrid=False,
+        zeroline=False,
+    )
+    figure.update_xaxes(title=title, rangemode="tozero", zeroline=False)
+    return _compact(figure, height=max(170, 90 + 34 * len(labels)))
+
+
+# --- labels together -------------------------------------------------------------------------------------------------
+
+
+def cooccurrence(share: NDArray[np.float64], together: NDArray[np.int64], labels: Sequence[str]) -> go.Figure:
+    """Heat map of how often a film with the row's label also has the column's.
+
+    Parameters
+    ----------
+    share : (C, C)
+        P(column positive | row positive) over films where both are known; NaN where the row has none.
+    together : (C, C)
+        Films with both, for the hover text.
+    """
+    text = np.where(np.isnan(share), "", np.char.mod("%.0f", np.nan_to_num(share) * 100))
+    figure = go.Figure(
+        go.Heatmap(
+            z=share,
+            x=list(labels),
+            y=list(labels),
+            text=text,
+            texttemplate="%{text}",
+            customdata=together,
+            colorscale=[[0, "rgba(0,114,178,0.04)"], [1, "rgba(0,114,178,0.95)"]],
+            zmin=0,
+            zmax=1,
+            xgap=1,
+            ygap=1,
+            showscale=False,
+            hovertemplate="of films with %{y}, %{text}% also have %{x} (%{customdata} films)<extra></extra>",
+        )
+    )
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(tickangle=-45, showgrid=False)
+    return _compact(figure, height=120 + 25 * len(labels))
+
+
+# --- maps ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One legend entry of a map: which rows, and how they look. Later layers lie on top."""
+
+    name: str
+    rows: NDArray[np.int64]
+    colour: str
+    symbol: str = "circle"
+    size: float = 5
+    opacity: float = 0.8
+
+
+def layered_map(
+    xy: NDArray[np.float32], layers: Sequence[Layer], hover: NDArray[np.str_], height: int
+) -> go.Figure:
+    """Points in groups. ``customdata`` of a point is its row, so that a selection survives any filter.
+
+    Parameters
+    ----------
+    xy : (N, 2)
+    layers : groups of rows, bottom first
+    hover : (N,) text of each row
+    height : int, pixels
+    """
+    figure = go.Figure()
+    for layer in layers:
+        figure.add_scattergl(
+            x=xy[layer.rows, 0],
+            y=xy[layer.rows, 1],
+            mode="markers",
+            name=f"{layer.name} ({len(layer.rows):,})",
+            customdata=layer.rows,
+            text=hover[layer.rows],
+            hovertemplate="%{text}<extra></extra>",
+            marker={
+                "color": layer.colour,
+                "symbol": layer.symbol,
+                "size": layer.size,
+                "opacity": layer.opacity,
+                "line": {"width": 0},
+            },
+        )
+    return _as_map(figure, height)
+
+
+def score_map(
+    xy: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    middle: float,
+    hover: NDArray[np.str_],
+    height: int,
+) -> go.Figure:
+    """Points coloured by a score that diverges from ``middle``: blue below, grey at it, orange above.
+
+    Parameters
+    ----------
+    xy : (N, 2)
+    rows : (m,) the rows drawn, in drawing order
+    scores : (N,)
+    middle : float
+        Where the colours part, in the units of ``scores``.
+    hover : (N,)
+    """
+    values = scores[rows]
+    reach = float(np.quantile(np.abs(values - middle), 0.98)) if len(rows) else 1.0
+    figure = go.Figure(
+        go.Scattergl(
+            x=xy[rows, 0],
+            y=xy[rows, 1],
+            mode="markers",
+            customdata=rows,
+            text=hover[rows],
+            hovertemplate="%{text}<br>logit %{marker.color:.2f}<extra></extra>",
+            marker={
+                "color": values,
+                "colorscale": [[0, "#2f7fc1"], [0.5, GREY], [1, "#E69F00"]],
+                "cmin": middle - reach,
+                "cmax": middle + reach,
+                "size": 5,
+                "opacity": 0.85,
+                "colorbar": {"title": {"text": "logit"}, "thickness": 10, "len": 0.7},
+                "line": {"width": 0},
+            },
+            showlegend=False,
+        )
+    )
+    return _as_map(figure, height)
+
+
+def _as_map(figure: go.Figure, height: int) -> go.Figure:
+    hidden = {"visible": False, "showgrid": False, "zeroline": False}
+    figure.update_xaxes(**hidden)
+    figure.update_yaxes(**hidden, scaleanchor="x")
+    figure.update_layout(dragmode="lasso", hovermode="closest", clickmode="event+select", uirevision="map")
+    return _compact(figure, height)
+
+
+# --- precision and recall --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One regime's precision-recall curve of one label, and its operating point (NaN where there is none)."""
+
+    name: str
+    recall: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    at_recall: float
+    at_precision: float
+
+
+def pr_curves(curves: Sequence[Curve], styles: Sequence[Style], prevalence: float) -> go.Figure:
+    """Precision against recall, one line a regime, with the prevalence as the baseline and operating points marked."""
+    figure = go.Figure()
+    _add_curves(figure, curves, styles, prevalence, row=None, col=None, legend=True)
+    figure.update_xaxes(title="recall", range=[-0.02, 1.02], zeroline=False)
+    figure.update_yaxes(title="precision", range=[-0.02, 1.04], zeroline=False)
+    figure.update_layout(hovermode="closest")
+    return _compact(figure, height=420)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One label of the small multiples. ``note`` is its counts; without curves it alone is shown, greyed."""
+
+    label: str
+    note: str
+    curves: tuple[Curve, ...]
+    prevalence: float
+
+
+def pr_multiples(panels: Sequence[Panel], styles: Sequence[Style], columns: int) -> go.Figure:
+    """Small multiples of precision-recall curves on shared axes, in the given order."""
+    rows = -(-len(panels) // columns)
+    titles = [f"{panel.label}<br><sup>{panel.note}</sup>" for panel in panels]
+    height = 60 + 175 * rows
+    figure = make_subplots(
+        rows,
+        columns,
+        shared_xaxes=True,
+        shared_yaxes=True,
+        subplot_titles=titles,
+        horizontal_spacing=0.025,
+        vertical_spacing=min(52 / height, 1 / max(rows - 1, 1)),
+    )
+    for i, panel in enumerate(panels):
+        row, col = i // columns + 1, i % columns + 1
+        if panel.curves:
+            _add_curves(figure, panel.curves, styles, panel.prevalence, row, col, legend=i == 0)
+        else:
+            figure.add_scatter(
+                x=[0.5],
+                y=[0.5],
+                mode="text",
+                text=["too few to say"],
+                textfont={"color": GREY},
+                hoverinfo="skip",
+                showlegend=False,
+                row=row,
+                col=col,
+            )
+    figure.update_annotations(font_size=12)
+    figure.update_xaxes(range=[-0.03, 1.03], tickvals=[0, 0.5, 1], zeroline=False)
+    figure.update_yaxes(range=[-0.03, 1.06], tickvals=[0, 0.5, 1], zeroline=False)
+    _compact(figure, height)
+    return figure.update_layout(margin_t=74)
+
+
+def _add_curves(
+    figure: go.Figure,
+    curves: Sequence[Curve],
+    styles: Sequence[Style],
+    prevalence: float,
+    row: int | None,
+    col: int | None,
+    *,
+    legend: bool,
+) -> None:
+    figure.add_scatter(
+        x=[0, 1],
+        y=[prevalence, prevalence],
+        mode="lines",
+        name=f"baseline: prevalence {prevalence:.3f}" if row is None else "baseline: prevalence",
+        line={"color": GREY, "width": 1.5, "dash": "longdash"},
+        hoverinfo="skip",
+        showlegend=legend,
+        row=row,
+        col=col,
+    )
+    for curve, style in zip(curves, styles, strict=True):
+        figure.add_scatter(
+            x=curve.recall,
+            y=curve.precision,
+            mode="lines",
+            name=curve.name,
+            legendgroup=curve.name,
+            line={"color": style.colour, "width": 2, "dash": style.dash, "shape": "vh"},
+            hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra></extra>",
+            showlegend=legend,
+            row=row,
+            col=col,
+        )
+        if not np.isnan(curve.at_recall):
+            figure.add_scatter(
+                x=[curve.at_recall],
+                y=[curve.at_precision],
+                mode="markers",
+                legendgroup=curve.name,
+                marker={
+                    "color": style.colour,
+                    "symbol": style.symbol,
+                    "size": 12 if row is None else 7,
+                    "line": {"color": "white", "width": 1.5 if row is None else 1},
+                },
+                hovertemplate="operating point: recall %{x:.2f}, precision %{y:.2f}<extra></extra>",
+                showlegend=False,
+                row=row,
+                col=col,
+            )
+
+
+def _compact(figure: go.Figure, height: int) -> go.Figure:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "title": None},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

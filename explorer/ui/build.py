@@ -1,0 +1,129 @@
+"""Where there is no store yet: say so, build the demo in the background, follow it, open it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import streamlit as st
+
+from explorer.store.progress import read_progress
+from explorer.store.reader import BUILD, latest_run
+
+LOG = "demo.log"
+
+
+class Job:
+    """The one demo build this server may have started; visitors who ask for another join it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def running(self, root: Path) -> bool:
+        """Whether a build is under way, started here or elsewhere."""
+        if self._process is not None and self._process.poll() is None:
+            return True
+        progress = read_progress(root)
+        ended_here = self._process is not None and progress is not None and progress.pid == self._process.pid
+        return (
+            progress is not None
+            and progress.state == "running"
+            and not ended_here
+            and _is_alive(progress.pid)
+        )
+
+    def start(self, root: Path, project: Path, python: str) -> None:
+        """Start a build that outlives the browser and the server, unless one is under way."""
+        with self._lock:
+            if self.running(root):
+                return
+            root.mkdir(parents=True, exist_ok=True)
+            with (root / LOG).open("ab") as log:
+                self._process = subprocess.Popen(
+                    [python, "-m", "precompute", "demo", "--out", str(root.resolve())],
+                    cwd=project,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+
+
+@st.cache_resource
+def _job(root: Path) -> Job:
+    return Job()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def offer_demo(root: Path, project: Path, python: str) -> None:
+    """Offer to build the demo, or follow the job that is building it.
+
+    Parameters
+    ----------
+    root : Path
+        The store's folder, in which the job writes its progress and its log.
+    project : Path
+        The folder to start the job in.
+    python : str
+        The interpreter to start it with.
+    """
+    job = _job(root)
+    if job.running(root):
+        _follow(root)
+        return
+    st.markdown(
+        f"There is no store at `{root}` yet. A store holds all that these pages show, computed beforehand."
+    )
+    if os.environ.get("EXPLORER_READONLY") == "1":
+        st.markdown("This viewer is read-only. On the machine that holds the store, run")
+        st.code(f"{BUILD} --out {root}", language="bash")
+        return
+    progress = read_progress(root)
+    if progress and progress.state == "failed":
+        st.error(
+            f"The last build failed in stage {progress.stage}: {progress.message}\n\nIts log is {root / LOG}.",
+            icon=":material/error:",
+        )
+    elif progress and progress.state == "running":
+        st.warning(f"The last build was stopped in stage {progress.stage}. It will go on from there.")
+    st.markdown("The demo is a set of synthetic films made on this computer, with every page working on it.")
+    if st.button("Build the demo", type="primary", icon=":material/build:"):
+        job.start(root, project, python)
+        st.rerun()
+
+
+@st.fragment(run_every=1)
+def _follow(root: Path) -> None:
+    """Show a build's progress every second; open the store when it is complete."""
+    if latest_run(root) is not None or not _job(root).running(root):
+        st.rerun()
+    progress = read_progress(root)
+    st.markdown(
+        "**Building the demo.** This page opens it when it is ready; you may close the page meanwhile."
+    )
+    if progress is None or progress.state != "running":
+        st.progress(0.0, text="Starting")
+        return
+    share = progress.done / progress.total if progress.total else 0.0
+    text = f"Stage {progress.stage_number} of {progress.stages}: {progress.stage}"
+    st.progress(min(share, 1.0), text=f"{text} · {progress.done:,} of {progress.total:,} {progress.unit}")
+    left = "" if progress.left is None else f" · about {_span(progress.left)} left"
+    st.caption(f"{_span(progress.elapsed)} so far{left}")
+
+
+def _span(seconds: float) -> str:
+    """Seconds as a person says them."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

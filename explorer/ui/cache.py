@@ -1,0 +1,88 @@
+"""What is loaded once for all visitors. Resources are shared and never changed; derived frames are bounded."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import streamlit as st
+
+from explorer.data.geometry import Fit
+from explorer.store.reader import Store, open_store
+
+if TYPE_CHECKING:
+    import faiss
+    from numpy.typing import NDArray
+
+    from explorer.model.encoder import ImageTower
+    from explorer.model.saliency import Saliency
+
+
+def store_root() -> Path:
+    """The store's folder: ``EXPLORER_STORE``, or ``store`` in the working directory."""
+    return Path(os.environ.get("EXPLORER_STORE", "store"))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the store")
+def _open(root: Path, run_id: str, made_ns: int) -> Store:
+    """``made_ns`` is the manifest's time: a run that was made again under its old name is opened again."""
+    return open_store(root, run_id)
+
+
+def store(root: Path, run_id: str) -> Store:
+    """The run, opened once."""
+    return _open(root, run_id, (root / run_id / "manifest.json").stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Reading the index")
+def _index(path: Path, made: str, space: str) -> faiss.Index:
+    return Store(path).index(space)
+
+
+def index(opened: Store, space: str) -> faiss.Index:
+    """The FAISS index of a space."""
+    return _index(opened.path, opened.manifest.created, space)
+
+
+def fit(opened: Store, encoder_id: str) -> Fit:
+    """An encoder's preprocessing geometry, read without loading the encoder."""
+    record = json.loads((opened.encoder_folder(encoder_id) / "encoder.json").read_text(encoding="utf-8"))
+    return Fit.model_validate(record["fit"])
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the image tower")
+def _tower(folder: Path, weights_sha256: str) -> ImageTower:
+    from explorer.model.encoder import ImageTower
+
+    return ImageTower.load(folder)
+
+
+def tower(opened: Store, encoder_id: str) -> ImageTower:
+    """The image tower of an encoder. Imports torch: call it only where a visitor asked for a model to run."""
+    return _tower(opened.encoder_folder(encoder_id), opened.encoder(encoder_id).weights_sha256)
+
+
+@st.cache_data(max_entries=512, show_spinner="Computing Grad-CAM")
+def _saliency(
+    path: Path, made: str, regime: str, row: int, label: str, block: int, _opened: Store
+) -> tuple[NDArray[np.float32], float]:
+    from explorer.data.images import read_film
+    from explorer.model.saliency import grad_cam
+
+    loaded = tower(_opened, _opened.regime(regime).encoder)
+    weight, bias = _opened.head(regime)
+    c = _opened.labels.index(label)
+    pixels = loaded.fit.apply(read_film(_opened.film(row)))
+    found: Saliency = grad_cam(loaded, pixels, weight[c : c + 1], bias[c : c + 1], block)
+    return found.maps[0], float(found.logits[0])
+
+
+def saliency(
+    opened: Store, regime: str, row: int, label: str, block: int
+) -> tuple[NDArray[np.float32], float]:
+    """Grad-CAM of one film for one label: the unscaled (g, g) map and the logit the model gives now."""
+    result = _saliency(opened.path, opened.manifest.created, regime, row, label, block, opened)
+    return cast("tuple[NDArray[np.float32], float]", result)

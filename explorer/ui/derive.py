@@ -1,0 +1,322 @@
+"""What the pages compute from a store: small frames and sentences. No Streamlit here, so it is tested on its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from explorer.analysis.metrics import MACRO, METRICS, pr_curve
+from explorer.analysis.neighbours import search
+from explorer.data.samples import SPLITS, Split
+from explorer.figures import Curve, Layer, with_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import faiss
+    from numpy.typing import NDArray
+
+    from explorer.store.reader import Store
+    from explorer.store.schema import RegimeRecord, SpaceKind, SpaceRecord
+
+FEW = 5
+"""With fewer positives than this, a figure says next to nothing: its interval spans most of the range."""
+
+METRIC_TITLES = {
+    "average_precision": "Average precision",
+    "auroc": "AUROC",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+}
+
+State = Literal["positive", "negative", "unknown"]
+
+
+# --- labels ----------------------------------------------------------------------------------------------------------
+
+
+def by_prevalence(store: Store, split: Split) -> list[str]:
+    """Labels, the most frequent in the split first; ties and labels never known keep the run's order."""
+    targets = store.targets[store.rows(split)]
+    known = (~np.isnan(targets)).sum(0)
+    share = np.where(known > 0, (targets == 1).sum(0) / np.maximum(known, 1), -1.0)
+    return [store.labels[i] for i in np.argsort(-share, kind="stable")]
+
+
+def label_table(store: Store, split: Split) -> pd.DataFrame:
+    """One row a label: its prevalence in the split, and positives / negatives / unknown in every split."""
+    rows = []
+    for label in by_prevalence(store, split):
+        c = store.labels.index(label)
+        cells: dict[str, object] = {"Label": label}
+        for part in (split, *(s for s in SPLITS if s != split)):
+            targets = store.targets[store.rows(part), c]
+            positive, negative = int((targets == 1).sum()), int((targets == 0).sum())
+            if part == split:
+                cells["Prevalence"] = (
+                    100 * positive / (positive + negative) if positive + negative else np.nan
+                )
+            cells[f"{part} + / − / ?"] = (
+                f"{positive:,} / {negative:,} / {len(targets) - positive - negative:,}"
+            )
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def cooccurrence(store: Store, split: Split) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
+    """How often labels stand together in a split.
+
+    Returns
+    -------
+    share : (C, C)
+        P(column positive | row positive) over films where both are known; NaN where no film has the row.
+    together : (C, C)
+        Films positive for both.
+    labels : C names, the most frequent first
+    """
+    labels = by_prevalence(store, split)
+    targets = store.targets[store.rows(split)][:, [store.labels.index(label) for label in labels]]
+    positive = (targets == 1).astype(np.int64)
+    known = (~np.isnan(targets)).astype(np.int64)
+    together = positive.T @ positive
+    given = positive.T @ known
+    with np.errstate(invalid="ignore"):
+        share = together / given
+    return share, together, labels
+
+
+def states(store: Store, label: str) -> NDArray[np.str_]:
+    """(N,) positive, negative or unknown."""
+    targets = store.targets[:, store.labels.index(label)]
+    return np.where(np.isnan(targets), "unknown", np.where(targets == 1, "positive", "negative"))
+
+
+def positives(store: Store, row: int) -> list[str]:
+    """The labels a film is known to have."""
+    return [label for label, value in zip(store.labels, store.targets[row], strict=True) if value == 1]
+
+
+def findings(store: Store, row: int) -> str:
+    """A film's positive labels in one line."""
+    found = ", ".join(positives(store, row))
+    if found:
+        return found
+    return "labels unknown" if np.isnan(store.targets[row]).all() else "no positive label"
+
+
+def films(store: Store, split: Split, label: str, state: State | None) -> NDArray[np.int64]:
+    """Rows of a split whose label is in a state; all of them where ``state`` is None."""
+    rows = store.rows(split)
+    return rows if state is None else rows[states(store, label)[rows] == state]
+
+
+# --- figures of merit ------------------------------------------------------------------------------------------------
+
+
+def scores(store: Store, split: Split, metric: str) -> pd.DataFrame:
+    """One metric of every label and regime, for :func:`explorer.figures.dots`; best label first."""
+    frame = store.metrics
+    frame = frame[(frame["split"] == split) & (frame["metric"] == metric) & (frame["label"] != MACRO)].copy()
+    frame["series"] = frame["regime"].map({regime.name: regime.title for regime in store.regimes})
+    best = (
+        frame.groupby("label")["value"].max().sort_values(ascending=False, na_position="last", kind="stable")
+    )
+    frame["order"] = frame["label"].map({label: i for i, label in enumerate(best.index)})
+    return frame.sort_values("order", kind="stable")
+
+
+def regime_table(store: Store, split: Split, label: str = MACRO) -> pd.DataFrame:
+    """One row a regime and one for the trivial baseline: every metric with its 95% interval."""
+    frame = store.metrics[(store.metrics["split"] == split) & (store.metrics["label"] == label)]
+    rows = []
+    for regime in store.regimes:
+        mine = frame[frame["regime"] == regime.name].set_index("metric")
+        cells = {"Regime": regime.title}
+        for metric in METRICS:
+            m = mine.loc[metric]
+            text = with_interval(m["value"], m["ci_low"], m["ci_high"])
+            cells[METRIC_TITLES[metric]] = text if np.isnan(m["value"]) else f"{text} · {m['baseline']:.2f}"
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def counts(store: Store, split: Split, label: str) -> tuple[int, int, int]:
+    """Positive, negative and unknown films of a label in a split."""
+    targets = store.targets[store.rows(split), store.labels.index(label)]
+    positive, negative = int((targets == 1).sum()), int((targets == 0).sum())
+    return positive, negative, len(targets) - positive - negative
+
+
+def verdict(store: Store, split: Split, metric: str) -> str:
+    """What a metric's intervals say, in two or three plain sentences."""
+    frame = store.metrics
+    frame = frame[(frame["split"] == split) & (frame["metric"] == metric)]
+    macro = frame[frame["label"] == MACRO].set_index("regime")
+    sentences = []
+    if len(store.regimes) > 1:
+        ranked = sorted(
+            store.regimes, key=lambda regime: -np.nan_to_num(macro.loc[regime.name, "value"], nan=-1.0)
+        )
+        best, last = ranked[0], ranked[-1]
+        apart = macro.loc[best.name, "ci_low"] > macro.loc[last.name, "ci_high"]
+        sentences.append(
+            f"On macro {METRIC_TITLES[metric].replace('Average', 'average')} the 95% intervals of the highest "
+            f"({best.title}) and the lowest ({last.title}) {'do not overlap' if apart else 'overlap'}."
+        )
+    above = []
+    for regime in store.regimes:
+        mine = frame[(frame["regime"] == regime.name) & (frame["label"] != MACRO) & frame["value"].notna()]
+        above.append(f"{regime.title} {int((mine['ci_low'] > mine['baseline']).sum())} of {len(mine)}")
+    sentences.append(f"Labels whose whole interval lies above the baseline: {', '.join(above)}.")
+    rare = frame[(frame["label"] != MACRO) & (frame["n_pos"] < FEW)]["label"].nunique()
+    if rare:
+        sentences.append(
+            f"{rare} label{'s have' if rare > 1 else ' has'} fewer than {FEW} positives: too few to say."
+        )
+    return " ".join(sentences)
+
+
+def curve(store: Store, split: Split, regime: RegimeRecord, label: str, name: str, points: int) -> Curve:
+    """A regime's precision-recall curve of one label, thinned to about ``points``, and its operating point."""
+    rows, c = store.rows(split), store.labels.index(label)
+    targets, logits = store.targets[rows, c], store.logits(regime.name)[rows, c]
+    frame = pr_curve(targets, logits)
+    if frame.empty:
+        return Curve(name, np.zeros(0), np.zeros(0), np.nan, np.nan)
+    called = np.flatnonzero(frame["threshold"].to_numpy() >= store.threshold_array(regime.name)[c])
+    at = frame.iloc[called[-1]] if len(called) else None
+    # Where recall stays, only precision falls: the end of each such run is where the next step begins.
+    recall = frame["recall"].to_numpy()
+    corner = np.append(recall[1:] != recall[:-1], True) | np.insert(recall[1:] != recall[:-1], 0, True)
+    kept = np.flatnonzero(corner)
+    if len(kept) > points:
+        kept = kept[np.unique(np.linspace(0, len(kept) - 1, points).round().astype(int))]
+    precision = frame["precision"].to_numpy()
+    return Curve(
+        name,
+        np.concatenate([[0.0], recall[kept]]),
+        np.concatenate([precision[:1], precision[kept]]),
+        np.nan if at is None else float(at["recall"]),
+        np.nan if at is None else float(at["precision"]),
+    )
+
+
+# --- maps ------------------------------------------------------------------------------------------------------------
+
+
+def shared_by(store: Store, space: SpaceRecord) -> list[str]:
+    """Titles of the regimes that have this space."""
+    return [r.title for r in store.regimes if space.name in (r.embedding_space, r.decision_space)]
+
+
+def spaces(store: Store, kind: SpaceKind) -> list[tuple[SpaceRecord, list[str]]]:
+    """The distinct spaces of a kind, each with the titles of the regimes that share it."""
+    names = dict.fromkeys(store.space_of(regime.name, kind).name for regime in store.regimes)
+    return [(store.space(name), shared_by(store, store.space(name))) for name in names]
+
+
+def layers_by_label(store: Store, rows: NDArray[np.int64], label: str) -> list[Layer]:
+    """Unknown beneath, then negative, positive on top."""
+    state = states(store, label)[rows]
+    return [
+        Layer("unknown", rows[state == "unknown"], "#8a8f98", "circle-open", 5, 0.45),
+        Layer("negative", rows[state == "negative"], "#8a8f98", "circle", 4, 0.5),
+        Layer("positive", rows[state == "positive"], "#E69F00", "circle", 8, 0.95),
+    ]
+
+
+def layers_by_outcome(store: Store, rows: NDArray[np.int64], regime: str, label: str) -> list[Layer]:
+    """TN and unknown beneath, then TP, FP and FN, at the operating point."""
+    c = store.labels.index(label)
+    called = store.logits(regime)[rows, c] >= store.threshold_array(regime)[c]
+    state = states(store, label)[rows]
+    return [
+        Layer("unknown", rows[state == "unknown"], "#8a8f98", "circle-open", 5, 0.4),
+        Layer("TN", rows[(state == "negative") & ~called], "#8a8f98", "circle", 4, 0.5),
+        Layer("FP", rows[(state == "negative") & called], "#E69F00", "triangle-up", 7, 0.85),
+        Layer("FN", rows[(state == "positive") & ~called], "#CC79A7", "x", 8, 0.95),
+        Layer("TP", rows[(state == "positive") & called], "#3a9bdc", "circle", 8, 0.95),
+    ]
+
+
+def layers_by_split(store: Store) -> list[Layer]:
+    """All films, by split."""
+    looks = {
+        "train": ("#8a8f98", "circle", 4),
+        "val": ("#3a9bdc", "diamond", 6),
+        "test": ("#E69F00", "circle", 6),
+    }
+    return [Layer(part, store.rows(part), *looks[part], 0.7) for part in SPLITS]
+
+
+def hover(store: Store) -> NDArray[np.str_]:
+    """(N,) each film's id, split and findings."""
+    ids, parts = store.samples["sample_id"], store.samples["split"]
+    return np.array(
+        [f"{i} · {s}<br>{findings(store, row)}" for row, (i, s) in enumerate(zip(ids, parts, strict=True))],
+        dtype=str,
+    )
+
+
+def composition(store: Store, chosen: Sequence[int], shown: NDArray[np.int64]) -> pd.DataFrame:
+    """Labels of a selection beside all films shown: how often positive among those known, with a 95% interval."""
+    picked = np.asarray(chosen, dtype=np.int64)
+    rows = []
+    for label in store.labels:
+        c = store.labels.index(label)
+        here, there = store.targets[picked, c], store.targets[shown, c]
+        k, n = int((here == 1).sum()), int((~np.isnan(here)).sum())
+        base = float(np.nanmean(there)) if (~np.isnan(there)).any() else np.nan
+        low, high = wilson(k, n)
+        rows.append((label, k, n, k / n if n else np.nan, low, high, base))
+    columns = ["label", "n_pos", "n", "value", "ci_low", "ci_high", "baseline"]
+    return pd.DataFrame(rows, columns=columns).sort_values("value", ascending=False, kind="stable")
+
+
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """Wilson's 95% interval of k out of n (JASA 1927).
+
+    Examples
+    --------
+    >>> [round(end, 2) for end in wilson(3, 6)]
+    [0.19, 0.81]
+    """
+    if n == 0:
+        return np.nan, np.nan
+    z = 1.96
+    centre = (k + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * np.sqrt(k * (n - k) / n + z * z / 4)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+# --- neighbours ------------------------------------------------------------------------------------------------------
+
+
+def neighbours(
+    store: Store, index: faiss.Index, space: str, row: int, k: int, *, same_patient: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The k films most similar to one, itself left out, and its patient's other films unless asked for."""
+    patients = store.patients
+    exclude = np.array([row]) if same_patient else np.flatnonzero(patients == patients[row])
+    return search(index, store.vectors(space)[row], k, exclude)
+
+
+def agreement(store: Store, row: int, found: NDArray[np.int64], series: str) -> pd.DataFrame:
+    """For each positive label of a film: the share of its neighbours that have it too, for figures.dots.
+
+    The baseline is the label's prevalence over all films other than the patient's own; unknown neighbours do not count.
+    """
+    others = store.targets[store.patients != store.patients[row]]
+    out = []
+    for label in positives(store, row):
+        c = store.labels.index(label)
+        have = store.targets[found, c]
+        k, n = int((have == 1).sum()), int((~np.isnan(have)).sum())
+        low, high = wilson(k, n)
+        known = others[~np.isnan(others[:, c]), c]
+        base = float(known.mean()) if len(known) else np.nan
+        out.append((series, label, k / n if n else np.nan, low, high, base, int((others[:, c] == 1).sum())))
+    return pd.DataFrame(out, columns=["series", "label", "value", "ci_low", "ci_high", "baseline", "n_pos"])

@@ -1,0 +1,117 @@
+"""What every page begins with: settings, navigation, the open store and the sidebar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from explorer.data.samples import Split
+from explorer.errors import UserError
+from explorer.store.reader import Store, latest_run, list_runs
+from explorer.ui import cache
+from explorer.ui.build import offer_demo
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+PAGES: tuple[tuple[str, str, str], ...] = (
+    ("pages/overview.py", "Overview", ":material/monitoring:"),
+    ("pages/map.py", "Map", ":material/scatter_plot:"),
+    ("pages/neighbours.py", "Neighbours", ":material/image_search:"),
+    ("pages/pr_curves.py", "PR curves", ":material/show_chart:"),
+    ("pages/grad_cam.py", "Grad-CAM", ":material/blur_on:"),
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page draws from: the open run and the split whose films are shown and scored."""
+
+    store: Store
+    split: Split
+
+
+def navigation() -> Page:
+    """Declare the pages.
+
+    The entry point does, and every page does again: on a fresh server the first visit to a page's own address runs the
+    page without the entry point, and would stand there without this menu.
+    """
+    pages = [st.Page(PROJECT / file, title=title, icon=icon) for file, title, icon in PAGES]
+    return st.navigation(pages)
+
+
+@contextmanager
+def page(title: str) -> Iterator[View]:
+    """Frame a page's body.
+
+    A problem the user can mend is shown in place of what follows it, never as a traceback.
+
+    Examples
+    --------
+    ::
+
+        with page("Map") as view:
+            ...
+    """
+    st.set_page_config(
+        page_title=f"{title} · Embedding explorer", page_icon=":material/radiology:", layout="wide"
+    )
+    navigation()
+    with errors_shown():
+        root = cache.store_root()
+        if latest_run(root) is None:
+            st.title(title)
+            offer_demo(root, PROJECT, sys.executable)
+            st.stop()
+        run = _choose_run(root)
+        store = cache.store(root, run)
+        split = _sidebar(store)
+        st.title(title)
+        yield View(store, split)
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Show a UserError as what is wrong and what to do. Fragments wrap themselves in it: they run on their own."""
+    try:
+        yield
+    except UserError as error:
+        st.error(f"{error.what}\n\n{error.fix}", icon=":material/error:")
+
+
+def _choose_run(root: Path) -> str:
+    runs = list_runs(root)
+    default = latest_run(root)
+    if len(runs) == 1 or default is None:
+        return runs[0]
+    chosen = st.sidebar.selectbox("Run", runs, index=runs.index(default), key="run", bind="query-params")
+    return cast("str", chosen)
+
+
+def _sidebar(store: Store) -> Split:
+    dataset = store.manifest.dataset
+    with st.sidebar:
+        splits: list[Split] = ["test", "val"]
+        split = st.segmented_control(
+            "Split",
+            splits,
+            default="test",
+            required=True,
+            key="split",
+            bind="query-params",
+            help="Films shown and scored. Thresholds were chosen on val: its figures are optimistic.",
+        )
+        split = cast("Split", split or "test")
+        n = len(store.rows(split))
+        st.markdown(f"**{dataset.name}**  \n{n:,} films in {split}, {store.n:,} in all")
+        if split == "val":
+            st.caption("Thresholds and stopping were chosen on val: its figures are optimistic.")
+        st.caption("Research use only. Not a medical device.")
+    return split

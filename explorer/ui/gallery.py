@@ -1,0 +1,49 @@
+"""Thumbnails with what is known of each film."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer.ui import derive
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from explorer.store.reader import Store
+
+PAGE = 24
+
+
+def gallery(store: Store, rows: Sequence[int], label: str, regime: str, key: str) -> None:
+    """A paged sheet of films: id, split, findings, the regime's logit for a label, ways to look closer."""
+    pages = -(-len(rows) // PAGE)
+    number = st.pagination(pages, key=f"{key}-{len(rows)}") if pages > 1 else 1
+    logits = store.logits(regime)[:, store.labels.index(label)]
+    with st.container(horizontal=True, gap="small"):
+        for row in rows[(number - 1) * PAGE : number * PAGE]:
+            sample_id = str(store.samples["sample_id"].iat[row])
+            with st.container(width=150, gap="xxsmall"):
+                st.image(store.thumbnail(row), width=150, alt=f"Film {sample_id}")
+                st.caption(
+                    f"**{sample_id}** · {store.samples['split'].iat[row]}  \n{derive.findings(store, row)}  \n"
+                    f"logit {logits[row]:.2f}"
+                )
+                links(sample_id, label)
+
+
+def links(sample_id: str, label: str) -> None:
+    """To a film's neighbours and its Grad-CAM."""
+    with st.container(horizontal=True, gap="xxsmall"):
+        for file, icon, title in (
+            ("pages/neighbours.py", ":material/image_search:", "Neighbours"),
+            ("pages/grad_cam.py", ":material/blur_on:", "Grad-CAM"),
+        ):
+            st.page_link(
+                file,
+                label="",
+                icon=icon,
+                help=f"{title} of {sample_id}",
+                query_params={"film": sample_id, "label": label},
+            )

@@ -1,0 +1,122 @@
+"""Panels of the overview page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from explorer import figures
+from explorer.data.samples import SPLITS
+from explorer.ui import derive
+
+if TYPE_CHECKING:
+    from explorer.ui.frame import View
+
+
+def introduction(view: View) -> None:
+    """What this is, and what the set holds."""
+    store = view.store
+    regimes = ", ".join(regime.title for regime in store.regimes)
+    st.markdown(
+        f"A vision-language model reads {store.n:,} chest films for {len(store.labels)} labels in "
+        f"{len(store.regimes)} regimes: {regimes}. These pages show where its embeddings separate the labels, where "
+        "they do not, and how sure one can be."
+    )
+    with st.container(horizontal=True):
+        patients = store.samples.groupby("split")["patient_id"].nunique()
+        for split in SPLITS:
+            n = len(store.rows(split))
+            st.metric(
+                f"{split} films",
+                f"{n:,}",
+                f"{patients.get(split, 0):,} patients",
+                delta_color="off",
+                delta_arrow="off",
+            )
+        st.metric(
+            "films left out",
+            f"{store.manifest.dataset.n_skipped:,}",
+            f"of {store.manifest.dataset.n_read:,} read",
+            delta_color="off",
+            delta_arrow="off",
+        )
+
+
+def results(view: View) -> None:
+    """Every regime's macro figures, one metric label by label, and what they say."""
+    store, split = view.store, view.split
+    st.subheader(f"Results on {split}")
+    st.dataframe(derive.regime_table(store, split), hide_index=True)
+    st.caption(
+        f"Mean over labels, with its 95% interval from resampling patients, then its trivial baseline. "
+        f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
+    )
+
+
+def metric_by_label(view: View, metric: str) -> None:
+    """One metric of every label and regime, and one paragraph of what it says."""
+    store, split = view.store, view.split
+    styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
+    frame = derive.scores(store, split, metric)
+    st.markdown(derive.verdict(store, split, metric))
+    st.plotly_chart(
+        figures.dots(frame, styles, derive.METRIC_TITLES[metric], derive.FEW),
+        key="dots",
+        alt=f"{derive.METRIC_TITLES[metric]} of each label and regime with 95% intervals and baselines",
+    )
+    st.caption(
+        f"In brackets the positives in {split}. Whiskers are 95% intervals, the grey tick is the trivial baseline; "
+        f"grey marks have fewer than {derive.FEW} positives."
+    )
+
+
+def labels(view: View) -> None:
+    """How often each label occurs, and which occur together."""
+    store, split = view.store, view.split
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("Labels")
+        frame = derive.label_table(store, split)
+        bar = st.column_config.ProgressColumn(
+            f"Prevalence in {split}", min_value=0, max_value=100, format="%.1f%%", width="small"
+        )
+        st.dataframe(
+            frame, hide_index=True, column_config={"Prevalence": bar}, height=min(38 + 35 * len(frame), 580)
+        )
+        st.caption(
+            "+ positive, − negative, ? unknown. Prevalence is over the known; unknown never counts as negative."
+        )
+    with right:
+        st.subheader("Labels together")
+        share, together, order = derive.cooccurrence(store, split)
+        st.plotly_chart(
+            figures.cooccurrence(share, together, order),
+            key="together",
+            alt="How often labels occur together",
+        )
+        st.caption(f"Of the {split} films with the row's label, the percentage that also has the column's.")
+
+
+def provenance(view: View) -> None:
+    """Where it all came from."""
+    store = view.store
+    manifest = store.manifest
+    shared = [(s, titles) for s, titles in derive.spaces(store, "embedding") if len(titles) > 1]
+    for _, titles in shared:
+        st.info(
+            f"{' and '.join(titles)} use one frozen encoder. Their embeddings, maps and neighbours in the embedding "
+            "space are the same by construction; only their decision spaces differ.",
+            icon=":material/info:",
+        )
+    st.subheader("Where it came from")
+    sources = [("Films", manifest.dataset.name, manifest.dataset.source, manifest.dataset.licence)]
+    sources += [(f"Encoder {e.id}", e.title, e.source, e.licence) for e in manifest.encoders]
+    st.dataframe(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
+    st.caption(
+        f"Split: {manifest.dataset.split_origin}. Run {manifest.run_id}, made {manifest.created}, seed {manifest.seed}."
+    )
+    if len(store.skipped):
+        with st.expander(f"{len(store.skipped):,} films left out, and why"):
+            st.dataframe(store.skipped, hide_index=True)

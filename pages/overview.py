@@ -1,0 +1,11 @@
+"""What the set holds and how well each regime reads it."""
+
+from explorer.ui import choose, overview
+from explorer.ui.frame import page
+
+with page("Overview") as view:
+    overview.introduction(view)
+    overview.results(view)
+    overview.metric_by_label(view, choose.metric())
+    overview.labels(view)
+    overview.provenance(view)
