@@ -189,21 +189,24 @@ def add_tubes(image: Image, tubes: list[Tube], scale: float = 1.0, hollow: float
     )
     lookup = np.zeros(int(label.max()) + 1, np.int64)
     lookup[label[row - top, column - left]] = np.arange(len(sample))
-    rows, columns = np.nonzero(distance < float(sample[:, 4].max()) + 1.5)
-    nearest = lookup[label[rows, columns]]
-    touched = distance[rows, columns] < sample[nearest, 4] + 1.5
-    rows, columns, near = rows[touched], columns[touched], sample[nearest[touched]]
+    far = distance.ravel()
+    inside = np.flatnonzero(far < float(sample[:, 4].max()) + 1.5)
+    nearest = lookup.take(label.ravel().take(inside))
+    touched = far.take(inside) < sample[:, 4].take(nearest) + 1.5
+    rows, columns = np.divmod(inside[touched], distance.shape[1])
     rows, columns = rows + top, columns + left
-    dx, dy = X[0, columns] - near[:, 0], Y[rows, 0] - near[:, 1]
-    across = dx * near[:, 3] - dy * near[:, 2]
-    along = np.maximum(np.abs(dx * near[:, 2] + dy * near[:, 3]) - 1, 0)
+    x, y, ahead_x, ahead_y, radius, slant = np.ascontiguousarray(sample.T).take(nearest[touched], axis=1)
+    dx, dy = X[0].take(columns) - x, Y[:, 0].take(rows) - y
+    across = dx * ahead_y - dy * ahead_x
+    along = np.maximum(np.abs(dx * ahead_x + dy * ahead_y) - 1, 0)
     square = across * across + along * along
     # A tube thinner than a pixel is widened and thinned out by the same factor, else it would flicker.
-    drawn = np.maximum(near[:, 4], 0.9)
+    drawn = np.maximum(radius, 0.9)
     chord = 2 * np.sqrt(np.maximum(drawn**2 - square, 0))
     if hollow:
         chord -= 2 * np.sqrt(np.maximum((hollow * drawn) ** 2 - square, 0))
-    image[rows, columns] += (scale * chord * near[:, 5] * (near[:, 4] / drawn) ** 2).astype(np.float32)
+    # No pixel is listed twice, so adding in place is safe.
+    image[rows, columns] += (scale * chord * slant * (radius / drawn) ** 2).astype(np.float32)
 
 
 def near_tubes(tubes: list[Tube], margin: float) -> Mask:
