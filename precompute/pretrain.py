@@ -61,12 +61,12 @@ class Settings:
 
     n_train: int = 8000
     n_val: int = 600
-    epochs: int = 16
+    epochs: int = 10
     batch_size: int = 64
     learning_rate: float = 6e-4
     weight_decay: float = 0.05
-    keep: float = 0.4
-    unmasked_from: float = 0.9  # share of training after which no patch is dropped, as FLIP tunes at the end
+    keep: float = 0.35
+    unmasked_from: float = 0.94  # share of training after which no patch is dropped, as FLIP tunes at the end
     region_weight: float = 2.0
     caption_weight: float = 0.5
     caption_from: float = 0.4  # share of training after which captions join
@@ -233,6 +233,7 @@ def pretrain(
     optimizer = torch.optim.AdamW(
         [{"params": decay, "weight_decay": settings.weight_decay}, {"params": rest, "weight_decay": 0.0}],
         betas=(0.9, 0.98),
+        fused=True,
     )
     checkpoint = work / f"checkpoint-{key}.safetensors"
     curve: list[dict[str, float]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,6 @@ from explorer.analysis.metrics import pr_curve
 from explorer.data.samples import Split
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 
@@ -35,6 +34,11 @@ class Thresholds(BaseModel):
     split: Split
     rule: str
     labels: dict[str, Threshold]
+
+    def values(self, labels: Sequence[str]) -> NDArray[np.float32]:
+        """(C,) logit thresholds in the order of ``labels``, NaN where the split could not decide."""
+        values = [self.labels[label].value for label in labels]
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float32)
 
 
 def choose_max_f1(

@@ -167,7 +167,7 @@ class Store:
         UserError
             Where the films are not on this machine.
         """
-        path = Path(self.manifest.dataset.images) / str(self.samples["image"].iat[row])
+        path = self.path / self.manifest.dataset.images / str(self.samples["image"].iat[row])
         if not path.is_file():
             raise UserError(
                 f"The film {path} is not on this machine; the store holds thumbnails only.",
@@ -204,9 +204,7 @@ class Store:
 
     def threshold_array(self, regime: str) -> NDArray[np.float32]:
         """(C,) logit thresholds, NaN where the split could not decide."""
-        chosen = self.thresholds(regime).labels
-        values = [chosen[label].value for label in self.labels]
-        return np.array([np.nan if v is None else v for v in values], dtype=np.float32)
+        return self.thresholds(regime).values(self.labels)
 
     def training(self, regime: str) -> dict[str, Any]:
         """Settings of a regime and, where it was trained, its curve."""

@@ -59,7 +59,7 @@ class Dataset(_Record):
     name: str
     licence: str
     source: str
-    images: str = Field(description="folder the image paths are relative to, as given at precompute")
+    images: str = Field(description="folder of the films; absolute, or relative to the run")
     fingerprint: str
     label_columns: tuple[str, ...]
     n_read: int

@@ -18,8 +18,8 @@ from explorer.store.files import sha256_file, sha256_json, write_json, write_tex
 from explorer.store.reader import PARTIAL
 from explorer.store.schema import Artefact, Manifest
 
-SCRATCH = ".scratch"
-"""Suffix of the folder beside a partial run for what only later stages need; it goes when the run is complete."""
+SCRATCH = "scratch"
+"""Folder inside a run for what only later stages need; it is deleted when the run is complete."""
 
 
 class RunWriter:
@@ -41,7 +41,7 @@ class RunWriter:
         self.run_id = run_id
         self.final = root / run_id
         self.folder = root / f"{run_id}{PARTIAL}"
-        self.scratch = root / f"{run_id}{SCRATCH}"
+        self.scratch = self.folder / SCRATCH
         self.artefacts: dict[str, Artefact] = {}
         self.seconds: dict[str, float] = {}
 
@@ -80,7 +80,7 @@ class RunWriter:
             Whether the stage ran (False: it was there already).
         """
         key = sha256_json(made_from)
-        record = self.scratch / f"{name}.json"
+        record = self.scratch / "stages" / f"{name}.json"
         saved = self._load(record, key)
         if saved is None:
             start = time.perf_counter()
@@ -99,9 +99,17 @@ class RunWriter:
         """Write the manifest, give the run its final name and point LATEST at it."""
         write_json(self.folder / "manifest.json", manifest.model_dump(mode="json"))
         os.replace(self.folder, self.final)
-        write_text(self.root / "LATEST", f"{self.run_id}\n")
-        shutil.rmtree(self.scratch)
+        self.settle()
         return self.final
+
+    def settle(self) -> None:
+        """Point LATEST at the complete run and clear its scratch: what a kill just after the renaming leaves undone."""
+        write_text(self.root / "LATEST", f"{self.run_id}\n")
+        shutil.rmtree(self.final / SCRATCH, ignore_errors=True)
+
+    def kept(self) -> dict[str, Artefact]:
+        """The artefacts of the finished run: everything but scratch."""
+        return {path: a for path, a in sorted(self.artefacts.items()) if not path.startswith(f"{SCRATCH}/")}
 
     def _describe(self, path: str, stage: str, key: str) -> Artefact:
         file = self.folder / path

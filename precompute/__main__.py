@@ -1,0 +1,220 @@
+"""Command line of the batch job: ``python -m precompute``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from explorer.errors import UserError
+from precompute.sources import Source, read_csv
+
+# Commands import torch, transformers and umap only when they run: help, verify and summary answer at once.
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Precompute zero-shot, linear probe and full fine-tune of a CLIP-style model into a store for the explorer.",
+)
+console = Console(stderr=True)
+
+Out = Annotated[Path, typer.Option("--out", help="The store's folder.")]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Seed = Annotated[int, typer.Option("--seed", help="Makes the run repeat exactly.")]
+
+DEMO_FILMS = 1500
+DEMO_ENCODER = Path(__file__).parents[1] / "encoders" / "phantom-clip"
+
+
+@app.command()
+def demo(
+    out: Out = Path("store"),
+    n: Annotated[int, typer.Option("--n", min=60, help="How many phantom films.")] = DEMO_FILMS,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Fine-tune at most so long.")] = 4,
+    seed: Seed = 0,
+    device: DeviceName = "auto",
+) -> None:
+    """Draw the phantom set and precompute all three regimes with the demo encoder: a few minutes on a CPU."""
+    from precompute.demo import draw, settings
+
+    source = draw(out, n, seed, console)
+    chosen = settings(seed, epochs)
+    _run(source, f"local-dir:{DEMO_ENCODER}", out, chosen.model_dump(), device, None, skip_bad=False, allow_empty=n < DEMO_FILMS)
+
+
+@app.command()
+def run(
+    csv: Annotated[Path, typer.Option("--csv", help="One row an image: image, patient_id, one column a label.")],
+    images: Annotated[Path, typer.Option("--images", help="The folder the CSV's image paths are relative to.")],
+    encoder: Annotated[str, typer.Option("--encoder", help="local-dir:DIR or hf-hub:NAME[@REVISION].")],
+    out: Out = Path("store"),
+    source: Annotated[Literal["csv"], typer.Option("--source", help="The layout of the input.")] = "csv",
+    name: Annotated[str | None, typer.Option("--name", help="The set's name; by default the CSV's.")] = None,
+    licence: Annotated[str, typer.Option("--licence", help="The set's licence, shown in the explorer.")] = "not stated",
+    labels: Annotated[list[str] | None, typer.Option("--labels", help="Take only this label column; repeat.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="Leave this column out; repeat.")] = None,
+    annotations: Annotated[
+        Path | None, typer.Option("--annotations", help="CSV of boxes: image, label, x, y, w, h in original pixels.")
+    ] = None,
+    prompts: Annotated[Path | None, typer.Option("--prompts", help="Prompt file; see precompute/prompts.toml.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Keep labels that have no positive in some split.")
+    ] = False,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Fine-tune at most so long.")] = 10,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Fine-tune, encoder.")] = 2e-5,
+    patch_dropout: Annotated[
+        float, typer.Option("--patch-dropout", min=0, max=0.9, help="Share of patches dropped in fine-tuning.")
+    ] = 0.0,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Films embedded at once.")] = 64,
+    train_batch_size: Annotated[int, typer.Option("--train-batch-size", min=1, help="Films a fine-tune step.")] = 24,
+    seed: Seed = 0,
+    device: DeviceName = "auto",
+) -> None:
+    """Precompute all three regimes on your own films."""
+    chosen = {
+        "seed": seed,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "patch_dropout": patch_dropout,
+        "batch_size": batch_size,
+        "train_batch_size": train_batch_size,
+    }
+    table = read_csv(
+        csv,
+        images,
+        name=name,
+        licence=licence,
+        labels=labels or (),
+        ignore=ignore or (),
+        annotations=annotations,
+    )
+    _run(table, encoder, out, chosen, device, prompts, skip_bad=skip_bad, allow_empty=allow_empty)
+
+
+@app.command()
+def verify(store: Annotated[Path, typer.Argument(help="The store's folder, or one run's.")]) -> None:
+    """Read every byte of the latest run and check hashes, shapes, norms and splits."""
+    from explorer.store import open_store
+
+    opened = open_store(store)
+    problems = opened.verify()
+    for problem in problems:
+        console.print(f"[red]bad[/red]  {problem}", soft_wrap=True)
+    if problems:
+        raise UserError(f"{len(problems)} problems in {opened.path}.", "Copy the run again, or run precompute again.")
+    console.print(f"{opened.path}: {len(opened.manifest.artefacts)} files, all as the manifest says.")
+
+
+@app.command()
+def summary(
+    store: Annotated[Path, typer.Argument(help="The store's folder, or one run's.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the regimes' table of the latest run: every figure with its n, 95% interval and trivial baseline."""
+    from explorer.store import open_store
+    from precompute.summary import as_records, as_table
+
+    opened = open_store(store)
+    if as_json:
+        typer.echo(json.dumps(as_records(opened), indent=2, allow_nan=False))
+    else:
+        Console().print(as_table(opened))
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option("--out", help="Folder for images/, labels.csv and annotations.csv.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="How many films.")] = DEMO_FILMS,
+    domain: Annotated[Literal["source", "target"], typer.Option("--domain", help="Figure-like or hospital-like.")] = "target",
+    seed: Seed = 0,
+) -> None:
+    """Draw phantom radiographs with labels, reports and the true region of every finding."""
+    from precompute.demo import draw_films
+
+    draw_films(out, n, domain, seed, console)
+    console.print(f"{n} films in {out}")
+
+
+@app.command()
+def pretrain(
+    out: Annotated[Path, typer.Option("--out", help="The encoder's folder.")],
+    work: Annotated[Path, typer.Option("--work", help="Films and checkpoint; a killed training resumes from it.")],
+    n: Annotated[int | None, typer.Option("--n", min=64, help="Training films.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1)] = None,
+    seed: Seed = 0,
+    device: DeviceName = "auto",
+) -> None:
+    """Train the demo encoder from scratch on source-domain phantoms: an hour or two on two cores."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from explorer.model.device import choose_device
+    from precompute.pretrain import Settings
+    from precompute.pretrain import pretrain as train
+
+    given = {"n_train": n, "epochs": epochs, "seed": seed}
+    settings = Settings(**{key: value for key, value in given.items() if value is not None})
+    columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, int] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)  # type: ignore[arg-type]
+
+        record = train(out, work, settings, choose_device(device), report)
+    typer.echo(json.dumps(record["zero_shot_auroc"], indent=2))
+
+
+def _run(
+    source: Source,
+    encoder: str,
+    out: Path,
+    settings: dict[str, object],
+    device: str,
+    prompts: Path | None,
+    *,
+    skip_bad: bool,
+    allow_empty: bool,
+) -> None:
+    from explorer.model.device import choose_device
+    from explorer.model.encoder import load_clip
+    from precompute.pipeline import Job
+    from precompute.pipeline import run as run_job
+    from precompute.prompts import DEFAULT_PROMPTS, read_prompts
+    from precompute.settings import Settings
+    from precompute.summary import as_table
+
+    chosen = choose_device(device)
+    console.print(f"Device: {chosen}. Encoder: {encoder}.")
+    job = Job(
+        source=source,
+        clip=load_clip(encoder, chosen),
+        prompts=read_prompts(prompts or DEFAULT_PROMPTS, source.labels),
+        settings=Settings.model_validate(settings),
+        skip_bad=skip_bad,
+        allow_empty=allow_empty,
+    )
+    store = run_job(job, out, console)
+    Console().print(as_table(store))
+    console.print(f"Run {store.manifest.run_id} in {out}. Open it: streamlit run streamlit_app.py")
+
+
+def main() -> None:
+    """Run a command; a user's error is a message and exit code 1, never a traceback."""
+    try:
+        app()
+    except UserError as error:
+        console.print(f"[bold red]Error[/bold red] {error.what}", soft_wrap=True, highlight=False)
+        console.print(f"[bold]Fix[/bold]   {error.fix}", soft_wrap=True, highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

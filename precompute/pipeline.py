@@ -1,0 +1,588 @@
+"""The ordered stages of a run, from a checked source to a complete store."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import faiss
+import numpy as np
+import pandas as pd
+import torch
+from rich.console import Console
+
+import explorer
+from explorer.analysis.maps import trust, umap_map
+from explorer.analysis.metrics import METRIC_COLUMNS, evaluate
+from explorer.analysis.neighbours import build_index
+from explorer.analysis.thresholds import Thresholds, choose_max_f1
+from explorer.data.samples import SAMPLE_COLUMNS, SPLITS, assign_splits
+from explorer.errors import UserError
+from explorer.model.encoder import Clip, ImageTower
+from explorer.model.head import Head, prompt_head
+from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_json
+from explorer.store.reader import Store
+from explorer.store.schema import (
+    SCHEMA_VERSION,
+    Dataset,
+    EncoderRecord,
+    Manifest,
+    RegimeRecord,
+    SpaceRecord,
+)
+from explorer.store.writer import SCRATCH, RunWriter
+from precompute.films import decode_films
+from precompute.finetune import fine_tune
+from precompute.probe import fit_probe
+from precompute.prompts import Prompts
+from precompute.reporter import Report, Reporter
+from precompute.settings import Settings
+from precompute.sources.csv import Source, check_positives
+from precompute.zero_shot import embed_prompts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+REGIMES = (
+    RegimeRecord(
+        name="zero_shot",
+        title="Zero-shot",
+        encoder="frozen",
+        embedding_space="frozen",
+        decision_space="zero_shot-decision",
+    ),
+    RegimeRecord(
+        name="linear_probe",
+        title="Linear probe",
+        encoder="frozen",
+        embedding_space="frozen",
+        decision_space="linear_probe-decision",
+    ),
+    RegimeRecord(
+        name="fine_tune",
+        title="Full fine-tune",
+        encoder="fine_tune",
+        embedding_space="fine_tune",
+        decision_space="fine_tune-decision",
+    ),
+)
+STAGES: dict[str, tuple[str, float]] = {
+    # name: (unit, share of the time, as measured on the demo)
+    "films": ("films", 8),
+    "samples": ("steps", 1),
+    "embed frozen": ("films", 25),
+    "zero-shot head": ("steps", 1),
+    "linear probe": ("penalties", 4),
+    "full fine-tune": ("steps", 100),
+    "embed fine-tune": ("films", 25),
+    "score": ("regimes", 2),
+    "maps": ("spaces", 30),
+    "metrics": ("regimes", 3),
+    "annotations": ("steps", 1),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be run."""
+
+    source: Source
+    clip: Clip
+    prompts: dict[str, Prompts]
+    settings: Settings
+    skip_bad: bool
+    allow_empty: bool
+
+    @cached_property
+    def identity(self) -> dict[str, object]:
+        """All that decides the result; its hash names the run, so that the same command resumes or finds it."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "code": explorer.__version__,
+            "csv": self.source.sha256,
+            "images": str(self.source.images.resolve()),
+            "labels": self.source.labels,
+            "weights": self.weights_sha256,
+            "tower": self.clip.tower.config.model_dump(),
+            "prompts": {label: [p.positive, p.negative] for label, p in self.prompts.items()},
+            "settings": self.settings.model_dump(),
+            "skip_bad": self.skip_bad,
+            "allow_empty": self.allow_empty,
+        }
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        return sha256_file(self.clip.weights)
+
+    @property
+    def run_id(self) -> str:
+        slug = re.sub(r"[^a-z0-9]+", "-", self.source.name.lower()).strip("-") or "run"
+        return f"{slug[:40]}-{sha256_json(self.identity)[:8]}"
+
+
+def run(job: Job, root: Path, console: Console) -> Store:
+    """Run every stage that is not already done, and return the finished run.
+
+    Parameters
+    ----------
+    job : Job
+    root : Path
+        The store's folder.
+    console : Console
+        Where the bars go.
+    """
+    writer = RunWriter(root, job.run_id)
+    reporter = Reporter(root, list(STAGES), [weight for _, weight in STAGES.values()], console)
+    with writer.locked(), reporter.job():
+        if (writer.final / "manifest.json").is_file():
+            writer.settle()
+            console.print(f"The run {writer.run_id} is complete already; nothing to do.")
+        else:
+            _Run(job, writer, reporter).all()
+    return Store(writer.final)
+
+
+class _Run:
+    """One run's stages as methods, in order, each reading what the earlier ones wrote."""
+
+    def __init__(self, job: Job, writer: RunWriter, reporter: Reporter) -> None:
+        self.job = job
+        self.writer = writer
+        self.reporter = reporter
+        self.tower = job.clip.tower
+        self.settings = job.settings
+        self.labels = job.source.labels
+
+    def all(self) -> Path:
+        self.films()
+        self.samples()
+        self.embed_frozen()
+        self.zero_shot()
+        self.linear_probe()
+        self.fine_tune()
+        self.embed_fine_tune()
+        self.score()
+        self.maps()
+        self.metrics()
+        self.annotations()
+        return self.writer.finish(self.manifest())
+
+    # --- stages ------------------------------------------------------------------------------------------------------
+
+    def films(self) -> None:
+        job = self.job
+
+        def make(folder: Path, report: Report) -> list[str]:
+            scratch = self.writer.scratch
+            decode_films(job.source, self.tower.fit, self.settings.thumbnail, job.skip_bad, folder, scratch, report)
+            return ["thumbnails/data.bin", "thumbnails/offsets.npy", f"{SCRATCH}/pixels.bin", f"{SCRATCH}/films.json"]
+
+        given = {
+            "csv": job.source.sha256,
+            "images": str(job.source.images.resolve()),
+            "fit": self.tower.fit.model_dump(),
+            "side": self.settings.thumbnail,
+            "skip_bad": job.skip_bad,
+        }
+        self._stage("films", given, make)
+
+    @cached_property
+    def decoded(self) -> dict[str, Any]:
+        """What the film pass kept and skipped."""
+        value: dict[str, Any] = json.loads((self.writer.scratch / "films.json").read_text(encoding="utf-8"))
+        return value
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(N, S, S) uint8, memory-mapped."""
+        size = self.tower.fit.size
+        return np.memmap(
+            self.writer.scratch / "pixels.bin", dtype=np.uint8, mode="r", shape=(len(self.decoded["kept"]), size, size)
+        )
+
+    def samples(self) -> None:
+        source, settings = self.job.source, self.settings
+
+        def make(folder: Path, report: Report) -> list[str]:
+            kept = pd.DataFrame(self.decoded["kept"])
+            frame = source.frame.iloc[kept["row"]].reset_index(drop=True)
+            frame["height"], frame["width"] = kept["height"], kept["width"]
+            targets = frame[list(source.labels)].to_numpy(np.float32)
+            if not source.has_split:
+                frame["split"] = assign_splits(
+                    frame["patient_id"].to_numpy(object), targets, settings.fractions, settings.seed
+                )
+            if not self.job.allow_empty:
+                check_positives(frame, source.labels, source.file)
+            frame[list(source.labels)] = frame[list(source.labels)].astype("Int8")  # nullable: unknown is null on disk
+            skipped = pd.DataFrame(self.decoded["skipped"], columns=["row", "reason"])
+            skipped["image"] = source.frame["image"].reindex(skipped["row"]).to_numpy()
+            _write_frame(folder / "samples.parquet", frame[[*SAMPLE_COLUMNS, *source.labels]])
+            _write_frame(folder / "skipped.parquet", skipped[["image", "reason"]])
+            return ["samples.parquet", "skipped.parquet"]
+
+        given = {
+            "csv": source.sha256,
+            "films": self.writer.sha256(f"{SCRATCH}/films.json"),
+            "labels": source.labels,
+            "fractions": settings.fractions,
+            "seed": settings.seed,
+            "allow_empty": self.job.allow_empty,
+        }
+        self._stage("samples", given, make)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        return pd.read_parquet(self.writer.folder / "samples.parquet")
+
+    @cached_property
+    def targets(self) -> NDArray[np.float32]:
+        """(N, C) 1, 0 or NaN."""
+        return self.frame[list(self.labels)].astype("Float32").to_numpy(dtype=np.float32, na_value=np.nan)
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        return np.flatnonzero(self.frame["split"].to_numpy() == split)
+
+    def embed_frozen(self) -> None:
+        self._embed("embed frozen", "frozen", lambda: self.tower, {"weights": self.job.weights_sha256})
+
+    def embed_fine_tune(self) -> None:
+        file = f"{SCRATCH}/fine_tune/image_tower.safetensors"
+        folder = self.writer.scratch / "fine_tune"
+        self._embed(
+            "embed fine-tune",
+            "fine_tune",
+            lambda: ImageTower.load(folder, self.tower.device),
+            {"weights": self.writer.sha256(file)},
+        )
+
+    def _embed(self, stage: str, encoder: str, tower: Callable[[], ImageTower], given: Mapping[str, object]) -> None:
+        def make(folder: Path, report: Report) -> list[str]:
+            where = folder / "encoders" / encoder
+            loaded = tower()
+            files = loaded.save(where)
+            write_array(where / "embeddings.npy", loaded.embed(self.pixels, self.settings.batch_size, report))
+            return [f"encoders/{encoder}/{name}" for name in ("embeddings.npy", *files)]
+
+        pixels = self.writer.sha256(f"{SCRATCH}/pixels.bin")
+        self._stage(stage, {**given, "pixels": pixels, "config": self.tower.config.model_dump()}, make)
+
+    def embeddings(self, encoder: str) -> NDArray[np.float32]:
+        """(N, D) unit norm."""
+        return np.load(self.writer.folder / f"encoders/{encoder}/embeddings.npy", mmap_mode="r")
+
+    def zero_shot(self) -> None:
+        def make(folder: Path, report: Report) -> list[str]:
+            clip = self.job.clip
+            head = prompt_head(*embed_prompts(clip, self.job.prompts), clip.logit_scale)
+            prompts = {
+                label: {"positive": list(p.positive), "negative": list(p.negative)}
+                for label, p in self.job.prompts.items()
+            }
+            training = {"prompts": prompts, "logit_scale": clip.logit_scale}
+            return _write_regime(folder, "zero_shot", head, training)
+
+        given = {"weights": self.job.weights_sha256, "prompts": self.job.identity["prompts"]}
+        self._stage("zero-shot head", given, make)
+
+    def linear_probe(self) -> None:
+        def make(folder: Path, report: Report) -> list[str]:
+            head, tried = fit_probe(
+                self.embeddings("frozen"),
+                self.targets,
+                self.rows("train"),
+                self.rows("val"),
+                self.settings.penalties,
+                report,
+            )
+            chosen = min(tried, key=lambda point: point["val_loss"])
+            return _write_regime(folder, "linear_probe", head, {"penalties": tried, "C": chosen["C"]})
+
+        given = {
+            "embeddings": self.writer.sha256("encoders/frozen/embeddings.npy"),
+            "samples": self.writer.sha256("samples.parquet"),
+            "penalties": self.settings.penalties,
+        }
+        self._stage("linear probe", given, make)
+
+    def fine_tune(self) -> None:
+        settings = self.settings.model_dump(
+            include={
+                "seed",
+                "epochs",
+                "patience",
+                "learning_rate",
+                "head_learning_rate",
+                "weight_decay",
+                "train_batch_size",
+                "patch_dropout",
+            }
+        )
+        work = self.writer.scratch / "fine_tune"
+
+        def make(folder: Path, report: Report) -> list[str]:
+            tower = ImageTower.load(folder / "encoders/frozen", self.tower.device)
+            head, curve = fine_tune(
+                tower,
+                _read_head(folder, "linear_probe"),
+                self.pixels,
+                self.targets,
+                self.rows("train"),
+                self.rows("val"),
+                self.settings,
+                work,
+                report,
+            )
+            files = tower.save(work)
+            best = min(curve, key=lambda point: point["val_loss"])
+            training = {"settings": settings, "curve": curve, "best_epoch": best["epoch"], "start": "linear probe's head"}
+            return [*_write_regime(folder, "fine_tune", head, training), *(f"{SCRATCH}/fine_tune/{f}" for f in files)]
+
+        given = {
+            "encoder": self.writer.sha256("encoders/frozen/image_tower.safetensors"),
+            "head": self.writer.sha256("regimes/linear_probe/head.safetensors"),
+            "pixels": self.writer.sha256(f"{SCRATCH}/pixels.bin"),
+            "samples": self.writer.sha256("samples.parquet"),
+            "settings": settings,
+        }
+        self._stage("full fine-tune", given, make)
+
+    def score(self) -> None:
+        """Logits of every film in every regime, and the operating points, from validation alone."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            paths = []
+            val = self.rows("val")
+            for i, regime in enumerate(REGIMES):
+                where = f"regimes/{regime.name}"
+                logits = _read_head(folder, regime.name).logits(self.embeddings(regime.encoder))
+                write_array(folder / where / "logits.npy", logits)
+                thresholds = choose_max_f1(self.labels, self.targets[val], logits[val])
+                write_json(folder / where / "thresholds.json", thresholds.model_dump())
+                paths += [f"{where}/logits.npy", f"{where}/thresholds.json"]
+                report(i + 1, len(REGIMES))
+            return paths
+
+        given = {regime.name: self.writer.sha256(f"regimes/{regime.name}/head.safetensors") for regime in REGIMES}
+        given |= {encoder: self.writer.sha256(f"encoders/{encoder}/embeddings.npy") for encoder in ("frozen", "fine_tune")}
+        self._stage("score", {**given, "samples": self.writer.sha256("samples.parquet")}, make)
+
+    def maps(self) -> None:
+        """Index, map and trust figures of every space; all maps start from the frozen space's, to be laid out alike."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            paths, first = [], None
+            for i, space in enumerate(self.spaces()):
+                where = f"spaces/{space.name}"
+                vectors = self._vectors(space)
+                if space.kind == "decision":
+                    write_array(folder / where / "vectors.npy", vectors)
+                    paths.append(f"{where}/vectors.npy")
+                with atomic_path(folder / where / "index.faiss") as temp:
+                    faiss.write_index(build_index(vectors), str(temp))
+                layout = umap_map(vectors, self.settings.neighbours, self.settings.seed, init=first)
+                write_array(folder / where / "map.npy", layout)
+                figures = trust(vectors, layout, self.settings.neighbours, self.settings.seed)
+                start = "spectral" if first is None else "the frozen embedding's map"
+                params = {"n_neighbors": self.settings.neighbours + 1, "metric": "cosine", "init": start}
+                record = {"method": "UMAP", "params": params, "seed": self.settings.seed, **figures}
+                write_json(folder / where / "trust.json", record)
+                paths += [f"{where}/{name}" for name in ("index.faiss", "map.npy", "trust.json")]
+                first = layout if first is None else first
+                report(i + 1, len(self.spaces()))
+            return paths
+
+        given: dict[str, object] = {f: self.writer.sha256(f"encoders/{f}/embeddings.npy") for f in ("frozen", "fine_tune")}
+        given |= {r.name: self.writer.sha256(f"regimes/{r.name}/logits.npy") for r in REGIMES}
+        self._stage("maps", {**given, "k": self.settings.neighbours, "seed": self.settings.seed}, make)
+
+    def spaces(self) -> list[SpaceRecord]:
+        decision = [
+            SpaceRecord(name=r.decision_space, title=f"{r.title} logits", kind="decision", dim=len(self.labels))
+            for r in REGIMES
+        ]
+        return [
+            SpaceRecord(name="frozen", title="Frozen encoder", kind="embedding", dim=self.tower.dim),
+            SpaceRecord(name="fine_tune", title="Fine-tuned encoder", kind="embedding", dim=self.tower.dim),
+            *decision,
+        ]
+
+    def _vectors(self, space: SpaceRecord) -> NDArray[np.float32]:
+        """(N, dim) unit norm. Logits are standardised by label first: else one label's scale would be the distance."""
+        if space.kind == "embedding":
+            return np.asarray(self.embeddings(space.name))
+        regime = next(r.name for r in REGIMES if r.decision_space == space.name)
+        logits = np.load(self.writer.folder / f"regimes/{regime}/logits.npy")
+        spread = logits.std(axis=0)
+        scaled = (logits - logits.mean(axis=0)) / np.where(spread > 0, spread, 1)
+        norms = np.linalg.norm(scaled, axis=1, keepdims=True)
+        # a film at the very mean of every logit has no direction; give it the first axis rather than a NaN
+        scaled[norms[:, 0] == 0, 0] = 1.0
+        return (scaled / np.where(norms > 0, norms, 1)).astype(np.float32)
+
+    def metrics(self) -> None:
+        def make(folder: Path, report: Report) -> list[str]:
+            parts = []
+            patients = pd.factorize(self.frame["patient_id"])[0]
+            for i, regime in enumerate(REGIMES):
+                logits = np.load(folder / f"regimes/{regime.name}/logits.npy")
+                thresholds = _thresholds(folder, regime.name, self.labels)
+                for split in SPLITS:
+                    rows = self.rows(split)
+                    if not len(rows):
+                        continue
+                    part = evaluate(
+                        self.labels,
+                        self.targets[rows],
+                        logits[rows],
+                        thresholds,
+                        patients[rows],
+                        resamples=self.settings.resamples,
+                        seed=self.settings.seed,
+                    )
+                    parts.append(part.assign(regime=regime.name, split=split))
+                report(i + 1, len(REGIMES))
+            _write_frame(folder / "metrics.parquet", pd.concat(parts, ignore_index=True)[list(METRIC_COLUMNS)])
+            return ["metrics.parquet"]
+
+        given: dict[str, object] = {}
+        for regime in REGIMES:
+            given[regime.name] = [
+                self.writer.sha256(f"regimes/{regime.name}/{f}") for f in ("logits.npy", "thresholds.json")
+            ]
+        given |= {"samples": self.writer.sha256("samples.parquet"), "resamples": self.settings.resamples}
+        self._stage("metrics", {**given, "seed": self.settings.seed}, make)
+
+    def annotations(self) -> None:
+        source = self.job.source
+
+        def make(folder: Path, report: Report) -> list[str]:
+            row_of = pd.Series(self.frame.index, index=self.frame["image"])
+            boxes = source.annotations[source.annotations["image"].isin(row_of.index)].copy()  # not of skipped films
+            boxes["row"] = row_of.reindex(boxes["image"]).to_numpy(dtype=np.int64)
+            boxes["sample_id"] = self.frame["sample_id"].to_numpy()[boxes["row"]]
+            heights, widths = (self.frame[side].to_numpy()[boxes["row"]] for side in ("height", "width"))
+            outside = (boxes["x"] < -1) | (boxes["y"] < -1)
+            outside |= (boxes["x"] + boxes["w"] > widths + 1) | (boxes["y"] + boxes["h"] > heights + 1)
+            if outside.any():
+                bad = boxes[outside].iloc[0]
+                raise UserError(
+                    f"An annotation of {bad['image']} ({bad['label']}) reaches outside its film.",
+                    "Annotations are in pixels of the original film: x, y, w, h from its top left corner.",
+                )
+            columns = ["sample_id", "row", "label", "annotator", "x", "y", "w", "h", "polygon"]
+            _write_frame(folder / "annotations.parquet", boxes[columns].reset_index(drop=True))
+            return ["annotations.parquet"]
+
+        self._stage("annotations", {"csv": source.sha256, "samples": self.writer.sha256("samples.parquet")}, make)
+
+    # --- the manifest ------------------------------------------------------------------------------------------------
+
+    def manifest(self) -> Manifest:
+        job = self.job
+        films = [film["sha256"] for film in self.decoded["kept"]]
+        fingerprint = sha256_json([self.writer.sha256("samples.parquet"), films])
+        frozen = EncoderRecord(
+            id="frozen",
+            title=job.clip.title,
+            source=job.clip.source,
+            licence=job.clip.licence,
+            weights_sha256=job.weights_sha256,
+            dim=self.tower.dim,
+        )
+        tuned = frozen.model_copy(
+            update={
+                "id": "fine_tune",
+                "title": f"{job.clip.title}, fine-tuned",
+                "source": "the fine_tune regime",
+                "weights_sha256": self.writer.sha256("encoders/fine_tune/image_tower.safetensors"),
+            }
+        )
+        libraries = ("torch", "open_clip_torch", "timm", "transformers", "faiss-cpu", "umap-learn", "scikit-learn", "numpy")
+        return Manifest(
+            schema_version=SCHEMA_VERSION,
+            run_id=self.writer.run_id,
+            title=job.source.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            seed=self.settings.seed,
+            settings={**self.settings.model_dump(mode="json"), "skip_bad": job.skip_bad, "allow_empty": job.allow_empty},
+            versions={
+                "explorer": explorer.__version__,
+                "python": platform.python_version(),
+                **{name: version(name) for name in libraries},
+            },
+            device=_device_name(self.tower.device),
+            seconds=self.writer.seconds,
+            dataset=Dataset(
+                name=job.source.name,
+                licence=job.source.licence,
+                source=job.source.file.name,
+                images=_portable(job.source.images, self.writer),
+                fingerprint=fingerprint,
+                label_columns=self.labels,
+                n_read=len(job.source.frame),
+                n_skipped=len(self.decoded["skipped"]),
+                split_origin="the CSV's split column"
+                if job.source.has_split
+                else f"patients shared out by precompute, stratified by label, seed {self.settings.seed}",
+            ),
+            labels=self.labels,
+            n=len(self.frame),
+            encoders=(frozen, tuned),
+            regimes=REGIMES,
+            spaces=tuple(self.spaces()),
+            artefacts=self.writer.kept(),
+        )
+
+    def _stage(
+        self, name: str, made_from: Mapping[str, object], make: Callable[[Path, Report], list[str]]
+    ) -> None:
+        unit, _ = STAGES[name]
+        with self.reporter.stage(name, unit) as report:
+            self.writer.stage(name.replace(" ", "_"), made_from, lambda folder: make(folder, report))
+
+
+def _portable(images: Path, writer: RunWriter) -> str:
+    """The image folder, relative to the run where it lies inside the store, so that a store can be moved whole."""
+    images, root = images.resolve(), writer.root.resolve()
+    return os.path.relpath(images, writer.final.resolve()) if images.is_relative_to(root) else str(images)
+
+
+def _write_regime(folder: Path, regime: str, head: Head, training: dict[str, Any]) -> list[str]:
+    where = f"regimes/{regime}"
+    head.save(folder / where / "head.safetensors")
+    write_json(folder / where / "training.json", training)
+    return [f"{where}/head.safetensors", f"{where}/training.json"]
+
+
+def _read_head(folder: Path, regime: str) -> Head:
+    from safetensors.numpy import load_file
+
+    tensors = load_file(folder / f"regimes/{regime}/head.safetensors")
+    return Head(tensors["weight"], tensors["bias"])
+
+
+def _thresholds(folder: Path, regime: str, labels: tuple[str, ...]) -> NDArray[np.float32]:
+    text = (folder / f"regimes/{regime}/thresholds.json").read_text(encoding="utf-8")
+    chosen = Thresholds.model_validate_json(text)
+    return chosen.values(labels)
+
+
+def _write_frame(path: Path, frame: pd.DataFrame) -> None:
+    with atomic_path(path) as temp:
+        frame.to_parquet(temp, index=False)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.get_num_threads()} threads)"

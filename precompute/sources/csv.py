@@ -1,0 +1,274 @@
+"""A generic CSV: one row an image, one column a label."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from explorer.data.images import BadImage, inside
+from explorer.data.labels import KNOWN_LABELS, parse_label
+from explorer.data.samples import SAMPLE_COLUMNS, SPLITS
+from explorer.errors import UserError
+from explorer.store.files import sha256_file
+
+ALIASES = {"path": "image", "filename": "image", "image_path": "image"}
+GIVEN = tuple(column for column in SAMPLE_COLUMNS if column not in ("height", "width"))
+"""Columns a CSV may bring; the film's size is measured."""
+ANNOTATION_COLUMNS = ("image", "label", "x", "y", "w", "h")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A set of films with labels, checked, before any film is decoded.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        GIVEN columns, then one float32 column a label (1, 0, NaN); index 0..n-1 is the order of the file.
+    has_split : bool
+        Whether the file says train, val and test; otherwise precompute shares patients out.
+    annotations : DataFrame
+        image, label, annotator, x, y, w, h, polygon; original pixels.
+    """
+
+    name: str
+    licence: str
+    file: Path
+    images: Path
+    frame: pd.DataFrame
+    labels: tuple[str, ...]
+    has_split: bool
+    annotations: pd.DataFrame
+    sha256: str
+
+    def where(self, index: int) -> str:
+        """File and row of a sample, for messages."""
+        return f"{self.file} row {index + 2}"
+
+
+def read_csv(
+    file: Path,
+    images: Path,
+    *,
+    name: str | None = None,
+    licence: str = "not stated",
+    labels: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    annotations: Path | None = None,
+) -> Source:
+    """Read and check a CSV of films.
+
+    Parameters
+    ----------
+    file : Path
+        Columns ``image`` (or path, filename, image_path; relative to ``images``) and ``patient_id``; optionally
+        sample_id, study_id, split (train, val, test), view, report, age, sex. Every other column is a label with cells
+        1, 0, -1 (uncertain) or blank, the last two meaning unknown.
+    images : Path
+        The folder image paths are relative to; none may leave it.
+    labels : names, optional
+        Take only these label columns.
+    ignore : names, optional
+        Columns to leave out.
+    annotations : Path, optional
+        CSV of boxes: image, label, x, y, w, h in original pixels; optionally annotator and polygon ("x1 y1 x2 y2 …").
+
+    Raises
+    ------
+    UserError
+        With the file, the row and the fix.
+    """
+    table = _read_table(file)
+    table = table.drop(columns=[column for column in ignore if column in table])
+    if not images.is_dir():
+        raise UserError(f"The image folder {images} does not exist.", "Name the folder the CSV's paths are relative to.")
+    for column in ("image", "patient_id"):
+        if column not in table:
+            raise UserError(
+                f"{file} has no column {column}.",
+                "Add it: patients must not cross splits."
+                if column == "patient_id"
+                else "Name the column of image paths image, path or filename.",
+            )
+        blank = np.flatnonzero(table[column].str.strip() == "")
+        if len(blank):
+            raise UserError(f"{file} row {blank[0] + 2}: {column} is blank.", "Fill it in, or delete the row.")
+    names = _label_names(file, table, labels)
+    targets = pd.DataFrame({label: _parse_column(file, table, label) for label in names}, dtype=np.float32)
+    frame = pd.concat([_given(file, table), targets], axis=1)
+    _check_paths(file, images, frame)
+    return Source(
+        name=name or file.stem,
+        licence=licence,
+        file=file,
+        images=images,
+        frame=frame,
+        labels=names,
+        has_split="split" in table,
+        annotations=_read_annotations(annotations, frame, names),
+        sha256=sha256_file(file) + (sha256_file(annotations) if annotations else ""),
+    )
+
+
+def check_positives(frame: pd.DataFrame, labels: Sequence[str], where: Path) -> None:
+    """Refuse a label with no known positive in some split: it cannot be trained, tuned or tested there."""
+    missing = []
+    for label in labels:
+        positives = frame[frame[label] == 1]["split"].value_counts()
+        empty = [split for split in SPLITS if positives.get(split, 0) == 0]
+        if empty:
+            missing.append(f"{label!r} has none in {', '.join(empty)}")
+    if missing:
+        raise UserError(
+            f"{where}: a label needs a positive in every split, and {'; '.join(missing)}.",
+            "Leave such labels out (--labels or --ignore), or keep them with --allow-empty: their figures for that "
+            "split are then reported as missing.",
+        )
+
+
+def _read_table(file: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise UserError(f"There is no file {file}.", "Check the path.") from error
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise UserError(f"{file} cannot be read as a CSV: {error}", "Save it as UTF-8, comma-separated, with a header.") from error
+    if table.empty:
+        raise UserError(f"{file} has no rows.", "Give it one row an image under its header.")
+    table = table.rename(columns={old: new for old, new in ALIASES.items() if new not in table})
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise UserError(f"{file} has two columns for {twice[0]}.", "Keep one of them.")
+    return table
+
+
+def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tuple[str, ...]:
+    if wanted:
+        absent = [label for label in wanted if label not in table]
+        if absent:
+            raise UserError(f"{file} has no label column {absent[0]!r}.", f"It has: {', '.join(table.columns)}.")
+        return tuple(wanted)
+    names = []
+    for column in table.columns:
+        if column in GIVEN:
+            continue
+        filled = np.flatnonzero(table[column].str.strip() != "")
+        if column not in KNOWN_LABELS and len(filled) and parse_label(table[column].iat[filled[0]]) is None:
+            raise UserError(
+                f"{file}: unknown column {column!r}; it is no label either (row {filled[0] + 2} has "
+                f"{table[column].iat[filled[0]]!r}, a label has 1, 0, -1 or blank).",
+                f"Leave it out with --ignore {column!r}, or name the label columns with --labels.",
+            )
+        names.append(column)
+    if not names:
+        raise UserError(f"{file} has no label column.", "Add one column a label with cells 1, 0, -1 or blank.")
+    return tuple(names)
+
+
+def _parse_column(file: Path, table: pd.DataFrame, label: str) -> list[float]:
+    values = []
+    for index, cell in enumerate(table[label]):
+        value = parse_label(cell)
+        if value is None:
+            raise UserError(
+                f"{file} row {index + 2}: {label!r} is {cell!r}; a label is 1, 0, -1 (uncertain) or blank.",
+                f"Correct the cell, or leave the column out with --ignore {label!r}.",
+            )
+        values.append(value)
+    return values
+
+
+def _given(file: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """The sample columns, with what is missing filled in."""
+    frame = pd.DataFrame({column: table.get(column, pd.Series("", index=table.index)) for column in GIVEN})
+    frame["image"] = table["image"].str.strip()
+    if "sample_id" not in table:
+        stems = frame["image"].map(lambda path: Path(path).stem)
+        frame["sample_id"] = frame["image"] if stems.duplicated().any() else stems
+    if "study_id" not in table:
+        frame["study_id"] = frame["sample_id"]
+    for column in ("sample_id", "image"):
+        again = frame[column].duplicated(keep=False)
+        if again.any():
+            first, second = np.flatnonzero(frame[column] == frame.loc[again, column].iat[0])[:2]
+            raise UserError(
+                f"{file} rows {first + 2} and {second + 2} have the same {column}: {frame[column].iat[first]!r}.",
+                "Give each image one row and an id of its own.",
+            )
+    if "split" in table:
+        _check_splits(file, frame)
+    ages = pd.to_numeric(frame["age"].replace("", None), errors="coerce")
+    bad = np.flatnonzero(ages.isna() & (frame["age"] != ""))
+    if len(bad):
+        raise UserError(f"{file} row {bad[0] + 2}: age is {frame['age'].iat[bad[0]]!r}, no number of years.", "Correct it.")
+    frame["age"] = ages.astype(np.float32)
+    return frame
+
+
+def _check_splits(file: Path, frame: pd.DataFrame) -> None:
+    odd = np.flatnonzero(~frame["split"].isin(SPLITS))
+    if len(odd):
+        raise UserError(
+            f"{file} row {odd[0] + 2}: split is {frame['split'].iat[odd[0]]!r}.", f"Write {', '.join(SPLITS)}."
+        )
+    crossing = frame.groupby("patient_id")["split"].nunique()
+    if (crossing > 1).any():
+        patient = crossing.index[crossing > 1][0]
+        rows = frame.index[frame["patient_id"] == patient]
+        other = next(r for r in rows if frame["split"].iat[r] != frame["split"].iat[rows[0]])
+        raise UserError(
+            f"{file}: patient {patient!r} is in {frame['split'].iat[rows[0]]} (row {rows[0] + 2}) and in "
+            f"{frame['split'].iat[other]} (row {other + 2}); {int((crossing > 1).sum())} patients cross splits.",
+            "Put each patient's films in one split, or drop the split column and have patients shared out.",
+        )
+
+
+def _check_paths(file: Path, images: Path, frame: pd.DataFrame) -> None:
+    for index, relative in enumerate(frame["image"]):
+        try:
+            inside(images, relative)
+        except BadImage as error:
+            raise UserError(f"{file} row {index + 2}: {relative!r}: {error}.", f"Use a path below {images}.") from error
+
+
+def _read_annotations(file: Path | None, frame: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    columns = [*ANNOTATION_COLUMNS, "annotator", "polygon"]
+    if file is None:
+        return pd.DataFrame(columns=columns)
+    table = _read_table(file)
+    for column in ANNOTATION_COLUMNS:
+        if column not in table:
+            raise UserError(f"{file} has no column {column}.", f"It needs {', '.join(ANNOTATION_COLUMNS)}.")
+    table = pd.DataFrame({column: table.get(column, pd.Series("", index=table.index)) for column in columns})
+    known_images, known_labels = set(frame["image"]), set(labels)
+    for index, row in enumerate(table.itertuples(index=False)):
+        place = f"{file} row {index + 2}"
+        if row.image not in known_images:
+            raise UserError(f"{place}: no film {row.image!r} in the labels.", "Correct the path, or delete the row.")
+        if row.label not in known_labels:
+            raise UserError(
+                f"{place}: {row.label!r} is not one of the labels.", f"Use one of: {', '.join(labels)}; or delete the row."
+            )
+        numbers = [_number(value) for value in (row.x, row.y, row.w, row.h, *row.polygon.split())]
+        if not all(map(math.isfinite, numbers)) or numbers[2] <= 0 or numbers[3] <= 0 or len(numbers) % 2:
+            raise UserError(
+                f"{place}: x, y, w, h must be numbers of pixels, w and h above 0, and a polygon pairs of them.",
+                "Correct the row, or delete it.",
+            )
+    for column in ("x", "y", "w", "h"):
+        table[column] = table[column].astype(np.float64)
+    table["polygon"] = [[float(v) for v in text.split()] or None for text in table["polygon"]]
+    table["annotator"] = table["annotator"].replace("", "not named")
+    return table
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

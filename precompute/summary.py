@@ -1,0 +1,56 @@
+"""The regimes' table of a run, from the store alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from explorer.analysis.metrics import BASELINES, MACRO, METRICS
+from explorer.store import Store
+
+TITLES = {"average_precision": "AP", "auroc": "AUROC", "f1": "F1", "precision": "Precision", "recall": "Recall"}
+
+
+def as_records(store: Store) -> dict[str, Any]:
+    """The run, its counts and every figure of validation and test, as plain JSON values (None for what is missing)."""
+    frame = store.metrics[store.metrics["split"].isin(["val", "test"])]
+    records: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    return {
+        "run_id": store.manifest.run_id,
+        "title": store.manifest.title,
+        "n": {"all": store.n, **store.samples["split"].value_counts().to_dict()},
+        "n_skipped": store.manifest.dataset.n_skipped,
+        "seconds": store.manifest.seconds,
+        "baselines": BASELINES,
+        "metrics": [
+            {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in record.items()}
+            for record in records
+        ],
+    }
+
+
+def as_table(store: Store) -> Table:
+    """Macro figures on the test split: value [95% interval], trivial baseline."""
+    n = len(store.rows("test"))
+    table = Table(
+        title=f"{store.manifest.title}: macro over {len(store.labels)} labels, test split, n = {n} films",
+        caption="value [95% patient-level interval], trivial baseline. Thresholds: max F1 on validation.",
+    )
+    table.add_column("Regime")
+    for metric in METRICS:
+        table.add_column(TITLES[metric], justify="right")
+    macro = store.metrics[(store.metrics["label"] == MACRO) & (store.metrics["split"] == "test")]
+    for regime in store.regimes:
+        rows = macro[macro["regime"] == regime.name].set_index("metric")
+        table.add_row(regime.title, *(_cell(rows.loc[metric]) for metric in METRICS))
+    return table
+
+
+def _cell(row: pd.Series[Any]) -> str:
+    if math.isnan(row["value"]):
+        return "none"
+    interval = "no interval" if math.isnan(row["ci_low"]) else f"{row['ci_low']:.3f}, {row['ci_high']:.3f}"
+    return f"{row['value']:.3f} [{interval}]\nbaseline {row['baseline']:.3f}"
