@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,7 +45,16 @@ def demo(
 
     source = draw(out, n, seed, console)
     chosen = settings(seed, epochs)
-    _run(source, f"local-dir:{DEMO_ENCODER}", out, chosen.model_dump(), device, None, skip_bad=False, allow_empty=n < DEMO_FILMS)
+    _run(
+        source,
+        f"local-dir:{DEMO_ENCODER}",
+        out,
+        chosen.model_dump(),
+        device,
+        None,
+        skip_bad=False,
+        allow_empty=n < DEMO_FILMS,
+    )
 
 
 @app.command()
@@ -131,7 +141,9 @@ def summary(
 def phantom(
     out: Annotated[Path, typer.Option("--out", help="Folder for images/, labels.csv and annotations.csv.")],
     n: Annotated[int, typer.Option("--n", min=1, help="How many films.")] = DEMO_FILMS,
-    domain: Annotated[Literal["source", "target"], typer.Option("--domain", help="Figure-like or hospital-like.")] = "target",
+    domain: Annotated[
+        Literal["source", "target"], typer.Option("--domain", help="Figure-like or hospital-like.")
+    ] = "target",
     seed: Seed = 0,
 ) -> None:
     """Draw phantom radiographs with labels, reports and the true region of every finding."""
@@ -176,7 +188,7 @@ def _run(
     source: Source,
     encoder: str,
     out: Path,
-    settings: dict[str, object],
+    settings: Mapping[str, object],
     device: str,
     prompts: Path | None,
     *,

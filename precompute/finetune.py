@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from timm.layers import PatchDropout
+from timm.layers.patch_dropout import PatchDropout
 from torch import nn
 from torch.nn import functional
 
@@ -104,7 +104,7 @@ def fine_tune(
             logits = model.head(functional.normalize(embedded.float(), dim=-1))
             loss, known = _masked_loss(logits, torch.from_numpy(targets[rows]).to(tower.device))
             optimizer.zero_grad(set_to_none=True)
-            (loss / max(known, 1)).backward()
+            (loss / max(known, 1)).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             total, cells = total + loss.item(), cells + known

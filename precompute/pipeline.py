@@ -278,7 +278,8 @@ class _Run:
 
     def embeddings(self, encoder: str) -> NDArray[np.float32]:
         """(N, D) unit norm."""
-        return np.load(self.writer.folder / f"encoders/{encoder}/embeddings.npy", mmap_mode="r")
+        array: NDArray[np.float32] = np.load(self.writer.folder / f"encoders/{encoder}/embeddings.npy", mmap_mode="r")
+        return array
 
     def zero_shot(self) -> None:
         def make(folder: Path, report: Report) -> list[str]:
@@ -344,7 +345,12 @@ class _Run:
             )
             files = tower.save(work)
             best = min(curve, key=lambda point: point["val_loss"])
-            training = {"settings": settings, "curve": curve, "best_epoch": best["epoch"], "start": "linear probe's head"}
+            training = {
+                "settings": settings,
+                "curve": curve,
+                "best_epoch": best["epoch"],
+                "start": "linear probe's head",
+            }
             return [*_write_regime(folder, "fine_tune", head, training), *(f"{SCRATCH}/fine_tune/{f}" for f in files)]
 
         given = {
@@ -373,7 +379,9 @@ class _Run:
             return paths
 
         given = {regime.name: self.writer.sha256(f"regimes/{regime.name}/head.safetensors") for regime in REGIMES}
-        given |= {encoder: self.writer.sha256(f"encoders/{encoder}/embeddings.npy") for encoder in ("frozen", "fine_tune")}
+        given |= {
+            encoder: self.writer.sha256(f"encoders/{encoder}/embeddings.npy") for encoder in ("frozen", "fine_tune")
+        }
         self._stage("score", {**given, "samples": self.writer.sha256("samples.parquet")}, make)
 
     def maps(self) -> None:
@@ -401,7 +409,9 @@ class _Run:
                 report(i + 1, len(self.spaces()))
             return paths
 
-        given: dict[str, object] = {f: self.writer.sha256(f"encoders/{f}/embeddings.npy") for f in ("frozen", "fine_tune")}
+        given: dict[str, object] = {
+            f: self.writer.sha256(f"encoders/{f}/embeddings.npy") for f in ("frozen", "fine_tune")
+        }
         given |= {r.name: self.writer.sha256(f"regimes/{r.name}/logits.npy") for r in REGIMES}
         self._stage("maps", {**given, "k": self.settings.neighbours, "seed": self.settings.seed}, make)
 
@@ -427,7 +437,8 @@ class _Run:
         norms = np.linalg.norm(scaled, axis=1, keepdims=True)
         # a film at the very mean of every logit has no direction; give it the first axis rather than a NaN
         scaled[norms[:, 0] == 0, 0] = 1.0
-        return (scaled / np.where(norms > 0, norms, 1)).astype(np.float32)
+        unit: NDArray[np.float32] = (scaled / np.where(norms > 0, norms, 1)).astype(np.float32)
+        return unit
 
     def metrics(self) -> None:
         def make(folder: Path, report: Report) -> list[str]:
@@ -507,14 +518,27 @@ class _Run:
                 "weights_sha256": self.writer.sha256("encoders/fine_tune/image_tower.safetensors"),
             }
         )
-        libraries = ("torch", "open_clip_torch", "timm", "transformers", "faiss-cpu", "umap-learn", "scikit-learn", "numpy")
+        libraries = (
+            "torch",
+            "open_clip_torch",
+            "timm",
+            "transformers",
+            "faiss-cpu",
+            "umap-learn",
+            "scikit-learn",
+            "numpy",
+        )
         return Manifest(
             schema_version=SCHEMA_VERSION,
             run_id=self.writer.run_id,
             title=job.source.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seed=self.settings.seed,
-            settings={**self.settings.model_dump(mode="json"), "skip_bad": job.skip_bad, "allow_empty": job.allow_empty},
+            settings={
+                **self.settings.model_dump(mode="json"),
+                "skip_bad": job.skip_bad,
+                "allow_empty": job.allow_empty,
+            },
             versions={
                 "explorer": explorer.__version__,
                 "python": platform.python_version(),
@@ -543,9 +567,7 @@ class _Run:
             artefacts=self.writer.kept(),
         )
 
-    def _stage(
-        self, name: str, made_from: Mapping[str, object], make: Callable[[Path, Report], list[str]]
-    ) -> None:
+    def _stage(self, name: str, made_from: Mapping[str, object], make: Callable[[Path, Report], list[str]]) -> None:
         unit, _ = STAGES[name]
         with self.reporter.stage(name, unit) as report:
             self.writer.stage(name.replace(" ", "_"), made_from, lambda folder: make(folder, report))

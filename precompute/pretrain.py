@@ -19,6 +19,7 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 from tokenizers import BertWordPieceTokenizer
 from torch.nn import functional
-from transformers import BertConfig, BertTokenizerFast
+from transformers import BertConfig, BertTokenizer
 
 from explorer.data.geometry import Fit
 from explorer.model.encoder import CONFIG, LOCAL, WEIGHTS, Clip, load_clip, untrained_clip
@@ -144,7 +145,7 @@ def write_untrained(folder: Path, captions: list[str], settings: Settings) -> No
         captions + sentences * 50, vocab_size=settings.vocab_size, min_frequency=5, show_progress=False
     )
     trainer.save_model(str(folder))
-    tokenizer = BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), do_lower_case=True)
+    tokenizer = BertTokenizer(vocab_file=str(folder / "vocab.txt"), do_lower_case=True)
     tokenizer.save_pretrained(folder)
     context = 96
     bert = BertConfig(
@@ -213,13 +214,15 @@ def pretrain(
         Settings, training curve and held-out figures, as written to pretraining.json.
     """
     key = sha256_json(asdict(settings))[:10]
+    seed = settings.seed
+    specs = {
+        "train": plan(settings.n_train, "source", seed),
+        "val": plan(settings.n_val, "source", seed + 1),
+        "target": plan(settings.n_val, "target", seed + 2),
+    }
     films = {
-        name: draw_films(work / f"{name}-{n}-{seed}", plan(n, domain, seed), lambda d, t, name=name: report(name, d, t))
-        for name, n, domain, seed in (
-            ("train", settings.n_train, "source", settings.seed),
-            ("val", settings.n_val, "source", settings.seed + 1),
-            ("target", settings.n_val, "target", settings.seed + 2),
-        )
+        name: draw_films(work / f"{name}-{len(drawn)}-{seed}", drawn, partial(report, name))
+        for name, drawn in specs.items()
     }
     torch.manual_seed(settings.seed)
     write_untrained(out, films["train"].captions, settings)
@@ -251,11 +254,11 @@ def pretrain(
             with torch.autocast(device.type, torch.bfloat16):
                 loss, parts = _loss(clip, batch, settings, keep, caption_weight)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             with torch.no_grad():
-                model.logit_scale.clamp_(0, math.log(100))  # type: ignore[operator, union-attr]
+                model.logit_scale.clamp_(0, math.log(100))  # type: ignore[operator]
             losses.append(parts)
             report(f"epoch {epoch + 1}/{settings.epochs}", i + 1, steps_per_epoch)
         model.eval()
@@ -364,7 +367,7 @@ def _loss(
     ids = clip.tokenizer(texts).to(device)
     ids = ids[:, : int((ids != 0).sum(dim=1).max())]  # no need to carry the padding (token 0) through the text tower
     text = functional.normalize(clip.model.encode_text(ids).float(), dim=-1)  # type: ignore[operator]
-    scale = clip.model.logit_scale.exp()  # type: ignore[operator, union-attr]
+    scale = clip.model.logit_scale.exp()  # type: ignore[operator]
     direction = text[: len(LABELS)] - text[len(LABELS) : 2 * len(LABELS)]  # (C, D)
 
     label = functional.binary_cross_entropy_with_logits(scale * cls @ direction.T, batch["targets"].to(device))

@@ -45,7 +45,7 @@ def as_table(store: Store) -> Table:
     macro = store.metrics[(store.metrics["label"] == MACRO) & (store.metrics["split"] == "test")]
     for regime in store.regimes:
         rows = macro[macro["regime"] == regime.name].set_index("metric")
-        table.add_row(regime.title, *(_cell(rows.loc[metric]) for metric in METRICS))
+        table.add_row(regime.title, *(_cell(rows.loc[[metric]].iloc[0]) for metric in METRICS))
     return table
 
 

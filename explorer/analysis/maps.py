@@ -44,8 +44,10 @@ def umap_map(
         span = np.ptp(init, axis=0).max() or 1.0
         start = ((init - init.mean(axis=0)) / span * 20).astype(np.float32)  # the width UMAP's own starts have
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="n_jobs value .* overridden")
-        warnings.filterwarnings("ignore", message=".*[Ss]pectral.*")
+        warnings.filterwarnings(
+            "ignore", message="n_jobs value .* overridden"
+        )  # a seed means one thread: we ask for it
+        warnings.filterwarnings("ignore", message="precomputed_knn")  # no transform of new films is wanted
         reducer = umap.UMAP(
             n_neighbors=k + 1,
             metric="cosine",

@@ -41,9 +41,7 @@ class Thresholds(BaseModel):
         return np.array([np.nan if value is None else value for value in values], dtype=np.float32)
 
 
-def choose_max_f1(
-    labels: Sequence[str], targets: NDArray[np.float32], logits: NDArray[np.float32]
-) -> Thresholds:
+def choose_max_f1(labels: Sequence[str], targets: NDArray[np.float32], logits: NDArray[np.float32]) -> Thresholds:
     """Each label's threshold of largest F1 on validation rows.
 
     Parameters

@@ -86,7 +86,7 @@ class Fit(BaseModel):
         cols = ((np.arange(width) + 0.5 - x) / w * g - 0.5).astype(np.float32)
         rows = ((np.arange(height) + 0.5 - y) / h * g - 0.5).astype(np.float32)
         grid_x, grid_y = np.meshgrid(cols, rows)
-        film = cv2.remap(
+        film: NDArray[np.float32] = cv2.remap(  # type: ignore[assignment]
             np.ascontiguousarray(values, dtype=np.float32),
             grid_x,
             grid_y,

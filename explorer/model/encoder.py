@@ -152,7 +152,7 @@ class Clip:
     @property
     def logit_scale(self) -> float:
         """The trained temperature s of cosine similarities."""
-        return float(self.model.logit_scale.detach().exp())  # type: ignore[operator, union-attr]
+        return float(self.model.logit_scale.detach().exp())  # type: ignore[operator]
 
     @torch.inference_mode()
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -222,7 +222,8 @@ def untrained_clip(folder: Path) -> nn.Module:
     """A model of the folder's config with random weights, to be trained. Nothing else may start from random weights."""
     config = _read_config(folder)["model_cfg"]
     text_cfg = {**config["text_cfg"], "hf_model_name": str(folder.resolve()), "hf_model_pretrained": False}
-    return open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], text_cfg)
+    model: nn.Module = open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], text_cfg)
+    return model
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -86,7 +86,7 @@ def grad_cam(
     block : int
         Transformer block, counted as Python counts; the last by default.
     """
-    trunk = getattr(tower.visual, "trunk", None)
+    trunk: Any = getattr(tower.visual, "trunk", None)
     if not hasattr(trunk, "blocks"):
         raise UserError("Grad-CAM here needs a timm ViT image tower.", "Use an encoder such as BiomedCLIP's ViT-B/16.")
     regime = _Regime(tower, torch.from_numpy(weight).to(tower.device), torch.from_numpy(bias).to(tower.device))

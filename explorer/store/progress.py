@@ -11,7 +11,7 @@ from explorer.store.files import write_text
 
 
 class Progress(BaseModel):
-    """A batch job's state. ``done`` and ``total`` count the current stage's units; ``left`` is seconds, as estimated."""
+    """A batch job's state. ``done`` and ``total`` count the stage's units; ``left`` is seconds, as estimated."""
 
     model_config = ConfigDict(frozen=True)
 

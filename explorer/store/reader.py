@@ -282,7 +282,9 @@ class Store:
         for relative, artefact in self.manifest.artefacts.items():
             path = (self.path / relative).resolve()
             if not path.is_relative_to(self.path.resolve()):
-                raise UserError(f"{self.path}/manifest.json names {relative}, outside the run.", "Do not use this store.")
+                raise UserError(
+                    f"{self.path}/manifest.json names {relative}, outside the run.", "Do not use this store."
+                )
             if not path.is_file():
                 raise UserError(
                     f"The store lacks {self.path / relative}.", "Copy the run again, or run precompute again."

@@ -8,14 +8,14 @@
       thumbnails/data.bin        the grey JPEGs one after another
       thumbnails/offsets.npy     (N + 1,) int64: image i is data[offsets[i]:offsets[i + 1]]
       encoders/<id>/embeddings.npy            (N, D) float32, unit norm
-      encoders/<id>/encoder.json              model config, preprocessing, where the weights came from and their sha256
+      encoders/<id>/encoder.json              model config and preprocessing
       encoders/<id>/image_tower.safetensors   the image tower, so that Grad-CAM needs nothing else
       regimes/<name>/head.safetensors         weight (C, D), bias (C,)
       regimes/<name>/logits.npy               (N, C) float32
       regimes/<name>/thresholds.json          per label, with the split and rule they came from
       regimes/<name>/training.json            settings and training curve
       spaces/<name>/index.faiss               flat inner product over unit-norm vectors
-      spaces/<name>/vectors.npy               (N, dim) float32 unit norm (decision spaces; embedding spaces use the encoder's)
+      spaces/<name>/vectors.npy               (N, dim) float32 unit norm (decision spaces only)
       spaces/<name>/map.npy                   (N, 2) float32
       spaces/<name>/trust.json                how far the map may be believed
       metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown, baseline
@@ -34,6 +34,7 @@ SCHEMA_MAJOR = 1
 SCHEMA_VERSION = f"{SCHEMA_MAJOR}.0"
 
 SpaceKind = Literal["embedding", "decision"]
+
 
 class _Record(BaseModel):
     """Frozen, and tolerant of keys a newer minor version may add."""

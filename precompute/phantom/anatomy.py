@@ -224,9 +224,7 @@ def add_trunk(scene: Scene) -> None:
          (30 + s, chest + 26), (62, chest + 12),
          (92, chest - 2), (190, chest), (260, chest - 3), (400, chest + 6)], 6,
     )  # fmt: skip
-    depth = profile(
-        [(-120, 56), (-30, 62), (20, 0.72 * body.depth), (90, body.depth), (400, 1.04 * body.depth)]
-    )
+    depth = profile([(-120, 56), (-30, 62), (20, 0.72 * body.depth), (90, body.depth), (400, 1.04 * body.depth)])
     scene.soft += stack(np.zeros(SIZE, np.float32), width, depth, 2.6)
     rng = np.random.default_rng([body.seed, 1])
     spread = rng.uniform(8, 34)
@@ -234,17 +232,13 @@ def add_trunk(scene: Scene) -> None:
     for side in SIDES:
         x = sign_of(side)
         start = chest + 22
-        points = np.array(
-            [[x * start, 22 + s], [x * (start + 0.3 * spread), 120], [x * (start + spread), 330]]
-        )
+        points = np.array([[x * start, 22 + s], [x * (start + 0.3 * spread), 120], [x * (start + spread), 330]])
         arms.append(points)
         add_ellipsoid(scene.bone, (x * (start - 3), 12 + s), (21, 22, 20), 0.3 * body.bone)
     add_tubes(arm, [Tube(points, 36 + 0.25 * body.wall) for points in arms], 0.8)
     add_tubes(scene.bone, [Tube(points, 10.5) for points in arms], 0.7 * body.bone, hollow=0.62)
     # The trunk already holds the flesh it shares with the arms.
-    scene.soft[:] = np.maximum(scene.soft, smooth(np.minimum(arm, 90), 2)) + 0.25 * np.minimum(
-        scene.soft, arm
-    )
+    scene.soft[:] = np.maximum(scene.soft, smooth(np.minimum(arm, 90), 2)) + 0.25 * np.minimum(scene.soft, arm)
     if rng.random() < 0.35:
         add_ellipsoid(scene.soft, (rng.normal(0, 6), -132 + rng.normal(0, 8)), (58, 50, 45), 1.0)
         add_ellipsoid(scene.bone, (0, -128), (50, 38, 8), 0.6)
@@ -253,9 +247,7 @@ def add_trunk(scene: Scene) -> None:
 def add_lungs(scene: Scene) -> None:
     """Air of both lungs, cut by heart, mediastinum and the domes."""
     body = scene.body
-    depth = (
-        profile([(-30, 0), (-4, 0), (4, 30), (25, 60), (70, 82), (130, 93), (300, 96)], 4) * body.depth / 112
-    )
+    depth = profile([(-30, 0), (-4, 0), (4, 30), (25, 60), (70, 82), (130, 93), (300, 96)], 4) * body.depth / 112
     border = outer_border(body)
     right_edge, left_edge = heart_borders(body)
     middle, half = (left_edge + right_edge) / 2, (left_edge - right_edge) / 2
@@ -288,9 +280,7 @@ def add_lungs(scene: Scene) -> None:
     right = np.array([[3 + drift, carina - 3], [-22 + drift, carina + 24], [-34, carina + 34]], float)
     left = np.array([[3 + drift, carina - 3], [24 + drift, carina + 18], [42, carina + 26]], float)
     airway = canvas()
-    add_tubes(
-        airway, [Tube(lean, 8.5), Tube(right, np.array([7, 6, 4.5])), Tube(left, np.array([7, 5.5, 4]))]
-    )
+    add_tubes(airway, [Tube(lean, 8.5), Tube(right, np.array([7, 6, 4.5])), Tube(left, np.array([7, 5.5, 4]))])
     scene.extra -= smooth(airway, 1.2) * 0.85
     # Fine grain of the parenchyma.
     rng = np.random.default_rng([body.seed, 2])
@@ -318,11 +308,7 @@ def rib_curves(body: Body) -> dict[tuple[Side, int], Curve]:
             front = np.clip((along - 0.5) / 0.5, 0, 1)
             x = np.where(along > 0.5, reach - (reach - 42 - 2.5 * rib) * front**1.9, x)
             y = origin - 7 * np.sin(np.pi * np.clip(along / 0.3, 0, 1)) * (rib > 0)
-            y = (
-                y
-                + fall * np.clip(along / 0.5, 0, 1) ** 1.7
-                + front * (26 + 3.4 * rib + tilt) * (1 - 0.15 * front)
-            )
+            y = y + fall * np.clip(along / 0.5, 0, 1) ** 1.7 + front * (26 + 3.4 * rib + tilt) * (1 - 0.15 * front)
             z = -0.8 * body.depth * np.cos(theta)
             ribs[side, rib] = np.column_stack([sign_of(side) * x, y, z])
     return ribs
@@ -387,9 +373,7 @@ def add_skeleton(scene: Scene) -> None:
         )
         for _ in range(3):
             smooth_line[1:-1] = (smooth_line[:-2] + smooth_line[1:-1] + smooth_line[2:]) / 3
-        bones.append(
-            Tube(smooth_line * [x, 1], np.interp(np.linspace(0, 1, 30), [0, 0.2, 0.6, 1], [8, 5.4, 5, 6]))
-        )
+        bones.append(Tube(smooth_line * [x, 1], np.interp(np.linspace(0, 1, 30), [0, 0.2, 0.6, 1], [8, 5.4, 5, 6])))
         bones += scapula(scene, side, rng)
     add_tubes(scene.bone, bones, 2.4 * body.bone, hollow=0.66)
     add_ellipsoid(scene.bone, (0, 52), (17, 30, 4), 0.9 * body.bone)
@@ -434,9 +418,7 @@ def branch_tree(body: Body, side: Side, rng: np.random.Generator) -> list[Tube]:
     tubes: list[Tube] = []
 
     def grow(start: Curve, angle: float, radius: float, length: float) -> tuple[Curve, Curve]:
-        bend = (
-            angle + rng.normal(0, 0.25) * steps + 0.12 * np.sin(steps * rng.uniform(5, 9) + rng.uniform(0, 6))
-        )
+        bend = angle + rng.normal(0, 0.25) * steps + 0.12 * np.sin(steps * rng.uniform(5, 9) + rng.uniform(0, 6))
         path = start + np.cumsum(np.stack([x * np.cos(bend), np.sin(bend)], axis=1) * length / 14, axis=0)
         tubes.append(Tube(path, radius * (1 - 0.82 * steps) + 0.25))
         return path, bend
@@ -447,9 +429,7 @@ def branch_tree(body: Body, side: Side, rng: np.random.Generator) -> list[Tube]:
         path, bend = grow(hilum + rng.normal(0, 6, 2), float(angle), radius, rng.uniform(80, 125) * scale)
         for node, turn in ((3, 0.5), (5, -0.5), (8, 0.45)):
             swing = turn * rng.uniform(0.6, 1.4) * rng.choice([-1, 1])
-            grow(
-                path[node], float(bend[node] + swing), radius * (1 - 0.07 * node), rng.uniform(35, 65) * scale
-            )
+            grow(path[node], float(bend[node] + swing), radius * (1 - 0.07 * node), rng.uniform(35, 65) * scale)
     return tubes
 
 

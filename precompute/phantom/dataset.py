@@ -245,9 +245,7 @@ def write_film(spec: FilmSpec, out: Path) -> tuple[list[object], list[list[objec
     words = film.caption if spec.domain == "source" else film.report
     row: list[object] = [path, film.sample_id, film.patient_id, film.study_id, film.view, words, *known]
     marks: list[list[object]] = [
-        [path, label, "phantom ground truth", *region]
-        for label, mask in film.masks.items()
-        for region in regions(mask)
+        [path, label, "phantom ground truth", *region] for label, mask in film.masks.items() for region in regions(mask)
     ]
     return row, marks
 
@@ -317,11 +315,7 @@ def write_dataset(
         with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context) as pool:
             for result in pool.map(work, specs, chunksize=16):
                 take(result)
-    write_table(
-        out / "labels.csv", ["path", "sample_id", "patient_id", "study_id", "view", "report", *LABELS], labels
-    )
-    write_table(
-        out / "annotations.csv", ["path", "label", "annotator", "x", "y", "w", "h", "polygon"], annotations
-    )
+    write_table(out / "labels.csv", ["path", "sample_id", "patient_id", "study_id", "view", "report", *LABELS], labels)
+    write_table(out / "annotations.csv", ["path", "label", "annotator", "x", "y", "w", "h", "polygon"], annotations)
     write_bytes(done, (json.dumps(card, indent=2) + "\n").encode())
     return out

@@ -171,9 +171,7 @@ def write_on(image: NDArray[np.uint8], acquisition: Acquisition, rng: np.random.
         if rng.random() < 0.25:
             cv2.circle(image, (at[0] + 6, at[1] - 6), 13, 250, 1, cv2.LINE_AA)
     for line, word in enumerate(acquisition.note.split()):
-        cv2.putText(
-            image, word, (int(wide * 0.84) - 20 * line, 70 + 22 * line), font, 0.36, 245, 1, cv2.LINE_AA
-        )
+        cv2.putText(image, word, (int(wide * 0.84) - 20 * line, 70 + 22 * line), font, 0.36, 245, 1, cv2.LINE_AA)
     if acquisition.figure in ("A", "B"):
         cv2.putText(image, acquisition.figure, (8, high - 10), font, 0.9, 255, 2, cv2.LINE_AA)
 
@@ -201,9 +199,7 @@ def confound(scene: Scene, rng: np.random.Generator) -> None:
                     sign_of("left" if side == "left" else "right") * body.half_thorax * 0.62,
                     body.height * 0.83,
                 )
-                add_ellipsoid(
-                    scene.extra, (place[0] + rng.normal(0, 4), place[1] + rng.normal(0, 6)), (5, 5, 7)
-                )
+                add_ellipsoid(scene.extra, (place[0] + rng.normal(0, 4), place[1] + rng.normal(0, 6)), (5, 5, 7))
     if rng.random() < 0.22:
         x = sign_of("left" if rng.random() < 0.5 else "right")
         edge = x * (body.half_thorax * rng.uniform(0.6, 0.9) + 0.12 * (Y - 120))
@@ -255,9 +251,7 @@ def render(spec: FilmSpec) -> Film:
     affine = to_film(acquisition)
     integral = cv2.warpAffine(scene.integral(), affine, (wide, high), borderMode=cv2.BORDER_REPLICATE)
     noise = np.random.default_rng([spec.film_seed, 2])
-    signal = expose(
-        np.asarray(integral, np.float32), noise, acquisition.photons, acquisition.scatter, acquisition.blur
-    )
+    signal = expose(np.asarray(integral, np.float32), noise, acquisition.photons, acquisition.scatter, acquisition.blur)
     image = np.asarray(np.rint(display(signal, acquisition) * 255), np.uint8)
     masks = {
         label: cv2.warpAffine(mask.astype(np.uint8), affine, (wide, high), flags=cv2.INTER_NEAREST) > 0

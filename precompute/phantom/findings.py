@@ -106,9 +106,7 @@ def spot(scene: Scene, side: Side, rng: Rng, low: float = 0.15, high: float = 0.
 def cloud(rng: Rng, centre: tuple[float, float], wide: float, high: float, grain: float) -> Image:
     """A soft, uneven patch with values 0-1: a Gaussian hill broken up by texture of ``grain`` mm."""
     hill = np.exp(-(((X - centre[0]) / wide) ** 2) - ((Y - centre[1]) / high) ** 2)
-    return np.clip(
-        hill * (1.1 + 0.22 * texture(rng, grain) + 0.12 * texture(rng, grain / 3)) * 1.3 - 0.18, 0, 1
-    )
+    return np.clip(hill * (1.1 + 0.22 * texture(rng, grain) + 0.12 * texture(rng, grain / 3)) * 1.3 - 0.18, 0, 1)
 
 
 def show_heart(scene: Scene, sign: Sign, rng: Rng) -> Mask:
@@ -160,9 +158,7 @@ def bat_wing(scene: Scene, sign: Sign, rng: Rng) -> Mask:
         for _ in range(int(4 + 8 * sign.severity)):
             y = body.dome_top(side) - rng.uniform(-12, 55)
             edge = x * (scene.outer[side][int(np.clip(y + 112, 0, 447))] - 1.5)
-            lines.append(
-                Tube(np.array([[edge, y], [edge - x * rng.uniform(9, 17), y + rng.normal(0, 1)]]), 0.8)
-            )
+            lines.append(Tube(np.array([[edge, y], [edge - x * rng.uniform(9, 17), y + rng.normal(0, 1)]]), 0.8))
     add_tubes(scene.extra, lines, 3.5 + 3 * sign.severity)
     scene.opacify(np.clip(share, 0, 1) * (0.30 + 0.35 * sign.severity))
     scene.gain *= np.float32(1.15 + 0.35 * sign.severity)
@@ -196,9 +192,7 @@ def consolidate(scene: Scene, sign: Sign, rng: Rng) -> Mask:
     share, airways = canvas(), canvas()
     for side in sides(sign):
         zone = lobe(scene, side, rng)
-        share = np.maximum(
-            share, zone * np.clip(0.88 + 0.12 * texture(rng, 16) + 0.06 * texture(rng, 5), 0, 1)
-        )
+        share = np.maximum(share, zone * np.clip(0.88 + 0.12 * texture(rng, 16) + 0.06 * texture(rng, 5), 0, 1))
         rows, columns = np.nonzero(zone > 0.6)
         if not len(rows):
             continue
@@ -262,9 +256,7 @@ def collapse_lung(scene: Scene, sign: Sign, rng: Rng) -> Mask:
     for side in sides(sign):
         x = sign_of(side)
         down = np.clip(Y[:, 0] / body.height, 0, 1)
-        gap = (7 + 42 * sign.severity) * (1.1 - 0.75 * down) + 3 * np.sin(
-            down * rng.uniform(3, 7) + rng.uniform(0, 6)
-        )
+        gap = (7 + 42 * sign.severity) * (1.1 - 0.75 * down) + 3 * np.sin(down * rng.uniform(3, 7) + rng.uniform(0, 6))
         apex = 6 + 34 * sign.severity
         edge = scene.outer[side] - gap
         # The lung's own apex falls as well: below it the line runs down the chest wall.

@@ -30,9 +30,7 @@ from precompute.phantom.physics import (
 def lateral_dome(body: Body) -> Image:
     """Height of the higher dome per column: high in front, deep in the posterior sulcus. Shape (SIZE,)."""
     x = X[0]
-    return np.asarray(
-        body.bottom + 4 + np.where(x > -15, 0.0075 * (x + 15) ** 2, 0.004 * (x + 15) ** 2), np.float32
-    )
+    return np.asarray(body.bottom + 4 + np.where(x > -15, 0.0075 * (x + 15) ** 2, 0.004 * (x + 15) ** 2), np.float32)
 
 
 def lateral(body: Body) -> Scene:
@@ -41,9 +39,7 @@ def lateral(body: Body) -> Scene:
     rng = np.random.default_rng([body.seed, 9])
     half = 1.14 * body.depth
     width = profile([(-120, 58), (-60, 60), (-30, 84), (20, half), (120, half + 8), (400, half + 12)])
-    scene.soft += stack(
-        np.zeros(SIZE, np.float32) + 4, width, profile([(-120, 50), (0, 150), (400, 150)]), 2.6
-    )
+    scene.soft += stack(np.zeros(SIZE, np.float32) + 4, width, profile([(-120, 50), (0, 150), (400, 150)]), 2.6)
     front = profile([(-30, 16), (0, 22), (40, 0.58 * half), (120, 0.76 * half), (400, 0.78 * half)])
     back = profile([(-30, 20), (0, 30), (50, 0.70 * half), (150, 0.79 * half), (400, 0.77 * half)])
     shape = stack(
@@ -74,9 +70,7 @@ def lateral(body: Body) -> Scene:
     for angle in rng.uniform(0, 2 * np.pi, 26):
         steps = np.linspace(0, 1, 10)
         bend = angle + rng.normal(0, 0.5) * steps
-        path = np.array([6.0, 110]) + np.cumsum(
-            np.stack([np.cos(bend), np.sin(bend)], 1) * rng.uniform(6, 11), axis=0
-        )
+        path = np.array([6.0, 110]) + np.cumsum(np.stack([np.cos(bend), np.sin(bend)], 1) * rng.uniform(6, 11), axis=0)
         tubes.append(Tube(path, 2.8 * (1 - 0.8 * steps) + 0.3))
     add_tubes(scene.markings, tubes, 2.5)
     for level in range(-110, 335, 24):

@@ -102,9 +102,7 @@ def phrase(sign: Sign, rng: np.random.Generator, vague: bool = False) -> str:
     if vague:
         return f"possible {sign.label.lower()}"
     if sign.label == "Pleural Other":
-        word = {"cap": "apical pleural cap", "plaque": "calcified pleural plaques"}.get(
-            sign.kind, "pleural thickening"
-        )
+        word = {"cap": "apical pleural cap", "plaque": "calcified pleural plaques"}.get(sign.kind, "pleural thickening")
         return f"{side} {word}"
     return str(rng.choice(PHRASES[sign.label])).format(grade=grade, side=side, kind=kind)
 
@@ -141,16 +139,12 @@ def caption(signs: Sequence[Sign], view: str, rng: np.random.Generator) -> str:
         "lateral chest radiograph"
         if view == "lateral"
         else str(
-            rng.choice(
-                ["chest radiograph", "frontal chest x-ray", "posteroanterior chest radiograph", "chest film"]
-            )
+            rng.choice(["chest radiograph", "frontal chest x-ray", "posteroanterior chest radiograph", "chest film"])
         )
     )
     words = [phrase(sign, rng) for sign in signs]
     if not [sign for sign in signs if sign.label != "Support Devices"]:
-        words.append(
-            str(rng.choice(["no acute abnormality", "clear lungs and a normal heart", "normal findings"]))
-        )
+        words.append(str(rng.choice(["no acute abnormality", "clear lungs and a normal heart", "normal findings"])))
     order = [words[i] for i in rng.permutation(len(words))]
     listed = order[0] if len(order) == 1 else ", ".join(order[:-1]) + " and " + order[-1]
     age, who = rng.integers(24, 88), rng.choice(["man", "woman"])

@@ -86,7 +86,9 @@ def read_csv(
     table = _read_table(file)
     table = table.drop(columns=[column for column in ignore if column in table])
     if not images.is_dir():
-        raise UserError(f"The image folder {images} does not exist.", "Name the folder the CSV's paths are relative to.")
+        raise UserError(
+            f"The image folder {images} does not exist.", "Name the folder the CSV's paths are relative to."
+        )
     for column in ("image", "patient_id"):
         if column not in table:
             raise UserError(
@@ -137,7 +139,9 @@ def _read_table(file: Path) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise UserError(f"There is no file {file}.", "Check the path.") from error
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise UserError(f"{file} cannot be read as a CSV: {error}", "Save it as UTF-8, comma-separated, with a header.") from error
+        raise UserError(
+            f"{file} cannot be read as a CSV: {error}", "Save it as UTF-8, comma-separated, with a header."
+        ) from error
     if table.empty:
         raise UserError(f"{file} has no rows.", "Give it one row an image under its header.")
     table = table.rename(columns={old: new for old, new in ALIASES.items() if new not in table})
@@ -158,7 +162,7 @@ def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tupl
         if column in GIVEN:
             continue
         filled = np.flatnonzero(table[column].str.strip() != "")
-        if column not in KNOWN_LABELS and len(filled) and parse_label(table[column].iat[filled[0]]) is None:
+        if column not in KNOWN_LABELS and len(filled) and parse_label(str(table[column].iat[filled[0]])) is None:
             raise UserError(
                 f"{file}: unknown column {column!r}; it is no label either (row {filled[0] + 2} has "
                 f"{table[column].iat[filled[0]]!r}, a label has 1, 0, -1 or blank).",
@@ -205,7 +209,9 @@ def _given(file: Path, table: pd.DataFrame) -> pd.DataFrame:
     ages = pd.to_numeric(frame["age"].replace("", None), errors="coerce")
     bad = np.flatnonzero(ages.isna() & (frame["age"] != ""))
     if len(bad):
-        raise UserError(f"{file} row {bad[0] + 2}: age is {frame['age'].iat[bad[0]]!r}, no number of years.", "Correct it.")
+        raise UserError(
+            f"{file} row {bad[0] + 2}: age is {frame['age'].iat[bad[0]]!r}, no number of years.", "Correct it."
+        )
     frame["age"] = ages.astype(np.float32)
     return frame
 
@@ -219,11 +225,11 @@ def _check_splits(file: Path, frame: pd.DataFrame) -> None:
     crossing = frame.groupby("patient_id")["split"].nunique()
     if (crossing > 1).any():
         patient = crossing.index[crossing > 1][0]
-        rows = frame.index[frame["patient_id"] == patient]
-        other = next(r for r in rows if frame["split"].iat[r] != frame["split"].iat[rows[0]])
+        firsts = frame[frame["patient_id"] == patient].drop_duplicates("split").head(2)
+        (split, other), (row, other_row) = firsts["split"], firsts.index + 2
         raise UserError(
-            f"{file}: patient {patient!r} is in {frame['split'].iat[rows[0]]} (row {rows[0] + 2}) and in "
-            f"{frame['split'].iat[other]} (row {other + 2}); {int((crossing > 1).sum())} patients cross splits.",
+            f"{file}: patient {patient!r} is in {split} (row {row}) and in {other} (row {other_row}); "
+            f"{int((crossing > 1).sum())} patients cross splits.",
             "Put each patient's films in one split, or drop the split column and have patients shared out.",
         )
 
@@ -246,15 +252,17 @@ def _read_annotations(file: Path | None, frame: pd.DataFrame, labels: Sequence[s
             raise UserError(f"{file} has no column {column}.", f"It needs {', '.join(ANNOTATION_COLUMNS)}.")
     table = pd.DataFrame({column: table.get(column, pd.Series("", index=table.index)) for column in columns})
     known_images, known_labels = set(frame["image"]), set(labels)
-    for index, row in enumerate(table.itertuples(index=False)):
+    for index, cells in enumerate(table.to_dict("records")):
+        row = {str(column): str(cell) for column, cell in cells.items()}
         place = f"{file} row {index + 2}"
-        if row.image not in known_images:
-            raise UserError(f"{place}: no film {row.image!r} in the labels.", "Correct the path, or delete the row.")
-        if row.label not in known_labels:
+        if row["image"] not in known_images:
+            raise UserError(f"{place}: no film {row['image']!r} in the labels.", "Correct the path, or delete the row.")
+        if row["label"] not in known_labels:
             raise UserError(
-                f"{place}: {row.label!r} is not one of the labels.", f"Use one of: {', '.join(labels)}; or delete the row."
+                f"{place}: {row['label']!r} is not one of the labels.",
+                f"Use one of: {', '.join(labels)}; or delete the row.",
             )
-        numbers = [_number(value) for value in (row.x, row.y, row.w, row.h, *row.polygon.split())]
+        numbers = [_number(value) for value in (*(row[side] for side in "xywh"), *row["polygon"].split())]
         if not all(map(math.isfinite, numbers)) or numbers[2] <= 0 or numbers[3] <= 0 or len(numbers) % 2:
             raise UserError(
                 f"{place}: x, y, w, h must be numbers of pixels, w and h above 0, and a polygon pairs of them.",
@@ -262,7 +270,8 @@ def _read_annotations(file: Path | None, frame: pd.DataFrame, labels: Sequence[s
             )
     for column in ("x", "y", "w", "h"):
         table[column] = table[column].astype(np.float64)
-    table["polygon"] = [[float(v) for v in text.split()] or None for text in table["polygon"]]
+    polygons = [[float(v) for v in str(text).split()] or None for text in table["polygon"]]
+    table["polygon"] = pd.Series(polygons, index=table.index, dtype=object)
     table["annotator"] = table["annotator"].replace("", "not named")
     return table
 

@@ -1,0 +1,35 @@
+# Two commands: `make demo` and `make test`. Both make .venv first if it is not there.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STORE ?= store
+
+.PHONY: demo test check bench clean
+
+demo: .venv/ready
+	$(BIN)/python -m precompute demo --out $(STORE)
+	EXPLORER_STORE=$(STORE) $(BIN)/streamlit run streamlit_app.py
+
+test: check
+	$(BIN)/python -m pytest
+
+check: .venv/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/ready-dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv
+
+.venv/ready: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	touch $@
+
+.venv/ready-dev: requirements-dev.txt .venv/ready
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	touch $@
