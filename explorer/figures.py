@@ -37,7 +37,7 @@ class Style:
 
 _STYLES = (
     Style("#D55E00", "circle", "dot", "orange"),
-    Style("#0072B2", "square", "dash", "blue"),
+    Style("#1F83C6", "square", "dash", "blue"),
     Style("#009E73", "diamond", "solid", "green"),
     Style("#CC79A7", "triangle-up", "dashdot", "violet"),
 )
@@ -65,7 +65,7 @@ def with_interval(value: float, low: float, high: float) -> str:
 
 
 def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int) -> go.Figure:
-    """Values with 95% whiskers, one row a label and one mark a series, with each row's trivial baseline as a tick.
+    """Values from 0 to 1 with 95% whiskers: a row a label, a mark a series, the trivial baseline as a tick.
 
     Parameters
     ----------
@@ -87,29 +87,38 @@ def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int)
     for i, (series, style) in enumerate(styles.items()):
         part = frame[(frame["series"] == series) & frame["value"].notna()]
         y = part["label"].map(place) + step * ((len(styles) - 1) / 2 - i)
-        colours = [GREY if n < few else style.colour for n in part["n_pos"]]
-        # one bar of whiskers carries one colour, so they are drawn as a line with gaps beneath the marks
-        ends = np.column_stack([part["ci_low"], part["ci_high"], np.full(len(part), np.nan)]).ravel()
-        figure.add_scatter(
-            x=ends,
-            y=np.repeat(y.to_numpy(dtype=float), 3),
-            mode="lines",
-            line={"color": style.colour, "width": 2},
-            opacity=0.55,
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        rare = (part["n_pos"] < few).to_numpy()
+        # whiskers are one line with gaps, one for each colour, beneath the marks
+        ends = np.column_stack([part["ci_low"], part["ci_high"], np.full(len(part), np.nan)])
+        for colour, chosen in ((style.colour, ~rare), (GREY, rare)):
+            figure.add_scatter(
+                x=ends[chosen].ravel(),
+                y=np.repeat(y.to_numpy(dtype=float)[chosen], 3),
+                mode="lines",
+                line={"color": colour, "width": 2},
+                opacity=0.7,
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        facts = np.column_stack([part["label"], part["ci_low"], part["ci_high"], part["n_pos"], part["baseline"]])
         figure.add_scatter(
             x=part["value"],
             y=y,
             mode="markers",
             name=series,
-            marker={"color": colours, "symbol": style.symbol, "size": 9},
-            customdata=np.column_stack(
-                [part["label"], part["ci_low"], part["ci_high"], part["n_pos"], part["baseline"]]
-            ),
+            marker={"color": np.where(rare, GREY, style.colour), "symbol": style.symbol, "size": 9},
+            customdata=facts,
             hovertemplate="%{customdata[0]}: %{x:.3f} [%{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>"
             f"{series}, positives %{{customdata[3]}}, baseline %{{customdata[4]:.3f}}<extra></extra>",
+            showlegend=False,
+        )
+        # the legend's entry on its own: a trace's entry takes its first mark's colour, which may be grey
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=series,
+            marker={"color": style.colour, "symbol": style.symbol, "size": 9},
         )
     figure.add_scatter(
         x=shared["baseline"],
@@ -126,7 +135,7 @@ def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int)
         showgrid=False,
         zeroline=False,
     )
-    figure.update_xaxes(title=title, rangemode="tozero", zeroline=False)
+    figure.update_xaxes(title=title, range=[-0.01, 1.02], zeroline=False)
     return _compact(figure, height=max(170, 90 + 34 * len(labels)))
 
 
@@ -143,24 +152,35 @@ def cooccurrence(share: NDArray[np.float64], together: NDArray[np.int64], labels
     together : (C, C)
         Films with both, for the hover text.
     """
-    text = np.where(np.isnan(share), "", np.char.mod("%.0f", np.nan_to_num(share) * 100))
+    percent = np.where(np.nan_to_num(share) > 0, np.char.mod("%.0f", np.nan_to_num(share) * 100), "")
     figure = go.Figure(
         go.Heatmap(
             z=share,
             x=list(labels),
             y=list(labels),
-            text=text,
-            texttemplate="%{text}",
-            customdata=together,
-            colorscale=[[0, "rgba(0,114,178,0.04)"], [1, "rgba(0,114,178,0.95)"]],
+            customdata=np.dstack([percent, together]),
+            colorscale=[[0, "rgba(122,92,196,0.04)"], [1, "rgba(122,92,196,1)"]],
             zmin=0,
             zmax=1,
             xgap=1,
             ygap=1,
             showscale=False,
-            hovertemplate="of films with %{y}, %{text}% also have %{x} (%{customdata} films)<extra></extra>",
+            hovertemplate="of films with %{y}, %{customdata[0]}% also have %{x}: %{customdata[1]}<extra></extra>",
         )
     )
+    # Written by hand: the heat map's own text takes a colour for an opaque ground and vanishes on the dark page.
+    rows, columns = np.nonzero(percent != "")
+    dark = share[rows, columns] > 0.5
+    for colour, chosen in ((GREY, ~dark), ("#ffffff", dark)):
+        figure.add_scatter(
+            x=[labels[c] for c in columns[chosen]],
+            y=[labels[r] for r in rows[chosen]],
+            text=percent[rows[chosen], columns[chosen]],
+            mode="text",
+            textfont={"color": colour, "size": 11},
+            hoverinfo="skip",
+            showlegend=False,
+        )
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(tickangle=-45, showgrid=False)
     return _compact(figure, height=120 + 25 * len(labels))
@@ -181,9 +201,7 @@ class Layer:
     opacity: float = 0.8
 
 
-def layered_map(
-    xy: NDArray[np.float32], layers: Sequence[Layer], hover: NDArray[np.str_], height: int
-) -> go.Figure:
+def layered_map(xy: NDArray[np.float32], layers: Sequence[Layer], hover: NDArray[np.str_], height: int) -> go.Figure:
     """Points in groups. ``customdata`` of a point is its row, so that a selection survives any filter.
 
     Parameters
@@ -263,7 +281,9 @@ def _as_map(figure: go.Figure, height: int) -> go.Figure:
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
     figure.update_xaxes(**hidden)
     figure.update_yaxes(**hidden, scaleanchor="x")
-    figure.update_layout(dragmode="lasso", hovermode="closest", clickmode="event+select", uirevision="map")
+    # Streamlit lets a click select only while dragging pans or zooms; lasso and box are one click away in the toolbar
+    figure.update_layout(dragmode="pan", hovermode="closest", uirevision="map")
+    figure.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": "#3a9bdc"})
     return _compact(figure, height)
 
 
@@ -304,8 +324,8 @@ class Panel:
 def pr_multiples(panels: Sequence[Panel], styles: Sequence[Style], columns: int) -> go.Figure:
     """Small multiples of precision-recall curves on shared axes, in the given order."""
     rows = -(-len(panels) // columns)
-    titles = [f"{panel.label}<br><sup>{panel.note}</sup>" for panel in panels]
-    height = 60 + 175 * rows
+    titles = [f"{panel.label}<br><span style='font-size:10px'>{panel.note}</span>" for panel in panels]
+    height = 90 + 175 * rows
     figure = make_subplots(
         rows,
         columns,
@@ -335,7 +355,8 @@ def pr_multiples(panels: Sequence[Panel], styles: Sequence[Style], columns: int)
     figure.update_xaxes(range=[-0.03, 1.03], tickvals=[0, 0.5, 1], zeroline=False)
     figure.update_yaxes(range=[-0.03, 1.06], tickvals=[0, 0.5, 1], zeroline=False)
     _compact(figure, height)
-    return figure.update_layout(margin_t=74)
+    # the legend stands above the first row of titles
+    return figure.update_layout(margin_t=80, legend_y=1 + 36 / (height - 88))
 
 
 def _add_curves(

@@ -7,4 +7,3 @@ with page("Grad-CAM") as view:
     question = saliency.ask(view)
     saliency.describe(view, question)
     saliency.side_by_side(view, question)
-    saliency.goto(view, question)

@@ -5,5 +5,6 @@ from explorer.ui.frame import page
 
 with page("Neighbours") as view:
     query = near.ask(view)
-    near.film_card(view, query)
-    near.side_by_side(view, query)
+    found = near.search(view, query)
+    near.summary(view, query, found)
+    near.side_by_side(view, query, found)

@@ -28,12 +28,7 @@ class Job:
             return True
         progress = read_progress(root)
         ended_here = self._process is not None and progress is not None and progress.pid == self._process.pid
-        return (
-            progress is not None
-            and progress.state == "running"
-            and not ended_here
-            and _is_alive(progress.pid)
-        )
+        return progress is not None and progress.state == "running" and not ended_here and _is_alive(progress.pid)
 
     def start(self, root: Path, project: Path, python: str) -> None:
         """Start a build that outlives the browser and the server, unless one is under way."""
@@ -83,9 +78,7 @@ def offer_demo(root: Path, project: Path, python: str) -> None:
     if job.running(root):
         _follow(root)
         return
-    st.markdown(
-        f"There is no store at `{root}` yet. A store holds all that these pages show, computed beforehand."
-    )
+    st.markdown(f"There is no store at `{root}` yet. A store holds all that these pages show, computed beforehand.")
     if os.environ.get("EXPLORER_READONLY") == "1":
         st.markdown("This viewer is read-only. On the machine that holds the store, run")
         st.code(f"{BUILD} --out {root}", language="bash")
@@ -110,9 +103,7 @@ def _follow(root: Path) -> None:
     if latest_run(root) is not None or not _job(root).running(root):
         st.rerun()
     progress = read_progress(root)
-    st.markdown(
-        "**Building the demo.** This page opens it when it is ready; you may close the page meanwhile."
-    )
+    st.markdown("**Building the demo.** This page opens it when it is ready; you may close the page meanwhile.")
     if progress is None or progress.state != "running":
         st.progress(0.0, text="Starting")
         return

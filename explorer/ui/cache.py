@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from explorer.data.geometry import Fit
 from explorer.store.reader import Store, open_store
+from explorer.ui import derive
 
 if TYPE_CHECKING:
     import faiss
@@ -47,6 +48,16 @@ def index(opened: Store, space: str) -> faiss.Index:
     return _index(opened.path, opened.manifest.created, space)
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _hover(path: Path, made: str, _opened: Store) -> NDArray[np.str_]:
+    return derive.hover(_opened)
+
+
+def hover(opened: Store) -> NDArray[np.str_]:
+    """(N,) the text a map shows for each film."""
+    return _hover(opened.path, opened.manifest.created, opened)
+
+
 def fit(opened: Store, encoder_id: str) -> Fit:
     """An encoder's preprocessing geometry, read without loading the encoder."""
     record = json.loads((opened.encoder_folder(encoder_id) / "encoder.json").read_text(encoding="utf-8"))
@@ -75,14 +86,11 @@ def _saliency(
     loaded = tower(_opened, _opened.regime(regime).encoder)
     weight, bias = _opened.head(regime)
     c = _opened.labels.index(label)
-    pixels = loaded.fit.apply(read_film(_opened.film(row)))
+    pixels = np.array(loaded.fit.apply(read_film(_opened.film(row))))  # a copy: torch wants to own its memory
     found: Saliency = grad_cam(loaded, pixels, weight[c : c + 1], bias[c : c + 1], block)
     return found.maps[0], float(found.logits[0])
 
 
-def saliency(
-    opened: Store, regime: str, row: int, label: str, block: int
-) -> tuple[NDArray[np.float32], float]:
+def saliency(opened: Store, regime: str, row: int, label: str, block: int) -> tuple[NDArray[np.float32], float]:
     """Grad-CAM of one film for one label: the unscaled (g, g) map and the logit the model gives now."""
-    result = _saliency(opened.path, opened.manifest.created, regime, row, label, block, opened)
-    return cast("tuple[NDArray[np.float32], float]", result)
+    return _saliency(opened.path, opened.manifest.created, regime, row, label, block, opened)

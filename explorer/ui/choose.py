@@ -1,4 +1,4 @@
-"""Controls that define a view. Each is bound to the address, so that a link opens the same view again."""
+"""Controls that define a view. Each stands in the address, so that a link opens the same view again."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ Among = Literal["positive", "negative", "unknown", "any"]
 PICKER_PAGE = 18
 
 
-def pick_one(
-    title: str, options: Sequence[str], default: str, key: str, names: dict[str, str] | None = None
-) -> str:
+def pick_one(title: str, options: Sequence[str], default: str, key: str, names: dict[str, str] | None = None) -> str:
     """A segmented control that always has one option chosen."""
     chosen = st.segmented_control(
         title,
@@ -40,7 +38,7 @@ def label(view: View) -> str:
     options = derive.by_prevalence(view.store, view.split)
     first = next((i for i, option in enumerate(options) if option != "No Finding"), 0)
     chosen = st.selectbox("Label", options, index=first, key="label", bind="query-params")
-    return cast("str", chosen)
+    return chosen
 
 
 def regime(view: View) -> RegimeRecord:
@@ -70,19 +68,22 @@ def film(view: View, among_label: str) -> int:
         Its row. Without an id, the first film of the split that has ``among_label``.
     """
     store = view.store
+    box, sheet = st.columns([1, 3], vertical_alignment="bottom")
     start = derive.films(store, view.split, among_label, "positive")
     fallback = int(start[0] if len(start) else store.rows(view.split)[0])
-    wanted = st.text_input(
+    wanted = st.session_state["film_box"] = _film_in_address()
+    box.text_input(
         "Film",
-        key="film",
-        bind="query-params",
+        key="film_box",
         placeholder=str(store.samples["sample_id"].iat[fallback]),
-        help="A sample id. Or open the sheet below and choose by sight.",
+        help="A sample id. Or open the sheet and choose by sight.",
+        on_change=lambda: open_film(st.session_state["film_box"].strip()),
     )
     row = store.row_of(wanted) if wanted else None
     if wanted and row is None:
         st.warning(f"This run has no film {wanted!r}. Another is shown.")
-    _sheet(view, among_label)
+    with sheet:
+        _sheet(view, among_label)
     return fallback if row is None else row
 
 
@@ -109,10 +110,27 @@ def _sheet(view: View, among_label: str) -> None:
                         key=f"open-{row}",
                         type="tertiary",
                         help=derive.findings(view.store, int(row)),
-                        on_click=_open_film,
+                        on_click=open_film,
                         args=(sample_id,),
                     )
 
 
-def _open_film(sample_id: str) -> None:
+def open_film(sample_id: str) -> None:
+    """Put a film into the address, and keep it for the other pages.
+
+    The address is written by hand: a bound text box and a page link that names a film would both write it.
+    """
     st.session_state["film"] = sample_id
+    if sample_id:
+        st.query_params["film"] = sample_id
+    else:
+        st.query_params.pop("film", None)
+
+
+def _film_in_address() -> str:
+    """The film the address names; without one, the film last looked at, which the address then names."""
+    if "film" in st.query_params:
+        st.session_state["film"] = st.query_params["film"]
+    elif st.session_state.get("film"):
+        st.query_params["film"] = st.session_state["film"]
+    return str(st.session_state.get("film", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -39,18 +40,18 @@ def one_label(view: View, label: str) -> None:
         alt=f"Precision-recall curves of every regime for {label}",
     )
     st.caption(
-        "In brackets, average precision with its 95% interval. Large marks are operating points at the threshold chosen "
-        "on val; the dashed grey line is what a random ranking reaches."
+        "In brackets, average precision with its 95% interval. Marks are operating points at the threshold chosen on "
+        "val; the dashed grey line is what a random ranking reaches."
     )
 
 
 def table(view: View, label: str) -> None:
-    """The label's figures and the macro average, each with its 95% interval and baseline."""
-    for title, name in ((label, label), ("Mean over labels", MACRO)):
-        st.markdown(f"**{title}**")
-        st.dataframe(derive.regime_table(view.store, view.split, name), hide_index=True)
+    """The label's figures, then the mean over labels."""
+    parts = [derive.regime_table(view.store, view.split, name) for name in (label, MACRO)]
+    st.dataframe(pd.concat(parts), hide_index=True)
     st.caption(
-        "Value [95% interval] · trivial baseline. Precision, recall and F1 at the threshold chosen on val."
+        "Value [95% interval from resampling patients] · trivial baseline. Precision, recall and F1 at the threshold "
+        "chosen on val."
     )
 
 
@@ -81,14 +82,10 @@ def _open_label(view: View) -> None:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _large(path: Path, made: str, split: Split, label: str, _store: Store) -> go.Figure:
-    frame = _store.metrics
-    ap = frame[
-        (frame["split"] == split) & (frame["label"] == label) & (frame["metric"] == "average_precision")
-    ]
+    found = derive.merits(_store, split)
     curves, styles = [], []
     for i, regime in enumerate(_store.regimes):
-        mine = ap[ap["regime"] == regime.name].iloc[0]
-        name = f"{regime.title} ({figures.with_interval(mine['value'], mine['ci_low'], mine['ci_high'])})"
+        name = f"{regime.title} ({found[regime.name, label, 'average_precision']})"
         curves.append(derive.curve(_store, split, regime, label, name, points=400))
         styles.append(figures.regime_style(i))
     positive, negative, _ = derive.counts(_store, split, label)
@@ -102,11 +99,7 @@ def _small(path: Path, made: str, split: Split, _store: Store) -> go.Figure:
         positive, negative, unknown = derive.counts(_store, split, label)
         note = f"+ {positive:,}  − {negative:,}" + (f"  ? {unknown:,}" if unknown else "")
         enough = positive >= derive.FEW
-        drawn = (
-            [derive.curve(_store, split, r, label, r.title, points=80) for r in _store.regimes]
-            if enough
-            else []
-        )
+        drawn = [derive.curve(_store, split, r, label, r.title, points=80) for r in _store.regimes] if enough else []
         panels.append(figures.Panel(label, note, tuple(drawn), positive / max(positive + negative, 1)))
     styles = [figures.regime_style(i) for i in range(len(_store.regimes))]
     return figures.pr_multiples(panels, styles, COLUMNS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -56,12 +56,8 @@ def label_table(store: Store, split: Split) -> pd.DataFrame:
             targets = store.targets[store.rows(part), c]
             positive, negative = int((targets == 1).sum()), int((targets == 0).sum())
             if part == split:
-                cells["Prevalence"] = (
-                    100 * positive / (positive + negative) if positive + negative else np.nan
-                )
-            cells[f"{part} + / − / ?"] = (
-                f"{positive:,} / {negative:,} / {len(targets) - positive - negative:,}"
-            )
+                cells["Prevalence"] = 100 * positive / (positive + negative) if positive + negative else np.nan
+            cells[f"{part} pos / neg / ?"] = f"{positive:,} / {negative:,} / {len(targets) - positive - negative:,}"
         rows.append(cells)
     return pd.DataFrame(rows)
 
@@ -121,24 +117,40 @@ def scores(store: Store, split: Split, metric: str) -> pd.DataFrame:
     frame = store.metrics
     frame = frame[(frame["split"] == split) & (frame["metric"] == metric) & (frame["label"] != MACRO)].copy()
     frame["series"] = frame["regime"].map({regime.name: regime.title for regime in store.regimes})
-    best = (
-        frame.groupby("label")["value"].max().sort_values(ascending=False, na_position="last", kind="stable")
-    )
+    best = frame.groupby("label")["value"].max().sort_values(ascending=False, na_position="last", kind="stable")
     frame["order"] = frame["label"].map({label: i for i, label in enumerate(best.index)})
     return frame.sort_values("order", kind="stable")
 
 
-def regime_table(store: Store, split: Split, label: str = MACRO) -> pd.DataFrame:
-    """One row a regime and one for the trivial baseline: every metric with its 95% interval."""
-    frame = store.metrics[(store.metrics["split"] == split) & (store.metrics["label"] == label)]
+class Merit(NamedTuple):
+    """One figure with its 95% interval and its trivial baseline; NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+    baseline: float
+
+    def __str__(self) -> str:
+        return with_interval(self.value, self.low, self.high)
+
+
+def merits(store: Store, split: Split) -> dict[tuple[str, str, str], Merit]:
+    """Every figure of a split by (regime, label, metric); MACRO is the label of means over labels."""
+    frame = store.metrics[store.metrics["split"] == split]
+    numbers = frame[["value", "ci_low", "ci_high", "baseline"]].to_numpy(dtype=float).tolist()
+    names = zip(frame["regime"], frame["label"], frame["metric"], strict=True)
+    return {name: Merit(*row) for name, row in zip(names, numbers, strict=True)}
+
+
+def regime_table(store: Store, split: Split, label: str) -> pd.DataFrame:
+    """One row a regime: every metric of a label, or of MACRO, with its 95% interval and its trivial baseline."""
+    found = merits(store, split)
     rows = []
     for regime in store.regimes:
-        mine = frame[frame["regime"] == regime.name].set_index("metric")
-        cells = {"Regime": regime.title}
+        cells = {"": "Mean over labels" if label == MACRO else label, "Regime": regime.title}
         for metric in METRICS:
-            m = mine.loc[metric]
-            text = with_interval(m["value"], m["ci_low"], m["ci_high"])
-            cells[METRIC_TITLES[metric]] = text if np.isnan(m["value"]) else f"{text} · {m['baseline']:.2f}"
+            m = found[regime.name, label, metric]
+            cells[METRIC_TITLES[metric]] = str(m) if np.isnan(m.value) else f"{m} · {m.baseline:.2f}"
         rows.append(cells)
     return pd.DataFrame(rows)
 
@@ -152,35 +164,35 @@ def counts(store: Store, split: Split, label: str) -> tuple[int, int, int]:
 
 def verdict(store: Store, split: Split, metric: str) -> str:
     """What a metric's intervals say, in two or three plain sentences."""
-    frame = store.metrics
-    frame = frame[(frame["split"] == split) & (frame["metric"] == metric)]
-    macro = frame[frame["label"] == MACRO].set_index("regime")
+    found = merits(store, split)
     sentences = []
-    if len(store.regimes) > 1:
-        ranked = sorted(
-            store.regimes, key=lambda regime: -np.nan_to_num(macro.loc[regime.name, "value"], nan=-1.0)
-        )
-        best, last = ranked[0], ranked[-1]
-        apart = macro.loc[best.name, "ci_low"] > macro.loc[last.name, "ci_high"]
+    macro = {regime.title: found[regime.name, MACRO, metric] for regime in store.regimes}
+    macro = {title: m for title, m in macro.items() if not np.isnan(m.value)}
+    if len(macro) > 1:
+        best = max(macro, key=lambda title: macro[title].value)
+        last = min(macro, key=lambda title: macro[title].value)
+        apart = macro[best].low > macro[last].high
         sentences.append(
-            f"On macro {METRIC_TITLES[metric].replace('Average', 'average')} the 95% intervals of the highest "
-            f"({best.title}) and the lowest ({last.title}) {'do not overlap' if apart else 'overlap'}."
+            f"Over all labels {best} is highest and {last} lowest in "
+            f"{METRIC_TITLES[metric].replace('Average', 'average')}; their 95% intervals {'do not overlap' if apart else 'overlap'}."
         )
     above = []
     for regime in store.regimes:
-        mine = frame[(frame["regime"] == regime.name) & (frame["label"] != MACRO) & frame["value"].notna()]
-        above.append(f"{regime.title} {int((mine['ci_low'] > mine['baseline']).sum())} of {len(mine)}")
+        mine = [found[regime.name, label, metric] for label in store.labels]
+        scored = [m for m in mine if not np.isnan(m.value)]
+        above.append(f"{regime.title} {sum(m.low > m.baseline for m in scored)} of {len(scored)}")
     sentences.append(f"Labels whose whole interval lies above the baseline: {', '.join(above)}.")
-    rare = frame[(frame["label"] != MACRO) & (frame["n_pos"] < FEW)]["label"].nunique()
+    rare = sum(counts(store, split, label)[0] < FEW for label in store.labels)
     if rare:
-        sentences.append(
-            f"{rare} label{'s have' if rare > 1 else ' has'} fewer than {FEW} positives: too few to say."
-        )
+        sentences.append(f"{rare} label{'s have' if rare > 1 else ' has'} fewer than {FEW} positives: too few to say.")
     return " ".join(sentences)
 
 
 def curve(store: Store, split: Split, regime: RegimeRecord, label: str, name: str, points: int) -> Curve:
-    """A regime's precision-recall curve of one label, thinned to about ``points``, and its operating point."""
+    """A regime's precision-recall curve of one label, thinned to about ``points``, and its operating point.
+
+    The curve is the step function whose area is the average precision: one step for each positive found.
+    """
     rows, c = store.rows(split), store.labels.index(label)
     targets, logits = store.targets[rows, c], store.logits(regime.name)[rows, c]
     frame = pr_curve(targets, logits)
@@ -188,17 +200,14 @@ def curve(store: Store, split: Split, regime: RegimeRecord, label: str, name: st
         return Curve(name, np.zeros(0), np.zeros(0), np.nan, np.nan)
     called = np.flatnonzero(frame["threshold"].to_numpy() >= store.threshold_array(regime.name)[c])
     at = frame.iloc[called[-1]] if len(called) else None
-    # Where recall stays, only precision falls: the end of each such run is where the next step begins.
-    recall = frame["recall"].to_numpy()
-    corner = np.append(recall[1:] != recall[:-1], True) | np.insert(recall[1:] != recall[:-1], 0, True)
-    kept = np.flatnonzero(corner)
+    recall, precision = frame["recall"].to_numpy(), frame["precision"].to_numpy()
+    kept = np.flatnonzero(np.diff(recall, prepend=0.0) > 0)
     if len(kept) > points:
         kept = kept[np.unique(np.linspace(0, len(kept) - 1, points).round().astype(int))]
-    precision = frame["precision"].to_numpy()
     return Curve(
         name,
         np.concatenate([[0.0], recall[kept]]),
-        np.concatenate([precision[:1], precision[kept]]),
+        np.concatenate([precision[kept[:1]], precision[kept]]),
         np.nan if at is None else float(at["recall"]),
         np.nan if at is None else float(at["precision"]),
     )

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -20,12 +19,18 @@ from explorer.ui.build import offer_demo
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-PAGES: tuple[tuple[str, str, str], ...] = (
-    ("pages/overview.py", "Overview", ":material/monitoring:"),
-    ("pages/map.py", "Map", ":material/scatter_plot:"),
-    ("pages/neighbours.py", "Neighbours", ":material/image_search:"),
-    ("pages/pr_curves.py", "PR curves", ":material/show_chart:"),
-    ("pages/grad_cam.py", "Grad-CAM", ":material/blur_on:"),
+PAGES: tuple[tuple[str, str], ...] = (
+    ("pages/overview.py", "Overview"),
+    ("pages/map.py", "Map"),
+    ("pages/neighbours.py", "Neighbours"),
+    ("pages/pr_curves.py", "PR curves"),
+    ("pages/grad_cam.py", "Grad-CAM"),
+)
+
+# Drawn here, because a named icon would be fetched from a font server: the app must ask nothing of the internet.
+FAVICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="10" cy="11" r="7" fill="#D55E00"/>'
+    '<circle cx="23" cy="12" r="6" fill="#0072B2"/><circle cx="17" cy="24" r="6" fill="#009E73"/></svg>'
 )
 
 
@@ -43,7 +48,11 @@ def navigation() -> Page:
     The entry point does, and every page does again: on a fresh server the first visit to a page's own address runs the
     page without the entry point, and would stand there without this menu.
     """
-    pages = [st.Page(PROJECT / file, title=title, icon=icon) for file, title, icon in PAGES]
+    (first, title), *others = PAGES
+    pages = [st.Page(PROJECT / first, title=title, url_path="home", default=True)]
+    pages += [st.Page(PROJECT / file, title=title) for file, title in others]
+    # the default page lives at the root alone; its own name must not be "page not found"
+    pages += [st.Page(PROJECT / first, title=title, visibility="hidden")]
     return st.navigation(pages)
 
 
@@ -60,9 +69,7 @@ def page(title: str) -> Iterator[View]:
         with page("Map") as view:
             ...
     """
-    st.set_page_config(
-        page_title=f"{title} · Embedding explorer", page_icon=":material/radiology:", layout="wide"
-    )
+    st.set_page_config(page_title=f"{title} · Embedding explorer", page_icon=FAVICON, layout="wide")
     navigation()
     with errors_shown():
         root = cache.store_root()
@@ -74,6 +81,7 @@ def page(title: str) -> Iterator[View]:
         store = cache.store(root, run)
         split = _sidebar(store)
         st.title(title)
+        st.caption(f"{len(store.rows(split)):,} films in {split}. Research use only. Not a medical device.")
         yield View(store, split)
 
 
@@ -92,7 +100,7 @@ def _choose_run(root: Path) -> str:
     if len(runs) == 1 or default is None:
         return runs[0]
     chosen = st.sidebar.selectbox("Run", runs, index=runs.index(default), key="run", bind="query-params")
-    return cast("str", chosen)
+    return chosen
 
 
 def _sidebar(store: Store) -> Split:
@@ -108,10 +116,7 @@ def _sidebar(store: Store) -> Split:
             bind="query-params",
             help="Films shown and scored. Thresholds were chosen on val: its figures are optimistic.",
         )
-        split = cast("Split", split or "test")
-        n = len(store.rows(split))
-        st.markdown(f"**{dataset.name}**  \n{n:,} films in {split}, {store.n:,} in all")
+        st.markdown(f"**{dataset.name}**  \n{store.n:,} films")
         if split == "val":
             st.caption("Thresholds and stopping were chosen on val: its figures are optimistic.")
-        st.caption("Research use only. Not a medical device.")
     return split

@@ -30,20 +30,16 @@ def gallery(store: Store, rows: Sequence[int], label: str, regime: str, key: str
                     f"**{sample_id}** · {store.samples['split'].iat[row]}  \n{derive.findings(store, row)}  \n"
                     f"logit {logits[row]:.2f}"
                 )
-                links(sample_id, label)
+                links(sample_id)
 
 
-def links(sample_id: str, label: str) -> None:
-    """To a film's neighbours and its Grad-CAM."""
-    with st.container(horizontal=True, gap="xxsmall"):
-        for file, icon, title in (
-            ("pages/neighbours.py", ":material/image_search:", "Neighbours"),
-            ("pages/grad_cam.py", ":material/blur_on:", "Grad-CAM"),
-        ):
-            st.page_link(
-                file,
-                label="",
-                icon=icon,
-                help=f"{title} of {sample_id}",
-                query_params={"film": sample_id, "label": label},
-            )
+def links(sample_id: str) -> None:
+    """To a film's neighbours and to its Grad-CAM."""
+    with st.container(horizontal=True, gap="small"):
+        link("pages/neighbours.py", "Neighbours", sample_id)
+        link("pages/grad_cam.py", "Grad-CAM", sample_id)
+
+
+def link(file: str, title: str, sample_id: str) -> None:
+    """To another page about a film; run, split and label go along by themselves, being bound to the address."""
+    st.page_link(file, label=title, query_params={"film": sample_id})

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer import figures
-from explorer.ui import choose, derive
+from explorer.ui import cache, choose, derive
 from explorer.ui.frame import errors_shown
 from explorer.ui.gallery import gallery
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Colour = Literal["label", "score", "outcome", "split"]
 
 COLOURS = {"label": "Label", "score": "Score", "outcome": "Outcome", "split": "Split"}
+FAR = "Distances between far clusters mean nothing. Neither do a cluster's size and density."
 LAYOUTS = {"one": "One map", "all": "All regimes"}
 
 
@@ -68,7 +69,8 @@ def explore(view: View, choice: Choice) -> None:
                 with column:
                     st.markdown(f"**{regime.title}**")
                     _map(view, choice, regime, height=400)
-                    _trust(store, regime, choice.kind)
+                    _trust_line(store, regime, choice.kind)
+            st.caption(FAR)
         _selection(view, choice)
 
 
@@ -77,12 +79,8 @@ def explain(view: View, choice: Choice) -> None:
     store = view.store
     words = ["Each point is a film; films the model sees as alike lie close together."]
     if choice.colour == "outcome":
-        cuts = [
-            (regime, store.thresholds(regime.name).labels[choice.label].value) for regime in choice.regimes
-        ]
-        said = ", ".join(
-            f"{regime.title} {'has none' if cut is None else f'logit {cut:.2f}'}" for regime, cut in cuts
-        )
+        cuts = [(regime, store.thresholds(regime.name).labels[choice.label].value) for regime in choice.regimes]
+        said = ", ".join(f"{regime.title} {'has none' if cut is None else f'logit {cut:.2f}'}" for regime, cut in cuts)
         words.append(f"Outcome at the {choice.label} threshold, chosen on val by max F1: {said}.")
     elif choice.colour == "score":
         words.append(f"Colour is the logit for {choice.label}, grey at the threshold chosen on val.")
@@ -109,7 +107,7 @@ def _figure(
 ) -> go.Figure:
     """Cached, so that a selection does not build the figure again; the same figure keeps the selection drawn."""
     xy = _store.map(_store.space_of(regime, kind).name)
-    rows, hover = _store.rows(split), derive.hover(_store)
+    rows, hover = _store.rows(split), cache.hover(_store)
     if colour == "label":
         return figures.layered_map(xy, derive.layers_by_label(_store, rows, label), hover, height)
     if colour == "outcome":
@@ -128,9 +126,7 @@ def _map(view: View, choice: Choice, regime: RegimeRecord, height: int) -> None:
     store = view.store
     thresholds = store.thresholds(regime.name).labels
     if choice.colour == "outcome" and thresholds[choice.label].value is None:
-        st.info(
-            f"val has no positive or no negative for {choice.label}, so {regime.title} has no threshold for it."
-        )
+        st.info(f"val has no positive or no negative for {choice.label}, so {regime.title} has no threshold for it.")
         return
     key = f"map-{regime.name}"
     st.plotly_chart(
@@ -147,7 +143,7 @@ def _map(view: View, choice: Choice, regime: RegimeRecord, height: int) -> None:
         ),
         key=key,
         on_select=lambda: _keep(store, key),
-        config={"displaylogo": False, "scrollZoom": True},
+        config={"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": ["toImage"]},
         alt=f"Map of the {choice.kind} space of {regime.title}, coloured by {COLOURS[choice.colour].lower()}",
     )
 
@@ -159,7 +155,7 @@ def _keep(store: Store, key: str) -> None:
     rows = list(dict.fromkeys(row for row in rows if 0 <= row < store.n))
     st.session_state["picked"] = rows
     if len(rows) == 1:
-        st.query_params["film"] = str(store.samples["sample_id"].iat[rows[0]])
+        choose.open_film(str(store.samples["sample_id"].iat[rows[0]]))
     else:
         st.query_params.pop("film", None)
 
@@ -171,14 +167,22 @@ def _trust(store: Store, regime: RegimeRecord, kind: SpaceKind) -> None:
         st.metric(
             "Trustworthiness",
             f"{trust['trustworthiness']:.2f}",
-            help=f"1 is best: films near on the map are near in the space (k = {trust['k']}). A random map has about 0.5.",
+            help=f"1 is best: what is near on the map is near in the space (k = {trust['k']}). A random map has about 0.5.",
         )
         st.metric(
             "Neighbours kept",
             f"{trust['knn_overlap']:.0%}",
             help=f"Share of a film's {trust['k']} nearest in the space that are also nearest on the map.",
         )
-    st.caption("Distances between far clusters mean nothing. Neither do a cluster's size and density.")
+    st.caption(FAR)
+
+
+def _trust_line(store: Store, regime: RegimeRecord, kind: SpaceKind) -> None:
+    trust = store.trust(store.space_of(regime.name, kind).name)
+    st.caption(
+        f"Trustworthiness {trust['trustworthiness']:.2f} · neighbours kept {trust['knn_overlap']:.0%} "
+        f"(k = {trust['k']})"
+    )
 
 
 def _selection(view: View, choice: Choice) -> None:
@@ -188,7 +192,9 @@ def _selection(view: View, choice: Choice) -> None:
         row = store.row_of(st.query_params.get("film", ""))
         picked = [] if row is None else [row]
     if not picked:
-        st.caption("Click a point, or draw a lasso or box around many, to see the films.")
+        st.caption(
+            "Click a point to see its film. For many, choose lasso or box in the map's toolbar and draw around them."
+        )
         return
     picked = [row for row in picked if row < store.n]
     st.subheader(f"{len(picked):,} film{'s' if len(picked) > 1 else ''} selected")
@@ -230,6 +236,4 @@ def _composition(view: View, choice: Choice, picked: list[int]) -> None:
         key="composition",
         alt="Share of each label in the selection against all films shown",
     )
-    st.caption(
-        "In brackets the positives in the selection. The tick is the share among all films shown, in one map."
-    )
+    st.caption("In brackets the positives in the selection. The tick is the share among all films shown, in one map.")

@@ -11,12 +11,21 @@ import streamlit as st
 
 from explorer import figures
 from explorer.ui import cache, choose, derive
-from explorer.ui.gallery import links
+from explorer.ui.gallery import link
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from explorer.store.reader import Store
     from explorer.store.schema import SpaceKind
     from explorer.ui.frame import View
+
+
+Found = dict[str, tuple["NDArray[np.int64]", "NDArray[np.float32]"]]
+"""Regimes' titles to the rows found and their similarities."""
+
+REPORT = 400
+"""Characters of a report shown beside its film."""
 
 
 @dataclass(frozen=True)
@@ -41,61 +50,61 @@ def ask(view: View) -> Query:
     return Query(choose.film(view, label), label, kind, k, same_patient)
 
 
-def film_card(view: View, query: Query) -> None:
-    """The film asked about."""
+def search(view: View, query: Query) -> Found:
+    """The nearest films in each distinct space."""
     store = view.store
-    sample = store.samples.iloc[query.row]
-    picture, words = st.columns([1, 3], gap="medium", wrap=False)
-    with picture:
-        st.image(store.thumbnail(query.row), width="stretch", alt=f"Film {sample['sample_id']}")
-    with words:
-        st.markdown(f"**{sample['sample_id']}** · {sample['split']} · patient {sample['patient_id']}")
-        st.markdown(_badges(derive.positives(store, query.row)) or derive.findings(store, query.row))
-        if sample["report"]:
-            st.caption(str(sample["report"])[:600])
-        links(str(sample["sample_id"]), query.label)
-
-
-def side_by_side(view: View, query: Query) -> None:
-    """One column a distinct space; regimes that share a space share its column."""
-    store = view.store
-    spaces = derive.spaces(store, query.kind)
-    shared = [titles for _, titles in spaces if len(titles) > 1]
-    for titles in shared:
-        st.markdown(
-            f"{' and '.join(titles)} share one frozen encoder here, so their neighbours are the same."
-        )
     found = {}
-    for space, titles in spaces:
+    for space, titles in derive.spaces(store, query.kind):
         index = cache.index(store, space.name)
         found[" and ".join(titles)] = derive.neighbours(
             store, index, space.name, query.row, query.k, same_patient=query.same_patient
         )
-    for column, (title, (rows, similarities)) in zip(
-        st.columns(len(found), gap="medium"), found.items(), strict=True
-    ):
+    return found
+
+
+def summary(view: View, query: Query, found: Found) -> None:
+    """The film asked about, and whether its neighbours share its labels."""
+    store = view.store
+    sample = store.samples.iloc[query.row]
+    picture, words, chart = st.columns([4, 5, 11], gap="medium")
+    with picture:
+        st.image(store.thumbnail(query.row), width="stretch", alt=f"Film {sample['sample_id']}")
+    with words:
+        st.markdown(f"**{sample['sample_id']}**  \n{sample['split']} · patient {sample['patient_id']}")
+        st.markdown(_badges(derive.positives(store, query.row)) or derive.findings(store, query.row))
+        if sample["report"]:
+            st.caption(str(sample["report"])[:REPORT])
+        link("pages/grad_cam.py", "Grad-CAM of this film", str(sample["sample_id"]))
+    with chart:
+        _agreement(store, query, {title: rows for title, (rows, _) in found.items()})
+
+
+def side_by_side(view: View, query: Query, found: Found) -> None:
+    """One column a distinct space; regimes that share a space share its column."""
+    st.caption(
+        "By falling cosine similarity. ✓ shared label, − the film has it and the neighbour does not, + the neighbour's "
+        "own, ? unknown there."
+    )
+    for column, (title, (rows, similarities)) in zip(st.columns(len(found), gap="medium"), found.items(), strict=True):
         with column:
             st.subheader(title)
-            for row, similarity in zip(rows, similarities, strict=True):
-                _neighbour(store, query, int(row), float(similarity))
-    st.caption(
-        "✓ shared label, − the film has it and the neighbour does not, + the neighbour's own, ? unknown there."
-    )
-    _agreement(store, query, {title: rows for title, (rows, _) in found.items()})
+            if " and " in title:
+                st.caption("One frozen encoder: the same embeddings, so the same neighbours.")
+            with st.container(horizontal=True, gap="small"):
+                for row, similarity in zip(rows, similarities, strict=True):
+                    _neighbour(view.store, query, int(row), float(similarity))
 
 
 def _neighbour(store: Store, query: Query, row: int, similarity: float) -> None:
-    sample = store.samples.iloc[row]
-    sample_id = str(sample["sample_id"])
-    with st.container(border=True):
-        picture, words = st.columns([2, 3], gap="small", wrap=False)
-        with picture:
-            st.image(store.thumbnail(row), width="stretch", alt=f"Film {sample_id}")
-        with words:
-            same = " · same patient" if store.patients[row] == store.patients[query.row] else ""
-            st.markdown(f"**{sample_id}**  \nsimilarity {similarity:.3f} · {sample['split']}{same}")
-            st.markdown(_compared(store, query.row, row))
-            links(sample_id, query.label)
+    sample_id = str(store.samples["sample_id"].iat[row])
+    same = " · same patient" if store.patients[row] == store.patients[query.row] else ""
+    with st.container(width=150, gap="xxsmall"):
+        st.image(store.thumbnail(row), width=150, alt=f"Film {sample_id}")
+        st.markdown(f"**{similarity:.3f}** · {store.samples['split'].iat[row]}{same}  \n{sample_id}")
+        st.markdown(_compared(store, query.row, row))
+        with st.container(horizontal=True, gap="small"):
+            link("pages/neighbours.py", "Neighbours", sample_id)
+            link("pages/grad_cam.py", "Grad-CAM", sample_id)
 
 
 def _badges(labels: list[str]) -> str:
@@ -117,17 +126,14 @@ def _compared(store: Store, row: int, other: int) -> str:
     return " ".join(out) or "no positive label"
 
 
-def _agreement(store: Store, query: Query, found: dict[str, np.ndarray]) -> None:
+def _agreement(store: Store, query: Query, found: dict[str, NDArray[np.int64]]) -> None:
     frame = pd.concat([derive.agreement(store, query.row, rows, title) for title, rows in found.items()])
     if frame.empty:
         st.caption("This film has no positive label, so there is no agreement to measure.")
         return
-    st.subheader("Do neighbours share the film's labels?")
+    st.markdown("**Do neighbours share the film's labels?**")
     places = {
-        title: i
-        for i, regime in enumerate(store.regimes)
-        for title in found
-        if regime.title in title.split(" and ")
+        title: i for i, regime in enumerate(store.regimes) for title in found if regime.title in title.split(" and ")
     }
     styles = {title: figures.regime_style(places[title]) for title in found}
     st.plotly_chart(
@@ -136,7 +142,6 @@ def _agreement(store: Store, query: Query, found: dict[str, np.ndarray]) -> None
         alt="Share of neighbours that have each of the film's labels, against prevalence",
     )
     st.caption(
-        "Each label of this film: the share of its neighbours known to have it too, with a 95% Wilson interval. The tick is "
-        "the label's prevalence among all other patients' films, their positives in brackets. One film's neighbours say "
-        "little: read the intervals."
+        "Share of the neighbours known to have each of the film's labels, with a 95% Wilson interval. The tick is the "
+        "prevalence among other patients' films, their positives in brackets."
     )

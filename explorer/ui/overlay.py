@@ -75,16 +75,17 @@ def _hatch(size: tuple[int, int], seen: tuple[float, float, float, float], scale
     """(h, w) diagonal stripes wherever the model does not look."""
     x, y, w, h = (side * scale for side in seen)
     cols, rows = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
-    outside = (cols < x) | (cols > x + w) | (rows < y) | (rows > y + h)
-    return outside & ((cols + rows) % 12 < 7)
+    outside: NDArray[np.bool_] = (cols < x) | (cols > x + w) | (rows < y) | (rows > y + h)
+    stripes: NDArray[np.bool_] = (cols + rows) % 12 < 7
+    return outside & stripes
 
 
 def _draw(image: Image.Image, annotations: pd.DataFrame, scale: float) -> None:
     pen = ImageDraw.Draw(image)
-    for shape in annotations.itertuples():
-        if shape.polygon is not None:
-            points = (np.asarray(shape.polygon, dtype=float).reshape(-1, 2) * scale).tolist()
-            pen.line([tuple(point) for point in [*points, points[0]]], fill=_LINE, width=3)
-        else:
-            x, y, w, h = (float(side) * scale for side in (shape.x, shape.y, shape.w, shape.h))
+    boxes = annotations[["x", "y", "w", "h"]].to_numpy(dtype=float) * scale
+    for (x, y, w, h), polygon in zip(boxes.tolist(), annotations["polygon"], strict=True):
+        if polygon is None:
             pen.rectangle((x, y, x + w, y + h), outline=_LINE, width=3)
+        else:
+            points = [(px * scale, py * scale) for px, py in np.asarray(polygon, dtype=float).reshape(-1, 2).tolist()]
+            pen.line([*points, points[0]], fill=_LINE, width=3)

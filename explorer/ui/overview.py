@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer import figures
+from explorer.analysis.metrics import MACRO
 from explorer.data.samples import SPLITS
 from explorer.ui import derive
 
@@ -48,7 +49,7 @@ def results(view: View) -> None:
     """Every regime's macro figures, one metric label by label, and what they say."""
     store, split = view.store, view.split
     st.subheader(f"Results on {split}")
-    st.dataframe(derive.regime_table(store, split), hide_index=True)
+    st.dataframe(derive.regime_table(store, split, MACRO).drop(columns=""), hide_index=True)
     st.caption(
         f"Mean over labels, with its 95% interval from resampling patients, then its trivial baseline. "
         f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
@@ -75,18 +76,22 @@ def metric_by_label(view: View, metric: str) -> None:
 def labels(view: View) -> None:
     """How often each label occurs, and which occur together."""
     store, split = view.store, view.split
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([6, 5], gap="medium")
     with left:
         st.subheader("Labels")
         frame = derive.label_table(store, split)
         bar = st.column_config.ProgressColumn(
-            f"Prevalence in {split}", min_value=0, max_value=100, format="%.1f%%", width="small"
+            "Prevalence", min_value=0, max_value=float(frame["Prevalence"].max()), format="%.1f%%", width=110
         )
         st.dataframe(
-            frame, hide_index=True, column_config={"Prevalence": bar}, height=min(38 + 35 * len(frame), 580)
+            frame,
+            hide_index=True,
+            column_config={"Prevalence": bar},
+            height="content",
         )
         st.caption(
-            "+ positive, − negative, ? unknown. Prevalence is over the known; unknown never counts as negative."
+            f"Prevalence in {split}, over films where the label is known. Counts are positive / negative / unknown; "
+            "unknown never counts as negative."
         )
     with right:
         st.subheader("Labels together")
@@ -96,7 +101,9 @@ def labels(view: View) -> None:
             key="together",
             alt="How often labels occur together",
         )
-        st.caption(f"Of the {split} films with the row's label, the percentage that also has the column's.")
+        st.caption(
+            f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none."
+        )
 
 
 def provenance(view: View) -> None:
@@ -118,5 +125,5 @@ def provenance(view: View) -> None:
         f"Split: {manifest.dataset.split_origin}. Run {manifest.run_id}, made {manifest.created}, seed {manifest.seed}."
     )
     if len(store.skipped):
-        with st.expander(f"{len(store.skipped):,} films left out, and why"):
+        with st.expander(f"Films left out, and why ({len(store.skipped):,})"):
             st.dataframe(store.skipped, hide_index=True)

@@ -12,7 +12,7 @@ from explorer import figures
 from explorer.data.images import BadImage, read_film
 from explorer.errors import UserError
 from explorer.ui import cache, choose, derive, overlay
-from explorer.ui.gallery import links
+from explorer.ui.gallery import link
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,17 +41,18 @@ class Question:
 def ask(view: View) -> Question:
     """The page's controls. No model is loaded before maps are asked for."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        with st.container(width=240):
+        with st.container(width=200):
             label = choose.label(view)
         maps = st.toggle(
             "Grad-CAM", key="cam", bind="query-params", help="Loads the models: a few seconds the first time."
         )
         outlines = st.toggle("Annotations", value=True, key="outlines", bind="query-params")
-        with st.container(width=220):
+        with st.container(width=150):
             percent = st.slider(
                 "Opacity", 0, 100, 60, 5, format="%d%%", key="opacity", bind="query-params", disabled=not maps
             )
-        back = choose.pick_one("Layer, from the last", ["1", "2", "3", "4"], "1", "layer")
+        names = {"1": "last", "2": "2nd last", "3": "3rd last", "4": "4th last"}
+        back = choose.pick_one("Layer", list(names), "1", "layer", names)
     return Question(choose.film(view, label), label, maps, -int(back), percent / 100, outlines)
 
 
@@ -81,20 +82,19 @@ def side_by_side(view: View, question: Question) -> None:
             fit = cache.fit(store, regime.encoder)
             values, note = _map(store, regime, question, film) if question.maps else (None, "")
             shown = marked if question.outlines else marked.iloc[:0]
-            picture = overlay.compose(
-                film, values, fit.window(film.height, film.width), shown, question.opacity
-            )
+            picture = overlay.compose(film, values, fit.window(film.height, film.width), shown, question.opacity)
             st.image(picture, width="stretch", alt=f"{question.label} according to {regime.title}")
             if note:
                 st.caption(note)
     _legend(question)
+    link("pages/neighbours.py", "Neighbours of this film", str(store.samples["sample_id"].iat[question.row]))
 
 
 def _legend(question: Question) -> None:
     words = ["Cyan lines are annotations. Hatched parts are cropped away before the model sees the film."]
     if question.maps:
         words.append(
-            "Colour shows where a higher value would raise this label's logit; each map is scaled to its own maximum, so "
+            "Colour shows where evidence raises this label's logit. Each map is scaled to its own maximum, so "
             "compare places between regimes, not brightness. A map shows what the model uses, not where disease is."
         )
     else:
@@ -117,7 +117,9 @@ def _score(store: Store, regime: RegimeRecord, question: Question) -> str:
     threshold = float(store.threshold_array(regime.name)[c])
     if np.isnan(threshold):
         return f"logit {logit:.2f} · no threshold: val lacks positives or negatives"
-    return f"logit {logit:.2f} · threshold {threshold:.2f} · called **{'positive' if logit >= threshold else 'negative'}**"
+    return (
+        f"logit {logit:.2f} · threshold {threshold:.2f} · called **{'positive' if logit >= threshold else 'negative'}**"
+    )
 
 
 def _map(
@@ -127,19 +129,10 @@ def _map(
     grid, logit = cache.saliency(store, regime.name, question.row, question.label, question.block)
     stored = float(store.logits(regime.name)[question.row, store.labels.index(question.label)])
     # bf16 on another machine may move a logit a little; more than this means another film or other weights
-    drift = (
-        f"The model gives logit {logit:.2f} now, the store says {stored:.2f}."
-        if abs(logit - stored) > 0.1
-        else ""
-    )
+    drift = f"The model gives logit {logit:.2f} now, the store says {stored:.2f}." if abs(logit - stored) > 0.1 else ""
     if grid.max() <= 0:
         return None, f"This map is zero: nothing at this layer raises the logit. {drift}"
     if grid.min() >= (1 - FLAT) * grid.max():
         return None, f"This map is flat: it singles nothing out, so none is drawn. {drift}"
     fit = cache.fit(store, regime.encoder)
     return fit.to_film(grid, film.height, film.width), drift
-
-
-def goto(view: View, question: Question) -> None:
-    """On to the film's neighbours."""
-    links(str(view.store.samples["sample_id"].iat[question.row]), question.label)
