@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,12 +84,14 @@ def read_csv(
     UserError
         With the file, the row and the fix.
     """
-    table = _read_table(file)
-    table = table.drop(columns=[column for column in ignore if column in table])
+    table = _read_table(file, ignore)
     if not images.is_dir():
         raise UserError(
             f"The image folder {images} does not exist.", "Name the folder the CSV's paths are relative to."
         )
+    for column in ("sample_id", "study_id", "patient_id", "split", "view"):
+        if column in table:  # else "p1" and "p1 " were two patients, and their films could cross splits
+            table[column] = table[column].str.strip()
     for column in ("image", "patient_id"):
         if column not in table:
             raise UserError(
@@ -97,6 +100,9 @@ def read_csv(
                 if column == "patient_id"
                 else "Name the column of image paths image, path or filename.",
             )
+    for column in ("image", "patient_id", "sample_id"):
+        if column not in table:
+            continue
         blank = np.flatnonzero(table[column].str.strip() == "")
         if len(blank):
             raise UserError(f"{file} row {blank[0] + 2}: {column} is blank.", "Fill it in, or delete the row.")
@@ -133,17 +139,36 @@ def check_positives(frame: pd.DataFrame, labels: Sequence[str], where: Path) -> 
         )
 
 
-def _read_table(file: Path) -> pd.DataFrame:
+def _read_table(file: Path, ignore: Sequence[str] = ()) -> pd.DataFrame:
+    """Read the file as text cells; row i of the table is row i + 2 of the file.
+
+    pandas' reader is too forgiving here: it renames a second column of the same name, pads a short row, and takes
+    the first column for an index where every row has a cell too many.
+    """
     try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            header, *rows = [*csv.reader(text, strict=True)] or [[]]
     except FileNotFoundError as error:
         raise UserError(f"There is no file {file}.", "Check the path.") from error
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise UserError(
             f"{file} cannot be read as a CSV: {error}", "Save it as UTF-8, comma-separated, with a header."
         ) from error
-    if table.empty:
-        raise UserError(f"{file} has no rows.", "Give it one row an image under its header.")
+    while rows and not rows[-1]:  # empty lines at the end are no rows
+        rows.pop()
+    if not rows:
+        raise UserError(f"{file} has no rows.", "Give it a header and under it one row an image.")
+    for index, row in enumerate(rows):
+        if len(row) != len(header):
+            raise UserError(
+                f"{file} row {index + 2} has {len(row)} cells, the header has {len(header)}.",
+                "Give the row a cell for every column (quote a cell that holds a comma), or delete it.",
+            )
+    header = [name.strip() for name in header]
+    if "" in header:
+        raise UserError(f"{file}: column {header.index('') + 1} has no name.", "Name it in the header, or delete it.")
+    table = pd.DataFrame(rows, columns=header, dtype=str)
+    table = table.drop(columns=[column for column in ignore if column in table])
     table = table.rename(columns={old: new for old, new in ALIASES.items() if new not in table})
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
@@ -153,7 +178,8 @@ def _read_table(file: Path) -> pd.DataFrame:
 
 def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tuple[str, ...]:
     if wanted:
-        absent = [label for label in wanted if label not in table]
+        wanted = tuple(dict.fromkeys(wanted))
+        absent = [label for label in wanted if label not in table or label in GIVEN]
         if absent:
             raise UserError(f"{file} has no label column {absent[0]!r}.", f"It has: {', '.join(table.columns)}.")
         return tuple(wanted)
