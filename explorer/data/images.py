@@ -11,6 +11,10 @@ MAX_PIXELS = 64_000_000
 """A film is at most about 4,300 x 5,400 pixels; more is a decompression bomb."""
 
 
+MAX_ASPECT = 20
+"""A film's long side to its short one; the resize of a strip one pixel wide would need gigabytes."""
+
+
 class BadImage(Exception):
     """An image that cannot be used; the message says why, without its path."""
 
@@ -23,7 +27,10 @@ def inside(root: Path, relative: str) -> Path:
     BadImage
         Where the path is absolute or leaves the root, by dots or by a link.
     """
-    path = (root / relative).resolve()
+    try:
+        path = (root / relative).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
+        raise BadImage("its path is not one of a file") from error
     if Path(relative).is_absolute() or not path.is_relative_to(root.resolve()):
         raise BadImage("its path leaves the image folder")
     return path
@@ -37,18 +44,23 @@ def read_film(path: Path) -> Image.Image:
     BadImage
         Missing, empty, not an image, truncated, or too large.
     """
-    if not path.is_file():
-        raise BadImage("the file is missing")
-    if path.stat().st_size == 0:
-        raise BadImage("the file is empty (0 bytes)")
+    try:
+        if not path.is_file():
+            raise BadImage("the file is missing")
+        if path.stat().st_size == 0:
+            raise BadImage("the file is empty (0 bytes)")
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise BadImage(f"the file cannot be reached ({error.strerror})") from error
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadImage(f"{image.width} x {image.height} pixels is more than {MAX_PIXELS:,}")
-            image.load()
-            if image.mode.startswith("I"):  # 16-bit grey: scale to 8 bits, where convert("L") would clip
-                image = image.convert("I").point(lambda value: value / 256).convert("L")
-            return ImageOps.exif_transpose(image).convert("L")
+            if max(image.size) > MAX_ASPECT * min(image.size):
+                raise BadImage(f"{image.width} x {image.height} pixels is a strip, not a film")
+            film: Image.Image = ImageOps.exif_transpose(image)
+            if film.mode.startswith("I"):  # 16-bit grey: scale to 8 bits, where convert("L") would clip
+                film = film.convert("I").point(lambda value: value / 256)
+            return film.convert("L")
     except UnidentifiedImageError as error:
         raise BadImage("it is not a PNG or JPEG image") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
