@@ -68,6 +68,8 @@ def choose_max_f1(labels: Sequence[str], targets: NDArray[np.float32], logits: N
         f1 = 2 * curve["precision"] * curve["recall"] / (curve["precision"] + curve["recall"]).replace(0, 1)
         best = int(f1.to_numpy().argmax())
         cuts = curve["threshold"].to_numpy(dtype=np.float64)
-        value = (cuts[best] + cuts[best + 1]) / 2 if best + 1 < len(cuts) else cuts[best]
+        value = np.float32((cuts[best] + cuts[best + 1]) / 2) if best + 1 < len(cuts) else cuts[best]
+        if best + 1 < len(cuts) and value <= cuts[best + 1]:  # neighbours in float32: nothing lies between them
+            value = cuts[best]
         chosen[label] = Threshold(value=float(value), n_pos=n_pos, n_neg=n_neg, score=float(f1[best]))
     return Thresholds(split="val", rule="max F1", labels=chosen)
