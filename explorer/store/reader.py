@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pydantic import ValidationError
 
 from explorer.analysis.thresholds import Thresholds
+from explorer.data.images import BadImage, inside
 from explorer.data.samples import SPLITS, Split
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
@@ -44,7 +46,7 @@ def latest_run(root: Path) -> str | None:
     """The run named by ``LATEST``, or the newest complete one, or None."""
     runs = list_runs(root)
     pointer = root / "LATEST"
-    named = pointer.read_text(encoding="utf-8").strip() if pointer.is_file() else ""
+    named = pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
     return named if named in runs else next(iter(runs), None)
 
 
@@ -121,7 +123,7 @@ class Store:
     @cached_property
     def samples(self) -> pd.DataFrame:
         """One row an image, index 0..N-1: SAMPLE_COLUMNS, then one float column a label (1, 0, NaN for unknown)."""
-        frame = pd.read_parquet(self.path / "samples.parquet")
+        frame = self._frame("samples.parquet")
         frame[list(self.labels)] = frame[list(self.labels)].astype("float32")
         return frame
 
@@ -167,7 +169,13 @@ class Store:
         UserError
             Where the films are not on this machine.
         """
-        path = self.path / self.manifest.dataset.images / str(self.samples["image"].iat[row])
+        name = str(self.samples["image"].iat[row])
+        try:
+            path = inside(self.path / self.manifest.dataset.images, name)
+        except BadImage as error:
+            raise UserError(
+                f"{self.path}/samples.parquet row {row} names {name}: {error}.", "Do not use this store."
+            ) from error
         if not path.is_file():
             raise UserError(
                 f"The film {path} is not on this machine; the store holds thumbnails only.",
@@ -178,12 +186,12 @@ class Store:
     @cached_property
     def annotations(self) -> pd.DataFrame:
         """sample_id, row, label, annotator, x, y, w, h, polygon ((2P,) x and y in turn, or None); original pixels."""
-        return pd.read_parquet(self.path / "annotations.parquet")
+        return self._frame("annotations.parquet")
 
     @cached_property
     def skipped(self) -> pd.DataFrame:
         """image and reason, one row for each image left out."""
-        return pd.read_parquet(self.path / "skipped.parquet")
+        return self._frame("skipped.parquet")
 
     # --- regimes ---------------------------------------------------------------------------------------------------
 
@@ -193,14 +201,23 @@ class Store:
 
     def head(self, regime: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight (C, D) and bias (C,) of a regime's linear head over the unit-norm embedding."""
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
-        tensors = load_file(self.path / f"regimes/{regime}/head.safetensors")
+        relative = f"regimes/{regime}/head.safetensors"
+        try:
+            tensors = load_file(self.path / relative)
+        except SafetensorError as error:
+            raise self._damaged(relative) from error
         return tensors["weight"], tensors["bias"]
 
     def thresholds(self, regime: str) -> Thresholds:
         """Operating points of a regime, with the split they were chosen on."""
-        return Thresholds.model_validate(self._json(f"regimes/{regime}/thresholds.json"))
+        relative = f"regimes/{regime}/thresholds.json"
+        try:
+            return Thresholds.model_validate(self._json(relative))
+        except ValidationError as error:
+            raise self._damaged(relative) from error
 
     def threshold_array(self, regime: str) -> NDArray[np.float32]:
         """(C,) logit thresholds, NaN where the split could not decide."""
@@ -213,7 +230,7 @@ class Store:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """Long frame with METRIC_COLUMNS."""
-        return pd.read_parquet(self.path / "metrics.parquet")
+        return self._frame("metrics.parquet")
 
     # --- encoders and spaces ---------------------------------------------------------------------------------------
 
@@ -291,8 +308,10 @@ class Store:
                 )
             if path.stat().st_size != artefact.bytes:
                 raise self._damaged(relative)
-            if relative.endswith(".npy") and self._array(relative).shape != artefact.shape:
-                raise self._damaged(relative)
+            if relative.endswith(".npy"):
+                array = self._array(relative)
+                if array.shape != artefact.shape or str(array.dtype) != artefact.dtype:
+                    raise self._damaged(relative)
 
     def _damaged(self, relative: str) -> UserError:
         return UserError(
@@ -306,6 +325,12 @@ class Store:
         except (ValueError, EOFError, OSError) as error:
             raise self._damaged(relative) from error
         return array
+
+    def _frame(self, relative: str) -> pd.DataFrame:
+        try:
+            return pd.read_parquet(self.path / relative)
+        except (pa.ArrowException, ValueError, OSError) as error:
+            raise self._damaged(relative) from error
 
     def _json(self, relative: str) -> dict[str, Any]:
         try:

@@ -18,7 +18,8 @@
       spaces/<name>/vectors.npy               (N, dim) float32 unit norm (decision spaces only)
       spaces/<name>/map.npy                   (N, 2) float32
       spaces/<name>/trust.json                how far the map may be believed
-      metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown, baseline
+      metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown,
+                                 baseline
       annotations.parquet        boxes and polygons in original pixel coordinates
       skipped.parquet            images left out and why
     STORE/LATEST                 the run_id to open by default
