@@ -52,6 +52,12 @@ class RunWriter:
         lock = FileLock(self.root / f".{self.run_id}.lock")
         try:
             with lock.acquire(timeout=0):
+                if self.final.is_dir() and not (self.final / "manifest.json").is_file():
+                    raise UserError(
+                        f"{self.final} is in the way: it has a run's name and no manifest.json.", "Delete or move it."
+                    )
+                for temp in self.folder.rglob(".*.tmp"):  # what a killed job was writing
+                    temp.unlink()
                 yield
         except Timeout as error:
             raise UserError(
