@@ -6,10 +6,12 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from explorer.errors import UserError
 from precompute.sources import Source, read_csv
@@ -22,7 +24,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Precompute zero-shot, linear probe and full fine-tune of a CLIP-style model into a store for the explorer.",
 )
-console = Console(stderr=True)
+
+
+def _console(stderr: bool) -> Console:
+    """Markup off: names and paths may hold brackets and colons, which rich would take for its own."""
+    return Console(stderr=stderr, markup=False, emoji=False)
+
+
+console = _console(stderr=True)
 
 Out = Annotated[Path, typer.Option("--out", help="The store's folder.")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
@@ -115,7 +124,7 @@ def verify(store: Annotated[Path, typer.Argument(help="The store's folder, or on
     opened = open_store(store)
     problems = opened.verify()
     for problem in problems:
-        console.print(f"[red]bad[/red]  {problem}", soft_wrap=True)
+        console.print(f"[red]bad[/red]  {escape(problem)}", soft_wrap=True, markup=True)
     if problems:
         raise UserError(f"{len(problems)} problems in {opened.path}.", "Copy the run again, or run precompute again.")
     console.print(f"{opened.path}: {len(opened.manifest.artefacts)} files, all as the manifest says.")
@@ -134,7 +143,7 @@ def summary(
     if as_json:
         typer.echo(json.dumps(as_records(opened), indent=2, allow_nan=False))
     else:
-        Console().print(as_table(opened))
+        _console(stderr=False).print(as_table(opened))
 
 
 @app.command()
@@ -203,18 +212,24 @@ def _run(
     from precompute.settings import Settings
     from precompute.summary import as_table
 
+    try:
+        checked = Settings.model_validate(settings)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        option = "-".join(str(part) for part in wrong["loc"]).replace("_", "-")
+        raise UserError(f"--{option} is {wrong['input']!r}: {wrong['msg']}.", "Give it another value.") from error
     chosen = choose_device(device)
     console.print(f"Device: {chosen}. Encoder: {encoder}.")
     job = Job(
         source=source,
         clip=load_clip(encoder, chosen),
         prompts=read_prompts(prompts or DEFAULT_PROMPTS, source.labels),
-        settings=Settings.model_validate(settings),
+        settings=checked,
         skip_bad=skip_bad,
         allow_empty=allow_empty,
     )
     store = run_job(job, out, console)
-    Console().print(as_table(store))
+    _console(stderr=False).print(as_table(store))
     console.print(f"Run {store.manifest.run_id} in {out}. Open it: streamlit run streamlit_app.py")
 
 
@@ -223,9 +238,15 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        console.print(f"[bold red]Error[/bold red] {error.what}", soft_wrap=True, highlight=False)
-        console.print(f"[bold]Fix[/bold]   {error.fix}", soft_wrap=True, highlight=False)
-        sys.exit(1)
+        _tell(error)
+    except OSError as error:  # a folder that may not be written, a file where a folder should be, a full disk
+        _tell(UserError(str(error), "Check that the path may be read and written, and that the disk has room."))
+
+
+def _tell(error: UserError) -> NoReturn:
+    console.print(f"[bold red]Error[/bold red] {escape(error.what)}", soft_wrap=True, highlight=False, markup=True)
+    console.print(f"[bold]Fix[/bold]   {escape(error.fix)}", soft_wrap=True, highlight=False, markup=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":
