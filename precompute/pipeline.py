@@ -79,6 +79,7 @@ STAGES: dict[str, tuple[str, float]] = {
     # name: (unit, share of the time, as measured on the demo)
     "films": ("films", 8),
     "samples": ("steps", 1),
+    "annotations": ("steps", 1),
     "embed frozen": ("films", 25),
     "zero-shot head": ("steps", 1),
     "linear probe": ("penalties", 4),
@@ -87,8 +88,9 @@ STAGES: dict[str, tuple[str, float]] = {
     "score": ("regimes", 2),
     "maps": ("spaces", 30),
     "metrics": ("regimes", 3),
-    "annotations": ("steps", 1),
 }
+MIN_FILMS = 4
+"""Of fewer points there is no spectral layout to start a map from."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ class _Run:
     def all(self) -> Path:
         self.films()
         self.samples()
+        self.annotations()  # a box outside its film is to be told before the hours of training, not after
         self.embed_frozen()
         self.zero_shot()
         self.linear_probe()
@@ -173,7 +176,6 @@ class _Run:
         self.score()
         self.maps()
         self.metrics()
-        self.annotations()
         return self.writer.finish(self.manifest())
 
     # --- stages ------------------------------------------------------------------------------------------------------
@@ -220,6 +222,13 @@ class _Run:
             if not source.has_split:
                 frame["split"] = assign_splits(
                     frame["patient_id"].to_numpy(object), targets, settings.fractions, settings.seed
+                )
+            empty = [split for split in SPLITS if not (frame["split"] == split).any()]
+            if empty or len(frame) < MIN_FILMS:
+                raise UserError(
+                    f"{source.file}: {len(frame)} films are too few"
+                    + (f", none is in {' or '.join(empty)}." if empty else "."),
+                    f"Give at least {MIN_FILMS}, of patients enough to share out among train, val and test.",
                 )
             if not self.job.allow_empty:
                 check_positives(frame, source.labels, source.file)

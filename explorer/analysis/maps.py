@@ -23,9 +23,9 @@ def umap_map(
 
     Parameters
     ----------
-    vectors : (N, dim) unit norm, N >= 3
+    vectors : (N, dim) unit norm, N >= 4
     k : int
-        Neighbours; no more than N - 1 are used.
+        Neighbours; no more than N - 2 are used.
     seed : int
         Makes the layout repeat exactly.
     init : (N, 2), optional
@@ -37,7 +37,7 @@ def umap_map(
     """
     import umap  # 15 s to import: only where a map is made
 
-    k = min(k, len(vectors) - 1)
+    k = min(k, len(vectors) - 2)
     rows, distances = knn(vectors, k + 1)
     start: Any = "spectral"
     if init is not None:
