@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIG = "open_clip_config.json"
-WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
+"""In open_clip's own order of preference, so that the file hashed is the file loaded."""
 LOCAL, HUB = "local-dir:", "hf-hub:"
 
 Report = Callable[[int, int], None]
@@ -114,7 +115,12 @@ class ImageTower:
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None) -> ImageTower:
         """Load a tower that :meth:`save` wrote."""
-        config = TowerConfig.model_validate_json((folder / "encoder.json").read_text(encoding="utf-8"))
+        try:
+            config = TowerConfig.model_validate_json((folder / "encoder.json").read_text(encoding="utf-8"))
+        except (ValueError, FileNotFoundError) as error:
+            raise UserError(
+                f"{folder / 'encoder.json'} cannot be read: {error}", "Copy the run again, or run precompute again."
+            ) from error
         vision_cfg = {**config.vision_cfg, "timm_model_pretrained": False}
         visual = _build_vision_tower(config.embed_dim, vision_cfg, config.quick_gelu)
         try:
