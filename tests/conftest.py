@@ -1,0 +1,81 @@
+"""One real store for the whole session, made by the real command on a tiny phantom set."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from explorer.model.encoder import Clip
+
+ROOT = Path(__file__).resolve().parents[1]
+ENCODER = ROOT / "encoders" / "phantom-clip"
+SHARED = Path(os.environ.get("CXR_SHARED", ROOT / "../shared/data"))
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def precompute(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "precompute", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The root of a complete store of 96 phantom films; tests that damage one take a copy."""
+    root = tmp_path_factory.mktemp("session") / "store"
+    made = precompute("demo", "--n", 96, "--epochs", 1, "--out", root)
+    assert made.returncode == 0, made.stderr
+    before = os.environ.get("EXPLORER_STORE")
+    os.environ["EXPLORER_STORE"] = str(root)
+    yield root
+    if before is None:
+        del os.environ["EXPLORER_STORE"]
+    else:
+        os.environ["EXPLORER_STORE"] = before
+
+
+@pytest.fixture
+def cli() -> Cli:
+    return precompute
+
+
+@pytest.fixture(scope="session")
+def clip() -> Clip:
+    """The demo encoder, loaded as any encoder is."""
+    import torch
+
+    from explorer.model.encoder import load_clip
+
+    return load_clip(f"local-dir:{ENCODER}", torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def few_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with labels.csv and 16 small noise films of 16 patients, two labels, given splits."""
+    folder = tmp_path_factory.mktemp("few")
+    (folder / "images").mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["image,patient_id,split,Edema,Fracture"]
+    for i in range(16):
+        Image.fromarray(rng.integers(0, 256, (40 + i, 50), dtype=np.uint8)).save(folder / f"images/{i}.png")
+        split = "train" if i < 8 else "val" if i < 12 else "test"
+        lines.append(f"{i}.png,p{i},{split},{i % 2},{int(i % 4 == 1)}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return folder

@@ -1,0 +1,240 @@
+"""Metrics against scikit-learn, by hand, and by what must hold whatever the data."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
+
+from explorer.analysis.metrics import (
+    BASELINES,
+    MACRO,
+    METRIC_COLUMNS,
+    METRICS,
+    evaluate,
+    patient_weights,
+    pr_curve,
+    rank,
+    score,
+)
+
+NAN = float("nan")
+
+
+@st.composite
+def scored(draw: st.DrawFn, both: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Targets with unknowns and scores with many ties; with both classes known unless told otherwise."""
+    n = draw(st.integers(2, 40))
+    targets = draw(arrays.arrays(np.float32, n, elements=st.sampled_from([0.0, 1.0, NAN])))
+    scores = draw(arrays.arrays(np.float32, n, elements=st.sampled_from([-2.0, -0.5, 0.0, 0.25, 1.0, 3.0])))
+    assume(not both or ((targets == 0).any() and (targets == 1).any()))
+    return targets, scores
+
+
+def scores_of(targets: np.ndarray, scores: np.ndarray, threshold: float = 0.0) -> dict[str, float]:
+    values, _ = score(rank(targets, scores, threshold), np.ones((1, len(targets))))
+    return dict(zip(METRICS, values[0], strict=True))
+
+
+def by_sklearn(y: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
+    called = scores >= threshold
+    return {
+        "average_precision": average_precision_score(y, scores),
+        "auroc": roc_auc_score(y, scores),
+        "precision": precision_score(y, called, zero_division=0),
+        "recall": recall_score(y, called),
+        "f1": f1_score(y, called),
+    }
+
+
+@given(scored(), st.sampled_from([-9.0, -0.5, 0.0, 0.1, 9.0]))
+def test_every_metric_is_scikit_learns_on_the_known_rows(case: tuple[np.ndarray, np.ndarray], threshold: float) -> None:
+    targets, scores = case
+    known = ~np.isnan(targets)
+    assert scores_of(targets, scores, threshold) == pytest.approx(by_sklearn(targets[known], scores[known], threshold))
+
+
+@given(scored(), st.integers(0, 2**31))
+def test_weights_are_an_explicit_resampling_of_rows(case: tuple[np.ndarray, np.ndarray], seed: int) -> None:
+    targets, scores = case
+    rows = np.random.default_rng(seed).integers(0, len(targets), len(targets))
+    weights = np.bincount(rows, minlength=len(targets)).astype(float)
+    weighted, weighted_base = score(rank(targets, scores, 0.0), weights[None])
+    copied, copied_base = score(rank(targets[rows], scores[rows], 0.0), np.ones((1, len(rows))))
+    np.testing.assert_allclose(weighted, copied)
+    np.testing.assert_allclose(weighted_base, copied_base)
+
+
+@given(scored(both=False))
+def test_a_label_of_one_class_is_nan_and_no_crash(case: tuple[np.ndarray, np.ndarray]) -> None:
+    targets, scores = case
+    values = scores_of(targets, scores)
+    two = (targets == 0).any() and (targets == 1).any()
+    assert all(np.isfinite(v) == two for v in values.values())
+
+
+@given(scored(), st.randoms(use_true_random=False))
+def test_row_order_and_monotone_rescaling_change_nothing(case: tuple[np.ndarray, np.ndarray], random: object) -> None:
+    targets, scores = case
+    expected = scores_of(targets, scores)
+    order = np.random.default_rng(random.randrange(2**31)).permutation(len(targets))  # type: ignore[attr-defined]
+    assert scores_of(targets[order], scores[order]) == pytest.approx(expected)
+    rescaled = (np.exp(scores) - 1).astype(np.float32)  # 0 stays 0, so the operating point does too
+    assert scores_of(targets, rescaled) == pytest.approx(expected)
+
+
+@given(scored())
+def test_unknown_rows_do_not_count(case: tuple[np.ndarray, np.ndarray]) -> None:
+    targets, scores = case
+    more = np.concatenate([targets, np.full(3, np.nan, np.float32)])
+    assert scores_of(more, np.concatenate([scores, np.float32([9, 0, -9])])) == pytest.approx(
+        scores_of(targets, scores)
+    )
+
+
+def test_by_hand() -> None:
+    # ranked: 1, 0, 1, 0; called at >= 0.6: the first three
+    values, baselines = score(rank(np.float32([1, 0, 1, 0]), np.float32([0.9, 0.8, 0.7, 0.1]), 0.6), np.ones((1, 4)))
+    assert values[0] == pytest.approx([(1 + 2 / 3) / 2, 3 / 4, 2 / 3, 1, 4 / 5])
+    assert baselines[0] == pytest.approx([0.5, 0.5, 0.5, 0.75, 2 / 3])
+    assert set(BASELINES) == set(METRICS)
+
+
+def test_baselines_are_what_the_trivial_classifier_reaches() -> None:
+    rng = np.random.default_rng(0)
+    y = (rng.random(4000) < 0.1).astype(np.float32)
+    constant = np.zeros(4000, np.float32)
+    values, baselines = score(rank(y, constant, -1.0), np.ones((1, 4000)))
+    # a constant score that calls every film positive: every metric equals its baseline
+    np.testing.assert_allclose(values, baselines)
+    noise = rng.random(4000).astype(np.float32)
+    values, baselines = score(rank(y, noise, 0.7), np.ones((1, 4000)))
+    assert values[0, :4] == pytest.approx(baselines[0, :4], abs=0.04)
+
+
+def test_without_an_operating_point_only_the_ranking_is_scored() -> None:
+    values = scores_of(np.float32([1, 0, 1]), np.float32([3, 2, 1]), NAN)
+    assert np.isfinite([values["average_precision"], values["auroc"]]).all()
+    assert np.isnan([values["precision"], values["recall"], values["f1"]]).all()
+
+
+# --- bootstrap -----------------------------------------------------------------------------------------------
+
+
+def test_a_patients_films_are_drawn_together() -> None:
+    patients = np.array([7, 3, 7, 9, 3, 7])
+    weights = patient_weights(patients, 200, 0)
+    for patient in (3, 7, 9):
+        mine = weights[:, patients == patient]
+        assert (mine == mine[:, :1]).all()
+    drawn = weights[:, [1, 0, 3]]  # one film of each patient
+    assert (drawn.sum(axis=1) == 3).all()  # as many patients as there are
+    assert drawn.mean(axis=0) == pytest.approx([1, 1, 1], abs=0.2)
+
+
+def problem(n: int = 400, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    targets = (rng.random((n, 3)) < [0.1, 0.3, 0.5]).astype(np.float32)
+    logits = (targets * 1.2 + rng.normal(size=(n, 3))).astype(np.float32)
+    targets[rng.random((n, 3)) < 0.05] = np.nan
+    return {
+        "targets": targets,
+        "logits": logits,
+        "thresholds": np.float32([0.5, 0.5, 0.5]),
+        "patients": rng.integers(0, n // 2, n),
+    }
+
+
+def test_evaluate_counts_averages_and_holds_its_point() -> None:
+    given = problem()
+    frame = evaluate("abc", **given, resamples=300, seed=1)
+    assert list(frame.columns) == [c for c in METRIC_COLUMNS if c not in ("regime", "split")]
+    assert len(frame) == 4 * len(METRICS)
+    assert ((frame["ci_low"] <= frame["value"]) & (frame["value"] <= frame["ci_high"])).mean() > 0.9
+    assert (frame["ci_low"] < frame["ci_high"]).all()
+    labels = frame[frame["label"] != MACRO]
+    macro = frame[frame["label"] == MACRO].set_index("metric")
+    for metric, rows in labels.groupby("metric"):
+        assert macro.loc[metric, "value"] == pytest.approx(rows["value"].mean())
+        assert macro.loc[metric, "baseline"] == pytest.approx(rows["baseline"].mean())
+    first = labels[labels["label"] == "a"].iloc[0]
+    column = given["targets"][:, 0]
+    assert (first["n_pos"], first["n_neg"]) == ((column == 1).sum(), (column == 0).sum())
+    assert first["n_unknown"] == np.isnan(column).sum() > 0
+    assert macro["n_pos"].iloc[0] == (given["targets"] == 1).sum()
+
+
+def test_a_seed_repeats_exactly_and_another_does_not() -> None:
+    given = problem(120)
+    one = evaluate("abc", **given, resamples=50, seed=1)
+    pd.testing.assert_frame_equal(one, evaluate("abc", **given, resamples=50, seed=1))
+    other = evaluate("abc", **given, resamples=50, seed=2)
+    assert (one["value"] == other["value"]).all()
+    assert (one["ci_low"] != other["ci_low"]).any()
+
+
+def test_chunks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = problem(120)
+    whole = evaluate("abc", **given, resamples=50, seed=1)
+    monkeypatch.setattr("explorer.analysis.metrics._CHUNK", 7 * 120)
+    pd.testing.assert_frame_equal(whole, evaluate("abc", **given, resamples=50, seed=1))
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**31))
+def test_a_label_without_positives_leaves_the_others_alone(seed: int) -> None:
+    given = problem(60, seed)
+    assume((given["targets"][:, 1] == 1).any() and (given["targets"][:, 1] == 0).any())
+    given["targets"][:, 0] = np.where(np.isnan(given["targets"][:, 0]), np.nan, 0)
+    given["targets"][:, 2] = np.nan  # nothing known at all
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = evaluate("abc", **given, resamples=40, seed=0).set_index(["label", "metric"])
+    assert frame.loc[["a", "c"], ["value", "ci_low", "ci_high", "baseline"]].isna().all(axis=None)
+    assert frame.loc["c", "n_unknown"].iloc[0] == 60
+    assert (frame.loc[MACRO, "value"] == frame.loc["b", "value"]).all()  # over the labels whose value exists
+
+
+def test_no_interval_from_the_few_resamples_that_kept_the_positive() -> None:
+    # the only negative is one patient's only film: about a third of resamples lose it, and most have it
+    targets, scores = np.float32([[1]] * 9 + [[0]]), np.arange(10, 0, -1, dtype=np.float32)[:, None]
+    frame = evaluate("a", targets, scores, np.float32([5]), np.arange(10), resamples=300, seed=0)
+    assert frame["ci_low"].notna().all()
+    # two patients, one of each class: half of resamples draw one of them twice; at one more they are too few
+    few = evaluate("a", targets[-2:], scores[-2:], np.float32([1.5]), np.arange(2), resamples=301, seed=3)
+    drawn = patient_weights(np.arange(2), 301, 3)
+    assert few["value"].notna().all()
+    assert few["ci_low"].isna().all() == ((drawn == 1).all(axis=1).mean() < 0.5)
+
+
+def test_no_rows_is_an_error_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="at least one row"):
+        evaluate("a", np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32), np.float32([0]), np.zeros(0, int))
+
+
+# --- curve ---------------------------------------------------------------------------------------------------
+
+
+@given(scored())
+def test_the_curve_steps_to_the_average_precision(case: tuple[np.ndarray, np.ndarray]) -> None:
+    targets, scores = case
+    curve = pr_curve(targets, scores)
+    area = (np.diff(curve["recall"], prepend=0) * curve["precision"]).sum()
+    assert area == pytest.approx(scores_of(targets, scores)["average_precision"])
+    assert curve["threshold"].is_monotonic_decreasing
+    assert curve["threshold"].is_unique
+    assert curve["recall"].iloc[-1] == 1
+    assert curve["n_called"].iloc[-1] == (~np.isnan(targets)).sum()
+    for point in curve.itertuples():
+        at = scores_of(targets, scores, float(point.threshold))
+        assert (at["precision"], at["recall"]) == pytest.approx((point.precision, point.recall))
+
+
+def test_no_known_positive_no_curve() -> None:
+    assert pr_curve(np.float32([0, NAN]), np.float32([1, 2])).empty
