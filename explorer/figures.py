@@ -277,6 +277,20 @@ def score_map(
     return _as_map(figure, height)
 
 
+def add_ring(figure: go.Figure, xy: NDArray[np.float32], row: int, hover: NDArray[np.str_]) -> None:
+    """Ring one film on a map, whatever its colour and split."""
+    figure.add_scattergl(
+        x=xy[[row], 0],
+        y=xy[[row], 1],
+        mode="markers",
+        name="this film",
+        customdata=[row],
+        text=hover[[row]],
+        hovertemplate="%{text}<extra></extra>",
+        marker={"symbol": "circle-open", "size": 18, "color": "#e0457b", "line": {"width": 3}},
+    )
+
+
 def _as_map(figure: go.Figure, height: int) -> go.Figure:
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
     figure.update_xaxes(**hidden)
@@ -304,7 +318,7 @@ class Curve:
 def pr_curves(curves: Sequence[Curve], styles: Sequence[Style], prevalence: float) -> go.Figure:
     """Precision against recall, one line a regime, with the prevalence as the baseline and operating points marked."""
     figure = go.Figure()
-    _add_curves(figure, curves, styles, prevalence, row=None, col=None, legend=True)
+    _add_curves(figure, curves, styles, prevalence, label=None, row=None, col=None, legend=True)
     figure.update_xaxes(title="recall", range=[-0.02, 1.02], zeroline=False)
     figure.update_yaxes(title="precision", range=[-0.02, 1.04], zeroline=False)
     figure.update_layout(hovermode="closest")
@@ -338,7 +352,7 @@ def pr_multiples(panels: Sequence[Panel], styles: Sequence[Style], columns: int)
     for i, panel in enumerate(panels):
         row, col = i // columns + 1, i % columns + 1
         if panel.curves:
-            _add_curves(figure, panel.curves, styles, panel.prevalence, row, col, legend=i == 0)
+            _add_curves(figure, panel.curves, styles, panel.prevalence, panel.label, row, col, legend=i == 0)
         else:
             figure.add_scatter(
                 x=[0.5],
@@ -364,6 +378,7 @@ def _add_curves(
     curves: Sequence[Curve],
     styles: Sequence[Style],
     prevalence: float,
+    label: str | None,
     row: int | None,
     col: int | None,
     *,
@@ -398,6 +413,7 @@ def _add_curves(
                 x=[curve.at_recall],
                 y=[curve.at_precision],
                 mode="markers",
+                customdata=None if label is None else [label],
                 legendgroup=curve.name,
                 marker={
                     "color": style.colour,

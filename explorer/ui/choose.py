@@ -60,7 +60,7 @@ def metric() -> str:
 
 
 def film(view: View, among_label: str) -> int:
-    """One film: by its id, which the address carries, or from a sheet of thumbnails.
+    """One film by its id, which the address carries.
 
     Returns
     -------
@@ -68,30 +68,29 @@ def film(view: View, among_label: str) -> int:
         Its row. Without an id, the first film of the split that has ``among_label``.
     """
     store = view.store
-    box, sheet = st.columns([1, 3], vertical_alignment="bottom")
     start = derive.films(store, view.split, among_label, "positive")
     fallback = int(start[0] if len(start) else store.rows(view.split)[0])
     wanted = st.session_state["film_box"] = _film_in_address()
-    box.text_input(
-        "Film",
-        key="film_box",
-        placeholder=str(store.samples["sample_id"].iat[fallback]),
-        help="A sample id. Or open the sheet and choose by sight.",
-        on_change=lambda: open_film(st.session_state["film_box"].strip()),
-    )
+    with st.container(width=240):
+        st.text_input(
+            "Film",
+            key="film_box",
+            placeholder=str(store.samples["sample_id"].iat[fallback]),
+            help="A sample id. Or open the sheet below and choose by sight.",
+            on_change=lambda: open_film(st.session_state["film_box"].strip()),
+        )
     row = store.row_of(wanted) if wanted else None
     if wanted and row is None:
         st.warning(f"This run has no film {wanted!r}. Another is shown.")
-    with sheet:
-        _sheet(view, among_label)
     return fallback if row is None else row
 
 
-def _sheet(view: View, among_label: str) -> None:
-    sheet = st.expander("Choose a film by sight", icon=":material/grid_view:", key="sheet", on_change="rerun")
-    if not sheet.open:
+def sheet(view: View, among_label: str) -> None:
+    """Thumbnails to choose a film from, drawn only while open."""
+    opened = st.expander("Choose a film by sight", icon=":material/grid_view:", key="sheet", on_change="rerun")
+    if not opened.open:
         return
-    with sheet:
+    with opened:
         among = cast("Among", pick_one(f"{among_label} is", get_args(Among), "positive", "among"))
         rows = derive.films(view.store, view.split, among_label, None if among == "any" else among)
         if len(rows) == 0:

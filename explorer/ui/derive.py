@@ -171,10 +171,10 @@ def verdict(store: Store, split: Split, metric: str) -> str:
     if len(macro) > 1:
         best = max(macro, key=lambda title: macro[title].value)
         last = min(macro, key=lambda title: macro[title].value)
-        apart = macro[best].low > macro[last].high
+        overlap = "overlap" if macro[best].low <= macro[last].high else "do not overlap"
         sentences.append(
             f"Over all labels {best} is highest and {last} lowest in "
-            f"{METRIC_TITLES[metric].replace('Average', 'average')}; their 95% intervals {'do not overlap' if apart else 'overlap'}."
+            f"{METRIC_TITLES[metric].replace('Average', 'average')}; their 95% intervals {overlap}."
         )
     above = []
     for regime in store.regimes:

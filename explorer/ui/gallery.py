@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from explorer.store.reader import Store
+    from explorer.store.schema import RegimeRecord
 
 PAGE = 24
 
 
-def gallery(store: Store, rows: Sequence[int], label: str, regime: str, key: str) -> None:
+def gallery(store: Store, rows: Sequence[int], label: str, regime: RegimeRecord, key: str) -> None:
     """A paged sheet of films: id, split, findings, the regime's logit for a label, ways to look closer."""
     pages = -(-len(rows) // PAGE)
     number = st.pagination(pages, key=f"{key}-{len(rows)}") if pages > 1 else 1
-    logits = store.logits(regime)[:, store.labels.index(label)]
+    logits = store.logits(regime.name)[:, store.labels.index(label)]
     with st.container(horizontal=True, gap="small"):
         for row in rows[(number - 1) * PAGE : number * PAGE]:
             sample_id = str(store.samples["sample_id"].iat[row])
@@ -28,7 +29,7 @@ def gallery(store: Store, rows: Sequence[int], label: str, regime: str, key: str
                 st.image(store.thumbnail(row), width=150, alt=f"Film {sample_id}")
                 st.caption(
                     f"**{sample_id}** · {store.samples['split'].iat[row]}  \n{derive.findings(store, row)}  \n"
-                    f"logit {logits[row]:.2f}"
+                    f"{regime.title} logit {logits[row]:.2f}"
                 )
                 links(sample_id)
 

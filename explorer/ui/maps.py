@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Colour = Literal["label", "score", "outcome", "split"]
 
 COLOURS = {"label": "Label", "score": "Score", "outcome": "Outcome", "split": "Split"}
+UNUSED = ["toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"]
 FAR = "Distances between far clusters mean nothing. Neither do a cluster's size and density."
 LAYOUTS = {"one": "One map", "all": "All regimes"}
 
@@ -39,6 +40,8 @@ class Choice:
     kind: SpaceKind
     colour: Colour
     label: str
+    ringed: int | None
+    """The row of the film a link led to."""
 
 
 def choose_maps(view: View) -> Choice:
@@ -50,7 +53,15 @@ def choose_maps(view: View) -> Choice:
         colour = cast("Colour", choose.pick_one("Colour by", list(COLOURS), "label", "colour", COLOURS))
         with st.container(width=240):
             label = choose.label(view)
-    return Choice(regimes, kind, colour, label)
+    return Choice(regimes, kind, colour, label, _ringed(view.store))
+
+
+def _ringed(store: Store) -> int | None:
+    """The film a link led to; a click on the map rings nothing, since a new ring would draw the map anew."""
+    film = st.query_params.get("film", "")
+    if film and film != st.session_state.get("clicked"):
+        st.session_state["ringed"] = film
+    return store.row_of(st.session_state.get("ringed", ""))
 
 
 @st.fragment
@@ -102,24 +113,30 @@ def _figure(
     kind: SpaceKind,
     colour: Colour,
     label: str,
+    ringed: int | None,
     height: int,
     _store: Store,
 ) -> go.Figure:
     """Cached, so that a selection does not build the figure again; the same figure keeps the selection drawn."""
     xy = _store.map(_store.space_of(regime, kind).name)
     rows, hover = _store.rows(split), cache.hover(_store)
-    if colour == "label":
-        return figures.layered_map(xy, derive.layers_by_label(_store, rows, label), hover, height)
-    if colour == "outcome":
-        return figures.layered_map(xy, derive.layers_by_outcome(_store, rows, regime, label), hover, height)
-    if colour == "split":
-        return figures.layered_map(xy, derive.layers_by_split(_store), hover, height)
-    c = _store.labels.index(label)
-    scores = _store.logits(regime)[:, c]
-    threshold = float(_store.threshold_array(regime)[c])
-    middle = float(np.median(scores[rows])) if np.isnan(threshold) else threshold
-    drawn = rows[np.argsort(scores[rows], kind="stable")]  # the highest scores on top
-    return figures.score_map(xy, drawn, scores, middle, hover, height)
+    if colour == "score":
+        c = _store.labels.index(label)
+        scores = _store.logits(regime)[:, c]
+        threshold = float(_store.threshold_array(regime)[c])
+        middle = float(np.median(scores[rows])) if np.isnan(threshold) else threshold
+        drawn = rows[np.argsort(scores[rows], kind="stable")]  # the highest scores on top
+        figure = figures.score_map(xy, drawn, scores, middle, hover, height)
+    else:
+        layers = {
+            "label": lambda: derive.layers_by_label(_store, rows, label),
+            "outcome": lambda: derive.layers_by_outcome(_store, rows, regime, label),
+            "split": lambda: derive.layers_by_split(_store),
+        }
+        figure = figures.layered_map(xy, layers[colour](), hover, height)
+    if ringed is not None:
+        figures.add_ring(figure, xy, ringed, hover)
+    return figure
 
 
 def _map(view: View, choice: Choice, regime: RegimeRecord, height: int) -> None:
@@ -138,12 +155,13 @@ def _map(view: View, choice: Choice, regime: RegimeRecord, height: int) -> None:
             choice.kind,
             choice.colour,
             choice.label,
+            choice.ringed,
             height,
             store,
         ),
         key=key,
         on_select=lambda: _keep(store, key),
-        config={"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": ["toImage"]},
+        config={"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": UNUSED},
         alt=f"Map of the {choice.kind} space of {regime.title}, coloured by {COLOURS[choice.colour].lower()}",
     )
 
@@ -155,7 +173,8 @@ def _keep(store: Store, key: str) -> None:
     rows = list(dict.fromkeys(row for row in rows if 0 <= row < store.n))
     st.session_state["picked"] = rows
     if len(rows) == 1:
-        choose.open_film(str(store.samples["sample_id"].iat[rows[0]]))
+        st.session_state["clicked"] = str(store.samples["sample_id"].iat[rows[0]])
+        choose.open_film(st.session_state["clicked"])
     else:
         st.query_params.pop("film", None)
 
@@ -167,7 +186,7 @@ def _trust(store: Store, regime: RegimeRecord, kind: SpaceKind) -> None:
         st.metric(
             "Trustworthiness",
             f"{trust['trustworthiness']:.2f}",
-            help=f"1 is best: what is near on the map is near in the space (k = {trust['k']}). A random map has about 0.5.",
+            help=f"1 is best: what is near on the map is near in the space (k = {trust['k']}). Random: about 0.5.",
         )
         st.metric(
             "Neighbours kept",
@@ -210,7 +229,7 @@ def _selection(view: View, choice: Choice) -> None:
         )
     if len(picked) > 1:
         _composition(view, choice, picked)
-    gallery(store, picked, choice.label, choice.regimes[0].name, key="selected")
+    gallery(store, picked, choice.label, choice.regimes[0], key="selected")
 
 
 def _clear() -> None:

@@ -46,8 +46,10 @@ def ask(view: View) -> Query:
             label = choose.label(view)
         kind = choose.space_kind()
         k = int(choose.pick_one("Neighbours", ["6", "12", "24"], "6", "k"))
+        row = choose.film(view, label)
         same_patient = st.toggle("Same patient too", key="same_patient", bind="query-params")
-    return Query(choose.film(view, label), label, kind, k, same_patient)
+    choose.sheet(view, label)
+    return Query(row, label, kind, k, same_patient)
 
 
 def search(view: View, query: Query) -> Found:
@@ -75,6 +77,7 @@ def summary(view: View, query: Query, found: Found) -> None:
         if sample["report"]:
             st.caption(str(sample["report"])[:REPORT])
         link("pages/grad_cam.py", "Grad-CAM of this film", str(sample["sample_id"]))
+        link("pages/map.py", "Where it lies on the map", str(sample["sample_id"]))
     with chart:
         _agreement(store, query, {title: rows for title, (rows, _) in found.items()})
 
@@ -92,19 +95,20 @@ def side_by_side(view: View, query: Query, found: Found) -> None:
                 st.caption("One frozen encoder: the same embeddings, so the same neighbours.")
             with st.container(horizontal=True, gap="small"):
                 for row, similarity in zip(rows, similarities, strict=True):
-                    _neighbour(view.store, query, int(row), float(similarity))
+                    _neighbour(view.store, query, int(row), float(similarity), title)
 
 
-def _neighbour(store: Store, query: Query, row: int, similarity: float) -> None:
+def _neighbour(store: Store, query: Query, row: int, similarity: float, column: str) -> None:
     sample_id = str(store.samples["sample_id"].iat[row])
     same = " · same patient" if store.patients[row] == store.patients[query.row] else ""
     with st.container(width=150, gap="xxsmall"):
         st.image(store.thumbnail(row), width=150, alt=f"Film {sample_id}")
         st.markdown(f"**{similarity:.3f}** · {store.samples['split'].iat[row]}{same}  \n{sample_id}")
         st.markdown(_compared(store, query.row, row))
-        with st.container(horizontal=True, gap="small"):
-            link("pages/neighbours.py", "Neighbours", sample_id)
-            link("pages/grad_cam.py", "Grad-CAM", sample_id)
+        # a page link to the page it stands on is drawn as the current one
+        key = f"near-{column}-{row}"
+        st.button("Neighbours", key=key, type="tertiary", on_click=choose.open_film, args=(sample_id,))
+        link("pages/grad_cam.py", "Grad-CAM", sample_id)
 
 
 def _badges(labels: list[str]) -> str:

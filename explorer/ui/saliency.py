@@ -43,6 +43,7 @@ def ask(view: View) -> Question:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=200):
             label = choose.label(view)
+        row = choose.film(view, label)
         maps = st.toggle(
             "Grad-CAM", key="cam", bind="query-params", help="Loads the models: a few seconds the first time."
         )
@@ -53,7 +54,8 @@ def ask(view: View) -> Question:
             )
         names = {"1": "last", "2": "2nd last", "3": "3rd last", "4": "4th last"}
         back = choose.pick_one("Layer", list(names), "1", "layer", names)
-    return Question(choose.film(view, label), label, maps, -int(back), percent / 100, outlines)
+    choose.sheet(view, label)
+    return Question(row, label, maps, -int(back), percent / 100, outlines)
 
 
 def describe(view: View, question: Question) -> None:
@@ -87,7 +89,9 @@ def side_by_side(view: View, question: Question) -> None:
             if note:
                 st.caption(note)
     _legend(question)
-    link("pages/neighbours.py", "Neighbours of this film", str(store.samples["sample_id"].iat[question.row]))
+    sample_id = str(store.samples["sample_id"].iat[question.row])
+    link("pages/neighbours.py", "Neighbours of this film", sample_id)
+    link("pages/map.py", "Where it lies on the map", sample_id)
 
 
 def _legend(question: Question) -> None:

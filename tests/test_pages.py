@@ -1,0 +1,220 @@
+"""Every page over a real store, through Streamlit's own test harness."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from explorer.analysis.metrics import METRICS
+from explorer.store.progress import Progress, write_progress
+from explorer.store.reader import Store, open_store
+from explorer.ui import derive
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("overview", "map", "neighbours", "pr_curves", "grad_cam")
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches() -> None:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
+    monkeypatch.delenv("EXPLORER_READONLY", raising=False)
+    return open_store(tiny_store)
+
+
+def open_page(name: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page(f"pages/{name}.py").run()
+
+
+def said(app: AppTest) -> str:
+    """All text of a page."""
+    parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def assert_whole(app: AppTest, title: str) -> None:
+    assert not app.exception
+    assert not app.error
+    assert app.title[0].value == title
+    assert said(app).count("Research use only. Not a medical device.") == 1
+
+
+TITLES = dict(zip(PAGES, ("Overview", "Map", "Neighbours", "PR curves", "Grad-CAM"), strict=True))
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_every_page_renders_whole_in_every_split(store: Store, name: str, split: str) -> None:
+    assert_whole(open_page(name, split=split), TITLES[name])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_renders_whole_for_every_label(store: Store, name: str) -> None:
+    for label in store.labels:
+        assert_whole(open_page(name, label=label), TITLES[name])
+
+
+@pytest.mark.parametrize("colour", ["Label", "Score", "Outcome", "Split"])
+@pytest.mark.parametrize("space", ["Embedding", "Decision (logits)"])
+@pytest.mark.parametrize("layout", ["One map", "All regimes"])
+def test_every_map_renders(store: Store, colour: str, space: str, layout: str) -> None:
+    app = open_page("map", colour=colour, space=space, layout=layout)
+    assert_whole(app, "Map")
+    assert "Distances between far clusters mean nothing" in said(app)
+
+
+def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
+    table = next(frame.value for frame in open_page("overview").dataframe if "Regime" in frame.value)
+    assert list(table["Regime"]) == [regime.title for regime in store.regimes]
+    assert set(derive.METRIC_TITLES[metric] for metric in METRICS) <= set(table.columns)
+    assert table["AUROC"].str.contains(r"\[.*\] · 0\.50").all(), "interval and baseline stand beside the value"
+
+
+def test_regimes_that_share_an_encoder_are_said_to(store: Store) -> None:
+    titles = next(titles for _, titles in derive.spaces(store, "embedding") if len(titles) > 1)
+    for name in ("overview", "map", "neighbours"):
+        text = said(open_page(name))
+        assert " and ".join(titles) in text
+        assert "frozen encoder" in text.lower()
+
+
+def test_a_film_in_the_address_is_the_film_shown(store: Store) -> None:
+    sample_id = str(store.samples["sample_id"].iat[store.rows("test")[-1]])
+    for name in ("neighbours", "grad_cam", "map"):
+        assert f"**{sample_id}**" in said(open_page(name, film=sample_id))
+
+
+def test_an_unknown_film_is_said_to_be_unknown(store: Store) -> None:
+    app = open_page("neighbours", film="no-such-film")
+    assert_whole(app, "Neighbours")
+    assert "no film 'no-such-film'" in said(app)
+
+
+def test_neighbours_leave_the_patient_out_unless_asked(store: Store) -> None:
+    codes, counts = np.unique(store.patients, return_counts=True)
+    row = int(np.flatnonzero(store.patients == codes[counts.argmax()])[0])
+    space = store.space_of(store.regimes[0].name, "embedding").name
+    index = store.index(space)
+    rows, _ = derive.neighbours(store, index, space, row, 10, same_patient=False)
+    assert (store.patients[rows] != store.patients[row]).all()
+    rows, _ = derive.neighbours(store, index, space, row, store.n, same_patient=True)
+    assert row not in rows
+    assert len(rows) == store.n - 1
+
+
+def test_a_selection_opens_as_a_gallery(store: Store) -> None:
+    rows = [int(row) for row in store.rows("test")[:3]]
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).switch_page("pages/map.py")
+    app.session_state["picked"] = rows
+    app.run()
+    assert_whole(app, "Map")
+    text = said(app)
+    assert "3 films selected" in text
+    for row in rows:
+        assert str(store.samples["sample_id"].iat[row]) in text
+
+
+def test_grad_cam_draws_every_regime(store: Store) -> None:
+    app = open_page("grad_cam", cam="true")
+    assert_whole(app, "Grad-CAM")
+    for regime in store.regimes:
+        assert regime.title in said(app)
+    assert "the store says" not in said(app), "the model gives the logits that were stored"
+
+
+def test_a_film_that_is_not_here_is_an_error_that_can_be_mended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_file", lambda path: path.suffix not in (".png", ".jpg") and os.path.isfile(path))
+    app = open_page("grad_cam")
+    assert not app.exception
+    assert "is not on this machine" in app.error[0].value
+
+
+def test_without_a_store_the_page_offers_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    for name in PAGES:
+        app = open_page(name)
+        assert not app.exception
+        assert [button.label for button in app.button] == ["Build the demo"]
+
+
+def test_a_read_only_viewer_cannot_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    monkeypatch.setenv("EXPLORER_READONLY", "1")
+    app = open_page("overview")
+    assert not app.button
+    assert "python -m precompute demo" in app.code[0].value
+
+
+def a_job(state: str, pid: int) -> Progress:
+    return Progress.model_validate(
+        {
+            "state": state,
+            "pid": pid,
+            "stage": "encode",
+            "stage_number": 2,
+            "stages": 9,
+            "done": 30,
+            "total": 120,
+            "unit": "films",
+            "elapsed": 65.0,
+            "left": 190.0,
+            "message": "the disk is full",
+        }
+    )
+
+
+def test_a_running_job_is_followed_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    write_progress(tmp_path, a_job("running", os.getpid()))
+    app = open_page("overview")
+    assert not app.button
+    assert "1 min 05 s so far · about 3 min 10 s left" in said(app)
+
+
+def test_a_failed_job_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    write_progress(tmp_path, a_job("failed", os.getpid()))
+    app = open_page("overview")
+    assert "the disk is full" in app.error[0].value
+    assert [button.label for button in app.button] == ["Build the demo"]
+
+
+def test_pages_import_no_model_library(store: Store, tiny_store: Path) -> None:
+    """Only maps asked for on the Grad-CAM page load torch: a viewer with little memory serves all the rest."""
+    script = textwrap.dedent(
+        """
+        import json, sys
+        from streamlit.testing.v1 import AppTest
+        for name in ("overview", "map", "neighbours", "pr_curves", "grad_cam"):
+            app = AppTest.from_file("streamlit_app.py", default_timeout=120).switch_page(f"pages/{name}.py").run()
+            assert not app.exception, app.exception
+            assert not app.error, app.error
+        print(json.dumps(sorted({"torch", "transformers", "umap", "numba", "open_clip"} & set(sys.modules))))
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, "EXPLORER_STORE": str(tiny_store)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == []
