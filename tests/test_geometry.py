@@ -1,0 +1,114 @@
+"""The preprocessing geometry is open_clip's own, bit for bit, and its inverse lands where it came from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import explorer.model  # noqa: F401  (torchvision, which open_clip imports, can be imported after it)
+from explorer.data.geometry import Fit
+
+from open_clip.transform import PreprocessCfg, image_transform_v2  # isort: skip
+
+FITS = [
+    Fit(size=32, interpolation=interpolation, resize_mode=mode)  # type: ignore[arg-type]
+    for interpolation in ("bicubic", "bilinear")
+    for mode in ("shortest", "squash")
+]
+sides = st.integers(5, 150)
+
+
+def noise(height: int, width: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(height * 1000 + width).integers(0, 256, (height, width), np.uint8))
+
+
+@pytest.mark.parametrize("fit", FITS, ids=str)
+@settings(deadline=None, max_examples=40)
+@given(height=sides, width=sides)
+def test_pixels_are_open_clips_own(fit: Fit, height: int, width: int) -> None:
+    mean, std = (0.481, 0.457, 0.408), (0.268, 0.261, 0.275)
+    config = PreprocessCfg(
+        size=fit.size, interpolation=fit.interpolation, resize_mode=fit.resize_mode, mean=mean, std=std
+    )
+    theirs = image_transform_v2(config, is_train=False)(noise(height, width)).numpy()  # (3, S, S)
+    grey = fit.apply(noise(height, width))
+    assert grey.shape == (fit.size, fit.size)
+    assert grey.dtype == np.uint8
+    for channel in range(3):
+        back = theirs[channel] * std[channel] + mean[channel]
+        assert np.array_equal(np.round(back * 255).astype(np.uint8), grey)
+
+
+@pytest.mark.parametrize("size", [(2544, 3056), (3056, 2544), (512, 512), (225, 224), (224, 225), (2021, 2020)])
+def test_pixels_of_films_of_real_sizes(size: tuple[int, int]) -> None:
+    config = PreprocessCfg(size=224, interpolation="bicubic", resize_mode="shortest", mean=(0, 0, 0), std=(1, 1, 1))
+    theirs = image_transform_v2(config, is_train=False)(noise(*size)).numpy()[0]
+    assert np.array_equal(np.round(theirs * 255).astype(np.uint8), Fit(size=224).apply(noise(*size)))
+
+
+@given(sides, sides)
+def test_the_window_is_the_middle_square(height: int, width: int) -> None:
+    x, y, w, h = Fit(size=32).window(height, width)
+    short = min(height, width)
+    assert w == pytest.approx(short, rel=0.04)  # the long side is cut to whole pixels
+    assert h == pytest.approx(short, rel=0.04)
+    assert -1e-9 <= x
+    assert -1e-9 <= y
+    assert x + w <= width + 1e-9
+    assert y + h <= height + 1e-9
+    middle = (x + w / 2, y + h / 2)
+    pixel = short / 32
+    assert middle == pytest.approx((width / 2, height / 2), abs=0.75 * pixel + 1e-9)
+
+
+@given(sides, sides)
+def test_a_squash_sees_the_whole_film(height: int, width: int) -> None:
+    fit = Fit(size=32, resize_mode="squash")
+    assert fit.window(height, width) == (0, 0, width, height)
+    assert np.isfinite(fit.to_film(np.ones((4, 4), np.float32), height, width)).all()
+
+
+def test_the_window_by_hand() -> None:
+    assert Fit(size=224).window(448, 896) == (224, 0, 448, 448)
+    assert Fit(size=224).window(896, 448) == (0, 224, 448, 448)
+
+
+@settings(deadline=None)
+@given(st.integers(16, 150), st.integers(16, 150), st.sampled_from(["shortest", "squash"]))
+def test_back_on_the_film_what_was_seen_lies_where_it_was(height: int, width: int, mode: str) -> None:
+    fit = Fit(size=64, resize_mode=mode)  # type: ignore[arg-type]
+    # a film whose value is its own column and row, seen by the model and carried back
+    rows, cols = np.mgrid[:height, :width].astype(np.float32)
+    for plane in (rows, cols):
+        seen = np.asarray(Image.fromarray(plane).resize(fit.resized(height, width)[::-1], Image.Resampling.BILINEAR))
+        top, left = fit.offset(height, width)
+        seen = seen[top : top + 64, left : left + 64]
+        back = fit.to_film(np.ascontiguousarray(seen), height, width)
+        assert back.shape == (height, width)
+        known = np.isfinite(back)
+        x, y, w, h = fit.window(height, width)
+        assert known.sum() == pytest.approx(w * h, rel=0.15)
+        inner = known.copy()
+        margin = 1 + max(height, width) // 32  # the resize's own edge
+        inner[: int(y) + margin], inner[int(y + h) - margin :] = False, False
+        inner[:, : int(x) + margin], inner[:, int(x + w) - margin :] = False, False
+        assert np.abs(back - plane)[inner].max(initial=0) < 0.6
+
+
+def test_one_hot_patch_lands_on_its_own_part_of_the_film() -> None:
+    fit = Fit(size=224)
+    patches = np.zeros((14, 14), np.float32)
+    patches[3, 10] = 1
+    film = fit.to_film(patches, 400, 700)
+    x, y, w, _ = fit.window(400, 700)
+    row, col = np.unravel_index(np.nanargmax(film), film.shape)
+    side = w / 14
+    assert col == pytest.approx(x + 10.5 * side, abs=1)
+    assert row == pytest.approx(y + 3.5 * side, abs=1)
+    assert np.nanmax(film) == pytest.approx(1, abs=0.05)
+    assert np.isnan(film[:, : int(x) - 1]).all()
+    assert np.isnan(film[:, int(x + w) + 2 :]).all()
+    assert np.isfinite(film[:, int(x) + 1 : int(x + w) - 1]).all()
