@@ -2,10 +2,10 @@
 
 Losses share one image tower and one text tower:
 
-- *region*: which findings' true regions cover each patch token; *label*: which findings the CLS token has. Each is asked
-  twice: of the text tower's prompt pairs (region-phrase alignment as in GLIP, Li et al., CVPR 2022, and BioViL, Boecking
-  et al., ECCV 2022), and of plain linear heads that are thrown away afterwards. Contrast alone leaves a small ViT at
-  chance, and prompt pairs alone are slow to start; the linear heads get it going.
+- *region*: which findings' true regions cover each patch token; *label*: which findings the CLS token has. Each is
+  asked twice: of the text tower's prompt pairs (region-phrase alignment as in GLIP, Li et al., CVPR 2022, and BioViL,
+  Boecking et al., ECCV 2022), and of plain linear heads that are thrown away afterwards. Contrast alone leaves a small
+  ViT at chance, and prompt pairs alone are slow to start; the linear heads get it going.
 - *caption*: CLIP's symmetric contrast (Radford et al., ICML 2021) of film and caption, once features are there.
 
 A random part of the patch tokens is dropped in training (FLIP, Li et al., CVPR 2023), which halves the cost.
@@ -230,7 +230,8 @@ def pretrain(
     write_weights(out, untrained_clip(out))
     clip = load_clip(f"{LOCAL}{out}", device)  # from here on the very path that loads BiomedCLIP
     model = clip.model.train()
-    trained = nn.ModuleDict({"clip": model, "heads": _Heads(model.visual.trunk.num_features)}).to(device)  # type: ignore[union-attr]
+    visual: Any = model.visual
+    trained = nn.ModuleDict({"clip": model, "heads": _Heads(visual.trunk.num_features)}).to(device)
     steps_per_epoch = settings.n_train // settings.batch_size
     total_steps = steps_per_epoch * settings.epochs
     decay = [p for p in trained.parameters() if p.ndim >= 2]
