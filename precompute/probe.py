@@ -71,7 +71,7 @@ def _fit_labels(
     for c in range(n_labels):
         known = ~np.isnan(targets[:, c])
         y = targets[known, c]
-        if y.min(initial=1) == y.max(initial=0):  # one class only: no direction, the rate alone (Laplace)
+        if len(np.unique(y)) < 2:  # one class or nothing known: no direction, the rate alone (Laplace)
             bias[c] = np.log((y.sum() + 1) / (len(y) - y.sum() + 1))
             continue
         with warnings.catch_warnings():
