@@ -35,14 +35,17 @@ def read_prompts(file: Path, labels: Sequence[str]) -> dict[str, Prompts]:
         sections = tomllib.loads(file.read_text(encoding="utf-8"))
         chosen = {label: sections.get(label, sections["default"]) for label in labels}
         return {
-            label: Prompts(
-                positive=tuple(text.replace("{}", words(label)) for text in section["positive"]),
-                negative=tuple(text.replace("{}", words(label)) for text in section["negative"]),
-            )
+            label: Prompts(_fill(section["positive"], label), _fill(section["negative"], label))
             for label, section in chosen.items()
         }
-    except (tomllib.TOMLDecodeError, KeyError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:  # TOML's and UTF-8's errors are ValueErrors
         raise UserError(
             f"The prompt file {file} cannot be used: {error!r}",
             "Give it a [default] section with lists named positive and negative, as in precompute/prompts.toml.",
         ) from error
+
+
+def _fill(texts: object, label: str) -> tuple[str, ...]:
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"{label}: {texts!r} is no list of sentences")
+    return tuple(text.replace("{}", words(label)) for text in texts)
