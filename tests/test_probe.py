@@ -1,0 +1,98 @@
+"""The linear probe finds what was planted, and only there."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from precompute.probe import fit_probe
+
+N, D = 900, 24
+TRAIN, VAL, TEST = np.arange(500), np.arange(500, 700), np.arange(700, 900)
+PENALTIES = (0.001, 0.01, 0.1, 1.0)
+
+
+def planted(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors off centre, as CLIP's are, and two labels that follow a direction each; the directions."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(N, D)) + 3 * np.eye(D)[0]
+    embeddings = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    directions = rng.normal(size=(2, D))
+    directions[:, 0] = 0
+    along = embeddings @ directions.T
+    chance = 1 / (1 + np.exp(-6 * (along - along.mean(0)) / along.std(0)))
+    return embeddings, (rng.random((N, 2)) < chance).astype(np.float32), directions
+
+
+def quiet(done: int, total: int) -> None:
+    assert 0 < done <= total
+
+
+def test_a_planted_direction_is_found() -> None:
+    embeddings, targets, directions = planted()
+    head, tried = fit_probe(embeddings, targets, TRAIN, VAL, PENALTIES, quiet)
+    assert head.weight.shape == (2, D)
+    assert head.weight.dtype == head.bias.dtype == np.float32
+    for c in range(2):
+        weight = head.weight[c, 1:]
+        cosine = weight @ directions[c, 1:] / np.linalg.norm(weight) / np.linalg.norm(directions[c, 1:])
+        assert cosine > 0.9
+        assert roc_auc_score(targets[TEST, c], head.logits(embeddings[TEST])[:, c]) > 0.95
+    assert [point["C"] for point in tried] == list(PENALTIES)
+
+
+def test_the_head_reads_the_embedding_itself_and_the_losses_are_right() -> None:
+    embeddings, targets, _ = planted()
+    targets[::7, 0] = np.nan
+    head, tried = fit_probe(embeddings, targets, TRAIN, VAL, PENALTIES, quiet)
+    chance = 1 / (1 + np.exp(-head.logits(embeddings[VAL]).astype(np.float64)))
+    y = targets[VAL]
+    nats = -np.where(y == 1, np.log(chance), np.log(1 - chance))[~np.isnan(y)].mean()
+    assert min(point["val_loss"] for point in tried) == pytest.approx(nats, rel=1e-3)
+
+
+def test_unknown_and_held_out_rows_have_no_say() -> None:
+    embeddings, targets, _ = planted()
+    targets[TRAIN[:100], 0] = np.nan
+    head, _ = fit_probe(embeddings, targets, TRAIN, VAL, (0.1,), quiet)
+    changed = embeddings.copy()
+    other = targets.copy()
+    changed[TEST], other[TEST] = -changed[TEST], 1 - other[TEST]
+    again, _ = fit_probe(changed, other, TRAIN, VAL, (0.1,), quiet)
+    np.testing.assert_array_equal(head.weight, again.weight)
+    # as unknown they say nothing; as negatives they would
+    negative = targets.copy()
+    negative[TRAIN[:100], 0] = 0
+    told, _ = fit_probe(embeddings, negative, TRAIN, VAL, (0.1,), quiet)
+    assert np.abs(head.weight[0] - told.weight[0]).max() > 0.01
+    np.testing.assert_array_equal(head.weight[1], told.weight[1])
+
+
+@pytest.mark.parametrize("known", [[0.0] * 8, [1.0] * 8, []])
+def test_one_class_gives_a_constant_logit(known: list[float]) -> None:
+    embeddings, targets, _ = planted()
+    targets[:, 0] = np.nan
+    targets[TRAIN[: len(known)], 0] = known
+    head, _ = fit_probe(embeddings, targets, TRAIN, VAL, PENALTIES, quiet)
+    logits = head.logits(embeddings)[:, 0]
+    positive = sum(known)
+    rate = np.log((positive + 1) / (len(known) - positive + 1))  # Laplace's rule
+    np.testing.assert_allclose(logits, rate, atol=1e-6)
+    assert (head.weight[0] == 0).all()
+
+
+def test_hard_features_fit_without_a_warning() -> None:
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(300, 200)).astype(np.float32)
+    embeddings[:, 1:60] = embeddings[:, :1] + 1e-4 * embeddings[:, 1:60]  # nearly the same feature, over and over
+    embeddings[:, 100] = 0.25  # no spread at all
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    targets = (embeddings[:, [0, 70]] > 0).astype(np.float32)  # separable
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        head, _ = fit_probe(embeddings, targets, np.arange(200), np.arange(200, 300), (0.001, 1.0, 100.0), quiet)
+    assert np.isfinite(head.weight).all()
+    assert np.isfinite(head.bias).all()
