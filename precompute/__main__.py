@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from explorer.errors import UserError
+from precompute.reporter import DRAW, RUN, Reporter
 from precompute.sources import Source, read_csv
 
 # Commands import torch, transformers and umap only when they run: help, verify and summary answer at once.
@@ -52,18 +53,19 @@ def demo(
     """Draw the phantom set and precompute all three regimes with the demo encoder: a few minutes on a CPU."""
     from precompute.demo import draw, settings
 
-    source = draw(out, n, seed, console)
-    chosen = settings(seed, epochs)
-    _run(
-        source,
-        f"local-dir:{DEMO_ENCODER}",
-        out,
-        chosen.model_dump(),
-        device,
-        None,
-        skip_bad=False,
-        allow_empty=n < DEMO_FILMS,
-    )
+    reporter = Reporter(console, {**DRAW, **RUN}, out)
+    with reporter.job():
+        _run(
+            draw(out, n, seed, reporter),
+            f"local-dir:{DEMO_ENCODER}",
+            out,
+            settings(seed, epochs).model_dump(),
+            device,
+            None,
+            reporter,
+            skip_bad=False,
+            allow_empty=n < DEMO_FILMS,
+        )
 
 
 @app.command()
@@ -113,7 +115,9 @@ def run(
         ignore=ignore or (),
         annotations=annotations,
     )
-    _run(table, encoder, out, chosen, device, prompts, skip_bad=skip_bad, allow_empty=allow_empty)
+    reporter = Reporter(console, RUN, out)
+    with reporter.job():
+        _run(table, encoder, out, chosen, device, prompts, reporter, skip_bad=skip_bad, allow_empty=allow_empty)
 
 
 @app.command()
@@ -156,9 +160,11 @@ def phantom(
     seed: Seed = 0,
 ) -> None:
     """Draw phantom radiographs with labels, reports and the true region of every finding."""
-    from precompute.demo import draw_films
+    from precompute.phantom import write_dataset
 
-    draw_films(out, n, domain, seed, console)
+    reporter = Reporter(console, DRAW)
+    with reporter.job(), reporter.stage("draw films") as report:
+        write_dataset(out, n, domain, seed, progress=report)
     console.print(f"{n} films in {out}")
 
 
@@ -200,6 +206,7 @@ def _run(
     settings: Mapping[str, object],
     device: str,
     prompts: Path | None,
+    reporter: Reporter,
     *,
     skip_bad: bool,
     allow_empty: bool,
@@ -228,7 +235,7 @@ def _run(
         skip_bad=skip_bad,
         allow_empty=allow_empty,
     )
-    store = run_job(job, out, console)
+    store = run_job(job, out, reporter)
     _console(stderr=False).print(as_table(store))
     console.print(f"Run {store.manifest.run_id} in {out}. Open it: streamlit run streamlit_app.py")
 

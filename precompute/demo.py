@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from precompute.phantom import write_dataset
+from precompute.reporter import Reporter
 from precompute.settings import Settings
 from precompute.sources import Source, read_csv
 
 
-def draw(store: Path, n: int, seed: int, console: Console) -> Source:
+def draw(store: Path, n: int, seed: int, reporter: Reporter) -> Source:
     """Draw the target-domain phantoms, or find them drawn, and read them as any CSV is read."""
     folder = store / "films" / f"phantom-{n}-{seed}"
-    draw_films(folder, n, "target", seed, console)
+    with reporter.stage("draw films") as report:
+        write_dataset(folder, n, "target", seed, progress=report)
     return read_csv(
         folder / "labels.csv",
         folder,
@@ -24,14 +22,6 @@ def draw(store: Path, n: int, seed: int, console: Console) -> Source:
         licence="CC0 1.0",
         annotations=folder / "annotations.csv",
     )
-
-
-def draw_films(folder: Path, n: int, domain: Literal["source", "target"], seed: int, console: Console) -> None:
-    """Draw a phantom set with a progress bar."""
-    columns = (TextColumn("draw films              "), BarColumn(28), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        task = bars.add_task("draw films", total=n)
-        write_dataset(folder, n, domain, seed, progress=lambda done, _: bars.update(task, completed=done))
 
 
 def settings(seed: int, epochs: int) -> Settings:

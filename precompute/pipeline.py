@@ -18,7 +18,6 @@ import faiss
 import numpy as np
 import pandas as pd
 import torch
-from rich.console import Console
 
 import explorer
 from explorer.analysis.maps import trust, umap_map
@@ -75,20 +74,6 @@ REGIMES = (
         decision_space="fine_tune-decision",
     ),
 )
-STAGES: dict[str, tuple[str, float]] = {
-    # name: (unit, share of the time, as measured on the demo)
-    "films": ("films", 8),
-    "samples": ("steps", 1),
-    "annotations": ("steps", 1),
-    "embed frozen": ("films", 25),
-    "zero-shot head": ("steps", 1),
-    "linear probe": ("penalties", 4),
-    "full fine-tune": ("steps", 100),
-    "embed fine-tune": ("films", 25),
-    "score": ("regimes", 2),
-    "maps": ("spaces", 30),
-    "metrics": ("regimes", 3),
-}
 MIN_FILMS = 4
 """Of fewer points there is no spectral layout to start a map from."""
 
@@ -131,7 +116,7 @@ class Job:
         return f"{slug[:40]}-{sha256_json(self.identity)[:8]}"
 
 
-def run(job: Job, root: Path, console: Console) -> Store:
+def run(job: Job, root: Path, reporter: Reporter) -> Store:
     """Run every stage that is not already done, and return the finished run.
 
     Parameters
@@ -139,15 +124,14 @@ def run(job: Job, root: Path, console: Console) -> Store:
     job : Job
     root : Path
         The store's folder.
-    console : Console
-        Where the bars go.
+    reporter : Reporter
+        Of a job under way.
     """
     writer = RunWriter(root, job.run_id)
-    reporter = Reporter(root, list(STAGES), [weight for _, weight in STAGES.values()], console)
-    with writer.locked(), reporter.job():
+    with writer.locked():
         if (writer.final / "manifest.json").is_file():
             writer.settle()
-            console.print(f"The run {writer.run_id} is complete already; nothing to do.")
+            reporter.console.print(f"The run {writer.run_id} is complete already; nothing to do.")
         else:
             _Run(job, writer, reporter).all()
     return Store(writer.final)
@@ -577,8 +561,7 @@ class _Run:
         )
 
     def _stage(self, name: str, made_from: Mapping[str, object], make: Callable[[Path, Report], list[str]]) -> None:
-        unit, _ = STAGES[name]
-        with self.reporter.stage(name, unit) as report:
+        with self.reporter.stage(name) as report:
             self.writer.stage(name.replace(" ", "_"), made_from, lambda folder: make(folder, report))
 
 

@@ -1,30 +1,43 @@
-"""Progress of a run: bars on the terminal, and the progress file the app reads."""
+"""Progress of a job: bars on the terminal, and the progress file the app reads."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
-from explorer.store.progress import Progress as State
-from explorer.store.progress import write_progress
+from explorer.store.progress import Progress, write_progress
 
 Report = Callable[[int, int], None]
+"""Told (done, total)."""
+
+Stages = Mapping[str, tuple[str, float]]
+"""Each stage's unit, and the share of the job's time it is expected to take (any positive number)."""
+
+DRAW: Stages = {"draw films": ("films", 40)}
+RUN: Stages = {
+    "films": ("films", 8),
+    "samples": ("steps", 1),
+    "embed frozen": ("films", 25),
+    "zero-shot head": ("steps", 1),
+    "linear probe": ("penalties", 4),
+    "full fine-tune": ("steps", 100),
+    "embed fine-tune": ("films", 25),
+    "score": ("regimes", 2),
+    "maps": ("spaces", 40),
+    "metrics": ("regimes", 3),
+    "annotations": ("steps", 1),
+}
+
 _EVERY = 0.5
-"""Seconds between two writings of the progress file."""
+"""Seconds between two writings of the progress file within a stage."""
 
 
 class Reporter:
@@ -32,25 +45,27 @@ class Reporter:
 
     Parameters
     ----------
-    root : Path
-        The store's folder; progress.json lies in it.
-    stages : names in order
-    weights : share of the whole each stage is expected to take
-        For the time left; any positive numbers.
+    console : Console
+        Where the bars go.
+    stages : Stages
+        In order.
+    root : Path, optional
+        The store's folder, for progress.json; without it there are bars only.
     """
 
-    def __init__(self, root: Path, stages: Sequence[str], weights: Sequence[float], console: Console) -> None:
-        self.root = root
-        self.stages = list(stages)
-        self.weights = list(weights)
+    def __init__(self, console: Console, stages: Stages, root: Path | None = None) -> None:
         self.console = console
-        self.start = time.monotonic()
+        self._stages = dict(stages)
+        self._names = list(stages)
+        self._root = root
+        self._start = time.monotonic()
         self._written = 0.0
-        self._bars = Progress(
-            TextColumn("{task.description:<24}"),
+        self._stage = self._names[0]
+        self._bars = Bars(
+            TextColumn("{task.description:<16}"),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}, {task.fields[rate]}"),
+            TextColumn("{task.fields[unit]} {task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
@@ -59,70 +74,58 @@ class Reporter:
     @contextmanager
     def job(self) -> Iterator[None]:
         """Show bars while the job runs, and leave its end in the progress file whatever it is."""
-        root_made = self.root
-        root_made.mkdir(parents=True, exist_ok=True)
         try:
             with self._bars:
                 yield
         except BaseException as error:
-            message = str(error) or ("stopped" if isinstance(error, KeyboardInterrupt) else type(error).__name__)
-            self._write("failed", self.stages[0], 0, 0, "", message)
+            stopped = isinstance(error, KeyboardInterrupt)
+            self._write("failed", 0, 0, "stopped" if stopped else str(error) or type(error).__name__)
             raise
-        self._write("complete", self.stages[-1], 1, 1, "")
+        self._write("complete", 1, 1)
 
     @contextmanager
-    def stage(self, name: str, unit: str) -> Iterator[Report]:
+    def stage(self, name: str) -> Iterator[Report]:
         """A stage's bar; yields a function told (done, total)."""
         began = time.monotonic()
+        unit, _ = self._stages[name]
+        total_known = 1
         task = self._bars.add_task(name, total=None, unit=unit, rate="")
-        self._write("running", name, 0, 0, unit, force=True)
+        self._stage = name
+        self._write("running", 0, 0)
 
         def report(done: int, total: int) -> None:
-            seconds = time.monotonic() - began
-            rate = f"{done / seconds:.1f}/s" if seconds > 1 else ""
+            nonlocal total_known
+            total_known = total
+            now = time.monotonic()
+            rate = f"{done / (now - began):.1f}/s" if now - began > 1 else ""
             self._bars.update(task, completed=done, total=total, rate=rate)
-            self._write("running", name, done, total, unit, force=False)
+            if now - self._written >= _EVERY:
+                self._write("running", done, total)
 
         yield report
-        self._finish(task)
+        self._bars.update(task, completed=total_known, total=total_known)  # also where the stage was there already
 
-    def _finish(self, task: TaskID) -> None:
-        total = self._bars.tasks[self._bars.task_ids.index(task)].total or 1
-        self._bars.update(task, total=total, completed=total)
-
-    def _write(
-        self,
-        state: str,
-        stage: str,
-        done: int,
-        total: int,
-        unit: str,
-        message: str = "",
-        force: bool = True,
-    ) -> None:
-        now = time.monotonic()
-        if not force and now - self._written < _EVERY:
+    def _write(self, state: Literal["running", "complete", "failed"], done: int, total: int, message: str = "") -> None:
+        self._written = time.monotonic()
+        if self._root is None:
             return
-        self._written = now
-        number = self.stages.index(stage)
-        elapsed = now - self.start
-        inside = done / total if total else 0.0
-        share = (sum(self.weights[:number]) + self.weights[number] * inside) / sum(self.weights)
+        elapsed = self._written - self._start
+        number = self._names.index(self._stage)
+        shares = [share for _, share in self._stages.values()]
+        passed = (sum(shares[:number]) + shares[number] * (done / total if total else 0)) / sum(shares)
         write_progress(
-            self.root,
-            State.model_validate(
-                {
-                    "state": state,
-                    "pid": os.getpid(),
-                    "stage": stage,
-                    "stage_number": number + 1,
-                    "stages": len(self.stages),
-                    "done": done,
-                    "total": total,
-                    "unit": unit,
-                    "elapsed": elapsed,
-                    "left": elapsed * (1 - share) / share if share > 0.02 and state == "running" else None,
-                    "message": message,
-                }
+            self._root,
+            Progress(
+                state=state,
+                pid=os.getpid(),
+                stage=self._stage,
+                stage_number=number + 1,
+                stages=len(self._names),
+                done=done,
+                total=total,
+                unit=self._stages[self._stage][0],
+                elapsed=elapsed,
+                left=elapsed * (1 - passed) / passed if passed > 0.02 and state == "running" else None,
+                message=message,
             ),
         )
