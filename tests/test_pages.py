@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -83,7 +84,7 @@ def test_every_map_renders(store: Store, colour: str, space: str, layout: str) -
 def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
     table = next(frame.value for frame in open_page("overview").dataframe if "Regime" in frame.value)
     assert list(table["Regime"]) == [regime.title for regime in store.regimes]
-    assert set(derive.METRIC_TITLES[metric] for metric in METRICS) <= set(table.columns)
+    assert {derive.METRIC_TITLES[metric] for metric in METRICS} <= set(table.columns)
     assert table["AUROC"].str.contains(r"\[.*\] · 0\.50").all(), "interval and baseline stand beside the value"
 
 
@@ -139,8 +140,16 @@ def test_grad_cam_draws_every_regime(store: Store) -> None:
     assert "the store says" not in said(app), "the model gives the logits that were stored"
 
 
-def test_a_film_that_is_not_here_is_an_error_that_can_be_mended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "is_file", lambda path: path.suffix not in (".png", ".jpg") and os.path.isfile(path))
+def test_a_film_that_is_not_here_is_an_error_that_can_be_mended(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a store was copied without its films."""
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["dataset"]["images"] = str(tmp_path / "gone")
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
     app = open_page("grad_cam")
     assert not app.exception
     assert "is not on this machine" in app.error[0].value
@@ -203,14 +212,14 @@ def test_pages_import_no_model_library(store: Store, tiny_store: Path) -> None:
         import json, sys
         from streamlit.testing.v1 import AppTest
         for name in ("overview", "map", "neighbours", "pr_curves", "grad_cam"):
-            app = AppTest.from_file("streamlit_app.py", default_timeout=120).switch_page(f"pages/{name}.py").run()
+            app = AppTest.from_file(sys.argv[1], default_timeout=120).switch_page(f"pages/{name}.py").run()
             assert not app.exception, app.exception
             assert not app.error, app.error
         print(json.dumps(sorted({"torch", "transformers", "umap", "numba", "open_clip"} & set(sys.modules))))
         """
     )
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, str(ROOT / "streamlit_app.py")],
         cwd=ROOT,
         env={**os.environ, "EXPLORER_STORE": str(tiny_store)},
         capture_output=True,

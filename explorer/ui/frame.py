@@ -71,18 +71,15 @@ def page(title: str) -> Iterator[View]:
     """
     st.set_page_config(page_title=f"{title} · Embedding explorer", page_icon=FAVICON, layout="wide")
     navigation()
+    view = None
     with errors_shown():
-        root = cache.store_root()
-        if latest_run(root) is None:
-            st.title(title)
-            offer_demo(root, PROJECT, sys.executable)
-            st.stop()
-        run = _choose_run(root)
-        store = cache.store(root, run)
-        split = _sidebar(store)
-        st.title(title)
-        st.caption(f"{len(store.rows(split)):,} films in {split}. Research use only. Not a medical device.")
-        yield View(store, split)
+        view = _open(title)
+    if view is None:
+        st.stop()
+    st.title(title)
+    st.caption(f"{len(view.store.rows(view.split)):,} films in {view.split}. Research use only. Not a medical device.")
+    with errors_shown():
+        yield view
 
 
 @contextmanager
@@ -92,6 +89,17 @@ def errors_shown() -> Iterator[None]:
         yield
     except UserError as error:
         st.error(f"{error.what}\n\n{error.fix}", icon=":material/error:")
+
+
+def _open(title: str) -> View | None:
+    """Open the chosen run and draw the sidebar; None where there is no store yet, after saying so."""
+    root = cache.store_root()
+    if latest_run(root) is None:
+        st.title(title)
+        offer_demo(root, PROJECT, sys.executable)
+        return None
+    store = cache.store(root, _choose_run(root))
+    return View(store, _sidebar(store))
 
 
 def _choose_run(root: Path) -> str:
