@@ -1,0 +1,563 @@
+"""The store: whole or not at all, resumable by stage, checked on opening and by its hashes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from explorer.analysis.metrics import METRIC_COLUMNS
+from explorer.data.samples import SAMPLE_COLUMNS
+from explorer.errors import UserError
+from explorer.store import Store, latest_run, list_runs, open_store
+from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_json
+from explorer.store.schema import SCHEMA_VERSION, Dataset, Manifest
+from explorer.store.writer import RunWriter
+
+# --- writing -------------------------------------------------------------------------------------------------
+
+
+def manifest(writer: RunWriter) -> Manifest:
+    dataset = Dataset(
+        name="x",
+        licence="x",
+        source="x",
+        images=".",
+        fingerprint="x",
+        label_columns=("A",),
+        n_read=3,
+        n_skipped=0,
+        split_origin="x",
+    )
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        run_id=writer.run_id,
+        title="x",
+        created="x",
+        seed=0,
+        settings={},
+        versions={},
+        device="cpu",
+        seconds=writer.seconds,
+        dataset=dataset,
+        labels=("A",),
+        n=3,
+        encoders=(),
+        regimes=(),
+        spaces=(),
+        artefacts=writer.kept(),
+    )
+
+
+class Job:
+    """Two stages, the second made from the first; remembers which ran."""
+
+    def __init__(self, root: Path, value: int = 1) -> None:
+        self.writer = RunWriter(root, "run")
+        self.value = value
+        self.ran: list[str] = []
+
+    def stages(self, after_first: Callable[[], None] = lambda: None) -> None:
+        def first(folder: Path) -> list[str]:
+            self.ran.append("first")
+            write_array(folder / "a.npy", np.full(3, self.value, np.float32))
+            write_json(folder / "scratch/note.json", self.value)
+            return ["a.npy", "scratch/note.json"]
+
+        def second(folder: Path) -> list[str]:
+            self.ran.append("second")
+            write_array(folder / "b/b.npy", np.load(folder / "a.npy") * 2)
+            return ["b/b.npy"]
+
+        self.writer.stage("first", {"value": self.value}, first)
+        after_first()
+        self.writer.stage("second", {"a": self.writer.sha256("a.npy")}, second)
+
+    def all(self) -> Path:
+        with self.writer.locked():
+            self.stages()
+            return self.writer.finish(manifest(self.writer))
+
+
+def test_a_finished_run_has_its_name_its_files_and_no_scratch(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    path = job.all()
+    assert path == tmp_path / "run"
+    assert job.ran == ["first", "second"]
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".")) == ["LATEST", "run"]
+    assert sorted(str(p.relative_to(path)) for p in path.rglob("*") if p.is_file()) == [
+        "a.npy",
+        "b/b.npy",
+        "manifest.json",
+    ]
+    store = open_store(tmp_path)
+    assert store.path == path
+    artefact = store.manifest.artefacts["b/b.npy"]
+    assert (artefact.dtype, artefact.shape, artefact.stage) == ("float32", (3,), "second")
+    assert artefact.sha256 == sha256_file(path / "b/b.npy")
+    assert artefact.made_from == sha256_json({"a": store.manifest.artefacts["a.npy"].sha256})
+    assert set(store.manifest.seconds) == {"first", "second"}
+
+
+def test_a_stage_that_is_there_is_not_run_again(tmp_path: Path) -> None:
+    Job(tmp_path).stages()
+    again = Job(tmp_path)
+    again.stages()
+    assert again.ran == []
+    assert again.writer.seconds.keys() == {"first", "second"}
+
+
+def test_another_input_runs_the_stage_and_what_was_made_from_it(tmp_path: Path) -> None:
+    Job(tmp_path).stages()
+    other = Job(tmp_path, value=2)
+    other.stages()
+    assert other.ran == ["first", "second"]
+    assert np.load(tmp_path / "run.partial/b/b.npy").tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda p: p.write_bytes(p.read_bytes()[:-1] + b"\x07")])
+@pytest.mark.parametrize(
+    ("file", "ran"), [("a.npy", ["first"]), ("scratch/note.json", ["first"]), ("b/b.npy", ["second"])]
+)
+def test_a_damaged_file_is_made_again(
+    tmp_path: Path, damage: Callable[[Path], object], file: str, ran: list[str]
+) -> None:
+    Job(tmp_path).stages()
+    damage(tmp_path / "run.partial" / file)
+    again = Job(tmp_path)
+    again.stages()
+    assert again.ran == ran  # the second is not: what the first made is the same again
+    assert np.load(tmp_path / "run.partial/b/b.npy").tolist() == [2, 2, 2]
+
+
+def test_a_stage_that_fails_leaves_nothing_to_resume_from(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path, "run")
+
+    def fails(folder: Path) -> list[str]:
+        with atomic_path(folder / "a.npy") as temp:
+            temp.write_bytes(b"half")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        writer.stage("first", {"value": 1}, fails)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+    again = Job(tmp_path)
+    again.stages()
+    assert again.ran == ["first", "second"]
+
+
+def test_litter_of_a_killed_job_does_not_reach_the_run(tmp_path: Path) -> None:
+    litter = tmp_path / "run.partial/b/.b.npy.123.tmp"
+    litter.parent.mkdir(parents=True)
+    litter.write_bytes(b"half")
+    path = Job(tmp_path).all()
+    assert not [p for p in path.rglob("*") if p.name.endswith(".tmp")]
+
+
+def test_a_partial_run_never_opens(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    job.stages()
+    write_json(tmp_path / "run.partial/manifest.json", manifest(job.writer).model_dump(mode="json"))  # killed just here
+    assert list_runs(tmp_path) == []
+    assert latest_run(tmp_path) is None
+    with pytest.raises(UserError, match="no store"):
+        open_store(tmp_path)
+    for name in ("run", "run.partial", "../run", "nothing"):
+        with pytest.raises(UserError, match="no complete run"):
+            open_store(tmp_path, name)
+    with pytest.raises(UserError, match="no store"):
+        open_store(tmp_path / "nowhere")
+    (tmp_path / "LATEST").write_text("run.partial\n")
+    with pytest.raises(UserError, match="no store"):
+        open_store(tmp_path)
+
+
+def test_the_old_run_opens_while_another_is_made(tmp_path: Path) -> None:
+    old = Job(tmp_path).all()
+    job = Job(tmp_path, 5)
+    job.writer = RunWriter(tmp_path, "newer")
+    seen = []
+    with job.writer.locked():
+        job.stages(after_first=lambda: seen.append(open_store(tmp_path).path))
+        assert open_store(tmp_path).path == old
+        new = job.writer.finish(manifest(job.writer))
+    assert seen == [old]
+    assert open_store(tmp_path).path == new
+    assert set(list_runs(tmp_path)) == {"run", "newer"}
+    assert open_store(tmp_path, "run").path == old
+    (tmp_path / "LATEST").write_bytes(b"\xff\xfe")  # a pointer gone wrong: the newest then
+    os.utime(old / "manifest.json", (1, 1))
+    assert latest_run(tmp_path) == "newer"
+
+
+def test_a_kill_between_the_renaming_and_the_pointer_is_settled(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    path = job.all()
+    (tmp_path / "LATEST").unlink()
+    (path / "scratch").mkdir()
+    job.writer.settle()
+    assert (tmp_path / "LATEST").read_text().strip() == "run"
+    assert not (path / "scratch").exists()
+
+
+def test_a_second_writer_is_refused_and_the_lock_is_given_back(tmp_path: Path) -> None:
+    caught: list[UserError] = []
+
+    def second() -> None:
+        try:
+            with RunWriter(tmp_path, "run").locked():
+                pytest.fail("two writers at once")
+        except UserError as error:
+            caught.append(error)
+
+    with RunWriter(tmp_path, "run").locked():
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+        with RunWriter(tmp_path, "other").locked():
+            pass
+    assert "Another job" in caught[0].what
+    with RunWriter(tmp_path, "run").locked():
+        pass
+
+
+def test_a_writer_of_another_process_is_refused(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\nfrom explorer.store.writer import RunWriter\n"
+        f"with RunWriter(Path({str(tmp_path)!r}), 'run').locked(): print('in', flush=True); input()"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "in\n"
+    with pytest.raises(UserError, match="Another job"), RunWriter(tmp_path, "run").locked():
+        pass
+    holder.kill()
+    holder.communicate()
+    with RunWriter(tmp_path, "run").locked():  # a dead process holds no lock
+        pass
+
+
+def test_a_folder_in_the_way_is_told_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UserError, match="in the way"), RunWriter(tmp_path, "run").locked():
+        pytest.fail("work begun")
+
+
+def test_files_are_whole_or_absent_and_readable_by_all(tmp_path: Path) -> None:
+    write_json(tmp_path / "sub/a.json", {"x": 1})
+    assert (tmp_path / "sub/a.json").stat().st_mode & 0o777 == 0o644
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "sub/a.json", {"x": float("nan")})
+    assert json.loads((tmp_path / "sub/a.json").read_text()) == {"x": 1}
+    with pytest.raises(ValueError, match="Object arrays"):
+        write_array(tmp_path / "b.npy", np.array([{}], dtype=object))
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["a.json"]
+    assert sha256_json({"a": 1, "b": (2,)}) == sha256_json({"b": [2], "a": 1}) != sha256_json({"a": 1, "b": [3]})
+
+
+# --- the real store: what it holds ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def store(tiny_store: Path) -> Store:
+    return open_store(tiny_store)
+
+
+def test_every_array_has_the_row_order_and_shape_it_says(store: Store) -> None:
+    n, c = store.n, len(store.labels)
+    assert n == 96
+    assert store.samples.columns.tolist() == [*SAMPLE_COLUMNS, *store.labels]
+    assert store.samples.index.tolist() == list(range(n))
+    assert set(np.unique(store.targets[~np.isnan(store.targets)])) == {0, 1}
+    assert np.isnan(store.targets).any()  # some labels are unknown
+    rows = np.concatenate([store.rows("train"), store.rows("val"), store.rows("test")])
+    assert np.array_equal(np.sort(rows), store.rows())
+    for regime in store.regimes:
+        assert store.logits(regime.name).shape == (n, c)
+        assert np.isfinite(store.logits(regime.name)).all()
+        assert store.threshold_array(regime.name).shape == (c,)
+        assert store.thresholds(regime.name).split == "val"
+        weight, bias = store.head(regime.name)
+        assert (weight.shape, bias.shape) == ((c, store.encoder(regime.encoder).dim), (c,))
+        embeddings = store.vectors(store.space_of(regime.name, "embedding").name)
+        np.testing.assert_allclose(embeddings @ weight.T + bias, store.logits(regime.name), atol=1e-4)
+        assert store.space_of(regime.name, "decision").dim == c
+    for space in store.manifest.spaces:
+        vectors = store.vectors(space.name)
+        assert vectors.shape == (n, space.dim)
+        assert store.map(space.name).shape == (n, 2)
+        assert store.index(space.name).ntotal == n
+        np.testing.assert_allclose(store.index(space.name).reconstruct_n(0, n), vectors)
+        assert {"method", "seed", "trustworthiness", "knn_overlap", "knn_overlap_baseline"} <= set(
+            store.trust(space.name)
+        )
+
+
+def test_two_regimes_share_a_space_and_three_have_their_own_decisions(store: Store) -> None:
+    assert store.space_of("zero_shot", "embedding") == store.space_of("linear_probe", "embedding")
+    assert store.space_of("fine_tune", "embedding") != store.space_of("linear_probe", "embedding")
+    assert len({store.space_of(r.name, "decision").name for r in store.regimes}) == 3
+
+
+def test_metrics_are_the_logits_own(store: Store) -> None:
+    from sklearn.metrics import average_precision_score, f1_score
+
+    assert store.metrics.columns.tolist() == list(METRIC_COLUMNS)
+    frame = store.metrics.set_index(["regime", "split", "label", "metric"])["value"]
+    checked = 0
+    for regime in store.regimes:
+        for split in ("val", "test"):
+            rows = store.rows(split)  # type: ignore[arg-type]
+            for c, label in enumerate(store.labels):
+                known = rows[~np.isnan(store.targets[rows, c])]
+                y, x = store.targets[known, c], store.logits(regime.name)[known, c]
+                value = frame[regime.name, split, label, "average_precision"]
+                if len(set(y)) < 2:
+                    assert np.isnan(value)
+                    continue
+                assert value == pytest.approx(average_precision_score(y, x))
+                cut = store.threshold_array(regime.name)[c]
+                if np.isfinite(cut):
+                    assert frame[regime.name, split, label, "f1"] == pytest.approx(f1_score(y, x >= cut))
+                    checked += 1
+    assert checked > 10
+
+
+def test_thumbnails_films_and_boxes_belong_to_their_rows(store: Store) -> None:
+    import io
+
+    from PIL import Image
+
+    from explorer.data.images import read_film
+
+    for row in (0, 40, store.n - 1):
+        film = read_film(store.film(row))
+        assert (film.height, film.width) == tuple(store.samples.loc[row, ["height", "width"]])
+        small = Image.open(io.BytesIO(store.thumbnail(row)))
+        assert max(small.size) == 256
+        shrunk = np.asarray(film.resize(small.size), np.float32)
+        assert np.abs(shrunk - np.asarray(small, np.float32)).mean() < 6
+    boxes = store.annotations
+    assert len(boxes)
+    assert (store.samples["sample_id"].to_numpy()[boxes["row"]] == boxes["sample_id"]).all()
+    widths = store.samples["width"].to_numpy()[boxes["row"]]
+    assert (boxes["x"] + boxes["w"] <= widths + 1).all()
+    assert set(boxes["label"]) <= set(store.labels)
+    assert store.row_of(store.samples["sample_id"][7]) == 7
+    assert store.row_of("nobody") is None
+    assert store.skipped.empty
+    assert "phantom" in repr(store)
+
+
+def test_a_store_may_be_moved_with_its_films(tiny_store: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_store, tmp_path / "moved")
+    moved = open_store(tmp_path / "moved")
+    assert moved.film(0).is_relative_to((tmp_path / "moved").resolve())
+    shutil.rmtree(tmp_path / "moved/films")
+    assert open_store(tmp_path / "moved").thumbnail(0)
+    with pytest.raises(UserError, match="not on this machine"):
+        moved.film(0)
+
+
+def test_opening_and_reading_needs_no_torch(tiny_store: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom explorer.store import open_store\n"
+        f"store = open_store(Path({str(tiny_store)!r}))\n"
+        "store.samples, store.metrics, store.annotations, store.thumbnail(0), store.logits('zero_shot')\n"
+        "store.index('frozen'), store.head('zero_shot'), store.thresholds('zero_shot'), store.verify()\n"
+        "print(sorted({'torch', 'transformers', 'umap', 'numba', 'open_clip'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --- the real store, damaged ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(tiny_store: Path, tmp_path: Path) -> Path:
+    """The latest run's folder in a copy of the store without its films."""
+    shutil.copytree(tiny_store, tmp_path / "store", ignore=shutil.ignore_patterns("films"))
+    return tmp_path / "store" / (tiny_store / "LATEST").read_text().strip()
+
+
+def edit(copy: Path, change: Callable[[dict], object]) -> None:
+    raw = json.loads((copy / "manifest.json").read_text())
+    change(raw)
+    (copy / "manifest.json").write_text(json.dumps(raw))
+
+
+def test_a_good_copy_verifies(copy: Path) -> None:
+    assert Store(copy).verify() == []
+    assert open_store(copy).verify() == []  # a run's own folder opens as well
+
+
+def test_every_file_is_vouched_for(copy: Path) -> None:
+    files = {str(p.relative_to(copy)) for p in copy.rglob("*") if p.is_file()} - {"manifest.json"}
+    assert files == set(Store(copy).manifest.artefacts)
+
+
+def files_of(store: Path) -> list[str]:
+    return sorted(json.loads((store / "manifest.json").read_text())["artefacts"])
+
+
+def test_an_absent_or_truncated_file_does_not_open(copy: Path) -> None:
+    for relative in files_of(copy):
+        path = copy / relative
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(UserError, match="lacks") as caught:
+            Store(copy)
+        assert relative in caught.value.what
+        path.write_bytes(content[: len(content) // 2])
+        with pytest.raises(UserError, match="damaged") as caught:
+            Store(copy)
+        assert relative in caught.value.what
+        path.write_bytes(content)
+    assert Store(copy).verify() == []
+
+
+def test_a_flipped_byte_anywhere_is_found_by_verify(copy: Path) -> None:
+    for relative in files_of(copy):
+        path = copy / relative
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        problems = Store(copy).verify()
+        assert len(problems) == 1
+        assert relative in problems[0]
+        content[-1] ^= 1
+        path.write_bytes(content)
+
+
+def zeros(path: Path) -> None:
+    path.write_bytes(b"\0" * path.stat().st_size)
+
+
+@pytest.mark.parametrize(
+    ("relative", "read"),
+    [
+        ("samples.parquet", lambda s: s.samples),
+        ("metrics.parquet", lambda s: s.metrics),
+        ("annotations.parquet", lambda s: s.annotations),
+        ("skipped.parquet", lambda s: s.skipped),
+        ("regimes/zero_shot/head.safetensors", lambda s: s.head("zero_shot")),
+        ("regimes/zero_shot/thresholds.json", lambda s: s.thresholds("zero_shot")),
+        ("regimes/zero_shot/training.json", lambda s: s.training("zero_shot")),
+        ("spaces/frozen/trust.json", lambda s: s.trust("frozen")),
+        ("spaces/frozen/index.faiss", lambda s: s.index("frozen")),
+    ],
+)
+def test_a_file_of_the_right_size_and_wrong_content_is_one_message(
+    copy: Path, relative: str, read: Callable[[Store], object]
+) -> None:
+    zeros(copy / relative)
+    with pytest.raises(UserError, match="damaged") as caught:
+        read(Store(copy))
+    assert relative in caught.value.what
+    assert str(copy) in caught.value.fix
+
+
+def test_an_array_of_another_kind_does_not_open(copy: Path) -> None:
+    path = copy / "regimes/zero_shot/logits.npy"
+    good = np.load(path)
+    np.save(path, good.view(np.int32))  # as many bytes
+    with pytest.raises(UserError, match="damaged"):
+        Store(copy)
+    np.save(path, np.ascontiguousarray(good.T))  # as many bytes again
+    with pytest.raises(UserError, match="damaged"):
+        Store(copy)
+    zeros(path)
+    with pytest.raises(UserError, match="damaged"):
+        Store(copy)
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (pytest.fail, ("unpickled",))
+
+
+def test_a_pickle_is_never_read(copy: Path) -> None:
+    relative = "spaces/frozen/map.npy"
+    np.save(copy / relative, np.array([Evil()], dtype=object), allow_pickle=True)
+    edit(
+        copy,
+        lambda m: m["artefacts"][relative].update(bytes=(copy / relative).stat().st_size, dtype="object", shape=[1]),
+    )
+    with pytest.raises(UserError, match="damaged"):
+        Store(copy)
+
+
+@pytest.mark.parametrize("version", ["0.9", "2.0", "10.0", "2", ""])
+def test_another_major_version_is_refused(copy: Path, version: str) -> None:
+    edit(copy, lambda m: m.update(schema_version=version))
+    with pytest.raises(UserError, match="schema version") as caught:
+        open_store(copy.parent)
+    assert "precompute" in caught.value.fix
+
+
+def test_a_newer_minor_version_opens_and_its_new_keys_are_passed_over(copy: Path) -> None:
+    def newer(raw: dict) -> None:
+        raw.update(schema_version="1.9", new_key={"a": 1})
+        raw["regimes"][0]["new_key"] = 1
+        raw["artefacts"]["samples.parquet"]["new_key"] = 1
+
+    edit(copy, newer)
+    assert open_store(copy.parent).verify() == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"schema_version": "1.0"}', "\xff"])
+def test_a_damaged_manifest_is_one_message(copy: Path, text: str) -> None:
+    (copy / "manifest.json").write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+        open_store(copy.parent)
+
+
+@pytest.mark.parametrize("escape", ["../LATEST", "/etc/hostname", "thumbnails/../../LATEST"])
+def test_a_manifest_may_not_point_outside(copy: Path, escape: str) -> None:
+    edit(copy, lambda m: m["artefacts"].update({escape: m["artefacts"]["samples.parquet"]}))
+    with pytest.raises(UserError, match="outside the run"):
+        Store(copy)
+
+
+def test_a_film_may_not_lie_outside_the_films(copy: Path) -> None:
+    frame = pd.read_parquet(copy / "samples.parquet")
+    frame.loc[0, "image"] = "../../../secret.png"
+    frame.loc[1, "image"] = "/etc/hostname"
+    frame.to_parquet(copy / "samples.parquet")
+    edit(copy, lambda m: m["artefacts"]["samples.parquet"].update(bytes=(copy / "samples.parquet").stat().st_size))
+    for row in (0, 1):
+        with pytest.raises(UserError, match="leaves"):
+            Store(copy).film(row)
+
+
+def test_verify_looks_at_contents_as_well(copy: Path) -> None:
+    def replace(relative: str) -> None:
+        path = copy / relative
+        edit(copy, lambda m: m["artefacts"][relative].update(bytes=path.stat().st_size, sha256=sha256_file(path)))
+
+    frame = pd.read_parquet(copy / "samples.parquet")
+    frame.loc[1, "sample_id"] = frame.loc[0, "sample_id"]
+    frame["patient_id"] = "p"
+    frame.loc[2, "split"] = "dev"
+    frame.iloc[:-1].to_parquet(copy / "samples.parquet")
+    replace("samples.parquet")
+    vectors = np.load(copy / "encoders/frozen/embeddings.npy")
+    np.save(copy / "encoders/frozen/embeddings.npy", vectors * 2)
+    replace("encoders/frozen/embeddings.npy")
+    shutil.copy(copy / "spaces/frozen/map.npy", copy / "spaces/fine_tune/map.npy")
+    problems = "\n".join(Store(copy).verify())
+    assert "fine_tune/map.npy" in problems
+    replace("spaces/fine_tune/map.npy")
+    problems = "\n".join(Store(copy).verify())
+    for what in ("95 rows", "occurs twice", "other than train", "1 patients", "spaces/frozen: vectors are not"):
+        assert what in problems
