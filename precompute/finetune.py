@@ -112,7 +112,7 @@ def fine_tune(
         val_loss = _loss_on(model, tower, pixels, targets, val, settings)
         improved = val_loss < min(point["val_loss"] for point in curve)
         lr = optimizer.param_groups[0]["lr"]
-        curve.append({"epoch": epoch, "train_loss": total / cells, "val_loss": val_loss, "learning_rate": lr})
+        curve.append({"epoch": epoch, "train_loss": total / max(cells, 1), "val_loss": val_loss, "learning_rate": lr})
         if improved:
             save_checkpoint(best, model, optimizer, {"curve": curve})
         save_checkpoint(last, model, optimizer, {"curve": curve})

@@ -53,7 +53,7 @@ def fit_probe(
         weight, bias = _fit_labels(features[train], targets[train], penalty)
         logits = features[val] @ weight.T + bias
         loss = np.logaddexp(0, logits) - np.nan_to_num(targets[val]) * logits
-        val_loss = float(loss[known].mean())
+        val_loss = float(loss[known].mean()) if known.any() else 0.0
         tried.append({"C": penalty, "val_loss": val_loss})
         if best is None or val_loss < best[0]:
             folded = weight / spread

@@ -96,3 +96,11 @@ def test_hard_features_fit_without_a_warning() -> None:
         head, _ = fit_probe(embeddings, targets, np.arange(200), np.arange(200, 300), (0.001, 1.0, 100.0), quiet)
     assert np.isfinite(head.weight).all()
     assert np.isfinite(head.bias).all()
+
+
+def test_nothing_known_in_validation_is_no_nan() -> None:
+    embeddings, targets, _ = planted()
+    targets[VAL] = np.nan
+    head, tried = fit_probe(embeddings, targets, TRAIN, VAL, PENALTIES, quiet)
+    assert np.isfinite([point["val_loss"] for point in tried]).all()
+    assert np.isfinite(head.weight).all()
