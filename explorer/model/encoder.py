@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,9 @@ CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 """In open_clip's own order of preference, so that the file hashed is the file loaded."""
 LOCAL, HUB = "local-dir:", "hf-hub:"
+
+_UNFIT = (RuntimeError, ValueError, TypeError, KeyError, OSError, EOFError, SafetensorError, UnpicklingError)
+"""What open_clip, transformers and torch raise for a config, tokenizer or weights that do not belong together."""
 
 Report = Callable[[int, int], None]
 """Told (done, total) as work goes on."""
@@ -207,7 +211,7 @@ def load_clip(spec: str, device: torch.device) -> Clip:
             f"{LOCAL}{folder}", device=device, require_pretrained=True, pretrained_hf=False, text_cfg=text_cfg
         )
         tokenizer = open_clip.get_tokenizer(f"{LOCAL}{folder}")
-    except (RuntimeError, ValueError, OSError, SafetensorError) as error:
+    except _UNFIT as error:
         raise UserError(
             f"The encoder {spec} cannot be loaded: {error}",
             "Check that config, weights, text tower config (config.json) and tokenizer belong together.",
