@@ -146,7 +146,7 @@ def write_untrained(folder: Path, captions: list[str], settings: Settings) -> No
         captions + sentences * 50, vocab_size=settings.vocab_size, min_frequency=5, show_progress=False
     )
     trainer.save_model(str(folder))
-    tokenizer = BertTokenizer(vocab_file=str(folder / "vocab.txt"), do_lower_case=True)
+    tokenizer = BertTokenizer(vocab=str(folder / "vocab.txt"), do_lower_case=True)
     tokenizer.save_pretrained(folder)
     context = 96
     bert = BertConfig(
