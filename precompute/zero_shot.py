@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from explorer.errors import UserError
 from explorer.model.encoder import Clip
 from precompute.prompts import Prompts
 
@@ -14,7 +15,24 @@ if TYPE_CHECKING:
 
 
 def embed_prompts(clip: Clip, prompts: dict[str, Prompts]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(C, D) positive and (C, D) negative prompt embeddings, each label's averaged and renormalised."""
+    """(C, D) positive and (C, D) negative prompt embeddings, each label's averaged and renormalised.
+
+    Raises
+    ------
+    UserError
+        Where the tokenizer reads different prompts as the same tokens: a vocabulary that does not know the words would
+        otherwise score every label alike, and nothing would say so.
+    """
+    texts = sorted({text for p in prompts.values() for text in (*p.positive, *p.negative)})
+    tokens = clip.tokenizer(texts).tolist()
+    seen: dict[tuple[int, ...], str] = {}
+    for text, ids in zip(texts, tokens, strict=True):
+        same = seen.setdefault(tuple(ids), text)
+        if same.lower() != text.lower():
+            raise UserError(
+                f"The encoder's tokenizer reads {same!r} and {text!r} as the same tokens.",
+                "Check that its vocabulary belongs to it, or choose prompts in words it knows.",
+            )
     return (
         np.stack([_mean_direction(clip, p.positive) for p in prompts.values()]),
         np.stack([_mean_direction(clip, p.negative) for p in prompts.values()]),
