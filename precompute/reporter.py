@@ -25,6 +25,7 @@ DRAW: Stages = {"draw films": ("films", 40)}
 RUN: Stages = {
     "films": ("films", 8),
     "samples": ("steps", 1),
+    "annotations": ("steps", 1),
     "embed frozen": ("films", 25),
     "zero-shot head": ("steps", 1),
     "linear probe": ("penalties", 4),
@@ -33,7 +34,6 @@ RUN: Stages = {
     "score": ("regimes", 2),
     "maps": ("spaces", 40),
     "metrics": ("regimes", 3),
-    "annotations": ("steps", 1),
 }
 
 _EVERY = 0.5
