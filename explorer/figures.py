@@ -298,7 +298,9 @@ def _as_map(figure: go.Figure, height: int) -> go.Figure:
     # Streamlit lets a click select only while dragging pans or zooms; lasso and box are one click away in the toolbar
     figure.update_layout(dragmode="pan", hovermode="closest", uirevision="map")
     figure.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": "#3a9bdc"})
-    return _compact(figure, height)
+    _compact(figure, height)
+    # below, since the toolbar has the top
+    return figure.update_layout(legend={"y": 0, "yanchor": "top"})
 
 
 # --- precision and recall --------------------------------------------------------------------------------------------

@@ -91,7 +91,9 @@ def offer_demo(root: Path, project: Path, python: str) -> None:
         )
     elif progress and progress.state == "running":
         st.warning(f"The last build was stopped in stage {progress.stage}. It will go on from there.")
-    st.markdown("The demo is a set of synthetic films made on this computer, with every page working on it.")
+    st.markdown(
+        "The demo is made of synthetic films drawn on this computer. Nothing is downloaded. It takes some minutes."
+    )
     if st.button("Build the demo", type="primary", icon=":material/build:"):
         job.start(root, project, python)
         st.rerun()

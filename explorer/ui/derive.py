@@ -113,13 +113,14 @@ def films(store: Store, split: Split, label: str, state: State | None) -> NDArra
 
 
 def scores(store: Store, split: Split, metric: str) -> pd.DataFrame:
-    """One metric of every label and regime, for :func:`explorer.figures.dots`; best label first."""
+    """One metric of every label and regime: the best label first, those with too few positives last."""
     frame = store.metrics
     frame = frame[(frame["split"] == split) & (frame["metric"] == metric) & (frame["label"] != MACRO)].copy()
     frame["series"] = frame["regime"].map({regime.name: regime.title for regime in store.regimes})
-    best = frame.groupby("label")["value"].max().sort_values(ascending=False, na_position="last", kind="stable")
-    frame["order"] = frame["label"].map({label: i for i, label in enumerate(best.index)})
-    return frame.sort_values("order", kind="stable")
+    best = frame.groupby("label").agg(value=("value", "max"), n_pos=("n_pos", "max"))
+    best["few"] = best["n_pos"] < FEW
+    order = best.sort_values(["few", "value"], ascending=[True, False], na_position="last", kind="stable").index
+    return frame.sort_values("label", key=lambda names: names.map(order.get_loc), kind="stable")
 
 
 class Merit(NamedTuple):

@@ -191,16 +191,17 @@ def _trust(store: Store, regime: RegimeRecord, kind: SpaceKind) -> None:
         st.metric(
             "Neighbours kept",
             f"{trust['knn_overlap']:.0%}",
-            help=f"Share of a film's {trust['k']} nearest in the space that are also nearest on the map.",
+            help=f"Share of a film's {trust['k']} nearest in the space that are also nearest on the map. "
+            f"Random: {trust['knn_overlap_baseline']:.1%}.",
         )
-    st.caption(FAR)
+    st.caption(f"Over {trust['n']:,} films, k = {trust['k']}. {FAR}")
 
 
 def _trust_line(store: Store, regime: RegimeRecord, kind: SpaceKind) -> None:
     trust = store.trust(store.space_of(regime.name, kind).name)
     st.caption(
-        f"Trustworthiness {trust['trustworthiness']:.2f} · neighbours kept {trust['knn_overlap']:.0%} "
-        f"(k = {trust['k']})"
+        f"Trustworthiness {trust['trustworthiness']:.2f} (random 0.5) · neighbours kept {trust['knn_overlap']:.0%} "
+        f"(random {trust['knn_overlap_baseline']:.1%}, k = {trust['k']})"
     )
 
 

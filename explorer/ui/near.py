@@ -84,15 +84,16 @@ def summary(view: View, query: Query, found: Found) -> None:
 
 def side_by_side(view: View, query: Query, found: Found) -> None:
     """One column a distinct space; regimes that share a space share its column."""
+    shared = [
+        f"{title} share one frozen encoder, so their neighbours are the same. " for title in found if " and " in title
+    ]
     st.caption(
-        "By falling cosine similarity. ✓ shared label, − the film has it and the neighbour does not, + the neighbour's "
-        "own, ? unknown there."
+        f"{''.join(shared)}By falling cosine similarity. ✓ shared label, − the film has it and the neighbour does not, "
+        "+ the neighbour's own, ? unknown there."
     )
     for column, (title, (rows, similarities)) in zip(st.columns(len(found), gap="medium"), found.items(), strict=True):
         with column:
             st.subheader(title)
-            if " and " in title:
-                st.caption("One frozen encoder: the same embeddings, so the same neighbours.")
             with st.container(horizontal=True, gap="small"):
                 for row, similarity in zip(rows, similarities, strict=True):
                     _neighbour(view.store, query, int(row), float(similarity), title)
