@@ -31,7 +31,7 @@ def precompute(*arguments: object, **environment: str) -> subprocess.CompletedPr
         env={**os.environ, "COLUMNS": "200", **environment},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=590,
         check=False,
     )
 

@@ -10,8 +10,7 @@ from rich.console import Console
 
 from explorer.errors import UserError
 from explorer.store.progress import Progress, read_progress, write_progress
-from precompute.pipeline import STAGES
-from precompute.reporter import Reporter
+from precompute.reporter import DRAW, RUN, Reporter
 
 STATE = Progress(
     state="running",
@@ -41,13 +40,13 @@ def test_a_damaged_file_is_no_progress(tmp_path: Path, text: str) -> None:
 
 
 def reporter(root: Path) -> Reporter:
-    return Reporter(root, ["a", "b"], [1, 3], Console(file=io.StringIO()))
+    return Reporter(Console(file=io.StringIO()), {"a": ("steps", 1), "b": ("films", 3)}, root)
 
 
 def test_stages_are_counted_and_the_end_is_told(tmp_path: Path) -> None:
     job = reporter(tmp_path)
     with job.job():
-        with job.stage("b", "films") as report:
+        with job.stage("b") as report:
             now = read_progress(tmp_path)
             assert now is not None
             assert (now.state, now.stage, now.stage_number, now.stages, now.unit) == ("running", "b", 2, 2, "films")
@@ -69,12 +68,19 @@ def test_stages_are_counted_and_the_end_is_told(tmp_path: Path) -> None:
 )
 def test_a_failure_is_told_and_passed_on(tmp_path: Path, error: BaseException, message: str) -> None:
     job = reporter(tmp_path)
-    with pytest.raises(type(error)), job.job(), job.stage("a", "films"):
+    with pytest.raises(type(error)), job.job(), job.stage("a"):
         raise error
     end = read_progress(tmp_path)
     assert end is not None
-    assert (end.state, end.message) == ("failed", message)
+    assert (end.state, end.stage, end.message) == ("failed", "a", message)
 
 
 def test_every_stage_has_a_unit_and_a_share() -> None:
-    assert all(unit and weight > 0 for unit, weight in STAGES.values())
+    assert all(unit and weight > 0 for unit, weight in [*DRAW.values(), *RUN.values()])
+
+
+def test_bars_without_a_store_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (job := Reporter(Console(file=io.StringIO()), DRAW)).job(), job.stage("draw films") as report:
+        report(1, 1)
+    assert list(tmp_path.iterdir()) == []

@@ -302,6 +302,12 @@ def test_every_array_has_the_row_order_and_shape_it_says(store: Store) -> None:
         )
 
 
+def test_progress_counts_the_stages_in_the_order_they_ran(store: Store) -> None:
+    from precompute.reporter import RUN
+
+    assert [name.replace("_", " ") for name in store.manifest.seconds] == list(RUN)
+
+
 def test_two_regimes_share_a_space_and_three_have_their_own_decisions(store: Store) -> None:
     assert store.space_of("zero_shot", "embedding") == store.space_of("linear_probe", "embedding")
     assert store.space_of("fine_tune", "embedding") != store.space_of("linear_probe", "embedding")

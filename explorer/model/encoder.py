@@ -187,7 +187,8 @@ def load_clip(spec: str, device: torch.device) -> Clip:
         Unknown spelling, no such folder, no weights, weights that do not fit, no network.
     """
     if spec.startswith(LOCAL):
-        folder, source = Path(spec.removeprefix(LOCAL)).expanduser(), spec
+        folder = Path(spec.removeprefix(LOCAL)).expanduser()
+        source = f"{LOCAL}{folder.resolve().name}"  # the place it lay in is nobody's business
     elif spec.startswith(HUB):
         folder, source = _fetch(spec)
     else:

@@ -178,7 +178,7 @@ class Store:
             ) from error
         if not path.is_file():
             raise UserError(
-                f"The film {path} is not on this machine; the store holds thumbnails only.",
+                f"The film {name} is not on this machine; the store holds thumbnails only.",
                 "Put the films back where precompute found them, or run precompute again with their new folder.",
             )
         return path
