@@ -316,6 +316,7 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
 
     job = launch(command_line, log)
     wait_for_stage(job, root, "embed_frozen")
+    os.kill(job.pid, signal.SIGSTOP)  # held still, so that it is at it for as long as the second writer needs
     assert_told(call(*command_line), "Another job")  # a second writer, while the first is at it
     job.kill()
     assert job.wait(60) == -signal.SIGKILL
