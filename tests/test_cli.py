@@ -278,6 +278,8 @@ def launch(arguments: list[object], log: Path) -> subprocess.Popen[bytes]:
             stdout=file,
             stderr=file,
             start_new_session=True,
+            # a suite started in the background ignores Ctrl-C and would pass that on
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
 
