@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import platform
 from importlib import import_module
 from pathlib import Path
@@ -32,7 +34,9 @@ def main(
     for name in chosen:
         measured += import_module(f"benchmarks.{name}").run(repeats)
     Console().print(_table(measured))
-    write_json(RESULTS, [_record(m) for m in measured])
+    before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
+    kept = [record for record in before if record["name"].split(":")[0] not in chosen]
+    write_json(RESULTS, kept + [_record(m) for m in measured])
 
 
 def _record(m: Measurement) -> dict[str, object]:
@@ -56,8 +60,6 @@ def _record(m: Measurement) -> dict[str, object]:
 
 
 def _cores() -> int:
-    import os
-
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
