@@ -64,7 +64,7 @@ def _cores() -> int:
 
 
 def _table(measured: list[Measurement]) -> Table:
-    table = Table(title="Seconds, median [least, most]; ratio = baseline / ours", show_lines=True)
+    table = Table(title="Seconds, median \\[least, most]; ratio = baseline / ours", show_lines=True)
     for column in ("Benchmark", "Ours", "Against", "Ours, s", "Baseline, s", "Ratio"):
         table.add_column(column)
     for m in measured:
@@ -74,7 +74,7 @@ def _table(measured: list[Measurement]) -> Table:
 
 
 def _span(seconds: list[float]) -> str:
-    return f"{median(seconds):.2f} [{min(seconds):.2f}, {max(seconds):.2f}]" if seconds else ""
+    return f"{median(seconds):.3g} [{min(seconds):.3g}, {max(seconds):.3g}]" if seconds else ""
 
 
 if __name__ == "__main__":
