@@ -45,7 +45,7 @@ from precompute.probe import fit_probe
 from precompute.prompts import Prompts
 from precompute.reporter import Report, Reporter
 from precompute.settings import Settings
-from precompute.sources.csv import Source, check_positives
+from precompute.sources.table import Source, check_positives
 from precompute.zero_shot import embed_prompts
 
 if TYPE_CHECKING:

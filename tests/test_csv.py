@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from explorer.errors import UserError
-from precompute.sources.csv import Source, check_positives, read_csv
+from precompute.sources.csv import read_csv
+from precompute.sources.table import Source, check_positives
 
 GOOD = "image,patient_id,Edema,Fracture\na.png,p1,1,0\nsub/b.png,p2,-1,\nc.png,p1,0,1\n"
 

@@ -6,6 +6,7 @@ A label is 1 (present), 0 (absent) or unknown. Unknown is never negative: it tra
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 CHEXPERT_LABELS: tuple[str, ...] = (
     "No Finding",
@@ -46,25 +47,32 @@ NIH_LABELS: tuple[str, ...] = (
 
 KNOWN_LABELS = frozenset(CHEXPERT_LABELS) | frozenset(NIH_LABELS)
 
-_CELLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": math.nan, "-1.0": math.nan, "": math.nan}
+Uncertain = Literal["ignore", "zeros", "ones"]
+"""What -1 becomes: unknown, 0 or 1 (U-Ignore, U-Zeros, U-Ones of Irvin et al., AAAI 2019, section 3.1)."""
+
+_CELLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": math.nan}
+_UNCERTAIN = {"ignore": math.nan, "zeros": 0.0, "ones": 1.0}
 
 
-def parse_label(cell: str) -> float | None:
+def parse_label(cell: str, uncertain: Uncertain = "ignore") -> float | None:
     """Read one label cell of a CSV.
 
     Parameters
     ----------
     cell : str
         ``1`` present, ``0`` absent, ``-1`` uncertain, blank not mentioned.
+    uncertain : "ignore", "zeros" or "ones"
+        What ``-1`` becomes.
 
     Returns
     -------
     float or None
-        1.0, 0.0, NaN for unknown (uncertain or blank), None where the cell is no label value.
+        1.0, 0.0, NaN for unknown (blank, or uncertain and ignored), None where the cell is no label value.
 
     Examples
     --------
     >>> parse_label("1"), parse_label(" 0 "), parse_label("-1"), parse_label("yes")
     (1.0, 0.0, nan, None)
     """
-    return _CELLS.get(cell.strip())
+    cell = cell.strip()
+    return _UNCERTAIN[uncertain] if cell in ("-1", "-1.0") else _CELLS.get(cell)
