@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from explorer.data.labels import Uncertain
 from explorer.errors import UserError
 from precompute.reporter import DRAW, RUN, Reporter
-from precompute.sources import Source, read_csv
+from precompute.sources import CATALOGUE, Source, SourceName, check_source, read_csv, read_iu_xray
 
 # Commands import torch, transformers and umap only when they run: help, verify and summary answer at once.
 
@@ -70,17 +71,32 @@ def demo(
 
 @app.command()
 def run(
-    csv: Annotated[Path, typer.Option("--csv", help="One row an image: image, patient_id, one column a label.")],
-    images: Annotated[Path, typer.Option("--images", help="The folder the CSV's image paths are relative to.")],
     encoder: Annotated[str, typer.Option("--encoder", help="local-dir:DIR or hf-hub:NAME[@REVISION].")],
+    source: Annotated[SourceName, typer.Option("--source", help="The layout of the input; see sources.")] = "csv",
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="csv: one row an image: image, patient_id, one column a label.")
+    ] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="iu-xray: the folder of the set.")] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="The folder of films; for csv, what its paths are relative to.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="iu-xray: a labeller's CSV; without it, labels come from MeSH.")
+    ] = None,
+    uncertain: Annotated[Uncertain, typer.Option("--uncertain", help="What -1 becomes: unknown, 0 or 1.")] = "ignore",
+    views: Annotated[
+        Literal["frontal", "all"], typer.Option("--views", help="iu-xray: frontal films only, or all.")
+    ] = "frontal",
     out: Out = Path("store"),
-    source: Annotated[Literal["csv"], typer.Option("--source", help="The layout of the input.")] = "csv",
     name: Annotated[str | None, typer.Option("--name", help="The set's name; by default the CSV's.")] = None,
     licence: Annotated[str, typer.Option("--licence", help="The set's licence, shown in the explorer.")] = "not stated",
-    labels: Annotated[list[str] | None, typer.Option("--labels", help="Take only this label column; repeat.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="Leave this column out; repeat.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="csv: take only this label column; repeat.")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="csv: leave this column out; repeat.")] = None,
     annotations: Annotated[
-        Path | None, typer.Option("--annotations", help="CSV of boxes: image, label, x, y, w, h in original pixels.")
+        Path | None,
+        typer.Option("--annotations", help="csv: a CSV of boxes: image, label, x, y, w, h in original pixels."),
     ] = None,
     prompts: Annotated[Path | None, typer.Option("--prompts", help="Prompt file; see precompute/prompts.toml.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")] = False,
@@ -106,18 +122,69 @@ def run(
         "batch_size": batch_size,
         "train_batch_size": train_batch_size,
     }
-    table = read_csv(
-        csv,
-        images,
-        name=name,
-        licence=licence,
-        labels=labels or (),
-        ignore=ignore or (),
-        annotations=annotations,
-    )
+    if source == "csv":
+        table = read_csv(
+            _needed(csv, "--csv", source),
+            _needed(images, "--images", source),
+            name=name,
+            licence=licence,
+            labels=label or (),
+            ignore=ignore or (),
+            annotations=annotations,
+            uncertain=uncertain,
+        )
+    else:
+        table = read_iu_xray(
+            _needed(root, "--root", source),
+            images=images,
+            labels=labels,
+            uncertain=uncertain,
+            frontal_only=views == "frontal",
+        )
     reporter = Reporter(console, RUN, out)
     with reporter.job():
         _run(table, encoder, out, chosen, device, prompts, reporter, skip_bad=skip_bad, allow_empty=allow_empty)
+
+
+def _needed(path: Path | None, option: str, source: str) -> Path:
+    if path is None:
+        raise UserError(f"The source {source} needs {option}.", f"Give {option}; see python -m precompute sources.")
+    return path
+
+
+@app.command()
+def sources() -> None:
+    """List the sources: what each needs, where it is to be had, and its licence."""
+    lines = _console(stderr=False)
+    for entry in CATALOGUE:
+        lines.print(f"{entry.name}  {entry.title}", style="bold")
+        for what, text in (("needs", entry.needs), ("from", entry.where), ("licence", entry.licence)):
+            lines.print(f"  {what:<8}{text}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def check(
+    source: Annotated[SourceName, typer.Argument(help="See sources.")],
+    root: Annotated[Path, typer.Argument(help="The set's folder; for csv the file.")],
+    images: Annotated[Path | None, typer.Option("--images", help="The folder of films.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count what is there and what is missing, beside what a whole download holds, before any long work."""
+    from rich.table import Table
+
+    counts = check_source(source, root, images)
+    if as_json:
+        typer.echo(json.dumps([count.record() for count in counts], indent=2))
+    else:
+        table = Table("what", "found", "expected", "", title=f"{source}: {root}")
+        for count in counts:
+            expected = "" if count.expected is None else f"{count.expected:,}"
+            table.add_row(count.what, f"{count.found:,}", expected, "" if count.good else "differs")
+        _console(stderr=False).print(table)
+    if not all(count.good for count in counts):
+        raise UserError(
+            f"{root} is not the whole set.", "Complete it, or go on: precompute run names every film it cannot read."
+        )
 
 
 @app.command()

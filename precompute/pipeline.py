@@ -96,6 +96,7 @@ class Job:
             "schema": SCHEMA_VERSION,
             "code": explorer.__version__,
             "csv": self.source.sha256,
+            "label_origin": self.source.label_origin,
             "images": str(self.source.images.resolve()),
             "labels": self.source.labels,
             "weights": self.weights_sha256,
@@ -225,6 +226,7 @@ class _Run:
 
         given = {
             "csv": source.sha256,
+            "label_origin": source.label_origin,
             "films": self.writer.sha256(f"{SCRATCH}/films.json"),
             "labels": source.labels,
             "fractions": settings.fractions,
@@ -546,6 +548,7 @@ class _Run:
                 images=_portable(job.source.images, self.writer),
                 fingerprint=fingerprint,
                 label_columns=self.labels,
+                label_origin=job.source.label_origin,
                 n_read=len(job.source.frame),
                 n_skipped=len(self.decoded["skipped"]),
                 split_origin="the CSV's split column"

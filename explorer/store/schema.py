@@ -64,6 +64,7 @@ class Dataset(_Record):
     images: str = Field(description="folder of the films; absolute, or relative to the run")
     fingerprint: str
     label_columns: tuple[str, ...]
+    label_origin: str = Field(default="not recorded", description="labeller or table, and what uncertain became")
     n_read: int
     n_skipped: int
     split_origin: str

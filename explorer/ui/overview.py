@@ -122,7 +122,8 @@ def provenance(view: View) -> None:
     sources += [(f"Encoder {e.id}", e.title, e.source, e.licence) for e in manifest.encoders]
     st.dataframe(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
     st.caption(
-        f"Split: {manifest.dataset.split_origin}. Run {manifest.run_id}, made {manifest.created}, seed {manifest.seed}."
+        f"Labels: {manifest.dataset.label_origin}. Split: {manifest.dataset.split_origin}. "
+        f"Run {manifest.run_id}, made {manifest.created}, seed {manifest.seed}."
     )
     if len(store.skipped):
         with st.expander(f"Films left out, and why ({len(store.skipped):,})"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from explorer.data.labels import KNOWN_LABELS, parse_label
+from explorer.data.labels import KNOWN_LABELS, Uncertain, parse_label
 from explorer.data.samples import SPLITS
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
@@ -27,6 +27,7 @@ def read_csv(
     labels: Sequence[str] = (),
     ignore: Sequence[str] = (),
     annotations: Path | None = None,
+    uncertain: Uncertain = "ignore",
 ) -> Source:
     """Read and check a CSV of films.
 
@@ -35,13 +36,15 @@ def read_csv(
     file : Path
         Columns ``image`` (or path, filename, image_path; relative to ``images``) and ``patient_id``; optionally
         sample_id, study_id, split (train, val, test), view, report, age, sex. Every other column is a label with cells
-        1, 0, -1 (uncertain) or blank, the last two meaning unknown.
+        1, 0, -1 (uncertain) or blank, which is unknown.
     images : Path
         The folder image paths are relative to; none may leave it.
     labels : names, optional
         Take only these label columns.
     ignore : names, optional
         Columns to leave out.
+    uncertain : "ignore", "zeros" or "ones"
+        What -1 becomes: unknown, 0 or 1.
     annotations : Path, optional
         CSV of boxes: image, label, x, y, w, h in original pixels; optionally annotator and polygon ("x1 y1 x2 y2 …").
 
@@ -73,7 +76,7 @@ def read_csv(
         if len(blank):
             raise UserError(f"{file} row {blank[0] + 2}: {column} is blank.", "Fill it in, or delete the row.")
     names = _label_names(file, table, labels)
-    targets = pd.DataFrame({label: _parse_column(file, table, label) for label in names}, dtype=np.float32)
+    targets = pd.DataFrame({label: _parse_column(file, table, label, uncertain) for label in names}, dtype=np.float32)
     frame = pd.concat([_given(file, table), targets], axis=1)
     check_paths(images, frame, lambda row: f"{file} row {row + 2}")
     return Source(
@@ -83,7 +86,7 @@ def read_csv(
         images=images,
         frame=frame,
         labels=names,
-        label_origin="the CSV's label columns; uncertain and blank are unknown",
+        label_origin=f"the CSV's label columns, uncertain: {uncertain}, blank is unknown",
         where=lambda row: f"{file} row {row + 2}",
         has_split="split" in table,
         annotations=_read_annotations(annotations, frame, names),
@@ -107,7 +110,7 @@ def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tupl
             raise UserError(
                 f"{file}: unknown column {column!r}; it is no label either (row {filled[0] + 2} has "
                 f"{table[column].iat[filled[0]]!r}, a label has 1, 0, -1 or blank).",
-                f"Leave it out with --ignore {column!r}, or name the label columns with --labels.",
+                f"Leave it out with --ignore {column!r}, or name the label columns with --label.",
             )
         names.append(column)
     if not names:
@@ -115,10 +118,10 @@ def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tupl
     return tuple(names)
 
 
-def _parse_column(file: Path, table: pd.DataFrame, label: str) -> list[float]:
+def _parse_column(file: Path, table: pd.DataFrame, label: str, uncertain: Uncertain) -> list[float]:
     values = []
     for index, cell in enumerate(table[label]):
-        value = parse_label(cell)
+        value = parse_label(cell, uncertain)
         if value is None:
             raise UserError(
                 f"{file} row {index + 2}: {label!r} is {cell!r}; a label is 1, 0, -1 (uncertain) or blank.",

@@ -111,7 +111,7 @@ def read_iu_xray(
         if labels
         else {report.uid: mesh_targets(report.mesh) for report in reports}
     )
-    paths = _find_films(folder, [name for _, name, _ in rows])
+    paths = find_films(folder, [name for _, name, _ in rows])
     cells = {
         "sample_id": [Path(name).stem.removesuffix(".dcm") for _, name, _ in rows],
         "study_id": [report.uid for report, _, _ in rows],
@@ -322,7 +322,7 @@ def _open_i_name(uid: str, kaggle: str) -> str:
     return f"CXR{uid}_{kaggle.removesuffix('.png').removesuffix('.dcm')}"
 
 
-def _find_films(folder: Path, names: list[str]) -> dict[str, str]:
+def find_films(folder: Path, names: list[str]) -> dict[str, str]:
     """Each film's path below ``folder``: by its name, or by Open-i's DICOM name, in any subfolder.
 
     A film that is not there keeps its plain name, to be reported as missing with all other unreadable films.

@@ -60,7 +60,7 @@ def check_positives(frame: pd.DataFrame, labels: Sequence[str], where: Path) -> 
     if missing:
         raise UserError(
             f"{where}: a label needs a positive in every split, and {'; '.join(missing)}.",
-            "Leave such labels out (--labels or --ignore), or keep them with --allow-empty: their figures for that "
+            "Leave such labels out (--label or --ignore), or keep them with --allow-empty: their figures for that "
             "split are then reported as missing.",
         )
 
