@@ -100,6 +100,9 @@ def run(
     ] = None,
     prompts: Annotated[Path | None, typer.Option("--prompts", help="Prompt file; see precompute/prompts.toml.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")] = False,
+    allow_burned_in: Annotated[
+        bool, typer.Option("--allow-burned-in", help="Take DICOM films that say text is burned into them.")
+    ] = False,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Keep labels that have no positive in some split.")
     ] = False,
@@ -143,7 +146,18 @@ def run(
         )
     reporter = Reporter(console, RUN, out)
     with reporter.job():
-        _run(table, encoder, out, chosen, device, prompts, reporter, skip_bad=skip_bad, allow_empty=allow_empty)
+        _run(
+            table,
+            encoder,
+            out,
+            chosen,
+            device,
+            prompts,
+            reporter,
+            skip_bad=skip_bad,
+            allow_empty=allow_empty,
+            allow_burned_in=allow_burned_in,
+        )
 
 
 def _needed(path: Path | None, option: str, source: str) -> Path:
@@ -277,6 +291,7 @@ def _run(
     *,
     skip_bad: bool,
     allow_empty: bool,
+    allow_burned_in: bool = False,
 ) -> None:
     from explorer.model.device import choose_device
     from explorer.model.encoder import load_clip
@@ -301,6 +316,7 @@ def _run(
         settings=checked,
         skip_bad=skip_bad,
         allow_empty=allow_empty,
+        allow_burned_in=allow_burned_in,
     )
     store = run_job(job, out, reporter)
     _console(stderr=False).print(as_table(store))

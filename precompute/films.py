@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from explorer.data.dicom import burned_in
 from explorer.data.geometry import Fit
 from explorer.data.images import BadImage, inside, read_film, thumbnail
 from explorer.errors import UserError
@@ -33,7 +34,15 @@ class _Decoded:
 
 
 def decode_films(
-    source: Source, fit: Fit, side: int, skip_bad: bool, folder: Path, scratch: Path, report: Callable[[int, int], None]
+    source: Source,
+    fit: Fit,
+    side: int,
+    folder: Path,
+    scratch: Path,
+    report: Callable[[int, int], None],
+    *,
+    skip_bad: bool,
+    allow_burned_in: bool,
 ) -> None:
     """Decode each film once, in threads (the decoder runs outside the interpreter's lock).
 
@@ -50,6 +59,8 @@ def decode_films(
         try:
             path = inside(source.images, relative)
             film = read_film(path)
+            if not allow_burned_in and burned_in(path):
+                raise BadImage("text is burned into it, which may name the patient (--allow-burned-in takes it)")
         except BadImage as error:
             return str(error)
         return _Decoded(

@@ -88,6 +88,7 @@ class Job:
     settings: Settings
     skip_bad: bool
     allow_empty: bool
+    allow_burned_in: bool = False
 
     @cached_property
     def identity(self) -> dict[str, object]:
@@ -104,6 +105,7 @@ class Job:
             "prompts": {label: [p.positive, p.negative] for label, p in self.prompts.items()},
             "settings": self.settings.model_dump(),
             "skip_bad": self.skip_bad,
+            "allow_burned_in": self.allow_burned_in,
             "allow_empty": self.allow_empty,
         }
 
@@ -170,7 +172,16 @@ class _Run:
 
         def make(folder: Path, report: Report) -> list[str]:
             scratch = self.writer.scratch
-            decode_films(job.source, self.tower.fit, self.settings.thumbnail, job.skip_bad, folder, scratch, report)
+            decode_films(
+                job.source,
+                self.tower.fit,
+                self.settings.thumbnail,
+                folder,
+                scratch,
+                report,
+                skip_bad=job.skip_bad,
+                allow_burned_in=job.allow_burned_in,
+            )
             return ["thumbnails/data.bin", "thumbnails/offsets.npy", f"{SCRATCH}/pixels.bin", f"{SCRATCH}/films.json"]
 
         given = {
@@ -179,6 +190,7 @@ class _Run:
             "fit": self.tower.fit.model_dump(),
             "side": self.settings.thumbnail,
             "skip_bad": job.skip_bad,
+            "allow_burned_in": job.allow_burned_in,
         }
         self._stage("films", given, make)
 
@@ -532,6 +544,7 @@ class _Run:
             settings={
                 **self.settings.model_dump(mode="json"),
                 "skip_bad": job.skip_bad,
+                "allow_burned_in": job.allow_burned_in,
                 "allow_empty": job.allow_empty,
             },
             versions={

@@ -83,7 +83,7 @@ def test_every_command_and_option_is_explained() -> None:
     import typer
 
     group = typer.main.get_command(command.app)
-    assert set(COMMANDS) == {"demo", "run", "verify", "summary", "phantom", "pretrain"}
+    assert set(COMMANDS) == {"demo", "run", "sources", "check", "verify", "summary", "phantom", "pretrain"}
     unexplained = []
     for name, one in group.commands.items():  # type: ignore[attr-defined]
         assert one.help, name

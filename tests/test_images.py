@@ -75,15 +75,15 @@ def test_orientation_of_a_16_bit_film(tmp_path: Path) -> None:
 
 BAD = {
     "empty.png": (b"", "empty"),
-    "text.png": (b"not an image at all", "not a PNG or JPEG"),
-    "page.jpg": (b"<html></html>" * 100, "not a PNG or JPEG"),
+    "text.png": (b"not an image at all", "not a PNG, JPEG or DICOM"),
+    "page.jpg": (b"<html></html>" * 100, "not a PNG, JPEG or DICOM"),
     "half.png": (encoded("PNG")[:-30], "truncated"),
     "half.jpg": (encoded("JPEG")[:-300], "truncated"),
     "head.png": (encoded("PNG")[:40], "truncated|not a PNG"),
     "head.jpg": (encoded("JPEG")[:40], "truncated|not a PNG"),
-    "gif.png": (encoded("GIF"), "not a PNG or JPEG"),  # a decoder nobody asked for stays shut
-    "tiff.png": (encoded("TIFF"), "not a PNG or JPEG"),
-    "eps.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a PNG or JPEG"),
+    "gif.png": (encoded("GIF"), "not a PNG, JPEG or DICOM"),  # a decoder nobody asked for stays shut
+    "tiff.png": (encoded("TIFF"), "not a PNG, JPEG or DICOM"),
+    "eps.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a PNG, JPEG or DICOM"),
 }
 
 

@@ -114,7 +114,7 @@ def test_a_labellers_file(tmp_path: Path, uncertain: Uncertain, value: float) ->
     assert frame.loc["2", "Cardiomegaly"] == 1
     np.testing.assert_equal(float(frame.loc["2", "Enlarged Cardiomediastinum"]), value)
     assert frame.loc["2", "No Finding"] == 0
-    assert frame.loc["10", "Cardiomegaly"] == 0
+    assert frame.loc["10", "Cardiomegaly"] == 1
     assert uncertain in source.label_origin
 
 

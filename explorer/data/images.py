@@ -37,7 +37,7 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def read_film(path: Path) -> Image.Image:
-    """Decode a PNG or JPEG film as 8-bit grey, with its EXIF orientation applied.
+    """Decode a PNG, JPEG or DICOM film as 8-bit grey, upright (EXIF orientation applied).
 
     Raises
     ------
@@ -51,20 +51,29 @@ def read_film(path: Path) -> Image.Image:
             raise BadImage("the file is empty (0 bytes)")
     except OSError as error:  # a name too long, a folder that may not be entered
         raise BadImage(f"the file cannot be reached ({error.strerror})") from error
+    from explorer.data.dicom import is_dicom, read_dicom  # pydicom only where a film is read
+
+    if is_dicom(path):
+        return read_dicom(path)
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise BadImage(f"{image.width} x {image.height} pixels is more than {MAX_PIXELS:,}")
-            if max(image.size) > MAX_ASPECT * min(image.size):
-                raise BadImage(f"{image.width} x {image.height} pixels is a strip, not a film")
+            check_size(image.width, image.height)
             film: Image.Image = ImageOps.exif_transpose(image)
             if film.mode.startswith("I"):  # 16-bit grey: scale to 8 bits, where convert("L") would clip
                 film = film.convert("I").point(lambda value: value / 256)
             return film.convert("L")
     except UnidentifiedImageError as error:
-        raise BadImage("it is not a PNG or JPEG image") from error
+        raise BadImage("it is not a PNG, JPEG or DICOM image") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadImage(f"it cannot be decoded, it may be truncated ({error})") from error
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse a film too large or too narrow to decode, from its header alone."""
+    if width * height > MAX_PIXELS:
+        raise BadImage(f"{width} x {height} pixels is more than {MAX_PIXELS:,}")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise BadImage(f"{width} x {height} pixels is a strip, not a film")
 
 
 def thumbnail(film: Image.Image, side: int) -> bytes:

@@ -1,0 +1,71 @@
+"""DICOM films as 8-bit grey pictures. Nothing of the header is kept: it names the patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+
+from explorer.data.images import BadImage, check_size
+
+PERCENTILES = (0.5, 99.5)
+"""The window of a film that brings none."""
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file has DICOM's mark: ``DICM`` after a preamble of 128 bytes."""
+    with path.open("rb") as file:
+        file.seek(128)
+        return file.read(4) == b"DICM"
+
+
+def read_dicom(path: Path) -> Image.Image:
+    """Decode a film: modality LUT or rescale, VOI LUT or window (else percentiles), MONOCHROME1 turned over.
+
+    Raises
+    ------
+    BadImage
+        More than one frame, colour, too large, a transfer syntax that cannot be decoded, a damaged file.
+    """
+    header = _header(path)
+    rows, columns = int(header.get("Rows", 0)), int(header.get("Columns", 0))
+    if not rows or not columns:
+        raise BadImage("it is a DICOM file without a picture")
+    check_size(columns, rows)
+    if int(header.get("NumberOfFrames", 1) or 1) != 1:
+        raise BadImage(f"it is a series of {header.NumberOfFrames} frames, not a film")
+    photometric = str(header.get("PhotometricInterpretation", ""))
+    if photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise BadImage(f"its pixels are {photometric or 'of no stated kind'}, not grey")
+    try:
+        dataset = dcmread(path)
+        values = apply_modality_lut(dataset.pixel_array, dataset)
+        if "WindowCenter" in dataset or "VOILUTSequence" in dataset:
+            values = np.asarray(apply_voi_lut(values, dataset), dtype=np.float64)
+            low, high = values.min(), values.max()
+        else:
+            values = np.asarray(values, dtype=np.float64)
+            low, high = np.percentile(values, PERCENTILES)
+    except (RuntimeError, ValueError, AttributeError, KeyError, NotImplementedError, OSError, EOFError) as error:
+        raise BadImage(f"it cannot be decoded, it may be truncated ({error})") from error
+    grey = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
+    if photometric == "MONOCHROME1":
+        grey = 1 - grey
+    return Image.fromarray((grey * 255).round().astype(np.uint8))
+
+
+def burned_in(path: Path) -> bool:
+    """Whether the file says that text is burned into its picture; such text may name the patient."""
+    return is_dicom(path) and str(_header(path).get("BurnedInAnnotation", "")).upper() == "YES"
+
+
+def _header(path: Path) -> Dataset:
+    try:
+        return dcmread(path, stop_before_pixels=True)
+    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError) as error:
+        raise BadImage(f"its DICOM header cannot be read ({error})") from error
