@@ -1,0 +1,131 @@
+"""The paper's figures: by hand on five films of three labels, and against scikit-learn on drawn ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from explorer.analysis.multilabel import (
+    centroid_distances,
+    complete,
+    coverage_error,
+    exact_match,
+    f1,
+    first_positive,
+    lrap,
+    min_max,
+    outcome,
+    trivial_baselines,
+)
+
+LABELS = ("No Finding", "Edema", "Fracture")
+TARGETS = np.float32([[1, 0, 0], [0, 1, 0], [0, 1, 1], [1, 0, 0], [0, 0, 1]])
+SCORES = np.float32([[0.3, 0.1, -0.1], [0.2, 0.4, 0.0], [0.5, 0.1, 0.3], [-0.2, 0.6, 0.2], [0.1, 0.2, 0.3]])
+ONE = np.ones((1, 5))
+
+
+# --- by hand -------------------------------------------------------------------------------------------------
+
+
+def test_cosine_above_zero_by_hand() -> None:
+    calls = SCORES > 0  # 110, 110, 111, 011, 111
+    # No Finding: called 0 1 2 4, true 0 3: 1 hit of 4 calls and 2 positives. Edema: all five called, 2 true.
+    # Fracture: called 2 3 4, true 2 4: 2 hits.
+    np.testing.assert_allclose(f1(TARGETS, calls, ONE)[0], [2 * 1 / (4 + 2), 2 * 2 / (5 + 2), 2 * 2 / (3 + 2)])
+    assert exact_match(TARGETS, calls).tolist() == [0, 0, 0, 0, 0]
+
+
+def test_min_max_above_a_half_by_hand() -> None:
+    scaled = min_max(SCORES)
+    np.testing.assert_allclose(scaled, [[1, 0.5, 0], [0.5, 1, 0], [1, 0, 0.5], [0, 1, 0.5], [0, 0.5, 1]], atol=1e-6)
+    calls = scaled > 0.75
+    assert exact_match(TARGETS, calls).tolist() == [1, 1, 0, 0, 1]
+    result = outcome(TARGETS, calls, scaled, ONE)
+    # F1: No Finding called 0 2, true 0 3; Edema called 1 3, true 1 2; Fracture called 4, true 2 4
+    assert result.macro_f1[0] == pytest.approx((2 / 4 + 2 / 4 + 2 / 3) / 3)
+    assert result.exact_match[0] == pytest.approx(3 / 5)
+
+
+def test_ranking_by_hand() -> None:
+    # film 2: Edema third, Fracture second: (1/2 + 2/3) / 2, depth 3. Film 3: No Finding last.
+    np.testing.assert_allclose(lrap(TARGETS, SCORES), [1, 1, (1 / 2 + 2 / 3) / 2, 1 / 3, 1])
+    np.testing.assert_allclose(coverage_error(TARGETS, SCORES), [1, 1, 3, 3, 1])
+    assert outcome(TARGETS, None, SCORES, ONE).coverage_error[0] == pytest.approx(9 / 5)
+
+
+def test_baselines_by_hand() -> None:
+    """Prevalence 2/5 for every label; four films have one true label, one has two; C = 3."""
+    found = trivial_baselines(LABELS, TARGETS, TARGETS)
+    one, two = np.mean([1, 1 / 2, 1 / 3]), np.mean([1, 1.5 / 2, 2 / 3])
+    assert found["random ranking"]["lrap"] == pytest.approx((4 * one + two) / 5)
+    assert found["random ranking"]["coverage_error"] == pytest.approx((4 * 2 + 8 / 3) / 5)
+    assert found["all positive"] == pytest.approx({"macro_f1": 2 * 2 / 7, "exact_match": 0})
+    # No Finding alone called: 2 hits of 5 calls and 2 positives; the other two labels score 0
+    assert found["always No Finding"] == pytest.approx({"macro_f1": (4 / 7) / 3, "exact_match": 2 / 5})
+    assert found["prevalence-matched random"]["macro_f1"] == pytest.approx(2 / 5)
+    exact = (4 * 0.4 * 0.6 * 0.6 + 0.4 * 0.4 * 0.6) / 5
+    assert found["prevalence-matched random"]["exact_match"] == pytest.approx(exact)
+    assert found["prevalence ranking"] == pytest.approx({"lrap": (4 * 1 / 3 + 2 / 3) / 5, "coverage_error": 3})
+
+
+def test_distances_by_hand() -> None:
+    assert first_positive(TARGETS).tolist() == [0, 1, 1, 0, 2]
+    vectors = np.float32([[0, 1], [3, 0], [5, 0], [0, -1], [0, 4]])
+    # centroids (0, 0), (4, 0), (0, 4); films lie 1, 1, 1, 1 and 0 from theirs
+    found = centroid_distances(vectors, first_positive(TARGETS))
+    assert found["inter"] == pytest.approx((4 + 4 + np.sqrt(32)) / 3)
+    assert found["intra"] == pytest.approx(2 / 3)
+    assert found["ratio"] == pytest.approx(found["inter"] / found["intra"])
+    assert np.isnan(centroid_distances(vectors, np.full(5, 1))["ratio"])
+
+
+# --- against scikit-learn ------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10**6), st.integers(1, 30), st.integers(2, 6), st.booleans())
+def test_as_scikit_learn(seed: int, n: int, c: int, tied: bool) -> None:
+    rng = np.random.default_rng(seed)
+    targets = (rng.random((n, c)) < 0.4).astype(np.float32)
+    scores = (rng.integers(0, 3, (n, c)) if tied else rng.random((n, c))).astype(np.float32)
+    calls = scores > 0.5
+    times = rng.integers(0, 3, n)
+    times[0] = 1
+    found = outcome(targets, calls, scores, times[None].astype(np.float64))
+    again = np.repeat(np.arange(n), times)
+    t, s, k = targets[again].astype(int), scores[again], calls[again]
+    assert found.lrap[0] == pytest.approx(sk.label_ranking_average_precision_score(t, s))
+    assert found.coverage_error[0] == pytest.approx(sk.coverage_error(t, s))
+    assert found.exact_match[0] == pytest.approx(sk.accuracy_score(t, k))
+    assert found.macro_f1[0] == pytest.approx(sk.f1_score(t, k, average="macro", zero_division=0))
+
+
+@given(st.integers(0, 10**6), st.integers(2, 5))
+def test_random_ranking_is_the_mean_of_many(seed: int, c: int) -> None:
+    rng = np.random.default_rng(seed)
+    targets = (rng.random((8, c)) < 0.5).astype(np.float32)
+    expected = trivial_baselines([f"l{i}" for i in range(c)], targets, targets)["random ranking"]
+    draws = rng.permuted(np.tile(np.arange(c, dtype=np.float32), (8 * 400, 1)), axis=1)
+    many = np.tile(targets, (400, 1))
+    assert lrap(many, draws).mean() == pytest.approx(expected["lrap"], abs=0.03)
+    assert coverage_error(many, draws).mean() == pytest.approx(expected["coverage_error"], abs=0.15)
+
+
+# --- unknown is never negative -------------------------------------------------------------------------------
+
+
+def test_films_with_an_unknown_label_are_left_out_of_image_wise_figures() -> None:
+    targets = np.vstack([TARGETS, np.float32([[np.nan, 1, 0]])])
+    scores = np.vstack([SCORES, SCORES[:1]])
+    six = np.ones((1, 6))
+    assert complete(targets).tolist() == [True] * 5 + [False]
+    for name in ("exact_match", "lrap", "coverage_error"):
+        with_it, without = (
+            getattr(outcome(t, s > 0, s, w), name) for t, s, w in ((targets, scores, six), (TARGETS, SCORES, ONE))
+        )
+        assert with_it == without
+    assert f1(targets, scores > 0, six)[0, 0] == f1(TARGETS, SCORES > 0, ONE)[0, 0]
+    assert f1(targets, scores > 0, six)[0, 1] != f1(TARGETS, SCORES > 0, ONE)[0, 1]
+    assert trivial_baselines(LABELS, targets, np.full_like(targets, np.nan))["all positive"].get("lrap") is None
