@@ -98,7 +98,9 @@ def run(
         Path | None,
         typer.Option("--annotations", help="csv: a CSV of boxes: image, label, x, y, w, h in original pixels."),
     ] = None,
-    prompts: Annotated[Path | None, typer.Option("--prompts", help="Prompt file; see precompute/prompts.toml.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="Your own prompt file for zero-shot, as in precompute/prompt_sets.")
+    ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")] = False,
     allow_burned_in: Annotated[
         bool, typer.Option("--allow-burned-in", help="Take DICOM films that say text is burned into them.")
@@ -297,7 +299,7 @@ def _run(
     from explorer.model.encoder import load_clip
     from precompute.pipeline import Job
     from precompute.pipeline import run as run_job
-    from precompute.prompts import DEFAULT_PROMPTS, read_prompts
+    from precompute.prompts import read_prompt_sets
     from precompute.settings import Settings
     from precompute.summary import as_table
 
@@ -312,7 +314,7 @@ def _run(
     job = Job(
         source=source,
         clip=load_clip(encoder, chosen),
-        prompts=read_prompts(prompts or DEFAULT_PROMPTS, source.labels),
+        prompt_sets=read_prompt_sets(source.labels, prompts),
         settings=checked,
         skip_bad=skip_bad,
         allow_empty=allow_empty,

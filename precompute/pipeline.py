@@ -7,7 +7,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -35,6 +35,7 @@ from explorer.store.schema import (
     Dataset,
     EncoderRecord,
     Manifest,
+    PromptSetRecord,
     RegimeRecord,
     SpaceRecord,
 )
@@ -42,7 +43,7 @@ from explorer.store.writer import SCRATCH, RunWriter
 from precompute.films import decode_films
 from precompute.finetune import fine_tune
 from precompute.probe import fit_probe
-from precompute.prompts import Prompts
+from precompute.prompts import PromptSet
 from precompute.reporter import Report, Reporter
 from precompute.settings import Settings
 from precompute.sources.table import Source, check_positives
@@ -84,7 +85,7 @@ class Job:
 
     source: Source
     clip: Clip
-    prompts: dict[str, Prompts]
+    prompt_sets: tuple[PromptSet, ...]
     settings: Settings
     skip_bad: bool
     allow_empty: bool
@@ -102,7 +103,7 @@ class Job:
             "labels": self.source.labels,
             "weights": self.weights_sha256,
             "tower": self.clip.tower.config.model_dump(),
-            "prompts": {label: [p.positive, p.negative] for label, p in self.prompts.items()},
+            "prompts": [asdict(prompt_set) for prompt_set in self.prompt_sets],
             "settings": self.settings.model_dump(),
             "skip_bad": self.skip_bad,
             "allow_burned_in": self.allow_burned_in,
@@ -289,15 +290,20 @@ class _Run:
         return array
 
     def zero_shot(self) -> None:
+        """A head from every prompt set, so that the explorer can switch among them; the first is the regime's own."""
+
         def make(folder: Path, report: Report) -> list[str]:
-            clip = self.job.clip
-            head = prompt_head(*embed_prompts(clip, self.job.prompts), clip.logit_scale)
-            prompts = {
-                label: {"positive": list(p.positive), "negative": list(p.negative)}
-                for label, p in self.job.prompts.items()
-            }
-            training = {"prompts": prompts, "logit_scale": clip.logit_scale}
-            return _write_regime(folder, "zero_shot", head, training)
+            clip, paths = self.job.clip, []
+            for i, prompt_set in enumerate(self.job.prompt_sets):
+                head = prompt_head(*embed_prompts(clip, prompt_set.labels), clip.logit_scale)
+                head.save(folder / f"prompts/{prompt_set.name}/head.safetensors")
+                write_json(folder / f"prompts/{prompt_set.name}/prompts.json", asdict(prompt_set))
+                paths += [f"prompts/{prompt_set.name}/{name}" for name in ("head.safetensors", "prompts.json")]
+                if i == 0:
+                    training = {**asdict(prompt_set), "logit_scale": clip.logit_scale}
+                    paths += _write_regime(folder, "zero_shot", head, training)
+                report(i + 1, len(self.job.prompt_sets))
+            return paths
 
         given = {"weights": self.job.weights_sha256, "prompts": self.job.identity["prompts"]}
         self._stage("zero-shot head", given, make)
@@ -383,9 +389,17 @@ class _Run:
                 write_json(folder / where / "thresholds.json", thresholds.model_dump())
                 paths += [f"{where}/logits.npy", f"{where}/thresholds.json"]
                 report(i + 1, len(REGIMES))
+            for prompt_set in self.job.prompt_sets:
+                where = f"prompts/{prompt_set.name}"
+                logits = _load_head(folder / where).logits(self.embeddings("frozen"))
+                write_array(folder / where / "logits.npy", logits)
+                thresholds = choose_max_f1(self.labels, self.targets[val], logits[val])
+                write_json(folder / where / "thresholds.json", thresholds.model_dump())
+                paths += [f"{where}/logits.npy", f"{where}/thresholds.json"]
             return paths
 
-        given = {regime.name: self.writer.sha256(f"regimes/{regime.name}/head.safetensors") for regime in REGIMES}
+        given = {s.name: self.writer.sha256(f"prompts/{s.name}/head.safetensors") for s in self.job.prompt_sets}
+        given |= {regime.name: self.writer.sha256(f"regimes/{regime.name}/head.safetensors") for regime in REGIMES}
         given |= {
             encoder: self.writer.sha256(f"encoders/{encoder}/embeddings.npy") for encoder in ("frozen", "fine_tune")
         }
@@ -572,6 +586,10 @@ class _Run:
             n=len(self.frame),
             encoders=(frozen, tuned),
             regimes=REGIMES,
+            prompt_sets=tuple(
+                PromptSetRecord(name=s.name, title=s.title, paired=all(p.negative for p in s.labels.values()))
+                for s in job.prompt_sets
+            ),
             spaces=tuple(self.spaces()),
             artefacts=self.writer.kept(),
         )
@@ -595,9 +613,13 @@ def _write_regime(folder: Path, regime: str, head: Head, training: dict[str, Any
 
 
 def _read_head(folder: Path, regime: str) -> Head:
+    return _load_head(folder / f"regimes/{regime}")
+
+
+def _load_head(folder: Path) -> Head:
     from safetensors.numpy import load_file
 
-    tensors = load_file(folder / f"regimes/{regime}/head.safetensors")
+    tensors = load_file(folder / "head.safetensors")
     return Head(tensors["weight"], tensors["bias"])
 
 

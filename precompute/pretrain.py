@@ -140,7 +140,7 @@ def write_untrained(folder: Path, captions: list[str], settings: Settings) -> No
     """Write the open_clip folder's config and tokenizer: BiomedCLIP's own shape, made small."""
     folder.mkdir(parents=True, exist_ok=True)
     trainer = BertWordPieceTokenizer(lowercase=True)
-    prompts = read_prompts(DEFAULT_PROMPTS, LABELS)
+    prompts = read_prompts(DEFAULT_PROMPTS, LABELS).labels
     sentences = [text for label in LABELS for text in (*prompts[label].positive, *prompts[label].negative)]
     trainer.train_from_iterator(
         captions + sentences * 50, vocab_size=settings.vocab_size, min_frequency=5, show_progress=False
@@ -288,7 +288,7 @@ def pretrain(
 
 def zero_shot_auroc(clip: Clip, films: Films) -> dict[str, float]:
     """Zero-shot AUROC with the default prompts against the true findings: macro, and by label that has both classes."""
-    head = prompt_head(*embed_prompts(clip, read_prompts(DEFAULT_PROMPTS, LABELS)), clip.logit_scale)
+    head = prompt_head(*embed_prompts(clip, read_prompts(DEFAULT_PROMPTS, LABELS).labels), clip.logit_scale)
     logits = head.logits(clip.tower.embed(films.pixels, batch_size=64))
     scores = {
         label: float(roc_auc_score(films.targets[:, c], logits[:, c]))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def embed_prompts(clip: Clip, prompts: dict[str, Prompts]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(C, D) positive and (C, D) negative prompt embeddings, each label's averaged and renormalised.
 
+    A label without negative prompts has zeros there: its logit is then the scaled cosine to the positive alone.
+
     Raises
     ------
     UserError
@@ -40,6 +42,8 @@ def embed_prompts(clip: Clip, prompts: dict[str, Prompts]) -> tuple[NDArray[np.f
 
 
 def _mean_direction(clip: Clip, texts: tuple[str, ...]) -> NDArray[np.float32]:
+    if not texts:
+        return np.zeros(clip.tower.dim, dtype=np.float32)
     mean = clip.embed_text(texts).mean(axis=0)
     direction: NDArray[np.float32] = mean / np.linalg.norm(mean)
     return direction

@@ -11,7 +11,8 @@ import pytest
 from explorer.data.labels import KNOWN_LABELS
 from explorer.errors import UserError
 from explorer.model.head import prompt_head
-from precompute.prompts import DEFAULT_PROMPTS, Prompts, read_prompts, words
+from explorer.store import open_store
+from precompute.prompts import DEFAULT_PROMPTS, Prompts, read_prompt_sets, read_prompts, words
 from precompute.zero_shot import embed_prompts
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def test_the_shipped_prompts_cover_every_known_label() -> None:
     labels = sorted(KNOWN_LABELS)
-    prompts = read_prompts(DEFAULT_PROMPTS, labels)
+    prompts = read_prompts(DEFAULT_PROMPTS, labels).labels
     assert list(prompts) == labels  # the order of the labels, which is the order of the head's rows
     for label, pair in prompts.items():
         assert pair.positive
@@ -35,7 +36,7 @@ def test_the_shipped_prompts_cover_every_known_label() -> None:
 def test_a_labels_own_section_goes_before_the_default(tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text('[default]\npositive=["{}"]\nnegative=["no {}"]\n[Edema]\npositive=["wet {}"]\nnegative=["dry"]\n')
-    prompts = read_prompts(file, ["Edema", "Mass"])
+    prompts = read_prompts(file, ["Edema", "Mass"]).labels
     assert prompts == {"Edema": Prompts(("wet edema",), ("dry",)), "Mass": Prompts(("mass",), ("no mass",))}
 
 
@@ -44,7 +45,6 @@ def test_a_labels_own_section_goes_before_the_default(tmp_path: Path) -> None:
     [
         "",
         "[default",
-        '[default]\npositive=["a"]\n',
         '[Edema]\npositive=["a"]\nnegative=["b"]\n',
         '[default]\npositive=[]\nnegative=["b"]\n',
         '[default]\npositive="{}"\nnegative="no {}"\n',
@@ -93,3 +93,42 @@ def test_prompt_embeddings_are_averaged_directions(clip: Clip) -> None:
     np.testing.assert_allclose(positive[0], mean / np.linalg.norm(mean), atol=1e-5)
     np.testing.assert_allclose(positive[1], clip.embed_text(["fracture"])[0], atol=1e-5)
     assert np.abs(positive - negative).max() > 1e-3  # "no" is read
+
+
+def test_every_shipped_set_can_be_read_and_the_users_goes_first(tmp_path: Path) -> None:
+    labels = sorted(KNOWN_LABELS)
+    sets = read_prompt_sets(labels)
+    assert [s.name for s in sets] == ["pairs", "descriptions", "names", "templates"]
+    assert len({s.title for s in sets}) == 4
+    for prompt_set in sets:
+        assert list(prompt_set.labels) == labels
+        assert all(p.positive for p in prompt_set.labels.values())
+    bare = next(s for s in sets if s.name == "names").labels
+    assert bare["Pleural Effusion"] == Prompts(("pleural effusion",), ())
+    (tmp_path / "mine.toml").write_text('title = "Mine"\n[default]\npositive=["{}!"]\n')
+    own = read_prompt_sets(labels, tmp_path / "mine.toml")
+    assert [(s.name, s.title) for s in own[:1]] == [("mine", "Mine")]
+    assert [s.name for s in own[1:]] == ["descriptions", "names", "pairs", "templates"]
+
+
+def test_without_negatives_the_logit_is_the_scaled_cosine(clip: Clip) -> None:
+    positive, negative = embed_prompts(clip, {"Edema": Prompts(("edema",), ())})
+    assert not negative.any()
+    film = clip.embed_text(["there is edema"])  # any unit vector will do
+    logit = prompt_head(positive, negative, clip.logit_scale).logits(film)
+    assert logit[0, 0] == pytest.approx(clip.logit_scale * float(film[0] @ positive[0]), rel=1e-4)
+
+
+def test_the_store_keeps_every_sets_logits(tiny_store: Path) -> None:
+    store = open_store(tiny_store)
+    assert [(s.name, s.paired) for s in store.manifest.prompt_sets] == [
+        ("pairs", True),
+        ("descriptions", True),
+        ("names", False),
+        ("templates", False),
+    ]
+    np.testing.assert_array_equal(store.prompt_logits("pairs"), store.logits("zero_shot"))
+    drawn = {s.name: np.asarray(store.prompt_logits(s.name)) for s in store.manifest.prompt_sets}
+    assert all(logits.shape == (store.n, len(store.labels)) for logits in drawn.values())
+    assert len({logits.tobytes() for logits in drawn.values()}) == 4
+    assert store.prompt_thresholds("names").shape == (len(store.labels),)

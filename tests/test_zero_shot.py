@@ -20,7 +20,7 @@ DEMO = Path(__file__).resolve().parents[1] / "encoders" / "phantom-clip"
 
 def test_every_prompt_has_a_direction_of_its_own() -> None:
     clip = load_clip(f"local-dir:{DEMO}", torch.device("cpu"))
-    positive, negative = embed_prompts(clip, read_prompts(DEFAULT_PROMPTS, CHEXPERT_LABELS))
+    positive, negative = embed_prompts(clip, read_prompts(DEFAULT_PROMPTS, CHEXPERT_LABELS).labels)
     assert np.allclose(np.linalg.norm(positive, axis=1), 1, atol=1e-5)
     alike = positive @ positive.T - np.eye(len(positive))
     assert alike.max() < 0.9999  # labels the encoder has not learnt lie close, but none on another

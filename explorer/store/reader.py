@@ -199,6 +199,10 @@ class Store:
         """(N, C) logits of a regime."""
         return self._array(f"regimes/{regime}/logits.npy")
 
+    def prompt_logits(self, prompt_set: str) -> NDArray[np.float32]:
+        """(N, C) zero-shot logits of a prompt set."""
+        return self._array(f"prompts/{prompt_set}/logits.npy")
+
     def head(self, regime: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight (C, D) and bias (C,) of a regime's linear head over the unit-norm embedding."""
         from safetensors import SafetensorError
@@ -213,7 +217,13 @@ class Store:
 
     def thresholds(self, regime: str) -> Thresholds:
         """Operating points of a regime, with the split they were chosen on."""
-        relative = f"regimes/{regime}/thresholds.json"
+        return self._thresholds(f"regimes/{regime}/thresholds.json")
+
+    def prompt_thresholds(self, prompt_set: str) -> NDArray[np.float32]:
+        """(C,) logit thresholds of a prompt set, from validation, NaN where it could not decide."""
+        return self._thresholds(f"prompts/{prompt_set}/thresholds.json").values(self.labels)
+
+    def _thresholds(self, relative: str) -> Thresholds:
         try:
             return Thresholds.model_validate(self._json(relative))
         except ValidationError as error:

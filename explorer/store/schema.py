@@ -14,6 +14,8 @@
       regimes/<name>/logits.npy               (N, C) float32
       regimes/<name>/thresholds.json          per label, with the split and rule they came from
       regimes/<name>/training.json            settings and training curve
+      prompts/<name>/prompts.json, head.safetensors, logits.npy, thresholds.json
+                                              zero-shot with each prompt set; the first is the regime's own
       spaces/<name>/index.faiss               flat inner product over unit-norm vectors
       spaces/<name>/vectors.npy               (N, dim) float32 unit norm (decision spaces only)
       spaces/<name>/map.npy                   (N, 2) float32
@@ -89,6 +91,14 @@ class RegimeRecord(_Record):
     decision_space: str
 
 
+class PromptSetRecord(_Record):
+    """One set of zero-shot prompts. ``paired``: every label has negatives; else a logit is the scaled cosine."""
+
+    name: str
+    title: str
+    paired: bool
+
+
 class SpaceRecord(_Record):
     name: str
     title: str
@@ -113,5 +123,6 @@ class Manifest(_Record):
     n: int
     encoders: tuple[EncoderRecord, ...]
     regimes: tuple[RegimeRecord, ...]
+    prompt_sets: tuple[PromptSetRecord, ...] = Field(default=(), description="the zero-shot regime's own first")
     spaces: tuple[SpaceRecord, ...]
     artefacts: dict[str, Artefact]
