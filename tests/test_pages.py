@@ -21,7 +21,7 @@ from explorer.store.reader import Store, open_store
 from explorer.ui import derive
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("overview", "map", "neighbours", "pr_curves", "grad_cam")
+PAGES = ("overview", "map", "neighbours", "pr_curves", "grad_cam", "protocols")
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def assert_whole(app: AppTest, title: str) -> None:
     assert said(app).count("Research use only. Not a medical device.") == 1
 
 
-TITLES = dict(zip(PAGES, ("Overview", "Map", "Neighbours", "PR curves", "Grad-CAM"), strict=True))
+TITLES = dict(zip(PAGES, ("Overview", "Map", "Neighbours", "PR curves", "Grad-CAM", "Protocols"), strict=True))
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -86,6 +86,35 @@ def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
     assert list(table["Regime"]) == [regime.title for regime in store.regimes]
     assert {derive.METRIC_TITLES[metric] for metric in METRICS} <= set(table.columns)
     assert table["AUROC"].str.contains(r"\[.*\] · 0\.50").all(), "interval and baseline stand beside the value"
+
+
+def test_protocols_score_one_run_by_both_rules(store: Store) -> None:
+    app = open_page("protocols")
+    table, steps = (frame.value for frame in app.dataframe[:2])
+    groups = table["Figures of"].value_counts()
+    assert groups.to_dict() == {
+        "Paper, IU-Xray": 3,
+        "This run, paper's rules": 3,
+        "This run, sound rules": 3,
+        "Never looks at a film": 5,
+    }
+    rows = store.rows("test")
+    known = ~np.isnan(store.targets[rows]).any(axis=1)
+    calls = np.asarray(store.logits("linear_probe"))[rows] > 0
+    exact = float((calls[known] == (store.targets[rows][known] == 1)).all(axis=1).mean())
+    line = table[(table["Figures of"] == "This run, paper's rules") & (table["Regime or rule"] == "Linear probe")]
+    assert line["Exact match"].item().startswith(f"{exact:.2f} [")
+    assert steps["What changed"].tolist() == [
+        "the paper's predictions",
+        "threshold",
+        "threshold",
+        "prompt",
+        "training",
+        "training",
+    ]
+    assert steps["Change"].iloc[1:].str.contains(r"\[.*\]").all(), "every change has its interval"
+    called = (np.asarray(store.prompt_logits("names"))[rows] > 0).sum(axis=1).mean()
+    assert steps["Labels called a film"].iloc[0] == f"{called:.1f}"
 
 
 def test_regimes_that_share_an_encoder_are_said_to(store: Store) -> None:
@@ -211,7 +240,7 @@ def test_pages_import_no_model_library(store: Store, tiny_store: Path) -> None:
         """
         import json, sys
         from streamlit.testing.v1 import AppTest
-        for name in ("overview", "map", "neighbours", "pr_curves", "grad_cam"):
+        for name in ("overview", "map", "neighbours", "pr_curves", "grad_cam", "protocols"):
             app = AppTest.from_file(sys.argv[1], default_timeout=120).switch_page(f"pages/{name}.py").run()
             assert not app.exception, app.exception
             assert not app.error, app.error

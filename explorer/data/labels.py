@@ -26,6 +26,24 @@ CHEXPERT_LABELS: tuple[str, ...] = (
 )
 """The 14 labels of CheXpert (Irvin et al., AAAI 2019, table 1), in the order of its label files."""
 
+DOMAINS: dict[str, tuple[str, ...]] = {
+    "Cardiovascular": ("Enlarged Cardiomediastinum", "Cardiomegaly"),
+    "Pulmonary": (
+        "Lung Opacity",
+        "Lung Lesion",
+        "Edema",
+        "Consolidation",
+        "Pneumonia",
+        "Atelectasis",
+        "Pneumothorax",
+        "Pleural Effusion",
+        "Pleural Other",
+    ),
+    "Skeletal": ("Fracture",),
+    "Device": ("Support Devices",),
+}
+"""The four domains of Sadman et al. (BIOKDD 2025) over CheXpert's labels; No Finding is in none."""
+
 NIH_LABELS: tuple[str, ...] = (
     "No Finding",
     "Atelectasis",

@@ -25,6 +25,7 @@ PAGES: tuple[tuple[str, str], ...] = (
     ("pages/neighbours.py", "Neighbours"),
     ("pages/pr_curves.py", "PR curves"),
     ("pages/grad_cam.py", "Grad-CAM"),
+    ("pages/protocols.py", "Protocols"),
 )
 
 # Drawn here, because a named icon would be fetched from a font server: the app must ask nothing of the internet.
