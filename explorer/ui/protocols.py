@@ -88,7 +88,12 @@ def table(view: View) -> None:
     """The paper's table, this run by both rules, and the baselines."""
     store, split = view.store, view.split
     whole = int(complete(store.targets[store.rows(split)]).sum())
-    st.dataframe(_table(store.path, store.manifest.created, split, store), hide_index=True, height="content")
+    st.dataframe(
+        _table(store.path, store.manifest.created, split, store),
+        hide_index=True,
+        height="content",
+        column_config={"Regime or rule": st.column_config.Column(width=190)},
+    )
     st.caption(
         f"95% intervals from resampling patients. Exact match, LRAP and coverage error need every label of a film: "
         f"{whole:,} of {len(store.rows(split)):,} {split} films have them. The paper's rows are of BiomedCLIP on 572 "
@@ -185,7 +190,7 @@ def _table(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
     for regime in store.regimes:
         if regime.name in PAPER:
             known = PAPER[regime.name]
-            lines.append(_line("Paper, IU-Xray", regime.title, {m: f"{known[m]:.2f}" for m in MULTILABEL}))
+            lines.append(_line("Paper, IU-Xray", regime.title, {m: f"{known[m]:g}" for m in MULTILABEL}))
     for regime in store.regimes:
         figures = _figures(targets, paper_rule(store, regime.name, rows), weights)
         lines.append(_line("This run, paper's rules", regime.title, figures))
@@ -194,7 +199,7 @@ def _table(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
         lines.append(_line("This run, sound rules", regime.title, _figures(targets, sound, weights)))
     for name, found in baselines(store, split).items():
         cells = {m: f"{found[m]:.2f}" if m in found else "—" for m in MULTILABEL}
-        lines.append(_line("Never looks at a film", name.capitalize() if name[0].islower() else name, cells))
+        lines.append(_line("Never looks at a film", name[0].upper() + name[1:], cells))
     return pd.DataFrame(lines)
 
 
