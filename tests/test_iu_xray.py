@@ -7,7 +7,9 @@ import math
 import os
 import tarfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain
 from explorer.errors import UserError
+from explorer.store import open_store
 from precompute.__main__ import app
 from precompute.sources import check_source, read_iu_xray
 from precompute.sources.iu_xray import mesh_table, mesh_targets, read_reports
@@ -188,6 +191,56 @@ def test_every_source_is_listed() -> None:
     printed = CliRunner().invoke(app, ["sources"]).stdout
     assert "iu-xray" in printed
     assert "CC BY-NC-ND" in printed
+
+
+def test_all_three_regimes_from_the_sets_own_layout(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    """The one documented command, on a small folder of Kaggle's layout with a labeller's file."""
+    root = tmp_path / "iu"
+    (root / "images/images_normalized").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    reports, projections, labels = (
+        ["uid,MeSH,indication,comparison,findings,impression"],
+        ["uid,filename,projection"],
+        [],
+    )
+    for uid in range(1, 25):
+        reports.append(f"{uid},normal,,,Clear.,Stable.")
+        for view in ("Frontal", "Lateral"):
+            name = f"{uid}_IM-0001-{view}.dcm.png"
+            projections.append(f"{uid},{name},{view}")
+            Image.fromarray(rng.integers(0, 256, (50, 40), dtype=np.uint8)).save(
+                root / f"images/images_normalized/{name}"
+            )
+        labels.append(f"{uid},{','.join(str(int(rng.random() < 0.3)) for _ in CHEXPERT_LABELS)}")
+    (root / "indiana_reports.csv").write_text("\n".join(reports) + "\n")
+    (root / "indiana_projections.csv").write_text("\n".join(projections) + "\n")
+    (root / "chexbert.csv").write_text("\n".join([f"uid,{','.join(CHEXPERT_LABELS)}", *labels]) + "\n")
+    arguments = ["run", "--source", "iu-xray", "--root", root, "--labels", root / "chexbert.csv"]
+    arguments += [
+        "--encoder",
+        "local-dir:encoders/phantom-clip",
+        "--epochs",
+        1,
+        "--allow-empty",
+        "--out",
+        tmp_path / "s",
+    ]
+    made = cli(*arguments)
+    assert made.returncode == 0, made.stderr
+    store = open_store(tmp_path / "s")
+    assert store.manifest.dataset.name == "IU-Xray"
+    assert "BY-NC-ND" in store.manifest.dataset.licence
+    assert "chexbert.csv" in store.manifest.dataset.label_origin
+    assert store.n == 24, "frontal films only"
+    assert store.labels == CHEXPERT_LABELS
+    assert store.verify() == []
+
+
+def test_a_source_without_its_folder_is_told(cli: Callable[..., Any]) -> None:
+    for source, option in (("iu-xray", "--root"), ("csv", "--csv")):
+        refused = cli("run", "--source", source, "--encoder", "local-dir:encoders/phantom-clip")
+        assert refused.returncode == 1
+        assert f"The source {source} needs {option}" in refused.stderr
 
 
 def test_the_real_reports(tmp_path: Path) -> None:

@@ -28,17 +28,7 @@ CHEXPERT_LABELS: tuple[str, ...] = (
 
 DOMAINS: dict[str, tuple[str, ...]] = {
     "Cardiovascular": ("Enlarged Cardiomediastinum", "Cardiomegaly"),
-    "Pulmonary": (
-        "Lung Opacity",
-        "Lung Lesion",
-        "Edema",
-        "Consolidation",
-        "Pneumonia",
-        "Atelectasis",
-        "Pneumothorax",
-        "Pleural Effusion",
-        "Pleural Other",
-    ),
+    "Pulmonary": CHEXPERT_LABELS[3:12],  # Lung Opacity to Pleural Other
     "Skeletal": ("Fracture",),
     "Device": ("Support Devices",),
 }

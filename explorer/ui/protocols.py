@@ -121,7 +121,7 @@ def steps(view: View) -> None:
     """From the paper's first rule to the fine-tune, one change at a time."""
     store, split = view.store, view.split
     st.subheader("What changed the figure")
-    if not any(record.name == BARE for record in store.manifest.prompt_sets):
+    if not _has_bare_names(store):
         st.caption("This run was made before prompt sets were kept. Run precompute again to see the steps.")
         return
     frame, true = _steps(store.path, store.manifest.created, split, store)
@@ -161,11 +161,15 @@ def distances(view: View) -> None:
 # --- what they draw --------------------------------------------------------------------------------------------------
 
 
-def paper_rule(store: Store, regime: str, rows: NDArray[np.int64]) -> Prediction:
-    """The paper's rule: per-image min-max above 0.5 for zero-shot from bare names, probability above 0.5 else."""
-    bare = any(record.name == BARE for record in store.manifest.prompt_sets)
+def paper_rule(store: Store, regime: str, rows: NDArray[np.int64]) -> Prediction | None:
+    """The paper's rule: per-image min-max above 0.5 for zero-shot from bare names, probability above 0.5 else.
+
+    None for the zero-shot of a run made before prompt sets were kept: other prompts would be another rule.
+    """
     if regime == "zero_shot":
-        logits = np.asarray((store.prompt_logits(BARE) if bare else store.logits(regime))[rows])
+        if not _has_bare_names(store):
+            return None
+        logits = np.asarray(store.prompt_logits(BARE)[rows])
         return Prediction(min_max(logits) > 0.5, logits)
     logits = np.asarray(store.logits(regime)[rows])
     return Prediction(logits > 0, logits)
@@ -192,8 +196,9 @@ def _table(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
             known = PAPER[regime.name]
             lines.append(_line("Paper, IU-Xray", regime.title, {m: f"{known[m]:g}" for m in MULTILABEL}))
     for regime in store.regimes:
-        figures = _figures(targets, paper_rule(store, regime.name, rows), weights)
-        lines.append(_line("This run, paper's rules", regime.title, figures))
+        prediction = paper_rule(store, regime.name, rows)
+        if prediction:
+            lines.append(_line("This run, paper's rules", regime.title, _figures(targets, prediction, weights)))
     for regime in store.regimes:
         sound = sound_rule(store.logits(regime.name)[rows], store.threshold_array(regime.name))
         lines.append(_line("This run, sound rules", regime.title, _figures(targets, sound, weights)))
@@ -289,6 +294,10 @@ def _distances(path: Path, made: str, split: Split, _store: Store) -> pd.DataFra
             }
         )
     return pd.DataFrame(lines)
+
+
+def _has_bare_names(store: Store) -> bool:
+    return any(record.name == BARE for record in store.manifest.prompt_sets)
 
 
 def _weights(store: Store, split: Split) -> NDArray[np.float64]:
