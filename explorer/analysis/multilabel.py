@@ -78,7 +78,7 @@ def exact_match(targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> NDArr
     return right
 
 
-def lrap(targets: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float64]:
+def lrap(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> NDArray[np.float64]:
     """Label ranking average precision of each complete film (Schapire & Singer, Machine Learning 2000).
 
     The mean over a film's true labels of the share of true ones among the labels ranked as high or higher; 1 for a film
@@ -97,7 +97,7 @@ def lrap(targets: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[n
     return np.where(count > 0, (share * positive).sum(axis=1) / np.maximum(count, 1), 1.0)
 
 
-def coverage_error(targets: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float64]:
+def coverage_error(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> NDArray[np.float64]:
     """How far down each complete film's ranking one must go to meet all its true labels; 0 where it has none."""
     positive = targets == 1
     above = (scores[:, :, None] <= scores[:, None, :]).sum(axis=2)
@@ -108,7 +108,7 @@ def coverage_error(targets: NDArray[np.float32], scores: NDArray[np.float32]) ->
 def outcome(
     targets: NDArray[np.float32],
     calls: NDArray[np.bool_] | None,
-    scores: NDArray[np.float32] | None,
+    scores: NDArray[np.floating] | None,
     weights: NDArray[np.float64],
 ) -> Outcome:
     """All figures of one prediction.
@@ -137,6 +137,37 @@ def outcome(
         lrap=none if scores is None else mean(lrap(targets[whole], scores[whole])),
         coverage_error=none if scores is None else mean(coverage_error(targets[whole], scores[whole])),
     )
+
+
+def calibrate(
+    val_targets: NDArray[np.float32], val_logits: NDArray[np.float32], logits: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Probabilities by Platt scaling on validation (Platt 1999), so that a film's labels can be ranked by them.
+
+    Parameters
+    ----------
+    val_targets, val_logits : (m, C)
+        Targets 1, 0 or NaN.
+    logits : (n, C)
+
+    Returns
+    -------
+    (n, C)
+        A label without both classes in validation gets its rate there (Laplace) for every film.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    probabilities = np.empty(logits.shape)
+    for c in range(logits.shape[1]):
+        known = ~np.isnan(val_targets[:, c])
+        y, x = val_targets[known, c], val_logits[known, c].astype(np.float64)
+        if len(np.unique(y)) < 2 or x.std() == 0:
+            probabilities[:, c] = (y.sum() + 1) / (len(y) + 2)
+            continue
+        middle, spread = x.mean(), x.std()
+        fitted = LogisticRegression().fit(((x - middle) / spread)[:, None], y)
+        probabilities[:, c] = fitted.predict_proba(((logits[:, c] - middle) / spread)[:, None])[:, 1]
+    return probabilities
 
 
 def trivial_baselines(

@@ -12,6 +12,7 @@ import streamlit as st
 from explorer.analysis.metrics import patient_weights
 from explorer.analysis.multilabel import (
     MULTILABEL,
+    calibrate,
     centroid_distances,
     complete,
     f1,
@@ -78,7 +79,7 @@ class Prediction:
     """What one rule makes of one regime's logits: which labels it calls, and what it ranks them by."""
 
     calls: NDArray[np.bool_]
-    scores: NDArray[np.float32]
+    scores: NDArray[np.floating]
 
 
 # --- panels ----------------------------------------------------------------------------------------------------------
@@ -99,8 +100,8 @@ def table(view: View) -> None:
         f"{whole:,} of {len(store.rows(split)):,} {split} films have them. The paper's rows are of BiomedCLIP on 572 "
         "IU-Xray films, printed without intervals; other films, so compare each row with its own baselines. "
         "Paper's rules: zero-shot from bare names, each film's scores stretched to 0..1 and called above 0.5; trained "
-        "regimes called above probability 0.5. Sound rules: thresholds from val, labels ranked by how far they lie "
-        "above them. Both score this run's own training."
+        "regimes called above probability 0.5. Sound rules: thresholds of largest F1 and probabilities "
+        "to rank by (Platt), both from val. Both score this run's own training."
     )
     if whole:
         found = baselines(store, split)
@@ -175,10 +176,13 @@ def paper_rule(store: Store, regime: str, rows: NDArray[np.int64]) -> Prediction
     return Prediction(logits > 0, logits)
 
 
-def sound_rule(logits: NDArray[np.float32], thresholds: NDArray[np.float32]) -> Prediction:
-    """Thresholds from validation; a label that has none is never called and ranked last."""
-    margin = np.asarray(logits) - thresholds
-    return Prediction(margin >= 0, np.where(np.isnan(margin), -np.inf, margin))
+def sound_rule(
+    store: Store, logits: NDArray[np.float32], thresholds: NDArray[np.float32], rows: NDArray[np.int64]
+) -> Prediction:
+    """Called by thresholds, ranked by calibrated probability, both from validation; no threshold, never called."""
+    val = store.rows("val")
+    chosen = np.asarray(logits[rows])
+    return Prediction(chosen >= thresholds, calibrate(store.targets[val], np.asarray(logits[val]), chosen))
 
 
 def baselines(store: Store, split: Split) -> dict[str, dict[str, float]]:
@@ -200,7 +204,7 @@ def _table(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
         if prediction:
             lines.append(_line("This run, paper's rules", regime.title, _figures(targets, prediction, weights)))
     for regime in store.regimes:
-        sound = sound_rule(store.logits(regime.name)[rows], store.threshold_array(regime.name))
+        sound = sound_rule(store, store.logits(regime.name), store.threshold_array(regime.name), rows)
         lines.append(_line("This run, sound rules", regime.title, _figures(targets, sound, weights)))
     for name, found in baselines(store, split).items():
         cells = {m: f"{found[m]:.2f}" if m in found else "—" for m in MULTILABEL}
@@ -216,7 +220,11 @@ def _steps(path: Path, made: str, split: Split, _store: Store) -> tuple[pd.DataF
     ladder: list[tuple[str, str, Prediction]] = [
         ("Zero-shot, bare names, cosine above 0", "the paper's predictions", Prediction(bare > 0, bare)),
         ("Zero-shot, bare names, min-max above 0.5", "threshold", Prediction(min_max(bare) > 0.5, bare)),
-        ("Zero-shot, bare names, thresholds from val", "threshold", sound_rule(bare, store.prompt_thresholds(BARE))),
+        (
+            "Zero-shot, bare names, thresholds from val",
+            "threshold",
+            sound_rule(store, store.prompt_logits(BARE), store.prompt_thresholds(BARE), rows),
+        ),
     ]
     own = store.manifest.prompt_sets[0]
     for regime in store.regimes:
@@ -227,7 +235,7 @@ def _steps(path: Path, made: str, split: Split, _store: Store) -> tuple[pd.DataF
                 if zero_shot
                 else f"{regime.title}, thresholds from val",
                 "prompt" if zero_shot else "training",
-                sound_rule(store.logits(regime.name)[rows], store.threshold_array(regime.name)),
+                sound_rule(store, store.logits(regime.name), store.threshold_array(regime.name), rows),
             )
         )
     lines, before = [], None
@@ -255,7 +263,9 @@ def _domains(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame
     everything = f1(targets, np.ones(targets.shape, dtype=bool), weights[:1])[0]
     drawn = {
         regime.title: f1(
-            targets, sound_rule(store.logits(regime.name)[rows], store.threshold_array(regime.name)).calls, weights
+            targets,
+            sound_rule(store, store.logits(regime.name), store.threshold_array(regime.name), rows).calls,
+            weights,
         )
         for regime in store.regimes
     }
