@@ -44,16 +44,17 @@ def read_film(path: Path) -> Image.Image:
     BadImage
         Missing, empty, not an image, truncated, or too large.
     """
+    from explorer.data.dicom import is_dicom, read_dicom  # pydicom only where a film is read
+
     try:
         if not path.is_file():
             raise BadImage("the file is missing")
         if path.stat().st_size == 0:
             raise BadImage("the file is empty (0 bytes)")
+        dicom = is_dicom(path)
     except OSError as error:  # a name too long, a folder that may not be entered
         raise BadImage(f"the file cannot be reached ({error.strerror})") from error
-    from explorer.data.dicom import is_dicom, read_dicom  # pydicom only where a film is read
-
-    if is_dicom(path):
+    if dicom:
         return read_dicom(path)
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as image:

@@ -176,13 +176,16 @@ def paper_rule(store: Store, regime: str, rows: NDArray[np.int64]) -> Prediction
     return Prediction(logits > 0, logits)
 
 
-def sound_rule(
-    store: Store, logits: NDArray[np.float32], thresholds: NDArray[np.float32], rows: NDArray[np.int64]
-) -> Prediction:
-    """Called by thresholds, ranked by calibrated probability, both from validation; no threshold, never called."""
-    val = store.rows("val")
-    chosen = np.asarray(logits[rows])
-    return Prediction(chosen >= thresholds, calibrate(store.targets[val], np.asarray(logits[val]), chosen))
+def sound_rule(store: Store, regime: str, rows: NDArray[np.int64]) -> Prediction:
+    """Called by thresholds and ranked by calibrated probability, both from validation."""
+    val, logits = store.rows("val"), store.logits(regime)
+    scores = calibrate(store.targets[val], np.asarray(logits[val]), np.asarray(logits[rows]))
+    return Prediction(sound_calls(store, regime, rows), scores)
+
+
+def sound_calls(store: Store, regime: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n, C) logits that reach their label's threshold; a label that has none is never called."""
+    return np.asarray(store.logits(regime)[rows] >= store.threshold_array(regime))
 
 
 def baselines(store: Store, split: Split) -> dict[str, dict[str, float]]:
@@ -204,7 +207,7 @@ def _table(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
         if prediction:
             lines.append(_line("This run, paper's rules", regime.title, _figures(targets, prediction, weights)))
     for regime in store.regimes:
-        sound = sound_rule(store, store.logits(regime.name), store.threshold_array(regime.name), rows)
+        sound = sound_rule(store, regime.name, rows)
         lines.append(_line("This run, sound rules", regime.title, _figures(targets, sound, weights)))
     for name, found in baselines(store, split).items():
         cells = {m: f"{found[m]:.2f}" if m in found else "—" for m in MULTILABEL}
@@ -217,32 +220,27 @@ def _steps(path: Path, made: str, split: Split, _store: Store) -> tuple[pd.DataF
     store, rows = _store, _store.rows(split)
     targets, weights = store.targets[rows], _weights(_store, split)
     bare = np.asarray(store.prompt_logits(BARE)[rows])
-    ladder: list[tuple[str, str, Prediction]] = [
-        ("Zero-shot, bare names, cosine above 0", "the paper's predictions", Prediction(bare > 0, bare)),
-        ("Zero-shot, bare names, min-max above 0.5", "threshold", Prediction(min_max(bare) > 0.5, bare)),
-        (
-            "Zero-shot, bare names, thresholds from val",
-            "threshold",
-            sound_rule(store, store.prompt_logits(BARE), store.prompt_thresholds(BARE), rows),
-        ),
+    ladder = [
+        ("Zero-shot, bare names, cosine above 0", "the paper's predictions", bare > 0),
+        ("Zero-shot, bare names, min-max above 0.5", "threshold", min_max(bare) > 0.5),
+        ("Zero-shot, bare names, thresholds from val", "threshold", bare >= store.prompt_thresholds(BARE)),
     ]
     own = store.manifest.prompt_sets[0]
     for regime in store.regimes:
         zero_shot = regime.name == "zero_shot"
+        prompts = f", {own.title.lower()}" if zero_shot else ""
         ladder.append(
             (
-                f"{regime.title}, {own.title.lower()}, thresholds from val"
-                if zero_shot
-                else f"{regime.title}, thresholds from val",
+                f"{regime.title}{prompts}, thresholds from val",
                 "prompt" if zero_shot else "training",
-                sound_rule(store, store.logits(regime.name), store.threshold_array(regime.name), rows),
+                sound_calls(store, regime.name, rows),
             )
         )
     lines, before = [], None
-    for name, changed, prediction in ladder:
-        drawn = f1(targets, prediction.calls, weights).mean(axis=1)  # first the point, then the resamples
+    for name, changed, calls in ladder:
+        drawn = f1(targets, calls, weights).mean(axis=1)  # first the point, then the resamples
         change = "" if before is None else _interval(drawn - before, sign=True)
-        called = prediction.calls.sum(axis=1).mean()
+        called = calls.sum(axis=1).mean()
         lines.append(
             {
                 "Rule": name,
@@ -261,14 +259,7 @@ def _domains(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame
     store, rows = _store, _store.rows(split)
     targets, weights = store.targets[rows], _weights(_store, split)
     everything = f1(targets, np.ones(targets.shape, dtype=bool), weights[:1])[0]
-    drawn = {
-        regime.title: f1(
-            targets,
-            sound_rule(store, store.logits(regime.name), store.threshold_array(regime.name), rows).calls,
-            weights,
-        )
-        for regime in store.regimes
-    }
+    drawn = {regime.title: f1(targets, sound_calls(store, regime.name, rows), weights) for regime in store.regimes}
     lines = []
     for domain, names in DOMAINS.items():
         columns = [store.labels.index(name) for name in names if name in store.labels]
