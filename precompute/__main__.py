@@ -85,7 +85,7 @@ def run(
     ] = None,
     uncertain: Annotated[Uncertain, typer.Option("--uncertain", help="What -1 becomes: unknown, 0 or 1.")] = "ignore",
     views: Annotated[
-        Literal["frontal", "all"], typer.Option("--views", help="iu-xray: frontal films only, or all.")
+        Literal["frontal", "all"], typer.Option("--views", help="iu-xray, chexpert: frontal films only, or all.")
     ] = "frontal",
     out: Out = Path("store"),
     name: Annotated[str | None, typer.Option("--name", help="The set's name; by default the CSV's.")] = None,
@@ -138,6 +138,8 @@ def run(
             annotations=annotations,
             uncertain=uncertain,
         )
+    elif source == "chexpert":
+        table = read_chexpert(_needed(root, "--root", source), uncertain=uncertain, frontal_only=views == "frontal")
     else:
         table = read_iu_xray(
             _needed(root, "--root", source),

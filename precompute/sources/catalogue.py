@@ -11,10 +11,10 @@ import pandas as pd
 
 from explorer.data.labels import CHEXPERT_LABELS
 from explorer.errors import UserError
-from precompute.sources import iu_xray
+from precompute.sources import chexpert, iu_xray
 from precompute.sources.csv import read_csv
 
-SourceName = Literal["csv", "iu-xray"]
+SourceName = Literal["csv", "iu-xray", "chexpert"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,14 @@ CATALOGUE: tuple[Entry, ...] = (
         f"{iu_xray.PROJECTIONS} does. --labels takes a CheXpert or CheXbert labeller's CSV",
         "openi.nlm.nih.gov/faq (NLMCXR_reports.tgz, NLMCXR_png.tgz); kaggle.com/raddar/chest-xrays-indiana-university",
         f"{iu_xray.LICENCE}: no sharing of the films or of pictures made from them",
+    ),
+    Entry(
+        "chexpert",
+        chexpert.NAME,
+        f"--root with {' and '.join(chexpert.FILES)} and the folders train and valid of films. The radiologists' "
+        "valid.csv is test, and has no fracture: --allow-empty keeps such labels",
+        "stanfordmlgroup.github.io/competitions/chexpert",
+        f"{chexpert.LICENCE}: no sharing",
     ),
 )
 
@@ -82,7 +90,9 @@ def check_source(name: SourceName, root: Path, images: Path | None = None) -> li
     """
     if not root.exists():
         raise UserError(f"There is no {root}.", "Check the path.")
-    return _check_csv(root, images or root.parent) if name == "csv" else _check_iu_xray(root, images)
+    if name == "csv":
+        return _check_csv(root, images or root.parent)
+    return _check_iu_xray(root, images) if name == "iu-xray" else _check_chexpert(root)
 
 
 def _check_csv(file: Path, images: Path) -> list[Count]:
@@ -95,6 +105,26 @@ def _check_csv(file: Path, images: Path) -> list[Count]:
         Count("films on disk", there, len(frame)),
         *(Count(f"{label}: positive", int((frame[label] == 1).sum())) for label in source.labels),
         *(Count(f"{label}: unknown", int(frame[label].isna().sum())) for label in source.labels),
+    ]
+
+
+def _check_chexpert(root: Path) -> list[Count]:
+    table = chexpert.read_files(root)
+    counts = []
+    for file, films, patients in (("train.csv", 223414, 64540), ("valid.csv", 234, 200)):
+        rows = table[table["file"] == file]
+        there = sum((root / path).is_file() for path in rows["image"])
+        counts += [
+            Count(f"{file}: films named", len(rows), films),
+            Count(f"{file}: patients", rows["patient_id"].nunique(), patients),
+            Count(f"{file}: frontal films", int((rows["Frontal/Lateral"] == "Frontal").sum())),
+            Count(f"{file}: films on disk", there, films),
+        ]
+    source = chexpert.read_chexpert(root, frontal_only=False)
+    return [
+        *counts,
+        *(Count(f"{label}: positive", int((source.frame[label] == 1).sum())) for label in source.labels),
+        *(Count(f"{label}: unknown", int(source.frame[label].isna().sum())) for label in source.labels),
     ]
 
 
