@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -18,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from explorer.analysis.metrics import METRICS
 from explorer.store.progress import Progress, write_progress
 from explorer.store.reader import Store, open_store
-from explorer.ui import derive
+from explorer.ui import derive, selection
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("overview", "map", "neighbours", "pr_curves", "grad_cam", "protocols")
@@ -149,16 +151,43 @@ def test_neighbours_leave_the_patient_out_unless_asked(store: Store) -> None:
     assert len(rows) == store.n - 1
 
 
-def test_a_selection_opens_as_a_gallery(store: Store) -> None:
-    rows = [int(row) for row in store.rows("test")[:3]]
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).switch_page("pages/map.py")
-    app.session_state["picked"] = rows
-    app.run()
+def test_a_selection_in_the_link_opens_as_a_gallery(store: Store) -> None:
+    rows = store.rows("test")[:3]
+    app = open_page("map", sel=selection.pack(store.manifest.run_id, store.n, rows, "three of them"))
     assert_whole(app, "Map")
     text = said(app)
     assert "3 films selected" in text
     for row in rows:
         assert str(store.samples["sample_id"].iat[row]) in text
+    app.button(key="selected-pages/neighbours.py").click().run()
+    assert_whole(app, "Neighbours")
+    assert f"**{store.samples['sample_id'].iat[rows[0]]}**" in said(app), "it opens the selection's first film"
+    assert len(app.query_params["sel"]) == 1, "and the selection goes along"
+
+
+def test_a_selection_that_cannot_be_opened_is_said_and_left(store: Store) -> None:
+    rows = store.rows("test")[:3]
+    foreign = selection.pack("another-run", store.n, rows, "three")
+    damaged = selection.pack(store.manifest.run_id, store.n, rows, "three")[:-6]
+    for token, why in ((foreign, "another run"), (damaged, "damaged"), ("../etc/passwd", "damaged")):
+        app = open_page("map", sel=token)
+        assert_whole(app, "Map")
+        assert [why in warning.value for warning in app.warning] == [True]
+        assert "sel" not in app.query_params
+        assert "selected" not in said(app)
+
+
+def test_a_selection_is_saved_with_its_labels_and_scores(store: Store) -> None:
+    rows = store.rows("test")[[0, 2]]
+    csv = pd.read_csv(io.BytesIO(selection.exported(store, rows, "csv")), dtype={"sample_id": str})
+    parquet = pd.read_parquet(io.BytesIO(selection.exported(store, rows, "parquet")))
+    for frame in (csv, parquet):
+        assert frame["row"].tolist() == rows.tolist()
+        assert frame["sample_id"].tolist() == store.samples["sample_id"].iloc[rows].tolist()
+        np.testing.assert_array_equal(frame[list(store.labels)].to_numpy(np.float32), store.targets[rows])
+        for regime in store.regimes:
+            names = [f"logit:{regime.name}:{label}" for label in store.labels]
+            np.testing.assert_allclose(frame[names].to_numpy(), store.logits(regime.name)[rows], rtol=1e-6)
 
 
 def test_grad_cam_draws_every_regime(store: Store) -> None:

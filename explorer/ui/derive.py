@@ -13,8 +13,6 @@ from explorer.data.samples import SPLITS, Split
 from explorer.figures import Curve, Layer, with_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import faiss
     from numpy.typing import NDArray
 
@@ -271,13 +269,12 @@ def hover(store: Store) -> NDArray[np.str_]:
     )
 
 
-def composition(store: Store, chosen: Sequence[int], shown: NDArray[np.int64]) -> pd.DataFrame:
+def composition(store: Store, chosen: NDArray[np.int64], shown: NDArray[np.int64]) -> pd.DataFrame:
     """Labels of a selection beside all films shown: how often positive among those known, with a 95% interval."""
-    picked = np.asarray(chosen, dtype=np.int64)
     rows = []
     for label in store.labels:
         c = store.labels.index(label)
-        here, there = store.targets[picked, c], store.targets[shown, c]
+        here, there = store.targets[chosen, c], store.targets[shown, c]
         k, n = int((here == 1).sum()), int((~np.isnan(here)).sum())
         base = float(np.nanmean(there)) if (~np.isnan(there)).any() else np.nan
         low, high = wilson(k, n)

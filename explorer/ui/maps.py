@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer import figures
-from explorer.ui import cache, choose, derive
+from explorer.ui import cache, choose, derive, selection
 from explorer.ui.frame import errors_shown
 from explorer.ui.gallery import gallery
 
@@ -160,23 +160,24 @@ def _map(view: View, choice: Choice, regime: RegimeRecord, height: int) -> None:
             store,
         ),
         key=key,
-        on_select=lambda: _keep(store, key),
+        on_select=lambda: _keep(view, key),
         config={"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": UNUSED},
         alt=f"Map of the {choice.kind} space of {regime.title}, coloured by {COLOURS[choice.colour].lower()}",
     )
 
 
-def _keep(store: Store, key: str) -> None:
+def _keep(view: View, key: str) -> None:
     """Remember what was selected: a new colour draws a new figure, and the chart itself would forget."""
     points = st.session_state[key]["selection"]["points"]
-    rows = [int(np.ravel(point["customdata"])[0]) for point in points]
-    rows = list(dict.fromkeys(row for row in rows if 0 <= row < store.n))
-    st.session_state["picked"] = rows
+    rows = np.unique([int(np.ravel(point["customdata"])[0]) for point in points]).astype(np.int64)
+    rows = rows[(rows >= 0) & (rows < view.store.n)]
     if len(rows) == 1:
-        st.session_state["clicked"] = str(store.samples["sample_id"].iat[rows[0]])
+        st.session_state["clicked"] = str(view.store.samples["sample_id"].iat[rows[0]])
         choose.open_film(st.session_state["clicked"])
+        selection.clear()
     else:
         st.query_params.pop("film", None)
+        selection.put(view, rows, f"{len(rows):,} films from the map")
 
 
 def _trust(store: Store, regime: RegimeRecord, kind: SpaceKind) -> None:
@@ -207,43 +208,29 @@ def _trust_line(store: Store, regime: RegimeRecord, kind: SpaceKind) -> None:
 
 def _selection(view: View, choice: Choice) -> None:
     store = view.store
-    picked: list[int] = st.session_state.get("picked", [])
-    if not picked:
+    picked, called = selection.current(view), selection.name(view)
+    if len(picked) == 0:
         row = store.row_of(st.query_params.get("film", ""))
-        picked = [] if row is None else [row]
-    if not picked:
+        picked, called = np.array([] if row is None else [row], dtype=np.int64), st.query_params.get("film", "")
+    if len(picked) == 0:
         st.caption(
             "Click a point to see its film. For many, choose lasso or box in the map's toolbar and draw around them."
         )
         return
-    picked = [row for row in picked if row < store.n]
     st.subheader(f"{len(picked):,} film{'s' if len(picked) > 1 else ''} selected")
-    with st.container(horizontal=True):
-        st.button("Clear", icon=":material/close:", on_click=_clear)
-        st.download_button(
-            "Save as CSV",
-            _as_csv(store, picked),
-            file_name="selection.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+    st.button("Clear", icon=":material/close:", on_click=_clear)
+    selection.actions(view, picked, called, key="selected")
     if len(picked) > 1:
         _composition(view, choice, picked)
-    gallery(store, picked, choice.label, choice.regimes[0], key="selected")
+    gallery(store, picked.tolist(), choice.label, choice.regimes[0], key="selected")
 
 
 def _clear() -> None:
-    st.session_state["picked"] = []
+    selection.clear()
     st.query_params.pop("film", None)
 
 
-def _as_csv(store: Store, rows: list[int]) -> str:
-    columns = ["sample_id", "patient_id", "split", *store.labels]
-    return str(store.samples.loc[rows, columns].to_csv(index_label="row"))
-
-
-def _composition(view: View, choice: Choice, picked: list[int]) -> None:
+def _composition(view: View, choice: Choice, picked: NDArray[np.int64]) -> None:
     shown: NDArray[np.int64] = view.store.rows(None if choice.colour == "split" else view.split)
     frame = derive.composition(view.store, picked, shown)
     frame = frame[(frame["n_pos"] > 0)].assign(series="selection")
