@@ -16,7 +16,7 @@ from rich.markup import escape
 from explorer.data.labels import Uncertain
 from explorer.errors import UserError
 from precompute.reporter import DRAW, RUN, Reporter
-from precompute.sources import CATALOGUE, Source, SourceName, check_source, read_csv, read_iu_xray
+from precompute.sources import CATALOGUE, Source, SourceName, check_source, read_chexpert, read_csv, read_iu_xray
 
 # Commands import torch, transformers and umap only when they run: help, verify and summary answer at once.
 

@@ -1,4 +1,4 @@
-"""CheXpert (Stanford; Irvin et al., AAAI 2019): ``train.csv``, labelled by rules, and ``valid.csv``, by radiologists."""
+"""CheXpert (Stanford; Irvin et al., AAAI 2019): ``train.csv`` labelled by rules, ``valid.csv`` by radiologists."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", frontal_only: 
         images=root,
         frame=frame,
         labels=CHEXPERT_LABELS,
-        label_origin=f"train and val: CheXpert's labeller, uncertain: {uncertain}, blank is unknown; test: radiologists",
+        label_origin=f"train, val: CheXpert's labeller, uncertain: {uncertain}, blank is unknown; test: radiologists",
         where=places.__getitem__,
         has_split=True,
         annotations=pd.DataFrame(columns=["image", "label", "annotator", "x", "y", "w", "h", "polygon"]),
@@ -84,7 +84,7 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", frontal_only: 
 
 
 def read_files(root: Path) -> pd.DataFrame:
-    """Both files' rows as text cells, with ``image`` below ``root``, ``patient_id``, ``split``, ``file`` and ``row``."""
+    """Both files' rows as text, with ``image`` below ``root``, ``patient_id``, ``split``, ``file`` and ``row``."""
     tables = []
     for file in FILES:
         table = read_table(root / file).rename(columns={"Path": "image"})
@@ -96,7 +96,7 @@ def read_files(root: Path) -> pd.DataFrame:
                 )
         # the first part names the download (CheXpert-v1.0-small), not a folder below it
         parts = table["image"].str.strip().str.split("/")
-        odd = np.flatnonzero(parts.str.len() != 5)
+        odd = np.flatnonzero(parts.map(len) != 5)
         if len(odd):
             raise UserError(
                 f"{root / file} row {odd[0] + 2}: Path is {table['image'].iat[odd[0]]!r}.",
