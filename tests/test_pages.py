@@ -23,7 +23,7 @@ from explorer.store.reader import Store, open_store
 from explorer.ui import derive, selection
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("overview", "map", "neighbours", "pr_curves", "grad_cam", "protocols")
+PAGES = ("overview", "map", "neighbours", "pr_curves", "grad_cam", "case", "protocols")
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def assert_whole(app: AppTest, title: str) -> None:
     assert said(app).count("Research use only. Not a medical device.") == 1
 
 
-TITLES = dict(zip(PAGES, ("Overview", "Map", "Neighbours", "PR curves", "Grad-CAM", "Protocols"), strict=True))
+TITLES = dict(zip(PAGES, ("Overview", "Map", "Neighbours", "PR curves", "Grad-CAM", "Case", "Protocols"), strict=True))
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -270,7 +270,7 @@ def test_pages_import_no_model_library(store: Store, tiny_store: Path) -> None:
         """
         import json, sys
         from streamlit.testing.v1 import AppTest
-        for name in ("overview", "map", "neighbours", "pr_curves", "grad_cam", "protocols"):
+        for name in ("overview", "map", "neighbours", "pr_curves", "grad_cam", "case", "protocols"):
             app = AppTest.from_file(sys.argv[1], default_timeout=120).switch_page(f"pages/{name}.py").run()
             assert not app.exception, app.exception
             assert not app.error, app.error

@@ -143,6 +143,10 @@ class Store:
             return np.arange(self.n)
         return np.flatnonzero(self.samples["split"].to_numpy() == split)
 
+    def peers(self, row: int) -> NDArray[np.int64]:
+        """Rows of a film's own split, itself among them, ascending."""
+        return np.flatnonzero(self.samples["split"].to_numpy() == self.samples["split"].iat[row])
+
     def row_of(self, sample_id: str) -> int | None:
         """The row of a sample, or None where this run has no such sample."""
         found = self.samples.index[self.samples["sample_id"] == sample_id]

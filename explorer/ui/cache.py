@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.data.geometry import Fit
+from explorer.errors import UserError
 from explorer.store.reader import Store, open_store
 from explorer.ui import derive
 
@@ -74,6 +75,26 @@ def _tower(folder: Path, weights_sha256: str) -> ImageTower:
 def tower(opened: Store, encoder_id: str) -> ImageTower:
     """The image tower of an encoder. Imports torch: call it only where a visitor asked for a model to run."""
     return _tower(opened.encoder_folder(encoder_id), opened.encoder(encoder_id).weights_sha256)
+
+
+FILM_SIDE = 2048
+"""Pixels of the long side of a film in the browser: enlarged to twice a column it still has pixels of its own."""
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _film_jpeg(path: Path, made: str, row: int, _opened: Store) -> bytes:
+    from explorer.data.images import BadImage, read_film, thumbnail
+
+    try:
+        return thumbnail(read_film(_opened.film(row)), FILM_SIDE)
+    except BadImage as error:
+        name = _opened.samples["sample_id"].iat[row]
+        raise UserError(f"The film {name} cannot be read: {error}.", "Restore it.") from error
+
+
+def film_jpeg(opened: Store, row: int) -> bytes:
+    """A film of the store as the browser gets it; a UserError where it is not on this machine or cannot be read."""
+    return _film_jpeg(opened.path, opened.manifest.created, row, opened)
 
 
 @st.cache_data(max_entries=512, show_spinner="Computing Grad-CAM")

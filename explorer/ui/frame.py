@@ -25,6 +25,7 @@ PAGES: tuple[tuple[str, str], ...] = (
     ("pages/neighbours.py", "Neighbours"),
     ("pages/pr_curves.py", "PR curves"),
     ("pages/grad_cam.py", "Grad-CAM"),
+    ("pages/case.py", "Case"),
     ("pages/protocols.py", "Protocols"),
 )
 

@@ -35,8 +35,9 @@ def gallery(store: Store, rows: Sequence[int], label: str, regime: RegimeRecord,
 
 
 def links(sample_id: str) -> None:
-    """To a film's neighbours and to its Grad-CAM."""
+    """To a film's own page, its neighbours and its Grad-CAM."""
     with st.container(horizontal=True, gap="small"):
+        link("pages/case.py", "Case", sample_id)
         link("pages/neighbours.py", "Neighbours", sample_id)
         link("pages/grad_cam.py", "Grad-CAM", sample_id)
 

@@ -1,0 +1,190 @@
+"""The case page's panels: one film, its labels and scores, its neighbours, its place on the maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from explorer import figures
+from explorer.errors import UserError
+from explorer.figures_case import margins
+from explorer.ui import cache, choose, derive
+from explorer.ui.film_scores import film_scores, score_table
+from explorer.ui.gallery import link
+from explorer.ui.viewer import marks, viewer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from explorer.store.reader import Store
+    from explorer.ui.frame import View
+
+STRIP = 6
+"""Neighbours shown of each space."""
+
+
+def ask(view: View) -> int:
+    """The film, and the way to the previous and next."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width=240):
+            label = choose.label(view)
+        row = choose.film(view, label)
+        order, name = _order(view, row)
+        place = int(np.flatnonzero(order == row)[0])
+        st.button(
+            "Previous",
+            icon=":material/chevron_left:",
+            disabled=place == 0,
+            on_click=_step,
+            args=(view, order, place, -1),
+        )
+        st.button(
+            "Next",
+            icon=":material/chevron_right:",
+            disabled=place == len(order) - 1,
+            on_click=_step,
+            args=(view, order, place, 1),
+        )
+        st.markdown(f"{place + 1:,} of {len(order):,} in {name}", help="The arrow keys step, too.")
+    choose.sheet(view, label)
+    return row
+
+
+def _order(view: View, row: int) -> tuple[NDArray[np.int64], str]:
+    """What previous and next step through: the film's own split."""
+    return view.store.peers(row), str(view.store.samples["split"].iat[row])
+
+
+def _step(view: View, order: NDArray[np.int64], place: int, by: int) -> None:
+    if 0 <= place + by < len(order):
+        choose.open_film(str(view.store.samples["sample_id"].iat[order[place + by]]))
+
+
+def picture(view: View, row: int) -> None:
+    """The film with its annotations, and what is known of it."""
+    store = view.store
+    sample = store.samples.iloc[row]
+    shown, words = st.columns([6, 5], gap="large")
+    with shown:
+        order, _ = _order(view, row)
+        place = int(np.flatnonzero(order == row)[0])
+        annotations = store.annotations[store.annotations["row"] == row]
+        jpeg, note = _jpeg(store, row)
+        size = (int(sample["width"]), int(sample["height"]))
+        viewer(str(sample["sample_id"]), jpeg, size, marks(annotations), lambda by: _step(view, order, place, by))
+        if note:
+            st.warning(note)
+        st.caption(
+            "Drag to move, Ctrl + wheel to zoom, Shift + drag for window and level, double click to reset. Arrow keys "
+            "step through the films. 8 grey bits."
+        )
+    with words:
+        _facts(store, row)
+        frame = film_scores(store, row)
+        styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
+        st.plotly_chart(
+            margins(frame, styles), key="margins", alt="How far each label's score lies above or below its threshold"
+        )
+        st.caption("Right of the line is called positive. **Bold +**: the film is known to have it; ?: unknown.")
+
+
+def _jpeg(store: Store, row: int) -> tuple[bytes, str]:
+    """The film for the browser; where it is not on this machine its thumbnail, and a word about that."""
+    try:
+        return cache.film_jpeg(store, row), ""
+    except UserError as error:
+        return store.thumbnail(row), f"{error.what} Its thumbnail is shown."
+
+
+def _facts(store: Store, row: int) -> None:
+    sample = store.samples.iloc[row]
+    about = [
+        str(sample["split"]),
+        f"patient {sample['patient_id']}",
+        f"study {sample['study_id']}",
+        str(sample["view"]),
+    ]
+    about += [f"{sample['width']:,} × {sample['height']:,} pixels"]
+    st.markdown(f"**{sample['sample_id']}** · " + " · ".join(part for part in about if part))
+    badges = " ".join(f":blue-badge[{label}]" for label in derive.positives(store, row))
+    st.markdown(badges or derive.findings(store, row))
+    unknown = [label for label, value in zip(store.labels, store.targets[row], strict=True) if np.isnan(value)]
+    if unknown:
+        st.caption(f"Unknown: {', '.join(unknown)}")
+    annotated = store.annotations[store.annotations["row"] == row]
+    if len(annotated):
+        names = ", ".join(dict.fromkeys(annotated["label"].astype(str)))
+        st.caption(f"{len(annotated)} annotation{'s' if len(annotated) > 1 else ''} (cyan): {names}")
+    if sample["report"]:
+        st.markdown("> " + str(sample["report"]).replace("\n", "\n> "))
+    others = np.flatnonzero((store.patients == store.patients[row]) & (np.arange(store.n) != row))
+    with st.container(horizontal=True, gap="small"):
+        link("pages/grad_cam.py", "Grad-CAM", str(sample["sample_id"]))
+        link("pages/neighbours.py", "Neighbours", str(sample["sample_id"]))
+        link("pages/map.py", "Map", str(sample["sample_id"]))
+    if len(others):
+        with st.container(horizontal=True, gap="small"):
+            st.caption("Same patient:")
+            for other in others[:STRIP]:
+                _open_button(store, int(other), "patient")
+
+
+def _open_button(store: Store, row: int, key: str) -> None:
+    """To another film on this same page, where a page link would be drawn as the current one."""
+    sample_id = str(store.samples["sample_id"].iat[row])
+    st.button(sample_id, key=f"{key}-{row}", type="tertiary", on_click=choose.open_film, args=(sample_id,))
+
+
+def scores(view: View, row: int) -> None:
+    """Every label's logit, threshold, outcome and rank, in every regime."""
+    frame = film_scores(view.store, row)
+    st.subheader("Scores")
+    st.dataframe(score_table(frame), hide_index=True, height="content")
+    st.caption(
+        "Logit against the threshold chosen on val · outcome · rank among the split's "
+        f"{len(view.store.peers(row)):,} films: 1. is the highest, and a random score would stand in the middle."
+    )
+
+
+def near(view: View, row: int) -> None:
+    """The films nearest in each encoder's embedding, other patients only."""
+    store = view.store
+    st.subheader("Nearest films of other patients")
+    for space, titles in derive.spaces(store, "embedding"):
+        index = cache.index(store, space.name)
+        rows, similarities = derive.neighbours(store, index, space.name, row, STRIP, same_patient=False)
+        st.markdown(f"**{' and '.join(titles)}**")
+        with st.container(horizontal=True, gap="small"):
+            for other, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
+                with st.container(width=118, gap="xxsmall"):
+                    st.image(store.thumbnail(other), width=118, alt=f"Film {store.samples['sample_id'].iat[other]}")
+                    st.caption(f"**{similarity:.3f}** · {derive.findings(store, other)}")
+                    _open_button(store, other, space.name)
+
+
+def on_maps(view: View, row: int) -> None:
+    """Where the film lies in each space."""
+    store = view.store
+    label = str(st.session_state.get("label") or derive.by_prevalence(store, view.split)[0])
+    st.subheader("Where it lies")
+    kind = choose.space_kind()
+    found = derive.spaces(store, kind)
+    for column, (space, titles) in zip(st.columns(len(found), gap="medium"), found, strict=True):
+        with column:
+            st.markdown(f"**{' and '.join(titles)}**")
+            figure = figures.layered_map(
+                store.map(space.name),
+                derive.layers_by_label(store, store.rows(view.split), label),
+                cache.hover(store),
+                320,
+            )
+            figures.add_ring(figure, store.map(space.name), row, cache.hover(store))
+            st.plotly_chart(
+                figure,
+                key=f"map-{space.name}",
+                config={"displayModeBar": False},
+                alt=f"Where the film lies: {space.title}",
+            )
+    st.caption(f"Films of {view.split}, coloured by {label}; the ring is this film.")

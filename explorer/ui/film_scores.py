@@ -1,0 +1,83 @@
+"""What each regime makes of one film, as frames. No Streamlit here, so it is tested on its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from explorer.ui import derive
+
+if TYPE_CHECKING:
+    from explorer.store.reader import Store
+
+
+def film_scores(store: Store, row: int) -> pd.DataFrame:
+    """A film's score for every label and regime, against the threshold and against the other films of its split.
+
+    Returns
+    -------
+    DataFrame
+        label, state (positive, negative, unknown), series (the regime's title), logit, threshold (NaN where validation
+        could not decide), margin (standard deviations of the split's logits above the threshold), called (True, False
+        or None without a threshold), rank (1 is the split's highest) and n (films of the split). Labels the film has
+        come first, then those called by most regimes, then by falling margin.
+    """
+    peers = store.peers(row)
+    states = {label: str(derive.states(store, label)[row]) for label in store.labels}
+    out = []
+    for regime in store.regimes:
+        logits = store.logits(regime.name)[peers]  # (n, C)
+        mine, thresholds = store.logits(regime.name)[row], store.threshold_array(regime.name)
+        spread = logits.std(axis=0)
+        margins = (mine - thresholds) / np.where(spread > 0, spread, 1)
+        ranks = 1 + (logits > mine).sum(axis=0)
+        for c, label in enumerate(store.labels):
+            called = None if np.isnan(thresholds[c]) else bool(mine[c] >= thresholds[c])
+            numbers = float(mine[c]), float(thresholds[c]), float(margins[c])
+            out.append((label, states[label], regime.title, *numbers, called, int(ranks[c]), len(peers)))
+    columns = ["label", "state", "series", "logit", "threshold", "margin", "called", "rank", "n"]
+    frame = pd.DataFrame(out, columns=columns)
+    by_label = frame.groupby("label").agg(
+        calls=("called", lambda calls: sum(call is True for call in calls)), margin=("margin", "mean")
+    )
+    by_label["known"] = [states[label] != "positive" for label in by_label.index]
+    order = by_label.sort_values(["known", "calls", "margin"], ascending=[True, False, False], kind="stable").index
+    return frame.sort_values("label", key=lambda names: names.map(order.get_loc), kind="stable", ignore_index=True)
+
+
+def score_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same as text, a row a label: what is known, and for each regime logit, threshold, outcome and rank.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As :func:`film_scores` gives it.
+    """
+    rows = []
+    for label, part in frame.groupby("label", sort=False):
+        cells = {"Label": str(label), "Known": part["state"].iat[0]}
+        for score in part.itertuples():
+            cells[str(score.series)] = _cell(score)
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+_OUTCOMES = {
+    (True, "positive"): "TP",
+    (True, "negative"): "FP",
+    (True, "unknown"): "called",
+    (False, "positive"): "FN",
+    (False, "negative"): "TN",
+    (False, "unknown"): "not called",
+}
+
+
+def _cell(score: object) -> str:
+    logit, threshold, called, state, rank = (
+        getattr(score, name) for name in ("logit", "threshold", "called", "state", "rank")
+    )
+    if called is None:
+        return f"{logit:.2f}, no threshold · {rank}."
+    return f"{logit:.2f} {'≥' if called else '<'} {threshold:.2f} · {_OUTCOMES[called, state]} · {rank}."

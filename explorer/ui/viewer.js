@@ -1,0 +1,119 @@
+// One film in an SVG, in the film's own pixels: the wheel zooms about the pointer, dragging pans, dragging with Shift held
+// sets window and level, a double click resets. Arrow keys ask for the previous or next film.
+const TYPING = "input, textarea, select, [contenteditable=true], [role=radiogroup], [role=slider], [role=combobox], [role=tablist]"
+const NS = "http://www.w3.org/2000/svg"
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const find = name => parentElement.querySelector(name)
+  const svg = find("svg"), image = find("image"), width = find(".width"), level = find(".level"), note = find(".note")
+  svg.stop?.() // this function runs again whenever Python sends data
+  const listening = new AbortController()
+  svg.stop = () => listening.abort()
+  const on = (target, name, act, options) => target.addEventListener(name, act, { signal: listening.signal, ...options })
+
+  const whole = { x: 0, y: 0, w: data.width, h: data.height }
+  if (svg.film !== data.film) {
+    // another film: whole again, its own grey levels
+    svg.film = data.film
+    image.setAttribute("href", data.source)
+    image.setAttribute("width", data.width)
+    image.setAttribute("height", data.height)
+    svg.style.aspectRatio = `${data.width} / ${data.height}`
+    svg.setAttribute("aria-label", data.alt)
+    svg.box = { ...whole }
+    reset()
+  }
+  drawMarks()
+  look()
+
+  function look() {
+    const { x, y, w, h } = svg.box
+    svg.setAttribute("viewBox", `${x} ${y} ${w} ${h}`)
+    // grey g in 0..1 becomes (g - lowest) / width
+    const span = Math.max(1, +width.value) / 255, lowest = +level.value / 255 - span / 2
+    const sign = svg.inverted ? -1 : 1
+    for (const channel of svg.querySelectorAll("feFuncR, feFuncG, feFuncB")) {
+      channel.setAttribute("slope", sign / span)
+      channel.setAttribute("intercept", (svg.inverted ? 1 : 0) - sign * lowest / span)
+    }
+    note.textContent = `${Math.round(100 * data.width / w)}% · window ${width.value} · level ${level.value}`
+  }
+
+  function reset() {
+    Object.assign(svg.box, whole)
+    width.value = 255
+    level.value = 127.5
+    svg.inverted = false
+  }
+
+  function zoom(factor, px = 0.5, py = 0.5) {
+    const box = svg.box, w = Math.min(whole.w, Math.max(whole.w / 16, box.w / factor)), h = w * whole.h / whole.w
+    box.x = Math.min(whole.w - w, Math.max(0, box.x + px * (box.w - w)))
+    box.y = Math.min(whole.h - h, Math.max(0, box.y + py * (box.h - h)))
+    Object.assign(box, { w, h })
+    look()
+  }
+
+  function drawMarks() {
+    const group = find("g")
+    group.replaceChildren()
+    for (const { points, name } of data.marks) {
+      const shape = document.createElementNS(NS, "polygon"), text = document.createElementNS(NS, "text")
+      shape.setAttribute("points", points.map(point => point.join()).join(" "))
+      const [x, y] = points.reduce((top, point) => (point[1] < top[1] ? point : top))
+      text.setAttribute("x", x)
+      text.setAttribute("y", Math.max(y - data.height / 120, data.height / 30))
+      text.setAttribute("font-size", data.height / 36)
+      text.setAttribute("stroke-width", data.height / 250)
+      text.textContent = name
+      group.append(shape, text)
+    }
+  }
+
+  const place = event => {
+    const box = svg.getBoundingClientRect()
+    return [(event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height]
+  }
+  let held = null
+  on(svg, "wheel", event => {
+    // without a key held down the wheel scrolls the page, as everywhere
+    if (!event.ctrlKey && !event.metaKey && document.activeElement !== svg.getRootNode().host) return
+    event.preventDefault()
+    zoom(Math.exp(-event.deltaY / 300), ...place(event))
+  }, { passive: false })
+  on(svg, "pointerdown", event => {
+    held = [event.clientX, event.clientY]
+    svg.setPointerCapture(event.pointerId)
+  })
+  on(svg, "pointerup", () => { held = null })
+  on(svg, "pointercancel", () => { held = null })
+  on(svg, "pointermove", event => {
+    if (!held) return
+    const dx = event.clientX - held[0], dy = event.clientY - held[1], box = svg.box
+    held = [event.clientX, event.clientY]
+    if (event.shiftKey) {
+      width.value = +width.value + dx
+      level.value = +level.value + dy
+    } else {
+      const scale = box.w / svg.getBoundingClientRect().width
+      box.x = Math.min(whole.w - box.w, Math.max(0, box.x - dx * scale))
+      box.y = Math.min(whole.h - box.h, Math.max(0, box.y - dy * scale))
+    }
+    look()
+  })
+  on(svg, "dblclick", () => { reset(); look() })
+  on(width, "input", look)
+  on(level, "input", look)
+  on(find(".in"), "click", () => zoom(1.5))
+  on(find(".out"), "click", () => zoom(1 / 1.5))
+  on(find(".invert"), "click", () => { svg.inverted = !svg.inverted; look() })
+  on(find(".reset"), "click", () => { reset(); look() })
+  on(document, "keydown", event => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
+    const from = event.composedPath()[0]
+    if (!step || event.altKey || event.ctrlKey || event.metaKey || from.closest?.(TYPING)) return
+    event.preventDefault()
+    setTriggerValue("step", step)
+  })
+  return svg.stop
+}

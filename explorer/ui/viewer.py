@@ -1,0 +1,73 @@
+"""A film to zoom, pan and window in the browser, with its annotations on it."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+_HERE = Path(__file__)
+_view = st.components.v2.component(
+    "film_viewer",
+    html=_HERE.with_suffix(".html").read_text(encoding="utf-8"),
+    css=_HERE.with_suffix(".css").read_text(encoding="utf-8"),
+    js=_HERE.with_suffix(".js").read_text(encoding="utf-8"),
+)
+
+
+def marks(annotations: pd.DataFrame) -> list[dict[str, object]]:
+    """Annotations as the viewer draws them: corners in film pixels, and the label's name."""
+    out: list[dict[str, object]] = []
+    boxes = annotations[["x", "y", "w", "h"]].to_numpy(dtype=float).tolist()
+    for (x, y, w, h), polygon, label in zip(boxes, annotations["polygon"], annotations["label"], strict=True):
+        points = [[x, y], [x + w, y], [x + w, y + h], [x, y + h]]
+        if polygon is not None:
+            points = np.asarray(polygon, dtype=float).reshape(-1, 2).tolist()
+        out.append({"points": points, "name": str(label)})
+    return out
+
+
+def viewer(
+    name: str, jpeg: bytes, size: tuple[int, int], drawn: list[dict[str, object]], on_step: Callable[[int], None]
+) -> None:
+    """Draw a film.
+
+    Parameters
+    ----------
+    name : str
+        The film's id: another id resets zoom and window.
+    jpeg : bytes
+        The picture, at any size.
+    size : width, height
+        Of the film in its own pixels, the units of ``drawn``.
+    drawn : list
+        As :func:`marks` gives them.
+    on_step : callable
+        Told -1 or 1 when an arrow key is pressed.
+    """
+
+    def stepped() -> None:
+        step = st.session_state["viewer"].step
+        if step in (-1, 1):
+            on_step(step)
+
+    _view(
+        key="viewer",
+        data={
+            "film": name,
+            "source": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
+            "width": size[0],
+            "height": size[1],
+            "marks": drawn,
+            "alt": f"Film {name}",
+        },
+        on_step_change=stepped,
+    )

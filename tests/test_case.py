@@ -1,0 +1,101 @@
+"""The case page: one film's scores as frames, the page itself, and the viewer in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from explorer.store.reader import Store, open_store
+from explorer.ui.film_scores import film_scores, score_table
+from explorer.ui.viewer import marks
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return open_store(tiny_store)
+
+
+def open_case(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page("pages/case.py").run()
+
+
+def test_a_box_becomes_its_corners_and_a_polygon_its_points() -> None:
+    annotations = pd.DataFrame(
+        {
+            "label": ["Edema", "Fracture"],
+            "x": [10.0, 0.0],
+            "y": [20.0, 0.0],
+            "w": [30.0, 5.0],
+            "h": [40.0, 5.0],
+            "polygon": [None, np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])],
+        }
+    )
+    assert marks(annotations) == [
+        {"points": [[10, 20], [40, 20], [40, 60], [10, 60]], "name": "Edema"},
+        {"points": [[1, 2], [3, 4], [5, 6]], "name": "Fracture"},
+    ]
+
+
+def test_a_films_scores_are_the_stores(store: Store) -> None:
+    row = int(store.rows("test")[3])
+    frame = film_scores(store, row).set_index(["series", "label"])
+    for regime in store.regimes:
+        logits = np.asarray(store.logits(regime.name))
+        for c, label in enumerate(store.labels):
+            score = frame.loc[(regime.title, label)]
+            assert score["logit"] == pytest.approx(logits[row, c])
+            assert score["rank"] == 1 + (logits[store.rows("test"), c] > logits[row, c]).sum()
+            threshold = store.threshold_array(regime.name)[c]
+            if np.isnan(threshold):
+                assert score["called"] is None
+            else:
+                assert score["called"] == (logits[row, c] >= threshold)
+                assert np.sign(score["margin"]) == np.sign(logits[row, c] - threshold)
+    states = frame.groupby("label")["state"].first()
+    for c, label in enumerate(store.labels):
+        value = store.targets[row, c]
+        assert states[label] == ("unknown" if np.isnan(value) else "positive" if value == 1 else "negative")
+
+
+def test_the_table_puts_what_the_film_has_first(store: Store) -> None:
+    row = int(np.flatnonzero((store.targets == 1).sum(axis=1) > 0)[0])
+    table = score_table(film_scores(store, row))
+    assert list(table.columns) == ["Label", "Known", *(regime.title for regime in store.regimes)]
+    n_positive = int((store.targets[row] == 1).sum())
+    assert (table["Known"] == "positive").tolist() == [True] * n_positive + [False] * (len(table) - n_positive)
+
+
+def test_next_and_previous_step_through_the_films_own_split(store: Store) -> None:
+    order = store.rows("train")
+    ids = store.samples["sample_id"]
+    app = open_case(film=str(ids.iat[order[0]]))
+    assert not app.exception
+    assert not app.error
+    buttons = {button.label: button for button in app.button}
+    assert buttons["Previous"].disabled
+    app = buttons["Next"].click().run()
+    assert app.query_params["film"] == ids.iat[order[1]]
+    assert any(f"**{ids.iat[order[1]]}**" in part.value for part in app.markdown)
+
+
+def test_a_store_copied_without_its_films_shows_the_thumbnail_and_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_file", lambda path: path.suffix != ".png" and path.exists())
+    app = open_case()
+    assert not app.exception
+    assert "is not on this machine" in app.warning[0].value
+    assert "Its thumbnail is shown" in app.warning[0].value
