@@ -40,6 +40,7 @@ from explorer.store.schema import (
     SpaceRecord,
 )
 from explorer.store.writer import SCRATCH, RunWriter
+from precompute.audit import write_outliers
 from precompute.films import decode_films
 from precompute.finetune import fine_tune
 from precompute.probe import fit_probe
@@ -164,6 +165,7 @@ class _Run:
         self.score()
         self.maps()
         self.metrics()
+        self.outliers()
         return self.writer.finish(self.manifest())
 
     # --- stages ------------------------------------------------------------------------------------------------------
@@ -256,6 +258,11 @@ class _Run:
     def targets(self) -> NDArray[np.float32]:
         """(N, C) 1, 0 or NaN."""
         return self.frame[list(self.labels)].astype("Float32").to_numpy(dtype=np.float32, na_value=np.nan)
+
+    @cached_property
+    def patients(self) -> NDArray[np.int64]:
+        """(N,) an integer code for each row's patient."""
+        return pd.factorize(self.frame["patient_id"])[0]
 
     def rows(self, split: str) -> NDArray[np.int64]:
         return np.flatnonzero(self.frame["split"].to_numpy() == split)
@@ -464,7 +471,6 @@ class _Run:
     def metrics(self) -> None:
         def make(folder: Path, report: Report) -> list[str]:
             parts = []
-            patients = pd.factorize(self.frame["patient_id"])[0]
             for i, regime in enumerate(REGIMES):
                 logits = np.load(folder / f"regimes/{regime.name}/logits.npy")
                 thresholds = _thresholds(folder, regime.name, self.labels)
@@ -477,7 +483,7 @@ class _Run:
                         self.targets[rows],
                         logits[rows],
                         thresholds,
-                        patients[rows],
+                        self.patients[rows],
                         resamples=self.settings.resamples,
                         seed=self.settings.seed,
                     )
@@ -493,6 +499,17 @@ class _Run:
             ]
         given |= {"samples": self.writer.sha256("samples.parquet"), "resamples": self.settings.resamples}
         self._stage("metrics", {**given, "seed": self.settings.seed}, make)
+
+    def outliers(self) -> None:
+        """How far every film lies from the training films, in the frozen encoder."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            return write_outliers(
+                folder, self.embeddings("frozen"), self.rows("train"), self.patients, self.settings.seed
+            )
+
+        given = {f: self.writer.sha256(f) for f in ("encoders/frozen/embeddings.npy", "samples.parquet")}
+        self._stage("outliers", {**given, "seed": self.settings.seed}, make)
 
     def annotations(self) -> None:
         source = self.job.source

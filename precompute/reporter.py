@@ -34,6 +34,7 @@ RUN: Stages = {
     "score": ("regimes", 2),
     "maps": ("spaces", 40),
     "metrics": ("regimes", 3),
+    "outliers": ("steps", 1),
 }
 
 _EVERY = 0.5

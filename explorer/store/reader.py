@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
+from explorer.analysis.outliers import Cloud
 from explorer.analysis.thresholds import Thresholds
 from explorer.data.images import BadImage, inside
 from explorer.data.samples import SPLITS, Split
@@ -276,6 +277,30 @@ class Store:
     def trust(self, space: str) -> dict[str, Any]:
         """Method, parameters, seed and trust figures of a map."""
         return self._json(f"spaces/{space}/trust.json")
+
+    # --- audit -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def outlyingness(self) -> NDArray[np.float32]:
+        """(N, 2) percentiles by ``outliers.DISTANCES``: how far out a film lies, against held-out training films."""
+        return self._array(self._made("audit/outliers/percentiles.npy", "outliers"))
+
+    @cached_property
+    def cloud(self) -> Cloud:
+        """The frozen encoder's training films, for ``outliers.outlyingness`` of a new film."""
+        where = "audit/outliers"
+        mean = self._array(self._made(f"{where}/mean.npy", "outliers"))
+        vectors = np.asarray(self._array("encoders/frozen/embeddings.npy")[self.rows("train")])
+        return Cloud(vectors, mean, self._array(f"{where}/precision.npy"), self._array(f"{where}/reference.npy"))
+
+    def _made(self, relative: str, what: str) -> str:
+        """The path of a file that runs made by an earlier version lack."""
+        if relative not in self.manifest.artefacts:
+            raise UserError(
+                f"The run {self.manifest.run_id} has no {what}: an earlier version made it.",
+                "Run precompute again with the same command; a demo with `python -m precompute demo`.",
+            )
+        return relative
 
     # --- checking --------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,10 @@
                                  baseline
       annotations.parquet        boxes and polygons in original pixel coordinates
       skipped.parquet            images left out and why
+      audit/outliers/percentiles.npy          (N, 2) float32: share of held-out training films that lie nearer, in
+                                              percent; by k-NN and by Mahalanobis distance in the frozen encoder
+      audit/outliers/mean.npy, precision.npy, reference.npy
+                                              (D,), (D, D), (n_train, 2): what an uploaded film is held against
     STORE/LATEST                 the run_id to open by default
 """
 
@@ -34,7 +38,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.0"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.1"
+"""The minor rises when runs hold more, so that the same command makes a run that has it."""
 
 SpaceKind = Literal["embedding", "decision"]
 
