@@ -20,8 +20,10 @@ import pandas as pd
 import torch
 
 import explorer
+from explorer.analysis.curves import BAND_COLUMNS, bands
+from explorer.analysis.differences import DIFFERENCE_COLUMNS, differences
 from explorer.analysis.maps import trust, umap_map
-from explorer.analysis.metrics import METRIC_COLUMNS, evaluate
+from explorer.analysis.metrics import METRIC_COLUMNS, Scored, resample, summarise
 from explorer.analysis.neighbours import build_index
 from explorer.analysis.thresholds import Thresholds, choose_max_f1
 from explorer.data.samples import SAMPLE_COLUMNS, SPLITS, assign_splits
@@ -165,6 +167,7 @@ class _Run:
         self.score()
         self.maps()
         self.metrics()
+        self.curves()
         self.outliers()
         return self.writer.finish(self.manifest())
 
@@ -468,37 +471,68 @@ class _Run:
         unit: NDArray[np.float32] = (scaled / np.where(norms > 0, norms, 1)).astype(np.float32)
         return unit
 
-    def metrics(self) -> None:
-        def make(folder: Path, report: Report) -> list[str]:
-            parts = []
-            for i, regime in enumerate(REGIMES):
-                logits = np.load(folder / f"regimes/{regime.name}/logits.npy")
-                thresholds = _thresholds(folder, regime.name, self.labels)
-                for split in SPLITS:
-                    rows = self.rows(split)
-                    if not len(rows):
-                        continue
-                    part = evaluate(
-                        self.labels,
-                        self.targets[rows],
-                        logits[rows],
-                        thresholds,
-                        self.patients[rows],
-                        resamples=self.settings.resamples,
-                        seed=self.settings.seed,
-                    )
-                    parts.append(part.assign(regime=regime.name, split=split))
-                report(i + 1, len(REGIMES))
-            _write_frame(folder / "metrics.parquet", pd.concat(parts, ignore_index=True)[list(METRIC_COLUMNS)])
-            return ["metrics.parquet"]
+    def scored(self, rows: NDArray[np.int64]) -> dict[str, Scored]:
+        """Every regime's logits of some films, with its thresholds."""
+        folder = self.writer.folder
+        return {
+            r.name: Scored(
+                np.load(folder / f"regimes/{r.name}/logits.npy")[rows], _thresholds(folder, r.name, self.labels)
+            )
+            for r in REGIMES
+        }
 
-        given: dict[str, object] = {}
-        for regime in REGIMES:
-            given[regime.name] = [
-                self.writer.sha256(f"regimes/{regime.name}/{f}") for f in ("logits.npy", "thresholds.json")
-            ]
-        given |= {"samples": self.writer.sha256("samples.parquet"), "resamples": self.settings.resamples}
-        self._stage("metrics", {**given, "seed": self.settings.seed}, make)
+    @cached_property
+    def scored_from(self) -> dict[str, object]:
+        """What :meth:`scored` and the resamples hang on."""
+        given: dict[str, object] = {
+            r.name: [self.writer.sha256(f"regimes/{r.name}/{f}") for f in ("logits.npy", "thresholds.json")]
+            for r in REGIMES
+        }
+        samples = self.writer.sha256("samples.parquet")
+        return {**given, "samples": samples, "resamples": self.settings.resamples, "seed": self.settings.seed}
+
+    def metrics(self) -> None:
+        """Every figure with its interval, and every difference between regimes, from the same resamples."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            values, changes = [], []
+            for i, split in enumerate(SPLITS):
+                rows = self.rows(split)
+                scored = self.scored(rows)
+                given = (self.labels, self.targets[rows], scored, self.patients[rows])
+                draws = resample(*given, resamples=self.settings.resamples, seed=self.settings.seed)
+                values += [summarise(drawn).assign(regime=name, split=split) for name, drawn in draws.items()]
+                changes.append(differences(*given, draws).assign(split=split))
+                report(i + 1, len(SPLITS))
+            _write_frame(folder / "metrics.parquet", pd.concat(values, ignore_index=True)[list(METRIC_COLUMNS)])
+            _write_frame(
+                folder / "differences.parquet", pd.concat(changes, ignore_index=True)[list(DIFFERENCE_COLUMNS)]
+            )
+            return ["metrics.parquet", "differences.parquet"]
+
+        self._stage("metrics", {**self.scored_from, "tables": ["metrics", "differences"]}, make)
+
+    def curves(self) -> None:
+        """How far each curve may be off, on the splits that are shown."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            parts, shown = [], ("test", "val")
+            for i, split in enumerate(shown):
+                rows = self.rows(split)
+                part = bands(
+                    self.labels,
+                    self.targets[rows],
+                    self.scored(rows),
+                    self.patients[rows],
+                    resamples=self.settings.resamples,
+                    seed=self.settings.seed,
+                )
+                parts.append(part.assign(split=split))
+                report(i + 1, len(shown))
+            _write_frame(folder / "bands.parquet", pd.concat(parts, ignore_index=True)[list(BAND_COLUMNS)])
+            return ["bands.parquet"]
+
+        self._stage("curves", self.scored_from, make)
 
     def outliers(self) -> None:
         """How far every film lies from the training films, in the frozen encoder."""

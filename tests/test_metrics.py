@@ -12,17 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from explorer.analysis.metrics import (
-    BASELINES,
-    MACRO,
-    METRIC_COLUMNS,
-    METRICS,
-    evaluate,
-    patient_weights,
-    pr_curve,
-    rank,
-    score,
-)
+from explorer.analysis.metrics import BASELINES, MACRO, METRIC_COLUMNS, METRICS, evaluate, patient_weights
+from explorer.analysis.ranking import rank, score
 
 NAN = float("nan")
 
@@ -38,7 +29,8 @@ def scored(draw: st.DrawFn, both: bool = True) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scores_of(targets: np.ndarray, scores: np.ndarray, threshold: float = 0.0) -> dict[str, float]:
-    values, _ = score(rank(targets, scores, threshold), np.ones((1, len(targets))))
+    calls = None if np.isnan(threshold) else scores >= threshold
+    values, _ = score(rank(targets, scores, calls), np.ones((len(targets), 1), np.float32))
     return dict(zip(METRICS, values[0], strict=True))
 
 
@@ -64,9 +56,9 @@ def test_every_metric_is_scikit_learns_on_the_known_rows(case: tuple[np.ndarray,
 def test_weights_are_an_explicit_resampling_of_rows(case: tuple[np.ndarray, np.ndarray], seed: int) -> None:
     targets, scores = case
     rows = np.random.default_rng(seed).integers(0, len(targets), len(targets))
-    weights = np.bincount(rows, minlength=len(targets)).astype(float)
-    weighted, weighted_base = score(rank(targets, scores, 0.0), weights[None])
-    copied, copied_base = score(rank(targets[rows], scores[rows], 0.0), np.ones((1, len(rows))))
+    weights = np.bincount(rows, minlength=len(targets)).astype(np.float32)
+    weighted, weighted_base = score(rank(targets, scores, scores >= 0), weights[:, None])
+    copied, copied_base = score(rank(targets[rows], scores[rows], scores[rows] >= 0), np.ones((len(rows), 1)))
     np.testing.assert_allclose(weighted, copied)
     np.testing.assert_allclose(weighted_base, copied_base)
 
@@ -100,7 +92,8 @@ def test_unknown_rows_do_not_count(case: tuple[np.ndarray, np.ndarray]) -> None:
 
 def test_by_hand() -> None:
     # ranked: 1, 0, 1, 0; called at >= 0.6: the first three
-    values, baselines = score(rank(np.float32([1, 0, 1, 0]), np.float32([0.9, 0.8, 0.7, 0.1]), 0.6), np.ones((1, 4)))
+    calls = np.array([True, True, True, False])
+    values, baselines = score(rank(np.float32([1, 0, 1, 0]), np.float32([0.9, 0.8, 0.7, 0.1]), calls), np.ones((4, 1)))
     assert values[0] == pytest.approx([(1 + 2 / 3) / 2, 3 / 4, 2 / 3, 1, 4 / 5])
     assert baselines[0] == pytest.approx([0.5, 0.5, 0.5, 0.75, 2 / 3])
     assert set(BASELINES) == set(METRICS)
@@ -110,11 +103,11 @@ def test_baselines_are_what_the_trivial_classifier_reaches() -> None:
     rng = np.random.default_rng(0)
     y = (rng.random(4000) < 0.1).astype(np.float32)
     constant = np.zeros(4000, np.float32)
-    values, baselines = score(rank(y, constant, -1.0), np.ones((1, 4000)))
+    values, baselines = score(rank(y, constant, constant >= -1), np.ones((4000, 1), np.float32))
     # a constant score that calls every film positive: every metric equals its baseline
     np.testing.assert_allclose(values, baselines)
     noise = rng.random(4000).astype(np.float32)
-    values, baselines = score(rank(y, noise, 0.7), np.ones((1, 4000)))
+    values, baselines = score(rank(y, noise, noise >= 0.7), np.ones((4000, 1), np.float32))
     assert values[0, :4] == pytest.approx(baselines[0, :4], abs=0.04)
 
 
@@ -155,10 +148,10 @@ def test_evaluate_counts_averages_and_holds_its_point() -> None:
     given = problem()
     frame = evaluate("abc", **given, resamples=300, seed=1)
     assert list(frame.columns) == [c for c in METRIC_COLUMNS if c not in ("regime", "split")]
-    assert len(frame) == 4 * len(METRICS)
+    assert len(frame) == 5 * len(METRICS)
     assert ((frame["ci_low"] <= frame["value"]) & (frame["value"] <= frame["ci_high"])).mean() > 0.9
     assert (frame["ci_low"] < frame["ci_high"]).all()
-    labels = frame[frame["label"] != MACRO]
+    labels = frame[frame["label"].isin(list("abc"))]
     macro = frame[frame["label"] == MACRO].set_index("metric")
     for metric, rows in labels.groupby("metric"):
         assert macro.loc[metric, "value"] == pytest.approx(rows["value"].mean())
@@ -182,7 +175,7 @@ def test_a_seed_repeats_exactly_and_another_does_not() -> None:
 def test_chunks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     given = problem(120)
     whole = evaluate("abc", **given, resamples=50, seed=1)
-    monkeypatch.setattr("explorer.analysis.metrics._CHUNK", 7 * 120)
+    monkeypatch.setattr("explorer.analysis.metrics._CHUNK", 7 * 500)
     pd.testing.assert_frame_equal(whole, evaluate("abc", **given, resamples=50, seed=1))
 
 
@@ -216,25 +209,3 @@ def test_no_interval_from_the_few_resamples_that_kept_the_positive() -> None:
 def test_no_rows_is_an_error_of_the_caller() -> None:
     with pytest.raises(ValueError, match="at least one row"):
         evaluate("a", np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32), np.float32([0]), np.zeros(0, int))
-
-
-# --- curve ---------------------------------------------------------------------------------------------------
-
-
-@given(scored())
-def test_the_curve_steps_to_the_average_precision(case: tuple[np.ndarray, np.ndarray]) -> None:
-    targets, scores = case
-    curve = pr_curve(targets, scores)
-    area = (np.diff(curve["recall"], prepend=0) * curve["precision"]).sum()
-    assert area == pytest.approx(scores_of(targets, scores)["average_precision"])
-    assert curve["threshold"].is_monotonic_decreasing
-    assert curve["threshold"].is_unique
-    assert curve["recall"].iloc[-1] == 1
-    assert curve["n_called"].iloc[-1] == (~np.isnan(targets)).sum()
-    for point in curve.itertuples():
-        at = scores_of(targets, scores, float(point.threshold))
-        assert (at["precision"], at["recall"]) == pytest.approx((point.precision, point.recall))
-
-
-def test_no_known_positive_no_curve() -> None:
-    assert pr_curve(np.float32([0, NAN]), np.float32([1, 2])).empty

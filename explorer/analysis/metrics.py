@@ -3,21 +3,23 @@
 Each label is scored on the rows where it is known. Intervals come from a cluster bootstrap over patients (Efron &
 Tibshirani 1993, chapter 8): a patient drawn k times counts k times, with all of their films. The same draws serve all
 labels and regimes, so that differences between regimes are paired.
-
-A resample is a vector of integer row weights, so no rows are copied: scores are sorted once per label, and every
-resample is one row of a (B, n) matrix of cumulative weighted counts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from explorer.analysis.pooled import tasks, units
+from explorer.analysis.ranking import rank, score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,7 +40,7 @@ MACRO = "macro"
 """The pseudo-label of figures averaged over labels."""
 
 METRICS: tuple[str, ...] = ("average_precision", "auroc", "precision", "recall", "f1")
-"""In the order of the last axis of :func:`score`. The last three are at the operating point."""
+"""In the order of ``ranking.score``. The last three are at the operating point."""
 
 BASELINES = {
     "average_precision": "prevalence: what a random ranking reaches",
@@ -49,124 +51,139 @@ BASELINES = {
 }
 
 _CHUNK = 2**22
-"""Weights handled at once: bounds memory at about 32 MB an array whatever B and n."""
+"""Numbers handled at once: bounds memory at about 32 MB an array whatever the films and resamples."""
+
+
+class Scored(NamedTuple):
+    """One regime's scores of n films: logits (n, C), and thresholds (C,) in their units, NaN where there is none."""
+
+    logits: NDArray[np.float32]
+    thresholds: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """One label's rows sorted by falling score, with the ends of tied groups.
+class Draws:
+    """A regime's figures on the films and on each resample of them.
 
     Attributes
     ----------
-    order : (n,) int64
-        Positions of the known rows, highest score first.
-    positive : (n,) float64
-        1 where the row at that place is positive, else 0.
-    ends : (t,) int64
-        Last place of each group of equal scores: only there does a threshold exist.
-    n_called : int
-        How many rows reach the operating point; -1 where there is none.
+    names : T labels, domains, MICRO and last MACRO
+    value, baseline : (T, M)
+    drawn : (T, B, M)
+        NaN where a resample does not define a figure.
+    counts : (T, 3)
+        Rows known positive, known negative and unknown; MACRO and MICRO count film-label pairs.
+    units : (T,)
+        Independent pieces of evidence: patients with a positive or with a negative, whichever are fewer.
     """
 
-    order: NDArray[np.int64]
-    positive: NDArray[np.float64]
-    ends: NDArray[np.int64]
-    n_called: int
+    names: tuple[str, ...]
+    value: NDArray[np.float64]
+    baseline: NDArray[np.float64]
+    drawn: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    units: NDArray[np.int64]
 
 
-def rank(targets: NDArray[np.float32], scores: NDArray[np.float32], threshold: float) -> Ranking:
-    """Sort one label's known rows.
+def weight_blocks(patients: NDArray[np.int64], resamples: int, seed: int, block: int) -> Iterator[NDArray[np.float32]]:
+    """Film weights of a cluster bootstrap over patients, ``block`` resamples at a time.
 
     Parameters
     ----------
-    targets : (N,) 1, 0 or NaN
-    scores : (N,) finite
-    threshold : float
-        Operating point in the units of ``scores``; NaN where there is none.
+    patients : (N,) int
+        Which patient each film belongs to.
+
+    Yields
+    ------
+    (N, b) float32
+        How often each film counts; a patient's films always count alike.
     """
-    known = np.flatnonzero(~np.isnan(targets))
-    order = known[np.argsort(-scores[known], kind="stable")]
-    ranked = scores[order]
-    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else np.zeros(0, np.int64)
-    called = -1 if np.isnan(threshold) else int(np.count_nonzero(ranked >= threshold))
-    return Ranking(order, targets[order].astype(np.float64), ends, called)
-
-
-def score(ranking: Ranking, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """All METRICS of one label and their baselines, for each resample at once.
-
-    Parameters
-    ----------
-    ranking : Ranking
-    weights : (B, N)
-        How often each row counts in each resample.
-
-    Returns
-    -------
-    values, baselines : (B, 5) each
-        NaN where a metric does not exist: no positive, no negative, no operating point.
-
-    Notes
-    -----
-    Average precision is the step sum of scikit-learn's ``average_precision_score``; AUROC is the Mann-Whitney
-    statistic with ties at one half.
-    """
-    w = weights[:, ranking.order]  # (B, n)
-    tp = np.cumsum(w * ranking.positive, axis=1)
-    seen = np.cumsum(w, axis=1)
-    tp_end, seen_end = tp[:, ranking.ends], seen[:, ranking.ends]  # (B, t)
-    zero = np.zeros((len(w), 1))
-    pos = tp_end[:, -1:] if tp_end.shape[1] else zero
-    total = seen_end[:, -1:] if seen_end.shape[1] else zero
-    neg = total - pos
-    with np.errstate(invalid="ignore", divide="ignore"):
-        step = np.diff(tp_end, prepend=zero)  # positives gained at each threshold
-        precision_at = np.where(seen_end > 0, tp_end / seen_end, 0.0)
-        ap = (step * precision_at).sum(axis=1) / pos[:, 0]
-        fp_end = seen_end - tp_end
-        below = np.diff(fp_end, prepend=zero)  # negatives gained at each threshold
-        auroc = (below * (tp_end - step / 2)).sum(axis=1) / (pos * neg)[:, 0]
-        prevalence = (pos / total)[:, 0]
-        if ranking.n_called < 0:
-            precision = recall = f1 = rate = np.full(len(w), np.nan)
-        else:
-            k = ranking.n_called
-            hit = tp[:, k - 1] if k else zero[:, 0]
-            called = seen[:, k - 1] if k else zero[:, 0]
-            # as scikit-learn with zero_division=0: nothing called is a precision of 0, not an undefined one
-            precision = np.where(called > 0, hit / called, 0.0)
-            recall = hit / pos[:, 0]
-            f1 = 2 * hit / (called + pos[:, 0])
-            rate = called / total[:, 0]
-        values = np.stack([ap, auroc, precision, recall, f1], axis=1)
-        half = np.full(len(w), 0.5)
-        baselines = np.stack([prevalence, half, prevalence, rate, 2 * prevalence / (1 + prevalence)], axis=1)
-    one_class = (pos[:, 0] == 0) | (neg[:, 0] == 0)
-    values[one_class] = np.nan
-    baselines[one_class] = np.nan
-    return values, baselines
+    _, member = np.unique(patients, return_inverse=True)
+    n = int(member.max()) + 1
+    rng = np.random.default_rng(seed)
+    for start in range(0, resamples, block):
+        drawn = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(min(block, resamples - start))]
+        yield np.stack(drawn, axis=1).astype(np.float32)[member]
 
 
 def patient_weights(patients: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.float64]:
-    """Row weights of a cluster bootstrap over patients.
+    """(B, N) the same weights, a resample a row, all at once."""
+    (weights,) = weight_blocks(patients, resamples, seed, resamples)
+    return weights.T.astype(np.float64)
+
+
+def resample(
+    labels: Sequence[str],
+    targets: NDArray[np.float32],
+    regimes: Mapping[str, Scored],
+    patients: NDArray[np.int64],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Draws]:
+    """Every metric of every label in every regime, on the films and on the same resamples of their patients.
 
     Parameters
     ----------
+    labels : C names
+    targets : (n, C) 1, 0 or NaN for unknown
+    regimes : name to Scored
     patients : (n,) int
-        Which patient each row belongs to.
-    resamples : int
-        B.
 
     Returns
     -------
-    (B, n) float64
-        How often each row counts; a patient's rows always count alike.
+    dict
+        Regime to Draws. A value is NaN where the films hold no positive or no negative. MACRO averages the labels whose
+        value exists; a resample may lose a rare label, and its average then runs over those it kept.
     """
-    _, member = np.unique(patients, return_inverse=True)
-    n_patients = int(member.max()) + 1
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(n_patients, np.full(n_patients, 1 / n_patients), size=resamples)
-    return draws[:, member].astype(np.float64)
+    if len(targets) == 0:
+        raise ValueError("metrics need at least one row")
+    asked = {name: tasks(labels, targets, *scored) for name, scored in regimes.items()}
+    ranked = {
+        name: [rank(t.targets, t.scores, t.calls, t.films, len(targets)) for t in found]
+        for name, found in asked.items()
+    }
+    largest = max(ranking.size for rankings in ranked.values() for ranking in rankings)
+    parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in regimes}  # each (T, b, M)
+    for weights in weight_blocks(patients, resamples, seed, max(1, _CHUNK // largest)):
+        for name, rankings in ranked.items():
+            parts[name].append(np.stack([score(ranking, weights)[0] for ranking in rankings]))
+    once = np.ones((len(targets), 1), dtype=np.float32)
+    n_labels = len(labels)
+    draws = {}
+    for name, found in asked.items():
+        points = [score(ranking, once) for ranking in ranked[name]]
+        value = np.concatenate([point[0] for point in points])  # (T, M)
+        baseline = np.concatenate([point[1] for point in points])
+        drawn = np.concatenate(parts[name], axis=1)
+        counts = np.stack([_counts(task.targets) for task in found])
+        evidence = np.array([units(task, patients) for task in found])
+        draws[name] = Draws(
+            names=(*(task.name for task in found), MACRO),
+            value=np.vstack([value, mean_defined(value[:n_labels])]),
+            baseline=np.vstack([baseline, mean_defined(baseline[:n_labels])]),
+            drawn=np.concatenate([drawn, mean_defined(drawn[:n_labels])[None]]),
+            counts=np.vstack([counts, counts[:n_labels].sum(0)]),
+            units=np.append(evidence, len(np.unique(patients))),
+        )
+    return draws
+
+
+def summarise(draws: Draws) -> pd.DataFrame:
+    """METRIC_COLUMNS without regime and split: every figure with its 95% interval, counts and trivial baseline."""
+    low, high = interval(draws.value, draws.drawn, draws.units)
+    frame = pd.DataFrame(
+        {
+            "label": np.repeat(draws.names, len(METRICS)),
+            "metric": np.tile(METRICS, len(draws.names)),
+            "value": draws.value.ravel(),
+            "ci_low": low.ravel(),
+            "ci_high": high.ravel(),
+            "baseline": draws.baseline.ravel(),
+        }
+    )
+    frame[["n_pos", "n_neg", "n_unknown"]] = np.repeat(draws.counts, len(METRICS), axis=0)
+    return frame[[column for column in METRIC_COLUMNS if column in frame]]
 
 
 def evaluate(
@@ -179,93 +196,93 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Every metric of every label and their macro average, with 95% percentile intervals.
+    """One regime's :func:`summarise` from its scores; see :func:`resample`."""
+    regimes = {"only": Scored(logits, thresholds)}
+    return summarise(resample(labels, targets, regimes, patients, resamples=resamples, seed=seed)["only"])
+
+
+def interval(
+    value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """95% bootstrap intervals: bias-corrected percentiles, expanded for few units.
 
     Parameters
     ----------
-    labels : C names
-    targets : (n, C) 1, 0 or NaN for unknown
-    logits : (n, C) finite
-    thresholds : (C,) logit units, NaN where a label has none
-    patients : (n,) int
+    value : (T, M)
+        The figures on the films themselves.
+    drawn : (T, B, M)
+        The figures on each resample, NaN where it does not define one.
+    units : (T,)
+        How many independent pieces of evidence each row rests on.
 
     Returns
     -------
-    DataFrame
-        METRIC_COLUMNS without regime and split. A value is NaN where the rows hold no positive or no negative; an
-        interval is NaN too where fewer than half of the resamples define it. The macro average runs over the labels
-        whose value exists; its n_pos, n_neg and n_unknown count label cells.
+    low, high : (T, M)
+        NaN where the value is, or where fewer than half of the resamples define it.
+
+    Notes
+    -----
+    Resampling a few positives repeats some of them, which raises average precision: plain percentiles sit too high and,
+    with t quantiles missing, too narrow. The bias correction is Efron's (1981, Canadian Journal of Statistics 9), the
+    expansion Hesterberg's (2015, The American Statistician 69, section on small samples). ``tests/test_coverage.py``
+    holds their coverage.
     """
-    if len(targets) == 0:
-        raise ValueError("evaluate needs at least one row")
-    weights = patient_weights(patients, resamples, seed)
-    chunk = max(1, _CHUNK // len(targets))
-    points, draws, baselines = [], [], []
-    for c in range(len(labels)):
-        ranking = rank(targets[:, c], logits[:, c], float(thresholds[c]))
-        point, baseline = score(ranking, np.ones((1, len(targets))))
-        parts = [score(ranking, weights[i : i + chunk])[0] for i in range(0, resamples, chunk)]
-        points.append(point[0])
-        baselines.append(baseline[0])
-        draws.append(np.concatenate(parts))
-    value = np.stack(points)  # (C, M)
-    base = np.stack(baselines)  # (C, M)
-    drawn = np.stack(draws)  # (C, B, M)
+    shift, spread = _shift(value, drawn), _expansion(units)
+    reach = student.ppf(0.975, units_left(units)) * spread
+    known = np.sort(drawn, axis=1)  # NaN last
+    n = (~np.isnan(known)).sum(axis=1)  # (T, M)
+    enough = (n * 2 >= drawn.shape[1]) & ~np.isnan(value)
 
-    counts = np.stack([(targets == 1).sum(0), (targets == 0).sum(0), np.isnan(targets).sum(0)], axis=1)  # (C, 3)
-    # A resample may lose a rare label's positives; its macro average then runs over the labels it kept.
-    value = np.vstack([value, _mean_defined(value)])
-    base = np.vstack([base, _mean_defined(base)])
-    drawn = np.concatenate([drawn, _mean_defined(drawn)[None]])
-    counts = np.vstack([counts, counts.sum(0)])
-    low, high = _interval(drawn)
+    def quantile(share: NDArray[np.float64]) -> NDArray[np.float64]:
+        place = share * np.maximum(n - 1, 0)
+        below = np.floor(place).astype(np.int64)
+        above = np.minimum(below + 1, np.maximum(n - 1, 0))
+        low, high = (np.take_along_axis(known, at[:, None], axis=1)[:, 0] for at in (below, above))
+        return np.where(enough, low + (place - below) * (high - low), np.nan)
 
-    names = np.repeat([*labels, MACRO], len(METRICS))
-    frame = pd.DataFrame(
-        {
-            "label": names,
-            "metric": np.tile(METRICS, len(labels) + 1),
-            "value": value.ravel(),
-            "ci_low": low.ravel(),
-            "ci_high": high.ravel(),
-            "baseline": base.ravel(),
-        }
-    )
-    frame[["n_pos", "n_neg", "n_unknown"]] = np.repeat(counts, len(METRICS), axis=0)
-    return frame[[column for column in METRIC_COLUMNS if column in frame]]
+    return quantile(norm.cdf(2 * shift - reach[:, None])), quantile(norm.cdf(2 * shift + reach[:, None]))
 
 
-def pr_curve(targets: NDArray[np.float32], scores: NDArray[np.float32]) -> pd.DataFrame:
-    """Precision and recall at every threshold of one label, from the highest score down.
+def p_value(value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(T, M) two-sided p of the figure being 0: the level at which :func:`interval` would just reach 0.
 
-    Returns
-    -------
-    DataFrame
-        threshold, precision, recall, n_called: one row for each distinct score; empty without a known positive.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> pr_curve(np.array([1, 0, 1, np.nan]), np.array([0.9, 0.8, 0.7, 0.95]))["precision"].round(2).tolist()
-    [1.0, 0.5, 0.67]
+    Where no resample lies on the other side of 0, their spread is taken for a normal one's. NaN where the interval is.
     """
-    ranking = rank(targets, scores, float("nan"))
-    n_pos = ranking.positive.sum()
-    if n_pos == 0:
-        return pd.DataFrame({name: np.zeros(0) for name in ("threshold", "precision", "recall", "n_called")})
-    tp = np.cumsum(ranking.positive)[ranking.ends]
-    called = ranking.ends + 1
-    return pd.DataFrame(
-        {
-            "threshold": scores[ranking.order][ranking.ends],
-            "precision": tp / called,
-            "recall": tp / n_pos,
-            "n_called": called,
-        }
-    )
+    n = (~np.isnan(drawn)).sum(axis=1)
+    enough = (n * 2 >= drawn.shape[1]) & ~np.isnan(value)
+    share, ends = _share_below(np.zeros_like(value), drawn), 1 / (n + 1)
+    distance = np.abs(norm.ppf(np.clip(share, ends, 1 - ends)) - 2 * _shift(value, drawn))
+    centred = drawn - mean_defined(np.moveaxis(drawn, 1, 0))[:, None]
+    spread = np.sqrt(np.nansum(centred**2, axis=1) / np.maximum(n - 1, 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tail = np.where(np.isin(share, (0, 1)) & (spread > 0), np.abs(value) / spread, 0)
+    p = 2 * student.sf(np.maximum(distance, tail) / _expansion(units)[:, None], units_left(units)[:, None])
+    return np.where(enough, p, np.nan)
 
 
-def _mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def units_left(units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Degrees of freedom."""
+    return np.maximum(units, 2) - 1
+
+
+def _expansion(units: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(np.sqrt(1 + 1 / units_left(units)))
+
+
+def _shift(value: NDArray[np.float64], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the draws' median lies from the value, in normal quantiles."""
+    n = np.maximum((~np.isnan(drawn)).sum(axis=1), 1)
+    return np.asarray(norm.ppf(np.clip(_share_below(value, drawn), 1 / (n + 1), 1 - 1 / (n + 1))))
+
+
+def _share_below(value: NDArray[np.float64], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the defined draws below a value; those equal to it count half."""
+    n = np.maximum((~np.isnan(drawn)).sum(axis=1), 1)
+    at = value[:, None]
+    return np.asarray(((drawn < at).sum(axis=1) + (drawn == at).sum(axis=1) / 2) / n)
+
+
+def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over the first axis of what is not NaN; NaN where nothing is."""
     known = ~np.isnan(values)
     total = np.where(known, values, 0.0).sum(axis=0)
@@ -273,9 +290,5 @@ def _mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _interval(drawn: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """95% percentile interval over axis 1, NaN where fewer than half of the draws are defined."""
-    enough = (~np.isnan(drawn)).mean(axis=1) >= 0.5
-    filled = np.where(enough[:, None], drawn, 0.0)
-    low, high = np.nanpercentile(filled, [2.5, 97.5], axis=1)
-    return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
+def _counts(targets: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.array([(targets == 1).sum(), (targets == 0).sum(), np.isnan(targets).sum()])

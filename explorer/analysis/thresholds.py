@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from explorer.analysis.metrics import pr_curve
+from explorer.analysis.curves import pr_curve
 from explorer.data.samples import Split
 
 if TYPE_CHECKING:

@@ -247,6 +247,16 @@ class Store:
         """Long frame with METRIC_COLUMNS."""
         return self._frame("metrics.parquet")
 
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """Long frame with DIFFERENCE_COLUMNS."""
+        return self._later_frame("differences.parquet")
+
+    @cached_property
+    def bands(self) -> pd.DataFrame:
+        """Long frame with BAND_COLUMNS."""
+        return self._later_frame("bands.parquet")
+
     # --- encoders and spaces ---------------------------------------------------------------------------------------
 
     def encoder_folder(self, encoder_id: str) -> Path:
@@ -370,6 +380,14 @@ class Store:
             return pd.read_parquet(self.path / relative)
         except (pa.ArrowException, ValueError, OSError) as error:
             raise self._damaged(relative) from error
+
+    def _later_frame(self, relative: str) -> pd.DataFrame:
+        """A table that runs made by an earlier version lack."""
+        if relative not in self.manifest.artefacts:
+            raise UserError(
+                f"This run was made before {relative} was kept.", "Run the same precompute command again to have it."
+            )
+        return self._frame(relative)
 
     def _json(self, relative: str) -> dict[str, Any]:
         try:

@@ -21,7 +21,10 @@
       spaces/<name>/map.npy                   (N, 2) float32
       spaces/<name>/trust.json                how far the map may be believed
       metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown,
-                                 baseline
+                                 baseline; label is also a domain, "micro" or "macro"
+      differences.parquet        long: split, label, metric, regime, against, difference, ci_low, ci_high, p, p_delong,
+                                 n_pos, n_neg
+      bands.parquet              pointwise 95% bands: regime, split, label, curve (pr, roc), x, y, low, high
       annotations.parquet        boxes and polygons in original pixel coordinates
       skipped.parquet            images left out and why
       audit/outliers/percentiles.npy          (N, 2) float32: share of held-out training films that lie nearer, in

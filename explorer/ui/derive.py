@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.metrics import MACRO, METRICS, pr_curve
+from explorer.analysis.curves import pr_curve
+from explorer.analysis.metrics import MACRO, METRICS
 from explorer.analysis.neighbours import search
 from explorer.data.samples import SPLITS, Split
 from explorer.figures import Curve, Layer, with_interval
@@ -113,7 +114,7 @@ def films(store: Store, split: Split, label: str, state: State | None) -> NDArra
 def scores(store: Store, split: Split, metric: str) -> pd.DataFrame:
     """One metric of every label and regime: the best label first, those with too few positives last."""
     frame = store.metrics
-    frame = frame[(frame["split"] == split) & (frame["metric"] == metric) & (frame["label"] != MACRO)].copy()
+    frame = frame[(frame["split"] == split) & (frame["metric"] == metric) & frame["label"].isin(store.labels)].copy()
     frame["series"] = frame["regime"].map({regime.name: regime.title for regime in store.regimes})
     best = frame.groupby("label").agg(value=("value", "max"), n_pos=("n_pos", "max"))
     best["few"] = best["n_pos"] < FEW

@@ -1,0 +1,105 @@
+"""What is scored: each label, the paper's domains, and all labels pooled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from explorer.data.labels import DOMAINS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MICRO = "micro"
+"""The pseudo-label of all film-label pairs pooled."""
+
+
+class Task(NamedTuple):
+    """One binary question asked of rows of films.
+
+    Attributes
+    ----------
+    name : str
+        A label, a domain or MICRO.
+    targets : (m,) 1, 0 or NaN
+    scores : (m,)
+    calls : (m,) or None
+        Which rows are called positive; None where no label involved has a threshold.
+    films : (m,)
+        Each row's place among the n films.
+    """
+
+    name: str
+    targets: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    calls: NDArray[np.bool_] | None
+    films: NDArray[np.int64]
+
+
+def domains(labels: Sequence[str]) -> dict[str, list[int]]:
+    """The domains of Sadman et al. (BIOKDD 2025) that have two labels or more here, with their labels' places.
+
+    A domain of one label is that label, so it is not scored twice.
+    """
+    places = {name: [labels.index(label) for label in members if label in labels] for name, members in DOMAINS.items()}
+    return {name: columns for name, columns in places.items() if len(columns) > 1}
+
+
+def any_of(targets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) 1 where any of a film's labels is positive, 0 where all are negative, else NaN: unknown is not negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> any_of(np.float32([[1, np.nan], [0, 0], [0, np.nan]])).tolist()
+    [1.0, 0.0, nan]
+    """
+    positive = (targets == 1).any(axis=1)
+    return np.where(positive, 1.0, np.where(np.isnan(targets).any(axis=1), np.nan, 0.0)).astype(np.float32)
+
+
+def tasks(
+    labels: Sequence[str],
+    targets: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    thresholds: NDArray[np.float32],
+) -> list[Task]:
+    """Labels in their order, then domains, then MICRO.
+
+    Parameters
+    ----------
+    labels : C names
+    targets, logits : (n, C)
+    thresholds : (C,) logit units, NaN where a label has none
+
+    Notes
+    -----
+    A domain's score is the largest of its labels' logits above their thresholds, so that a domain is called exactly
+    where one of its labels is; labels without a threshold take no part in it. MICRO ranks all film-label pairs by
+    logit, as scikit-learn's ``average="micro"`` does: it is as good as the labels' common scale.
+    """
+    n = len(targets)
+    every = np.arange(n)
+    decided = ~np.isnan(thresholds)
+    calls: NDArray[np.bool_] = np.asarray(logits >= thresholds)  # (n, C), false where there is no threshold
+    found = [
+        Task(label, targets[:, c], logits[:, c], calls[:, c] if decided[c] else None, every)
+        for c, label in enumerate(labels)
+    ]
+    for name, columns in domains(labels).items():
+        used = [c for c in columns if decided[c]]
+        if used:
+            above = (logits[:, used] - thresholds[used]).max(axis=1)
+            found.append(Task(name, any_of(targets[:, columns]), above, np.asarray(calls[:, used].any(axis=1)), every))
+    pooled = calls.ravel() if decided.any() else None
+    found.append(Task(MICRO, targets.ravel(), np.ravel(logits), pooled, np.repeat(every, len(labels))))
+    return found
+
+
+def units(task: Task, patients: NDArray[np.int64]) -> int:
+    """Patients with a positive row or with a negative one, whichever are fewer: what an interval rests on."""
+    with_it, without = (np.unique(patients[task.films[task.targets == value]]) for value in (1, 0))
+    return min(len(with_it), len(without))
