@@ -16,7 +16,8 @@ from rich.markup import escape
 from explorer.data.labels import Uncertain
 from explorer.errors import UserError
 from precompute.reporter import DRAW, RUN, Reporter
-from precompute.sources import CATALOGUE, Source, SourceName, check_source, read_chexpert, read_csv, read_iu_xray
+from precompute.sources import CATALOGUE, Source, SourceName, check_source, read_source
+from precompute.sources.table import Views
 
 # Commands import torch, transformers and umap only when they run: help, verify and summary answer at once.
 
@@ -76,20 +77,25 @@ def run(
     csv: Annotated[
         Path | None, typer.Option("--csv", help="csv: one row an image: image, patient_id, one column a label.")
     ] = None,
-    root: Annotated[Path | None, typer.Option("--root", help="iu-xray: the folder of the set.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Other sources: the folder of the set.")] = None,
     images: Annotated[
         Path | None, typer.Option("--images", help="The folder of films; for csv, what its paths are relative to.")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="iu-xray: a labeller's CSV; without it, labels come from MeSH.")
+        Path | None,
+        typer.Option("--labels", help="iu-xray, mimic-cxr: a labeller's CSV, in place of MeSH or CheXpert's labeller."),
     ] = None,
-    uncertain: Annotated[Uncertain, typer.Option("--uncertain", help="What -1 becomes: unknown, 0 or 1.")] = "ignore",
+    uncertain: Annotated[
+        Uncertain | None, typer.Option("--uncertain", help="What -1 becomes: unknown (by default), 0 or 1.")
+    ] = None,
     views: Annotated[
-        Literal["frontal", "all"], typer.Option("--views", help="iu-xray, chexpert: frontal films only, or all.")
-    ] = "frontal",
+        Views | None, typer.Option("--views", help="iu-xray, chexpert, mimic-cxr: frontal films (by default) or all.")
+    ] = None,
     out: Out = Path("store"),
-    name: Annotated[str | None, typer.Option("--name", help="The set's name; by default the CSV's.")] = None,
-    licence: Annotated[str, typer.Option("--licence", help="The set's licence, shown in the explorer.")] = "not stated",
+    name: Annotated[str | None, typer.Option("--name", help="csv: the set's name; by default the file's.")] = None,
+    licence: Annotated[
+        str | None, typer.Option("--licence", help="csv: the set's licence, shown in the explorer.")
+    ] = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", help="csv: take only this label column; repeat.")
     ] = None,
@@ -127,27 +133,20 @@ def run(
         "batch_size": batch_size,
         "train_batch_size": train_batch_size,
     }
-    if source == "csv":
-        table = read_csv(
-            _needed(csv, "--csv", source),
-            _needed(images, "--images", source),
-            name=name,
-            licence=licence,
-            labels=label or (),
-            ignore=ignore or (),
-            annotations=annotations,
-            uncertain=uncertain,
-        )
-    elif source == "chexpert":
-        table = read_chexpert(_needed(root, "--root", source), uncertain=uncertain, frontal_only=views == "frontal")
-    else:
-        table = read_iu_xray(
-            _needed(root, "--root", source),
-            images=images,
-            labels=labels,
-            uncertain=uncertain,
-            frontal_only=views == "frontal",
-        )
+    given = {
+        "csv": csv,
+        "root": root,
+        "images": images,
+        "labels": labels,
+        "uncertain": uncertain,
+        "views": views,
+        "name": name,
+        "licence": licence,
+        "label": label,
+        "ignore": ignore,
+        "annotations": annotations,
+    }
+    table = read_source(source, {option: value for option, value in given.items() if value})
     reporter = Reporter(console, RUN, out)
     with reporter.job():
         _run(
@@ -164,18 +163,12 @@ def run(
         )
 
 
-def _needed(path: Path | None, option: str, source: str) -> Path:
-    if path is None:
-        raise UserError(f"The source {source} needs {option}.", f"Give {option}; see python -m precompute sources.")
-    return path
-
-
 @app.command()
 def sources() -> None:
     """List the sources: what each needs, where it is to be had, and its licence."""
     lines = _console(stderr=False)
-    for entry in CATALOGUE:
-        lines.print(f"{entry.name}  {entry.title}", style="bold")
+    for name, entry in CATALOGUE.items():
+        lines.print(f"{name}  {entry.title}", style="bold")
         for what, text in (("needs", entry.needs), ("from", entry.where), ("licence", entry.licence)):
             lines.print(f"  {what:<8}{text}", soft_wrap=True, highlight=False)
 

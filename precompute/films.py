@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from explorer.data.dicom import burned_in
+from explorer.data.dicom import read_facts
 from explorer.data.geometry import Fit
 from explorer.data.images import BadImage, inside, read_film, thumbnail
 from explorer.errors import UserError
@@ -31,6 +31,7 @@ class _Decoded:
     height: int
     width: int
     sha256: str
+    view: str
 
 
 def decode_films(
@@ -47,7 +48,7 @@ def decode_films(
     """Decode each film once, in threads (the decoder runs outside the interpreter's lock).
 
     Writes ``thumbnails/`` to ``folder``; ``pixels.bin`` (N_kept, S, S) uint8 and ``films.json`` (rows kept with height,
-    width and sha256; rows skipped with the reason) to ``scratch``.
+    width, sha256 and a DICOM header's view; rows skipped with the reason) to ``scratch``.
 
     Raises
     ------
@@ -59,7 +60,8 @@ def decode_films(
         try:
             path = inside(source.images, relative)
             film = read_film(path)
-            if not allow_burned_in and burned_in(path):
+            facts = read_facts(path)
+            if facts.burned_in and not allow_burned_in:
                 raise BadImage("text is burned into it, which may name the patient (--allow-burned-in takes it)")
         except BadImage as error:
             return str(error)
@@ -69,6 +71,7 @@ def decode_films(
             height=film.height,
             width=film.width,
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            view=facts.view,
         )
 
     kept: list[dict[str, object]] = []
@@ -96,7 +99,8 @@ def decode_films(
                     thumbs.write(film.thumbnail)
                     offsets.append(offsets[-1] + len(film.thumbnail))
                     pixels.write(film.pixels.tobytes())
-                    kept.append({"row": row, "height": film.height, "width": film.width, "sha256": film.sha256})
+                    record = {"height": film.height, "width": film.width, "sha256": film.sha256, "view": film.view}
+                    kept.append({"row": row, **record})
                 report(row + 1, len(images))
         if not kept:
             raise UserError(f"None of the {len(images)} images of {source.file} can be used.", "Check --images.")

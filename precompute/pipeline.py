@@ -222,7 +222,8 @@ class _Run:
             frame = source.frame.iloc[kept["row"]].reset_index(drop=True)
             frame["height"], frame["width"] = kept["height"], kept["width"]
             targets = frame[list(source.labels)].to_numpy(np.float32)
-            if not source.has_split:
+            frame["view"] = frame["view"].where(frame["view"] != "", kept["view"])
+            if source.split_origin is None:
                 frame["split"] = assign_splits(
                     frame["patient_id"].to_numpy(object), targets, settings.fractions, settings.seed
                 )
@@ -629,9 +630,8 @@ class _Run:
                 label_origin=job.source.label_origin,
                 n_read=len(job.source.frame),
                 n_skipped=len(self.decoded["skipped"]),
-                split_origin="the CSV's split column"
-                if job.source.has_split
-                else f"patients shared out by precompute, stratified by label, seed {self.settings.seed}",
+                split_origin=job.source.split_origin
+                or f"patients shared out by precompute, stratified by label, seed {self.settings.seed}",
             ),
             labels=self.labels,
             n=len(self.frame),

@@ -12,14 +12,15 @@ from typer.testing import CliRunner
 from explorer.data.labels import CHEXPERT_LABELS
 from explorer.errors import UserError
 from precompute.__main__ import app
-from precompute.sources import check_source, read_chexpert
+from precompute.sources import check_source
+from precompute.sources.chexpert import read_chexpert
 
 HEADER = ",".join(("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *CHEXPERT_LABELS))
 
 
 def row(part: str, patient: int, view: str, cells: str = "") -> str:
     path = f"CheXpert-v1.0-small/{part}/patient{patient:05d}/study1/view1_{view.lower()}.jpg"
-    return f"{path},Female,{patient % 90},{view},PA,{cells or ',' * 13}"
+    return f"{path},Female,{patient % 90},{view},{'PA' if view == 'Frontal' else ''},{cells or ',' * 13}"
 
 
 @pytest.fixture
@@ -38,13 +39,17 @@ def test_valid_is_test_and_no_patient_crosses(root: Path) -> None:
     assert len(frame) == 62
     assert set(frame[frame["split"] == "test"]["patient_id"]) == {"patient70000", "patient70001"}
     assert 0 < (frame["split"] == "val").sum() < 20
-    both = read_chexpert(root, frontal_only=False).frame
+    both = read_chexpert(root, views="all").frame
     assert len(both) == 63
     assert both.groupby("patient_id")["split"].nunique().max() == 1
     # which patients are val does not hang on which films are taken
-    assert both[both["view"] == "Frontal"]["split"].tolist() == frame["split"].tolist()
+    assert both[both["image"].str.contains("frontal")]["split"].tolist() == frame["split"].tolist()
     assert frame["image"][0] == "train/patient00001/study1/view1_frontal.jpg"
     assert frame["age"][0] == 1
+    assert frame["view"][0] == "PA", "AP or PA where the file says it"
+    assert both["view"].tolist().count("Lateral") == 1
+    # the run's name hangs on the films taken
+    assert read_chexpert(root).sha256 != read_chexpert(root, views="all").sha256
 
 
 @pytest.mark.parametrize(("policy", "value"), [("ignore", np.nan), ("zeros", 0.0), ("ones", 1.0)])
@@ -60,10 +65,10 @@ def test_blank_is_unknown_and_uncertain_goes_by_the_policy(root: Path, policy: s
         ("1.0,0.0,-1.0", "1.0,maybe,-1.0", r"train.csv row 2: 'Enlarged Cardiomediastinum' is 'maybe'"),
         ("Frontal,PA", "Oblique,PA", "train.csv row 2: Frontal/Lateral is 'Oblique'"),
         ("Female,1,", "Female,one,", "train.csv row 2: Age is 'one'"),
-        ("patient00002/", "patient00001/", "train.csv row 3: the film is there twice"),
+        ("patient00002/", "patient00001/", "train.csv row 3: the film .* is there twice"),
         ("small/train/patient00001", "small/patient00001", "train.csv row 2: Path is"),
         ("small/train/patient00001", "small/../patient00001", "train.csv row 2"),
-        ("patient00001/", "patient70000/", "patient70000 is in train.csv and in valid.csv"),
+        ("patient00001/", "patient70000/", r"is in \w+ \(.*train.csv row 2\) and in test \(.*valid.csv row 2\)"),
         ("Frontal/Lateral,", "View,", "has no column Frontal/Lateral"),
     ],
 )
@@ -81,7 +86,7 @@ def test_check_counts_beside_the_whole_set(root: Path) -> None:
     Image.new("L", (8, 8)).save(film)
     counts = {count.what: count for count in check_source("chexpert", root)}
     assert (counts["train.csv: films named"].found, counts["train.csv: films named"].expected) == (61, 223414)
-    assert counts["valid.csv: films on disk"].found == 1
+    assert counts["films on disk"].found == 1
     assert counts["valid.csv: patients"].found == 2
     assert counts["Support Devices: positive"].found == 2
     assert counts["Support Devices: unknown"].found == 61

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from explorer.data import images
-from explorer.data.dicom import burned_in
+from explorer.data.dicom import Facts, read_facts
 from explorer.data.geometry import Fit
 from explorer.data.images import BadImage, read_film
 from explorer.errors import UserError
@@ -113,9 +114,16 @@ def test_damaged_header(tmp_path: Path) -> None:
 
 
 def test_burned_in_text_is_told(tmp_path: Path) -> None:
-    assert burned_in(write(tmp_path / "a.dcm", BurnedInAnnotation="YES"))
-    assert not burned_in(write(tmp_path / "b.dcm", BurnedInAnnotation="NO"))
-    assert not burned_in(write(tmp_path / "c.dcm"))
+    assert read_facts(write(tmp_path / "a.dcm", BurnedInAnnotation="YES")).burned_in
+    assert not read_facts(write(tmp_path / "b.dcm", BurnedInAnnotation="NO")).burned_in
+    assert not read_facts(write(tmp_path / "c.dcm")).burned_in
+
+
+def test_only_a_known_view_is_taken_of_the_header(tmp_path: Path) -> None:
+    assert read_facts(write(tmp_path / "a.dcm", ViewPosition="PA ")).view == "PA"
+    assert read_facts(write(tmp_path / "b.dcm", ViewPosition="DOE JOHN")).view == ""
+    Image.new("L", (8, 8)).save(tmp_path / "c.png")
+    assert read_facts(tmp_path / "c.png") == Facts()
 
 
 @pytest.mark.parametrize("allowed", [False, True])

@@ -20,8 +20,9 @@ from explorer.data.labels import CHEXPERT_LABELS, Uncertain
 from explorer.errors import UserError
 from explorer.store import open_store
 from precompute.__main__ import app
-from precompute.sources import check_source, read_iu_xray
-from precompute.sources.iu_xray import mesh_table, mesh_targets, read_reports
+from precompute.sources import check_source
+from precompute.sources.iu_xray import read_iu_xray, read_reports
+from precompute.sources.mesh import mesh_table, mesh_targets
 
 XML = """<?xml version="1.0" encoding="utf-8"?>
 <eCitation><uId id="CXR{uid}"/><MedlineCitation><Article><Abstract>
@@ -92,7 +93,7 @@ def test_both_layouts_give_the_same_samples(tmp_path: Path, layout: object) -> N
 
 
 def test_laterals_on_request(tmp_path: Path) -> None:
-    frame = read_iu_xray(kaggle(tmp_path), frontal_only=False).frame
+    frame = read_iu_xray(kaggle(tmp_path), views="all").frame
     assert Counter(frame["view"]) == {"Frontal": 3, "Lateral": 1}
     assert frame.loc[frame["view"] == "Lateral", "patient_id"].tolist() == ["1"], "one study, one leakage unit"
 
@@ -103,7 +104,7 @@ def test_xml_alone_does_not_guess_the_view(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         read_iu_xray(root)
     assert "indiana_projections.csv" in caught.value.fix
-    assert len(read_iu_xray(root, frontal_only=False).frame) == 4
+    assert len(read_iu_xray(root, views="all").frame) == 4
 
 
 @pytest.mark.parametrize(("uncertain", "value"), [("ignore", math.nan), ("zeros", 0.0), ("ones", 1.0)])

@@ -1,7 +1,8 @@
-"""DICOM films as 8-bit grey pictures. Nothing of the header is kept: it names the patient."""
+"""DICOM films as 8-bit grey pictures. Of the header the view alone is kept: the rest may name the patient."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from explorer.data.images import BadImage, check_size
 
 PERCENTILES = (0.5, 99.5)
 """The window of a film that brings none."""
+VIEWS = ("PA", "AP", "LL", "RL", "LATERAL", "LLD", "RLD", "LLO", "RLO")
+"""View positions that are kept; any other text in that field is not."""
 
 
 def is_dicom(path: Path) -> bool:
@@ -59,9 +62,31 @@ def read_dicom(path: Path) -> Image.Image:
     return Image.fromarray((grey * 255).round().astype(np.uint8))
 
 
-def burned_in(path: Path) -> bool:
-    """Whether the file says that text is burned into its picture; such text may name the patient."""
-    return is_dicom(path) and str(_header(path).get("BurnedInAnnotation", "")).upper() == "YES"
+@dataclass(frozen=True)
+class Facts:
+    """All that is taken of a header besides the picture, by this list alone.
+
+    Attributes
+    ----------
+    burned_in : bool
+        The file says that text is burned into its picture; such text may name the patient.
+    view : str
+        One of VIEWS, or "".
+    """
+
+    burned_in: bool = False
+    view: str = ""
+
+
+def read_facts(path: Path) -> Facts:
+    """What a DICOM film's header says of the film; nothing for a film of another kind."""
+    if not is_dicom(path):
+        return Facts()
+    header = _header(path)
+    view = str(header.get("ViewPosition", "")).strip().upper()
+    return Facts(
+        burned_in=str(header.get("BurnedInAnnotation", "")).upper() == "YES", view=view if view in VIEWS else ""
+    )
 
 
 def _header(path: Path) -> Dataset:

@@ -1,29 +1,43 @@
-"""CheXpert (Stanford; Irvin et al., AAAI 2019): ``train.csv`` labelled by rules, ``valid.csv`` by radiologists."""
+"""CheXpert (Stanford; Irvin et al., AAAI 2019): ``train.csv`` by a labeller, ``valid.csv`` by radiologists."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from explorer.data.labels import CHEXPERT_LABELS, Uncertain, parse_label
+from explorer.data.labels import CHEXPERT_LABELS, Uncertain
 from explorer.errors import UserError
-from explorer.store.files import sha256_file
-from precompute.sources.table import GIVEN, Source, check_paths, read_table
+from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.table import (
+    Source,
+    Views,
+    check_crossing,
+    check_paths,
+    fingerprint,
+    need_columns,
+    need_known,
+    need_once,
+    no_annotations,
+    one_in_ten,
+    parse_labels,
+    read_table,
+    rows_of,
+    samples_frame,
+)
 
 NAME = "CheXpert"
 LICENCE = "Stanford University Dataset Research Use Agreement"
 FILES = ("train.csv", "valid.csv")
-NEEDED = ("image", "Sex", "Age", "Frontal/Lateral", *CHEXPERT_LABELS)
+NEEDED = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *CHEXPERT_LABELS)
+AS_SHIPPED = "Take the file as CheXpert ships it."
 
 
-def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", frontal_only: bool = True) -> Source:
+def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", views: Views = "frontal") -> Source:
     """Read CheXpert, full size or small.
 
-    The radiologists' ``valid.csv`` is test. Of ``train.csv`` one patient in ten, by a hash of the id, is val: the same
-    patients whichever films are taken.
+    The radiologists' ``valid.csv`` is test. Of ``train.csv`` one patient in ten is val.
 
     Parameters
     ----------
@@ -31,43 +45,37 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", frontal_only: 
         The folder with ``train.csv`` and ``valid.csv``, and the folders ``train`` and ``valid`` of films.
     uncertain : "ignore", "zeros" or "ones"
         What -1 becomes: unknown, 0 or 1 (Irvin et al., section 3.1). Blank is unknown.
-    frontal_only : bool
-        Leave out lateral films.
+    views : "frontal" or "all"
+        Leave out lateral films, or take them.
 
     Raises
     ------
     UserError
         With the file, the row and the fix.
     """
-    table = read_files(root)
-    if frontal_only:
+    table = pd.concat([_read(root / file) for file in FILES], ignore_index=True)
+    if views == "frontal":
         table = table[table["Frontal/Lateral"] == "Frontal"].reset_index(drop=True)
     if table.empty:
         raise UserError(f"{root} names no frontal film.", "Take lateral films too, with --views all.")
-    places = [f"{root / file} row {row}" for file, row in zip(table["file"], table["row"], strict=True)]
+    where = table["where"].tolist().__getitem__
+    targets = parse_labels(table, CHEXPERT_LABELS, uncertain, where, f"Correct the cell. {AS_SHIPPED}")
     names = table["image"].map(lambda path: Path(path).with_suffix("").as_posix())
-    cells = {
-        "sample_id": names,
-        "study_id": names.map(lambda name: name.rsplit("/", 1)[0]),
-        "patient_id": table["patient_id"],
-        "split": table["split"],
-        "view": table["Frontal/Lateral"],
-        "image": table["image"],
-        "age": pd.to_numeric(table["Age"].replace("", None)).astype(np.float32),
-        "sex": table["Sex"],
-    }
-    blank = pd.Series("", index=table.index)
-    frame = pd.DataFrame({column: cells.get(column, blank) for column in GIVEN})
-    for label in CHEXPERT_LABELS:
-        values = [parse_label(cell, uncertain) for cell in table[label]]
-        if None in values:
-            bad = values.index(None)
-            raise UserError(
-                f"{places[bad]}: {label!r} is {table[label].iat[bad]!r}; a label is 1, 0, -1 (uncertain) or blank.",
-                "Correct the cell, or copy the file again.",
-            )
-        frame[label] = np.array(values, dtype=np.float32)
-    check_paths(root, frame, places.__getitem__)
+    frame = samples_frame(
+        {
+            "sample_id": names,
+            "study_id": names.map(lambda name: name.rsplit("/", 1)[0]),
+            "patient_id": table["patient_id"],
+            "split": table["split"],
+            "view": table["AP/PA"].where(table["AP/PA"] != "", table["Frontal/Lateral"]),
+            "image": table["image"],
+            "age": pd.to_numeric(table["Age"].replace("", None)).astype(np.float32),
+            "sex": table["Sex"],
+        },
+        targets,
+    )
+    check_crossing(frame, where)
+    check_paths(root, frame, where)
     return Source(
         name=NAME,
         licence=LICENCE,
@@ -76,57 +84,47 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", frontal_only: 
         frame=frame,
         labels=CHEXPERT_LABELS,
         label_origin=f"train, val: CheXpert's labeller, uncertain: {uncertain}, blank is unknown; test: radiologists",
-        where=places.__getitem__,
-        has_split=True,
-        annotations=pd.DataFrame(columns=["image", "label", "annotator", "x", "y", "w", "h", "polygon"]),
-        sha256="".join(sha256_file(root / file) for file in FILES),
+        where=where,
+        split_origin="valid.csv is test; one patient in ten of train.csv is val, by a hash of the id",
+        annotations=no_annotations(),
+        sha256=fingerprint(frame),
     )
 
 
-def read_files(root: Path) -> pd.DataFrame:
-    """Both files' rows as text, with ``image`` below ``root``, ``patient_id``, ``split``, ``file`` and ``row``."""
-    tables = []
-    for file in FILES:
-        table = read_table(root / file).rename(columns={"Path": "image"})
-        for column in NEEDED:
-            if column not in table:
-                raise UserError(
-                    f"{root / file} has no column {'Path' if column == 'image' else column}.",
-                    "Take the file as CheXpert ships it.",
-                )
-        # the first part names the download (CheXpert-v1.0-small), not a folder below it
-        parts = table["image"].str.strip().str.split("/")
-        odd = np.flatnonzero(parts.map(len) != 5)
-        if len(odd):
-            raise UserError(
-                f"{root / file} row {odd[0] + 2}: Path is {table['image'].iat[odd[0]]!r}.",
-                "CheXpert writes CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg.",
-            )
-        views = np.flatnonzero(~table["Frontal/Lateral"].isin(("Frontal", "Lateral")))
-        if len(views):
-            raise UserError(
-                f"{root / file} row {views[0] + 2}: Frontal/Lateral is {table['Frontal/Lateral'].iat[views[0]]!r}.",
-                "Write Frontal or Lateral.",
-            )
-        ages = np.flatnonzero(~table["Age"].str.fullmatch(r"\d*"))
-        if len(ages):
-            raise UserError(
-                f"{root / file} row {ages[0] + 2}: Age is {table['Age'].iat[ages[0]]!r}.", "Write whole years."
-            )
-        table["image"], table["patient_id"] = parts.str[1:].str.join("/"), parts.str[2]
-        table["file"], table["row"] = file, np.arange(len(table)) + 2
-        table["split"] = "test" if file == FILES[1] else table["patient_id"].map(_split)
-        again = np.flatnonzero(table["image"].duplicated())
-        if len(again):
-            raise UserError(f"{root / file} row {again[0] + 2}: the film is there twice.", "Keep one row a film.")
-        tables.append(table)
-    shared = set(tables[0]["patient_id"]) & set(tables[1]["patient_id"])
-    if shared:
+def count_chexpert(root: Path) -> list[Count]:
+    """Count both files and the films on disk."""
+    counts = []
+    for file, films, patients, frontal in (("train.csv", 223414, 64540, 191027), ("valid.csv", 234, 200, None)):
+        rows = _read(root / file)
+        counts += [
+            Count(f"{file}: films named", len(rows), films),
+            Count(f"{file}: patients", rows["patient_id"].nunique(), patients),
+            Count(f"{file}: frontal films", int((rows["Frontal/Lateral"] == "Frontal").sum()), frontal),
+        ]
+    source = read_chexpert(root, views="all")
+    return [*counts, films_on_disk(root, source.frame["image"], 223414 + 234), *label_counts(source)]
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """A file's rows as text cells, with ``image`` below the root, ``patient_id``, ``split`` and ``where``."""
+    table = read_table(file)
+    where = rows_of(file)
+    need_columns(table, file, NEEDED, AS_SHIPPED)
+    table = table.rename(columns={"Path": "image"})
+    # the first part names the download (CheXpert-v1.0-small), not a folder below it
+    parts = table["image"].str.strip().str.split("/", expand=True)
+    odd = np.flatnonzero(table["image"].str.count("/") != 4)
+    if len(odd):
         raise UserError(
-            f"{root}: patient {min(shared)} is in {' and in '.join(FILES)}.", "Take the two files of one release."
+            f"{where(odd[0])}: Path is {table['image'].iat[odd[0]]!r}.",
+            "CheXpert writes CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg.",
         )
-    return pd.concat(tables, ignore_index=True)
-
-
-def _split(patient: str) -> str:
-    return "val" if int(hashlib.sha256(patient.encode()).hexdigest(), 16) % 10 == 0 else "train"
+    need_known(table["Frontal/Lateral"], ("Frontal", "Lateral"), where, "Frontal/Lateral")
+    ages = np.flatnonzero(~table["Age"].str.fullmatch(r"\d*"))
+    if len(ages):
+        raise UserError(f"{where(ages[0])}: Age is {table['Age'].iat[ages[0]]!r}.", "Write whole years.")
+    table["image"], table["patient_id"] = parts[1].str.cat(parts[[2, 3, 4]], sep="/"), parts[2]
+    need_once(table["image"], where, "film")
+    table["where"] = [where(row) for row in range(len(table))]
+    table["split"] = "test" if file.name == FILES[1] else table["patient_id"].map(one_in_ten)
+    return table

@@ -13,18 +13,33 @@ from explorer.data.labels import KNOWN_LABELS, Uncertain, parse_label
 from explorer.data.samples import SPLITS
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
-from precompute.sources.table import GIVEN, Source, check_paths, read_table
+from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.table import (
+    ANNOTATIONS,
+    GIVEN,
+    Source,
+    Where,
+    check_crossing,
+    check_paths,
+    need_columns,
+    need_known,
+    no_annotations,
+    parse_labels,
+    read_table,
+    rows_of,
+)
 
-ANNOTATION_COLUMNS = ("image", "label", "x", "y", "w", "h")
+NEEDED = ("image", "label", "x", "y", "w", "h")
+"""Columns of an annotations file."""
 
 
 def read_csv(
-    file: Path,
+    csv: Path,
     images: Path,
     *,
     name: str | None = None,
     licence: str = "not stated",
-    labels: Sequence[str] = (),
+    label: Sequence[str] = (),
     ignore: Sequence[str] = (),
     annotations: Path | None = None,
     uncertain: Uncertain = "ignore",
@@ -33,13 +48,13 @@ def read_csv(
 
     Parameters
     ----------
-    file : Path
+    csv : Path
         Columns ``image`` (or path, filename, image_path; relative to ``images``) and ``patient_id``; optionally
         sample_id, study_id, split (train, val, test), view, report, age, sex. Every other column is a label with cells
         1, 0, -1 (uncertain) or blank, which is unknown.
     images : Path
         The folder image paths are relative to; none may leave it.
-    labels : names, optional
+    label : names, optional
         Take only these label columns.
     ignore : names, optional
         Columns to leave out.
@@ -53,7 +68,8 @@ def read_csv(
     UserError
         With the file, the row and the fix.
     """
-    table = read_table(file, ignore)
+    table = read_table(csv, ignore)
+    where = rows_of(csv)
     if not images.is_dir():
         raise UserError(
             f"The image folder {images} does not exist.", "Name the folder the CSV's paths are relative to."
@@ -61,37 +77,46 @@ def read_csv(
     for column in ("sample_id", "study_id", "patient_id", "split", "view"):
         if column in table:  # else "p1" and "p1 " were two patients, and their films could cross splits
             table[column] = table[column].str.strip()
-    for column in ("image", "patient_id"):
-        if column not in table:
-            raise UserError(
-                f"{file} has no column {column}.",
-                "Add it: patients must not cross splits."
-                if column == "patient_id"
-                else "Name the column of image paths image, path or filename.",
-            )
+    need_columns(table, csv, ["image"], "Name the column of image paths image, path or filename.")
+    need_columns(table, csv, ["patient_id"], "Add it: patients must not cross splits.")
     for column in ("image", "patient_id", "sample_id"):
         if column not in table:
             continue
         blank = np.flatnonzero(table[column].str.strip() == "")
         if len(blank):
-            raise UserError(f"{file} row {blank[0] + 2}: {column} is blank.", "Fill it in, or delete the row.")
-    names = _label_names(file, table, labels)
-    targets = pd.DataFrame({label: _parse_column(file, table, label, uncertain) for label in names}, dtype=np.float32)
-    frame = pd.concat([_given(file, table), targets], axis=1)
-    check_paths(images, frame, lambda row: f"{file} row {row + 2}")
+            raise UserError(f"{where(blank[0])}: {column} is blank.", "Fill it in, or delete the row.")
+    names = _label_names(csv, table, label)
+    targets = parse_labels(
+        table, names, uncertain, where, "Correct the cell, or leave the column out with --ignore {}."
+    )
+    frame = pd.concat([_given(csv, table, where), targets], axis=1)
+    check_paths(images, frame, where)
     return Source(
-        name=name or file.stem,
+        name=name or csv.stem,
         licence=licence,
-        file=file,
+        file=csv,
         images=images,
         frame=frame,
         labels=names,
         label_origin=f"the CSV's label columns, uncertain: {uncertain}, blank is unknown",
-        where=lambda row: f"{file} row {row + 2}",
-        has_split="split" in table,
+        where=where,
+        split_origin="the CSV's split column" if "split" in table else None,
         annotations=_read_annotations(annotations, frame, names),
-        sha256=sha256_file(file) + (sha256_file(annotations) if annotations else ""),
+        sha256=sha256_file(csv) + (sha256_file(annotations) if annotations else ""),
     )
+
+
+def count_csv(csv: Path, images: Path | None = None) -> list[Count]:
+    """Count what a CSV names; without ``images`` its films lie beside it."""
+    folder = images or csv.parent
+    source = read_csv(csv, folder)
+    frame = source.frame
+    return [
+        Count("rows", len(frame)),
+        Count("patients", frame["patient_id"].nunique()),
+        films_on_disk(folder, frame["image"], len(frame)),
+        *label_counts(source),
+    ]
 
 
 def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -118,20 +143,7 @@ def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tupl
     return tuple(names)
 
 
-def _parse_column(file: Path, table: pd.DataFrame, label: str, uncertain: Uncertain) -> list[float]:
-    values = []
-    for index, cell in enumerate(table[label]):
-        value = parse_label(cell, uncertain)
-        if value is None:
-            raise UserError(
-                f"{file} row {index + 2}: {label!r} is {cell!r}; a label is 1, 0, -1 (uncertain) or blank.",
-                f"Correct the cell, or leave the column out with --ignore {label!r}.",
-            )
-        values.append(value)
-    return values
-
-
-def _given(file: Path, table: pd.DataFrame) -> pd.DataFrame:
+def _given(file: Path, table: pd.DataFrame, where: Where) -> pd.DataFrame:
     """The sample columns, with what is missing filled in."""
     frame = pd.DataFrame({column: table.get(column, pd.Series("", index=table.index)) for column in GIVEN})
     frame["image"] = table["image"].str.strip()
@@ -149,44 +161,22 @@ def _given(file: Path, table: pd.DataFrame) -> pd.DataFrame:
                 "Give each image one row and an id of its own.",
             )
     if "split" in table:
-        _check_splits(file, frame)
+        need_known(frame["split"], SPLITS, where, "split")
+        check_crossing(frame, where)
     ages = pd.to_numeric(frame["age"].replace("", None), errors="coerce")
     bad = np.flatnonzero(ages.isna() & (frame["age"] != ""))
     if len(bad):
-        raise UserError(
-            f"{file} row {bad[0] + 2}: age is {frame['age'].iat[bad[0]]!r}, no number of years.", "Correct it."
-        )
+        raise UserError(f"{where(bad[0])}: age is {frame['age'].iat[bad[0]]!r}, no number of years.", "Correct it.")
     frame["age"] = ages.astype(np.float32)
     return frame
 
 
-def _check_splits(file: Path, frame: pd.DataFrame) -> None:
-    odd = np.flatnonzero(~frame["split"].isin(SPLITS))
-    if len(odd):
-        raise UserError(
-            f"{file} row {odd[0] + 2}: split is {frame['split'].iat[odd[0]]!r}.", f"Write {', '.join(SPLITS)}."
-        )
-    crossing = frame.groupby("patient_id")["split"].nunique()
-    if (crossing > 1).any():
-        patient = crossing.index[crossing > 1][0]
-        firsts = frame[frame["patient_id"] == patient].drop_duplicates("split").head(2)
-        (split, other), (row, other_row) = firsts["split"], firsts.index + 2
-        raise UserError(
-            f"{file}: patient {patient!r} is in {split} (row {row}) and in {other} (row {other_row}); "
-            f"{int((crossing > 1).sum())} patients cross splits.",
-            "Put each patient's films in one split, or drop the split column and have patients shared out.",
-        )
-
-
 def _read_annotations(file: Path | None, frame: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    columns = [*ANNOTATION_COLUMNS, "annotator", "polygon"]
     if file is None:
-        return pd.DataFrame(columns=columns)
+        return no_annotations()
     table = read_table(file)
-    for column in ANNOTATION_COLUMNS:
-        if column not in table:
-            raise UserError(f"{file} has no column {column}.", f"It needs {', '.join(ANNOTATION_COLUMNS)}.")
-    table = pd.DataFrame({column: table.get(column, pd.Series("", index=table.index)) for column in columns})
+    need_columns(table, file, NEEDED, f"It needs {', '.join(NEEDED)}.")
+    table = pd.DataFrame({column: table.get(column, pd.Series("", index=table.index)) for column in ANNOTATIONS})
     known_images, known_labels = set(frame["image"]), set(labels)
     for index, cells in enumerate(table.to_dict("records")):
         row = {str(column): str(cell) for column, cell in cells.items()}

@@ -8,11 +8,9 @@ Labels come from a labeller's file, or from the reports' MeSH headings by the ta
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -22,8 +20,21 @@ import pandas as pd
 
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain, parse_label
 from explorer.errors import UserError
-from explorer.store.files import sha256_json
-from precompute.sources.table import GIVEN, Source, check_paths, read_table
+from precompute.sources.counts import Count, films_on_disk
+from precompute.sources.mesh import NORMAL, mesh_targets, with_no_finding
+from precompute.sources.table import (
+    Source,
+    Views,
+    check_paths,
+    films_below,
+    fingerprint,
+    need_columns,
+    need_known,
+    no_annotations,
+    read_table,
+    rows_of,
+    samples_frame,
+)
 
 NAME = "IU-Xray"
 LICENCE = "CC BY-NC-ND 4.0"
@@ -32,8 +43,6 @@ KAGGLE_REPORTS, PROJECTIONS = "indiana_reports.csv", "indiana_projections.csv"
 IMAGE_FOLDERS = ("images/images_normalized", "images", "NLMCXR_png", "NLMCXR_dcm")
 """Where the downloads unpack to; the first that is there is taken."""
 SECTIONS = ("COMPARISON", "INDICATION", "FINDINGS", "IMPRESSION")
-NO_INDEXING, NORMAL = "no indexing", "normal"
-MESH_TABLE = Path(__file__).with_name("mesh.toml")
 
 View = Literal["Frontal", "Lateral", ""]
 
@@ -71,7 +80,7 @@ def read_iu_xray(
     images: Path | None = None,
     labels: Path | None = None,
     uncertain: Uncertain = "ignore",
-    frontal_only: bool = True,
+    views: Views = "frontal",
 ) -> Source:
     """Read IU-Xray in either layout.
 
@@ -86,8 +95,8 @@ def read_iu_xray(
         ``uncertain``; a row with no positive is No Finding. Without it, labels come from MeSH.
     uncertain : "ignore", "zeros" or "ones"
         What the labeller's -1 becomes: unknown, 0 or 1 (Irvin et al., AAAI 2019, section 3.1).
-    frontal_only : bool
-        Leave out lateral films, as the paper does (section 3.1).
+    views : "frontal" or "all"
+        Leave out lateral films, as the paper does (section 3.1), or take them.
 
     Raises
     ------
@@ -97,7 +106,7 @@ def read_iu_xray(
     reports = read_reports(root)
     folder = images or image_folder(root)
     rows = [(report, name, view) for report in reports for name, view in report.images.items()]
-    if frontal_only:
+    if views == "frontal":
         if not any(view for _, _, view in rows):
             raise UserError(
                 f"Nothing in {root} tells frontal from lateral films.",
@@ -112,18 +121,18 @@ def read_iu_xray(
         else {report.uid: mesh_targets(report.mesh) for report in reports}
     )
     paths = find_films(folder, [name for _, name, _ in rows])
-    cells = {
-        "sample_id": [Path(name).stem.removesuffix(".dcm") for _, name, _ in rows],
-        "study_id": [report.uid for report, _, _ in rows],
-        "patient_id": [report.uid for report, _, _ in rows],
-        "view": [view for _, _, view in rows],
-        "image": [paths[name] for _, name, _ in rows],
-        "report": [_report_text(report) for report, _, _ in rows],
-        "age": np.full(len(rows), np.nan, np.float32),
-    }
-    frame = pd.DataFrame({column: cells.get(column, "") for column in GIVEN})
     values = np.array([targets[report.uid] for report, _, _ in rows], dtype=np.float32)
-    frame = pd.concat([frame, pd.DataFrame(values, columns=list(CHEXPERT_LABELS))], axis=1)
+    frame = samples_frame(
+        {
+            "sample_id": [Path(name).stem.removesuffix(".dcm") for _, name, _ in rows],
+            "study_id": [report.uid for report, _, _ in rows],
+            "patient_id": [report.uid for report, _, _ in rows],
+            "view": [view for _, _, view in rows],
+            "image": [paths[name] for _, name, _ in rows],
+            "report": [_report_text(report) for report, _, _ in rows],
+        },
+        pd.DataFrame(values, columns=list(CHEXPERT_LABELS)),
+    )
 
     def where(row: int) -> str:
         return rows[row][0].where
@@ -140,10 +149,49 @@ def read_iu_xray(
         if labels
         else "MeSH headings by the table in precompute/sources/mesh.toml",
         where=where,
-        has_split=False,
-        annotations=pd.DataFrame(columns=["image", "label", "annotator", "x", "y", "w", "h", "polygon"]),
-        sha256=sha256_json(frame.to_csv()),
+        split_origin=None,
+        annotations=no_annotations(),
+        sha256=fingerprint(frame),
     )
+
+
+def count_iu_xray(root: Path, images: Path | None = None) -> list[Count]:
+    """Count reports, films and what MeSH says, beside the numbers of the whole set."""
+    reports = read_reports(root)
+    with_films = [report for report in reports if report.images]
+    kaggle = not (root / REPORTS).is_dir()
+    per_report = Counter(len(report.images) for report in with_films)
+    without = {
+        "findings": {report.uid for report in with_films if "FINDINGS" not in report.text},
+        "impression": {report.uid for report in with_films if "IMPRESSION" not in report.text},
+    }
+    targets = pd.DataFrame([mesh_targets(report.mesh) for report in with_films])
+    views = Counter(view for report in with_films for view in report.images.values())
+    counts = [
+        Count("reports", len(reports), 3851 if kaggle else 3955),
+        Count("reports with films", len(with_films), 3851),
+        Count("films named", sum(per_report[n] * n for n in per_report), 7466 if kaggle else 7470),
+        *(
+            Count(f"reports with {n} film{'s' * (n > 1)}", per_report[n], None if kaggle else due)
+            for n, due in ((1, 446), (2, 3208), (3, 181), (4, 15), (5, 1))
+        ),
+        Count("frontal films", views["Frontal"], 3818),
+        Count("lateral films", views["Lateral"], 3648),
+        Count("MeSH is normal alone", sum(report.normal for report in with_films), 1379),
+        Count("without findings", len(without["findings"]), 514),
+        Count("without impression", len(without["impression"]), 31),
+        Count("without either", len(without["findings"] & without["impression"]), 25),
+        *(
+            Count(f"{label}: positive by MeSH", int((targets[column] == 1).sum()))
+            for column, label in enumerate(CHEXPERT_LABELS)
+        ),
+    ]
+    try:
+        folder = images or image_folder(root)
+    except UserError:
+        return [*counts, Count("films on disk", 0, 7466 if kaggle else 7470)]
+    names = [name for report in with_films for name in report.images]
+    return [*counts, films_on_disk(folder, find_films(folder, names).values(), len(names))]
 
 
 def read_reports(root: Path) -> list[Report]:
@@ -182,59 +230,14 @@ def image_folder(root: Path) -> Path:
     )
 
 
-def mesh_targets(mesh: Iterable[str]) -> list[float]:
-    """CheXpert's 14 labels of a report's MeSH headings: 1, 0, or NaN where the headings leave it open.
-
-    Examples
-    --------
-    >>> mesh_targets(["Cardiomegaly/mild", "Costophrenic Angle/left/blunted"])[:3]
-    [0.0, 0.0, 1.0]
-    """
-    headings = [tuple(part.strip().lower() for part in heading.split("/")) for heading in mesh]
-    if not headings or any(heading[0] == NO_INDEXING for heading in headings):
-        return [np.nan] * len(CHEXPERT_LABELS)
-    values = {}
-    for label, terms in mesh_table().items():
-        if _named(terms["positive"], headings):
-            values[label] = 1.0
-        else:
-            values[label] = np.nan if _named(terms.get("unknown", ()), headings) else 0.0
-    return _with_no_finding(values)
-
-
-@cache
-def mesh_table() -> dict[str, dict[str, tuple[str, ...]]]:
-    """The table of ``mesh.toml``: label to its positive and unknown terms."""
-    read = tomllib.loads(MESH_TABLE.read_text(encoding="utf-8"))
-    return {
-        label: {kind: tuple(term.lower() for term in terms) for kind, terms in entry.items()}
-        for label, entry in read.items()
-    }
-
-
-def _named(terms: Iterable[str], headings: list[tuple[str, ...]]) -> bool:
-    for entry in terms:
-        term, _, qualifier = entry.partition("/")
-        if any(heading[0] == term and (not qualifier or qualifier in heading[1:]) for heading in headings):
-            return True
-    return False
-
-
-def _with_no_finding(values: Mapping[str, float]) -> list[float]:
-    """Values in CheXpert's order, No Finding made from the rest: one positive denies it, an unknown leaves it open."""
-    rest = [values[label] for label in CHEXPERT_LABELS[1:]]
-    none = 0.0 if 1.0 in rest else np.nan if np.isnan(rest).any() else 1.0
-    return [none, *rest]
-
-
 def _labeller_targets(file: Path, reports: list[Report], uncertain: Uncertain) -> dict[str, list[float]]:
     table = read_table(file)
-    for column in ("uid", *CHEXPERT_LABELS[1:]):
-        if column not in table:
-            raise UserError(
-                f"{file} has no column {column}.",
-                "Give the labeller's CSV a column uid (the report's number) beside its label columns.",
-            )
+    need_columns(
+        table,
+        file,
+        ("uid", *CHEXPERT_LABELS[1:]),
+        "Give the labeller's CSV a column uid (the report's number) beside its label columns.",
+    )
     targets: dict[str, list[float]] = {}
     for index, cells in enumerate(table.to_dict("records")):
         row = {str(column): str(cell) for column, cell in cells.items()}
@@ -250,7 +253,7 @@ def _labeller_targets(file: Path, reports: list[Report], uncertain: Uncertain) -
                     "Correct the cell.",
                 )
             values[label] = value
-        targets[uid] = _with_no_finding(values)
+        targets[uid] = with_no_finding(values)
     lost = [report.uid for report in reports if report.images and report.uid not in targets]
     if lost:
         raise UserError(
@@ -285,9 +288,7 @@ def _read_xml(file: Path) -> Report:
 def _read_kaggle(file: Path, films: Mapping[str, Mapping[str, View]]) -> list[Report]:
     table = read_table(file)
     needed = ("uid", "MeSH", *(section.lower() for section in SECTIONS))
-    for column in needed:
-        if column not in table:
-            raise UserError(f"{file} has no column {column}.", f"It needs {', '.join(needed)}.")
+    need_columns(table, file, needed, f"It needs {', '.join(needed)}.")
     reports = []
     for index, cells in enumerate(table.to_dict("records")):
         row = {str(column): str(cell).strip() for column, cell in cells.items()}
@@ -307,12 +308,14 @@ def _read_views(file: Path) -> dict[str, dict[str, View]]:
     """Kaggle's projections: report number to its films' file names and views."""
     table = read_table(file)
     views: dict[str, dict[str, View]] = {}
-    for column in ("uid", "filename", "projection"):
-        if column not in table.rename(columns={"image": "filename"}):
-            raise UserError(f"{file} has no column {column}.", "It needs uid, filename and projection.")
-    for index, (uid, name, view) in enumerate(zip(table["uid"], table["image"], table["projection"], strict=True)):
-        if view not in ("Frontal", "Lateral"):
-            raise UserError(f"{file} row {index + 2}: projection is {view!r}.", "Write Frontal or Lateral.")
+    need_columns(
+        table.rename(columns={"image": "filename"}),
+        file,
+        ("uid", "filename", "projection"),
+        "It needs uid, filename and projection.",
+    )
+    need_known(table["projection"], ("Frontal", "Lateral"), rows_of(file), "projection")
+    for uid, name, view in zip(table["uid"], table["image"], table["projection"], strict=True):
         views.setdefault(uid.strip(), {})[name.strip()] = view
     return views
 
@@ -327,7 +330,7 @@ def find_films(folder: Path, names: list[str]) -> dict[str, str]:
 
     A film that is not there keeps its plain name, to be reported as missing with all other unreadable films.
     """
-    there = {path.name: path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    there = films_below(folder)
     found = {}
     for name in names:
         short = name.split("_", 1)[1] if name.startswith("CXR") else name

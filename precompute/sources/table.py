@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+import gzip
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from explorer.data.images import BadImage, inside
+from explorer.data.labels import Uncertain, parse_label
 from explorer.data.samples import SAMPLE_COLUMNS, SPLITS
 from explorer.errors import UserError
+from explorer.store.files import sha256_json
 
 ALIASES = {"path": "image", "filename": "image", "image_path": "image"}
 GIVEN = tuple(column for column in SAMPLE_COLUMNS if column not in ("height", "width"))
 """Columns a CSV may bring; the film's size is measured."""
+ANNOTATIONS = ("image", "label", "annotator", "x", "y", "w", "h", "polygon")
+"""Columns of a source's annotations."""
+
+Views = Literal["frontal", "all"]
+Where = Callable[[int], str]
+"""File and row of a table's row, for messages."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +42,12 @@ class Source:
         Where the labels come from and how uncertain ones are read, in words.
     where : callable
         File and row of a sample, for messages.
-    has_split : bool
-        Whether the file says train, val and test; otherwise precompute shares patients out.
+    split_origin : str or None
+        Who said train, val and test, in words; None where precompute is to share patients out.
     annotations : DataFrame
-        image, label, annotator, x, y, w, h, polygon; original pixels.
+        Columns ANNOTATIONS, in pixels of the original film.
+    sha256 : str
+        Of all that decides the samples and annotations.
     """
 
     name: str
@@ -43,8 +57,8 @@ class Source:
     frame: pd.DataFrame
     labels: tuple[str, ...]
     label_origin: str
-    where: Callable[[int], str]
-    has_split: bool
+    where: Where
+    split_origin: str | None
     annotations: pd.DataFrame
     sha256: str
 
@@ -65,14 +79,115 @@ def check_positives(frame: pd.DataFrame, labels: Sequence[str], where: Path) -> 
         )
 
 
-def read_table(file: Path, ignore: Sequence[str] = ()) -> pd.DataFrame:
-    """Read the file as text cells; row i of the table is row i + 2 of the file.
+def rows_of(file: Path) -> Where:
+    """Places of the rows that :func:`read_table` read of a file."""
+    return lambda row: f"{file} row {row + 2}"
+
+
+def samples_frame(cells: Mapping[str, object], targets: pd.DataFrame) -> pd.DataFrame:
+    """The one table of samples: GIVEN columns, blank where a source has none, then the labels' float32 columns."""
+    given = {"age": np.float32(np.nan), **cells}
+    frame = pd.DataFrame({column: given.get(column, "") for column in GIVEN}, index=targets.index)
+    return pd.concat([frame, targets.astype(np.float32)], axis=1)
+
+
+def no_annotations() -> pd.DataFrame:
+    """Of a source without any."""
+    return pd.DataFrame(columns=list(ANNOTATIONS))
+
+
+def parse_labels(
+    table: pd.DataFrame, labels: Sequence[str], uncertain: Uncertain, where: Where, fix: str
+) -> pd.DataFrame:
+    """Label columns of text cells as float32: 1, 0 or NaN; -1 goes by ``uncertain``, blank is unknown.
+
+    In ``fix``, ``{}`` is the label's name.
+    """
+    values = {}
+    for label in labels:
+        read = {cell: parse_label(str(cell), uncertain) for cell in table[label].unique()}
+        bad = np.flatnonzero(table[label].map(lambda cell, read=read: read[cell] is None))
+        if len(bad):
+            raise UserError(
+                f"{where(bad[0])}: {label!r} is {table[label].iat[bad[0]]!r}; "
+                "a label is 1, 0, -1 (uncertain) or blank.",
+                fix.format(repr(label)),
+            )
+        values[label] = table[label].map(read).astype(np.float32)
+    return pd.DataFrame(values, index=table.index)
+
+
+def need_columns(table: pd.DataFrame, file: Path, columns: Sequence[str], fix: str) -> None:
+    """Refuse a file without one of ``columns``."""
+    for column in columns:
+        if column not in table:
+            raise UserError(f"{file} has no column {column}.", fix)
+
+
+def need_once(values: pd.Series, where: Where, what: str) -> None:
+    """Refuse a value that stands in two rows."""
+    again = np.flatnonzero(values.duplicated())
+    if len(again):
+        raise UserError(
+            f"{where(again[0])}: the {what} {values.iat[again[0]]} is there twice.", f"Keep one row a {what}."
+        )
+
+
+def need_known(values: pd.Series, known: Sequence[str], where: Where, what: str) -> None:
+    """Refuse a cell that is none of ``known``."""
+    odd = np.flatnonzero(~values.isin(known))
+    if len(odd):
+        raise UserError(
+            f"{where(odd[0])}: {what} is {values.iat[odd[0]]!r}.", f"Write {', '.join(name for name in known if name)}."
+        )
+
+
+def check_crossing(frame: pd.DataFrame, where: Where) -> None:
+    """Refuse a patient whose films are in two splits."""
+    crossing = frame.groupby("patient_id")["split"].nunique()
+    if not (crossing > 1).any():
+        return
+    patient = crossing.index[crossing > 1][0]
+    firsts = frame[frame["patient_id"] == patient].drop_duplicates("split").head(2)
+    (split, other), (row, other_row) = firsts["split"], firsts.index
+    raise UserError(
+        f"Patient {patient!r} is in {split} ({where(row)}) and in {other} ({where(other_row)}); "
+        f"{int((crossing > 1).sum())} patients cross splits.",
+        "Put each patient's films in one split, or drop the split column and have patients shared out.",
+    )
+
+
+def one_in_ten(patient: str) -> Literal["train", "val"]:
+    """The split of a patient whom a set gives for training: one in ten is val, by a hash of the id.
+
+    The same patients are val whichever films are taken.
+    """
+    return "val" if int(hashlib.sha256(patient.encode()).hexdigest(), 16) % 10 == 0 else "train"
+
+
+def films_below(folder: Path) -> dict[str, str]:
+    """Name of each file in any subfolder to its path relative to ``folder``."""
+    if not folder.is_dir():
+        raise UserError(f"The folder {folder} does not exist.", "Name the folder of films with --images.")
+    return {path.name: path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def fingerprint(*frames: pd.DataFrame) -> str:
+    """A hash of tables as they were read."""
+    return sha256_json([frame.to_csv() for frame in frames])
+
+
+def read_table(file: Path, ignore: Sequence[str] = (), *, nameless: bool = False) -> pd.DataFrame:
+    """Read the file, gzipped or not, as text cells; row i of the table is row i + 2 of the file.
+
+    With ``nameless``, blank columns without a name at the end are dropped: some sets end their lines in commas.
 
     pandas' reader is too forgiving here: it renames a second column of the same name, pads a short row, and takes
     the first column for an index where every row has a cell too many.
     """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
+        opener = gzip.open if file.suffix == ".gz" else open
+        with opener(file, "rt", encoding="utf-8-sig", newline="") as text:
             header, *rows = [*csv.reader(text, strict=True)] or [[]]
     except FileNotFoundError as error:
         raise UserError(f"There is no file {file}.", "Check the path.") from error
@@ -84,7 +199,11 @@ def read_table(file: Path, ignore: Sequence[str] = ()) -> pd.DataFrame:
         rows.pop()
     if not rows:
         raise UserError(f"{file} has no rows.", "Give it a header and under it one row an image.")
+    while nameless and header and not header[-1]:
+        header.pop()
     for index, row in enumerate(rows):
+        while nameless and len(row) > len(header) and not row[-1]:
+            row.pop()
         if len(row) != len(header):
             raise UserError(
                 f"{file} row {index + 2} has {len(row)} cells, the header has {len(header)}.",
@@ -102,7 +221,7 @@ def read_table(file: Path, ignore: Sequence[str] = ()) -> pd.DataFrame:
     return table
 
 
-def check_paths(images: Path, frame: pd.DataFrame, where: Callable[[int], str]) -> None:
+def check_paths(images: Path, frame: pd.DataFrame, where: Where) -> None:
     """Refuse an image path that leaves its folder."""
     for index, relative in enumerate(frame["image"]):
         try:

@@ -1,0 +1,181 @@
+"""NIH ChestX-ray14 (Wang et al., CVPR 2017): labels mined from reports, official lists, radiologists' boxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from explorer.data.labels import NIH_LABELS
+from explorer.errors import UserError
+from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.table import (
+    ANNOTATIONS,
+    Source,
+    Where,
+    check_crossing,
+    check_paths,
+    films_below,
+    fingerprint,
+    need_columns,
+    need_known,
+    need_once,
+    no_annotations,
+    one_in_ten,
+    read_table,
+    rows_of,
+    samples_frame,
+)
+
+NAME = "NIH ChestX-ray14"
+LICENCE = "NIH Clinical Center: free use with attribution to it and to Wang et al., CVPR 2017"
+ENTRIES = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv")
+"""The first and the corrected release; the first that is there is taken."""
+LISTS = ("train_val_list.txt", "test_list.txt")
+BOXES = "BBox_List_2017.csv"
+BOX_LABELS = {"Infiltrate": "Infiltration"}
+"""Boxes name one finding otherwise."""
+OLDEST = 120
+"""Years; the set has a few ages of 148 and more, which are unknown here."""
+AS_SHIPPED = "Take the file as NIH ships it."
+
+
+def read_nih(root: Path, *, images: Path | None = None) -> Source:
+    """Read ChestX-ray14.
+
+    A finding that the miner did not name is absent: the set knows no uncertain label. ``test_list.txt`` is test; of the
+    patients of ``train_val_list.txt`` one in ten is val.
+
+    Parameters
+    ----------
+    root : Path
+        The folder with ``Data_Entry_2017.csv`` (or its 2020 release), both lists, and ``BBox_List_2017.csv`` where the
+        boxes are wanted.
+    images : Path, optional
+        The folder of films, in any subfolders; by default ``root``.
+
+    Raises
+    ------
+    UserError
+        With the file, the row and the fix.
+    """
+    file = next((root / name for name in ENTRIES if (root / name).is_file()), None)
+    if file is None:
+        raise UserError(f"{root} has no {' or '.join(ENTRIES)}.", "Copy it there from the download.")
+    table = read_table(file, nameless=True)
+    where = rows_of(file)
+    table = table.rename(columns={"Patient Sex": "Patient Gender"})  # the name in newer copies
+    needed = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender")
+    need_columns(table, file, (*needed, "View Position"), AS_SHIPPED)
+    need_once(table["Image Index"], where, "film")
+    need_known(table["View Position"], ("PA", "AP"), where, "View Position")
+    folder = images or root
+    there = films_below(folder)
+    frame = samples_frame(
+        {
+            "sample_id": table["Image Index"].map(lambda name: Path(name).stem),
+            "study_id": table["Patient ID"] + "_" + table["Follow-up #"],
+            "patient_id": table["Patient ID"],
+            "split": _splits(root, table, where),
+            "view": table["View Position"],
+            "image": table["Image Index"].map(lambda name: there.get(name, name)),
+            "age": _ages(table["Patient Age"], where),
+            "sex": table["Patient Gender"],
+        },
+        _targets(table["Finding Labels"], where),
+    )
+    check_crossing(frame, where)
+    check_paths(folder, frame, where)
+    boxes = _boxes(root / BOXES, dict(zip(table["Image Index"], frame["image"], strict=True)))
+    return Source(
+        name=NAME,
+        licence=LICENCE,
+        file=root,
+        images=folder,
+        frame=frame,
+        labels=NIH_LABELS,
+        label_origin=f"{file.name}: mined from reports, what is not named is absent",
+        where=where,
+        split_origin="test_list.txt is test; one patient in ten of train_val_list.txt is val, by a hash of the id",
+        annotations=boxes,
+        sha256=fingerprint(frame, boxes),
+    )
+
+
+def count_nih(root: Path, images: Path | None = None) -> list[Count]:
+    """Count films, patients, the official lists and boxes, beside the numbers of the whole set."""
+    source = read_nih(root, images=images)
+    frame, boxes = source.frame, source.annotations
+    test = int((frame["split"] == "test").sum())
+    return [
+        Count("films named", len(frame), 112120),
+        Count("patients", frame["patient_id"].nunique(), 30805),
+        Count(f"{LISTS[0]}: films", len(frame) - test, 86524),
+        Count(f"{LISTS[1]}: films", test, 25596),
+        Count("boxes", len(boxes), 984),
+        Count("films with boxes", boxes["image"].nunique(), 880),
+        films_on_disk(source.images, frame["image"], 112120),
+        *label_counts(source),
+    ]
+
+
+def _targets(findings: pd.Series, where: Where) -> pd.DataFrame:
+    named = findings.str.split("|")
+    known = set(NIH_LABELS)
+    odd = np.flatnonzero(named.map(lambda names: not known.issuperset(names)))
+    if len(odd):
+        raise UserError(
+            f"{where(odd[0])}: Finding Labels is {findings.iat[odd[0]]!r}.",
+            f"Findings are {', '.join(NIH_LABELS)}, with | between them.",
+        )
+    return pd.DataFrame(
+        {label: named.map(lambda names, label=label: label in names) for label in NIH_LABELS}, dtype=np.float32
+    )
+
+
+def _ages(cells: pd.Series, where: Where) -> pd.Series:
+    """Years: the first release writes 058Y, 011M or 001D, the second 58."""
+    parts = cells.str.strip().str.extract(r"^(\d+)([YMD]?)$")
+    odd = np.flatnonzero(parts[0].isna())
+    if len(odd):
+        raise UserError(f"{where(odd[0])}: Patient Age is {cells.iat[odd[0]]!r}.", "Write years: 58 or 058Y.")
+    years = parts[0].astype(np.float32) / parts[1].map({"": 1, "Y": 1, "M": 12, "D": 365}).astype(np.float32)
+    return years.where(years <= OLDEST)
+
+
+def _splits(root: Path, table: pd.DataFrame, where: Where) -> pd.Series:
+    lists = []
+    for name in LISTS:
+        if not (root / name).is_file():
+            raise UserError(f"{root} has no {name}.", "Copy the official lists there.")
+        lists.append(set((root / name).read_text(encoding="utf-8").split()))
+    train_val, test = (table["Image Index"].isin(names) for names in lists)
+    odd = np.flatnonzero(train_val == test)
+    if len(odd):
+        raise UserError(
+            f"{where(odd[0])}: {table['Image Index'].iat[odd[0]]} is in {'both' if test.iat[odd[0]] else 'neither'} of "
+            f"{' and '.join(LISTS)}.",
+            "Take the lists and the table of one release.",
+        )
+    return table["Patient ID"].map(one_in_ten).mask(test, "test")
+
+
+def _boxes(file: Path, images: dict[str, str]) -> pd.DataFrame:
+    if not file.is_file():
+        return no_annotations()
+    table = read_table(file, nameless=True)
+    corners = ("Bbox [x", "y", "w", "h]")  # one name with commas, as the file has it
+    need_columns(table, file, ("Image Index", "Finding Label", *corners), AS_SHIPPED)
+    labels = table["Finding Label"].replace(BOX_LABELS)
+    where = rows_of(file)
+    need_known(labels, NIH_LABELS, where, "Finding Label")
+    lost = np.flatnonzero(~table["Image Index"].isin(images))
+    if len(lost):
+        raise UserError(f"{where(lost[0])}: no film {table['Image Index'].iat[lost[0]]}.", "Delete the row.")
+    sides = table[list(corners)].apply(pd.to_numeric, errors="coerce").set_axis(list("xywh"), axis=1)
+    odd = np.flatnonzero(sides.isna().any(axis=1) | (sides[["w", "h"]] <= 0).any(axis=1))
+    if len(odd):
+        raise UserError(f"{where(odd[0])}: the box is no x, y, w, h in pixels.", "Correct the row, or delete it.")
+    boxes = sides.assign(image=table["Image Index"].map(images), label=labels, annotator="radiologist", polygon=None)
+    return pd.DataFrame(boxes, columns=list(ANNOTATIONS))

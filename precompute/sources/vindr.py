@@ -1,0 +1,189 @@
+"""VinDr-CXR (Nguyen et al., Scientific Data 2022): labels and boxes drawn by radiologists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from explorer.data.labels import Uncertain
+from explorer.errors import UserError
+from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.table import (
+    ANNOTATIONS,
+    Source,
+    check_paths,
+    films_below,
+    fingerprint,
+    need_columns,
+    need_known,
+    need_once,
+    one_in_ten,
+    parse_labels,
+    read_table,
+    rows_of,
+    samples_frame,
+)
+
+NAME = "VinDr-CXR"
+LICENCE = "PhysioNet Credentialed Health Data License 1.5.0"
+LABELS = (
+    "No finding",
+    "Aortic enlargement",
+    "Atelectasis",
+    "Calcification",
+    "Cardiomegaly",
+    "Clavicle fracture",
+    "Consolidation",
+    "Edema",
+    "Emphysema",
+    "Enlarged PA",
+    "ILD",
+    "Infiltration",
+    "Lung Opacity",
+    "Lung cavity",
+    "Lung cyst",
+    "Mediastinal shift",
+    "Nodule/Mass",
+    "Pleural effusion",
+    "Pleural thickening",
+    "Pneumothorax",
+    "Pulmonary fibrosis",
+    "Rib fracture",
+    "Other lesion",
+    "COPD",
+    "Lung tumor",
+    "Pneumonia",
+    "Tuberculosis",
+    "Other diseases",
+)
+"""22 findings with boxes and 6 global labels, as ``image_labels_train.csv`` spells them."""
+SPELT = {"Other disease": "Other diseases"}
+"""``image_labels_test.csv`` spells one label otherwise."""
+NAMES = {
+    "No finding": "No Finding",
+    "Enlarged PA": "Enlarged pulmonary artery",
+    "ILD": "Interstitial lung disease",
+}
+"""Labels that take another name here: the usual one, or one that a text tower may know."""
+MINORITY = {"ignore": np.nan, "zeros": 0.0, "ones": 1.0}
+AS_SHIPPED = "Take the file as VinDr-CXR ships it."
+
+
+def read_vindr(root: Path, *, images: Path | None = None, uncertain: Uncertain = "ignore") -> Source:
+    """Read VinDr-CXR.
+
+    Test films carry the consensus of five radiologists. Training films were read by three: what most say is present is
+    1, what none says is 0, and what only a minority says is uncertain. One training film in ten is val. The set names
+    no patients: each film is taken for a patient of its own. The view comes from the DICOM header.
+
+    Parameters
+    ----------
+    root : Path
+        The folder with ``annotations`` and the folders ``train`` and ``test`` of films.
+    images : Path, optional
+        Another folder with ``train`` and ``test``, of the same films at the same size.
+    uncertain : "ignore", "zeros" or "ones"
+        What a minority's finding becomes: unknown, 0 or 1.
+
+    Raises
+    ------
+    UserError
+        With the file, the row and the fix.
+    """
+    folder = images or root
+    there = {Path(name).stem: path for name, path in films_below(folder).items()}
+    parts, places, boxes = [], [], []
+    for part in ("train", "test"):
+        file = root / f"annotations/image_labels_{part}.csv"
+        votes = _votes(file)
+        if part == "test":
+            need_once(votes["image_id"], rows_of(file), "film")
+        values = votes.groupby("image_id", sort=False)[list(LABELS)].mean()  # of the readings that say something
+        targets = values.mask((values > 0) & (values <= 0.5), MINORITY[uncertain]).mask(values > 0.5, 1.0)
+        films = pd.Series(targets.index.astype(str))
+        paths = films.map(lambda film, part=part: str(there.get(film, f"{part}/{film}.dicom")))
+        parts.append(
+            samples_frame(
+                {
+                    "sample_id": films,
+                    "study_id": films,
+                    "patient_id": films,
+                    "split": films.map(one_in_ten) if part == "train" else "test",
+                    "image": paths,
+                },
+                targets.rename(columns=NAMES).reset_index(drop=True),
+            )
+        )
+        first = votes.reset_index().drop_duplicates("image_id").index
+        places += [f"{file} row {row + 2}" for row in first]
+        boxes.append(_boxes(root / f"annotations/annotations_{part}.csv", dict(zip(films, paths, strict=True))))
+    frame, annotations = (pd.concat(tables, ignore_index=True) for tables in (parts, boxes))
+    where = places.__getitem__
+    need_once(frame["sample_id"], where, "film")
+    check_paths(folder, frame, where)
+    return Source(
+        name=NAME,
+        licence=LICENCE,
+        file=root,
+        images=folder,
+        frame=frame,
+        labels=tuple(NAMES.get(label, label) for label in LABELS),
+        label_origin="train and val: most of three radiologists, a minority's finding is uncertain: "
+        f"{uncertain}; test: the consensus of five",
+        where=where,
+        split_origin="the official test; one film in ten of train is val, by a hash of its name",
+        annotations=annotations,
+        sha256=fingerprint(frame, annotations),
+    )
+
+
+def count_vindr(root: Path, images: Path | None = None) -> list[Count]:
+    """Count films, readings and boxes, beside the numbers of the whole set."""
+    source = read_vindr(root, images=images)
+    frame, boxes = source.frame, source.annotations
+    test = frame["split"] == "test"
+    return [
+        Count("train: films named", int((~test).sum()), 15000),
+        Count("train: readings", len(read_table(root / "annotations/image_labels_train.csv")), 45000),
+        Count("test: films named", int(test.sum()), 3000),
+        Count("train: boxes", int(boxes["image"].isin(frame.loc[~test, "image"]).sum())),
+        Count("test: boxes", int(boxes["image"].isin(frame.loc[test, "image"]).sum())),
+        films_on_disk(source.images, frame["image"], 18000),
+        *label_counts(source),
+    ]
+
+
+def _votes(file: Path) -> pd.DataFrame:
+    """One row a reading: ``image_id`` and 1, 0 or NaN a label."""
+    table = read_table(file).rename(columns=SPELT)
+    where = rows_of(file)
+    need_columns(table, file, ("image_id", *LABELS), AS_SHIPPED)
+    votes = parse_labels(table, LABELS, "ignore", where, f"Correct the cell. {AS_SHIPPED}")
+    return pd.concat([table["image_id"].str.strip(), votes], axis=1)
+
+
+def _boxes(file: Path, images: dict[str, str]) -> pd.DataFrame:
+    """Annotations of one part, in pixels of the film; the rows of films without a finding have no box."""
+    table = read_table(file)
+    where = rows_of(file)
+    corners = ["x_min", "y_min", "x_max", "y_max"]
+    need_columns(table, file, ("image_id", "class_name", *corners), AS_SHIPPED)
+    need_known(table["class_name"], LABELS, where, "class_name")
+    lost = np.flatnonzero(~table["image_id"].isin(images))
+    if len(lost):
+        raise UserError(f"{where(lost[0])}: no film {table['image_id'].iat[lost[0]]}.", "Delete the row.")
+    x, y, right, bottom = (pd.to_numeric(table[corner], errors="coerce") for corner in corners)
+    boxes = pd.DataFrame({"x": x, "y": y, "w": right - x, "h": bottom - y})
+    found = table["class_name"] != "No finding"
+    odd = np.flatnonzero(found & ~((boxes["w"] > 0) & (boxes["h"] > 0)))
+    if len(odd):
+        raise UserError(
+            f"{where(odd[0])}: the box is no x_min, y_min, x_max, y_max in pixels.", "Correct the row, or delete it."
+        )
+    boxes["image"] = table["image_id"].map(images)
+    boxes["label"] = table["class_name"].replace(NAMES)
+    boxes["annotator"] = table.get("rad_id", "consensus")
+    boxes["polygon"] = None
+    return boxes.loc[found, list(ANNOTATIONS)].reset_index(drop=True)
