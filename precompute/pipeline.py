@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 
 import explorer
+from explorer.analysis.calibration import CALIBRATION_COLUMNS, calibration
 from explorer.analysis.curves import BAND_COLUMNS, bands
 from explorer.analysis.differences import DIFFERENCE_COLUMNS, differences
 from explorer.analysis.maps import trust, umap_map
@@ -168,6 +169,7 @@ class _Run:
         self.maps()
         self.metrics()
         self.curves()
+        self.calibration()
         self.outliers()
         return self.writer.finish(self.manifest())
 
@@ -534,6 +536,30 @@ class _Run:
             return ["bands.parquet"]
 
         self._stage("curves", self.scored_from, make)
+
+    def calibration(self) -> None:
+        """What probabilities are worth, as they are and fitted on val."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            parts, shown, val = [], ("test", "val"), self.rows("val")
+            fitted_on = {name: scored.logits for name, scored in self.scored(val).items()}
+            for i, split in enumerate(shown):
+                rows = self.rows(split)
+                part = calibration(
+                    self.labels,
+                    (self.targets[val], fitted_on),
+                    self.targets[rows],
+                    {name: scored.logits for name, scored in self.scored(rows).items()},
+                    self.patients[rows],
+                    resamples=self.settings.resamples,
+                    seed=self.settings.seed,
+                )
+                parts.append(part.assign(split=split))
+                report(i + 1, len(shown))
+            _write_frame(folder / "calibration.parquet", pd.concat(parts, ignore_index=True)[list(CALIBRATION_COLUMNS)])
+            return ["calibration.parquet"]
+
+        self._stage("calibration", self.scored_from, make)
 
     def outliers(self) -> None:
         """How far every film lies from the training films, in the frozen encoder."""

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from explorer.analysis.multilabel import (
-    calibrate,
     centroid_distances,
     complete,
     coverage_error,
@@ -130,15 +129,3 @@ def test_films_with_an_unknown_label_are_left_out_of_image_wise_figures() -> Non
     assert f1(targets, scores > 0, six)[0, 0] == f1(TARGETS, SCORES > 0, ONE)[0, 0]
     assert f1(targets, scores > 0, six)[0, 1] != f1(TARGETS, SCORES > 0, ONE)[0, 1]
     assert trivial_baselines(LABELS, targets, np.full_like(targets, np.nan))["all positive"].get("lrap") is None
-
-
-def test_calibration_keeps_a_labels_order_and_mends_its_scale() -> None:
-    """A label whose logits are ten times too large, and one without a positive in validation."""
-    rng = np.random.default_rng(0)
-    truth = rng.normal(-1, 1.5, 4000)
-    targets = np.column_stack([rng.random(4000) < 1 / (1 + np.exp(-truth)), np.zeros(4000)]).astype(np.float32)
-    logits = np.column_stack([10 * truth + 3, rng.normal(size=4000)]).astype(np.float32)
-    found = calibrate(targets[:2000], logits[:2000], logits[2000:])
-    np.testing.assert_array_equal(np.argsort(found[:, 0]), np.argsort(logits[2000:, 0]))
-    assert np.abs(found[:, 0] - 1 / (1 + np.exp(-truth[2000:]))).max() < 0.06
-    np.testing.assert_allclose(found[:, 1], 1 / 2002)

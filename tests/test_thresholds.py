@@ -7,9 +7,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, matthews_corrcoef, precision_score, recall_score
 
-from explorer.analysis.thresholds import Thresholds, choose_max_f1
+from explorer.analysis.thresholds import Thresholds, choose, choose_max_f1
 
 finite = st.floats(-50, 50, width=32)
 
@@ -56,3 +56,48 @@ def test_one_class_gives_none_and_travels_as_nan(column: list[float]) -> None:
     assert values.dtype == np.float32
     assert np.isfinite(values[0])
     assert np.isnan(values[1])
+
+
+# --- other rules -----------------------------------------------------------------------------------------------------
+
+
+@given(
+    arrays.arrays(np.float32, 12, elements=st.sampled_from([0.0, 1.0, np.nan])),
+    arrays.arrays(np.float32, 12, elements=st.sampled_from([-1.0, 0.0, 1.0, 2.0, 5.0])),
+)
+def test_every_rule_finds_its_best(targets: np.ndarray, logits: np.ndarray) -> None:
+    assume((targets == 1).any() and (targets == 0).any())
+    known = ~np.isnan(targets)
+    y, x = targets[known], logits[known]
+
+    def chosen(rule: str, level: float = np.nan) -> tuple[float | None, float | None]:
+        found = choose(["a"], targets[:, None], logits[:, None], rule, level)
+        return found.values(["a"])[0], found.labels["a"].score
+
+    cuts = np.unique(x)
+    for rule, measure in (
+        ("mcc", matthews_corrcoef),
+        ("youden", lambda y, c: recall_score(y, c) + recall_score(1 - y, ~c) - 1),
+    ):
+        cut, merit = chosen(rule)
+        assert merit == pytest.approx(max(measure(y, x >= c) for c in cuts))
+        assert measure(y, x >= cut) == pytest.approx(merit)
+    cut, _ = chosen("recall", 0.8)
+    assert recall_score(y, x >= cut) >= 0.8
+    higher = cuts[cuts > cut]
+    if len(higher[1:]):
+        assert all(recall_score(y, x >= c) < 0.8 for c in higher[1:]), "no threshold that calls fewer reaches it"
+    cut, merit = chosen("precision", 0.8)
+    reached = [c for c in cuts if precision_score(y, x >= c) >= 0.8]
+    assert (merit is None) == (not reached)
+    if reached:
+        assert precision_score(y, x >= cut) >= 0.8
+        assert (x >= cut).sum() == max((x >= c).sum() for c in reached), "and none that calls more keeps it"
+
+
+def test_one_threshold_for_all_labels_is_chosen_on_their_pairs() -> None:
+    targets, logits = np.float32([[1, 0], [0, 1]]), np.float32([[5, 1], [2, 4]])
+    found = choose(["a", "b"], targets, logits, together=True)
+    assert found.values(["a", "b"]).tolist() == [3, 3]
+    assert (found.labels["a"].n_pos, found.labels["a"].n_neg) == (2, 2)
+    assert choose(["a"], targets[:, :1], logits[:, :1], "recall", 0.9).rule == "recall at least 0.9"

@@ -218,7 +218,8 @@ def interval(
     Returns
     -------
     low, high : (T, M)
-        NaN where the value is, or where fewer than half of the resamples define it.
+        NaN where the value is, where fewer than half of the resamples define it, and with a single unit: one patient
+        does not show how patients differ.
 
     Notes
     -----
@@ -231,7 +232,7 @@ def interval(
     reach = student.ppf(0.975, units_left(units)) * spread
     known = np.sort(drawn, axis=1)  # NaN last
     n = (~np.isnan(known)).sum(axis=1)  # (T, M)
-    enough = (n * 2 >= drawn.shape[1]) & ~np.isnan(value)
+    enough = (n * 2 >= drawn.shape[1]) & ~np.isnan(value) & (units[:, None] > 1)
 
     def quantile(share: NDArray[np.float64]) -> NDArray[np.float64]:
         place = share * np.maximum(n - 1, 0)
@@ -249,7 +250,7 @@ def p_value(value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArr
     Where no resample lies on the other side of 0, their spread is taken for a normal one's. NaN where the interval is.
     """
     n = (~np.isnan(drawn)).sum(axis=1)
-    enough = (n * 2 >= drawn.shape[1]) & ~np.isnan(value)
+    enough = (n * 2 >= drawn.shape[1]) & ~np.isnan(value) & (units[:, None] > 1)
     share, ends = _share_below(np.zeros_like(value), drawn), 1 / (n + 1)
     distance = np.abs(norm.ppf(np.clip(share, ends, 1 - ends)) - 2 * _shift(value, drawn))
     centred = drawn - mean_defined(np.moveaxis(drawn, 1, 0))[:, None]

@@ -139,37 +139,6 @@ def outcome(
     )
 
 
-def calibrate(
-    val_targets: NDArray[np.float32], val_logits: NDArray[np.float32], logits: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Probabilities by Platt scaling on validation (Platt 1999), so that a film's labels can be ranked by them.
-
-    Parameters
-    ----------
-    val_targets, val_logits : (m, C)
-        Targets 1, 0 or NaN.
-    logits : (n, C)
-
-    Returns
-    -------
-    (n, C)
-        A label without both classes in validation gets its rate there (Laplace) for every film.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    probabilities = np.empty(logits.shape)
-    for c in range(logits.shape[1]):
-        known = ~np.isnan(val_targets[:, c])
-        y, x = val_targets[known, c], val_logits[known, c].astype(np.float64)
-        if len(np.unique(y)) < 2 or x.std() == 0:
-            probabilities[:, c] = (y.sum() + 1) / (len(y) + 2)
-            continue
-        middle, spread = x.mean(), x.std()
-        fitted = LogisticRegression().fit(((x - middle) / spread)[:, None], y)
-        probabilities[:, c] = fitted.predict_proba(((logits[:, c] - middle) / spread)[:, None])[:, 1]
-    return probabilities
-
-
 def trivial_baselines(
     labels: Sequence[str], train: NDArray[np.float32], targets: NDArray[np.float32]
 ) -> dict[str, dict[str, float]]:

@@ -257,6 +257,11 @@ class Store:
         """Long frame with BAND_COLUMNS."""
         return self._later_frame("bands.parquet")
 
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """Long frame with CALIBRATION_COLUMNS."""
+        return self._later_frame("calibration.parquet")
+
     # --- encoders and spaces ---------------------------------------------------------------------------------------
 
     def encoder_folder(self, encoder_id: str) -> Path:

@@ -24,6 +24,8 @@
                                  baseline; label is also a domain, "micro" or "macro"
       differences.parquet        long: split, label, metric, regime, against, difference, ci_low, ci_high, p, p_delong,
                                  n_pos, n_neg
+      calibration.parquet        long: regime, split, label, method, metric (ece, brier), value, ci_low, ci_high,
+                                 baseline, n_pos, n_neg
       bands.parquet              pointwise 95% bands: regime, split, label, curve (pr, roc), x, y, low, high
       annotations.parquet        boxes and polygons in original pixel coordinates
       skipped.parquet            images left out and why

@@ -10,6 +10,8 @@ import pandas as pd
 from explorer.analysis.curves import pr_curve
 from explorer.analysis.metrics import MACRO, METRICS
 from explorer.analysis.neighbours import search
+from explorer.analysis.operating import wilson
+from explorer.analysis.together import cooccurrence as together_shares
 from explorer.data.samples import SPLITS, Split
 from explorer.figures import Curve, Layer, with_interval
 
@@ -74,12 +76,7 @@ def cooccurrence(store: Store, split: Split) -> tuple[NDArray[np.float64], NDArr
     """
     labels = by_prevalence(store, split)
     targets = store.targets[store.rows(split)][:, [store.labels.index(label) for label in labels]]
-    positive = (targets == 1).astype(np.int64)
-    known = (~np.isnan(targets)).astype(np.int64)
-    together = positive.T @ positive
-    given = positive.T @ known
-    with np.errstate(invalid="ignore"):
-        share = together / given
+    share, together = together_shares(targets == 1, ~np.isnan(targets))
     return share, together, labels
 
 
@@ -282,22 +279,6 @@ def composition(store: Store, chosen: NDArray[np.int64], shown: NDArray[np.int64
         rows.append((label, k, n, k / n if n else np.nan, low, high, base))
     columns = ["label", "n_pos", "n", "value", "ci_low", "ci_high", "baseline"]
     return pd.DataFrame(rows, columns=columns).sort_values("value", ascending=False, kind="stable")
-
-
-def wilson(k: int, n: int) -> tuple[float, float]:
-    """Wilson's 95% interval of k out of n (JASA 1927).
-
-    Examples
-    --------
-    >>> [round(end, 2) for end in wilson(3, 6)]
-    [0.19, 0.81]
-    """
-    if n == 0:
-        return np.nan, np.nan
-    z = 1.96
-    centre = (k + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * np.sqrt(k * (n - k) / n + z * z / 4)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
 # --- neighbours ------------------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.analysis.calibration import probabilities
 from explorer.analysis.metrics import patient_weights
 from explorer.analysis.multilabel import (
     MULTILABEL,
-    calibrate,
     centroid_distances,
     complete,
     f1,
@@ -179,7 +179,7 @@ def paper_rule(store: Store, regime: str, rows: NDArray[np.int64]) -> Prediction
 def sound_rule(store: Store, regime: str, rows: NDArray[np.int64]) -> Prediction:
     """Called by thresholds and ranked by calibrated probability, both from validation."""
     val, logits = store.rows("val"), store.logits(regime)
-    scores = calibrate(store.targets[val], np.asarray(logits[val]), np.asarray(logits[rows]))
+    scores = probabilities("platt", store.targets[val], np.asarray(logits[val]), np.asarray(logits[rows]))
     return Prediction(sound_calls(store, regime, rows), scores)
 
 

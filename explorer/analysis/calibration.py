@@ -1,0 +1,217 @@
+"""Do probabilities mean what they say? Reliability, ECE and Brier score, before and after fitting on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import isotonic_regression, minimize, minimize_scalar
+from scipy.special import expit, logit
+
+from explorer.analysis.metrics import interval, weight_blocks
+from explorer.analysis.operating import wilson
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Method = Literal["none", "temperature", "platt", "isotonic"]
+METHODS: dict[Method, str] = {
+    "none": "As it is",
+    "temperature": "Temperature",
+    "platt": "Platt",
+    "isotonic": "Isotonic",
+}
+BINS = 10
+CALIBRATION_COLUMNS: tuple[str, ...] = (
+    "regime",
+    "split",
+    "label",
+    "method",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "baseline",
+    "n_pos",
+    "n_neg",
+)
+Calibrated = Callable[["NDArray[np.floating]"], "NDArray[np.float64]"]
+"""Logits to probabilities."""
+
+_CHUNK = 2**22
+
+
+def fit(method: Method, targets: NDArray[np.float32], logits: NDArray[np.floating]) -> Calibrated:
+    """Fit one label's map from logits to probabilities on validation.
+
+    Parameters
+    ----------
+    method : Method
+        ``none``: the sigmoid itself. ``temperature``: the sigmoid of the logit over T (Guo et al., ICML 2017, section
+        4.2). ``platt``: of a line in the logit, with Platt's softened targets (Platt 1999, section 2.2). ``isotonic``:
+        the rising step-wise fit, straight between steps (Zadrozny & Elkan, KDD 2002).
+    targets : (m,) 1, 0 or NaN
+    logits : (m,)
+
+    Returns
+    -------
+    callable
+        Without both classes in validation nothing can be fitted, and every film gets the rate there (Laplace).
+    """
+    known = ~np.isnan(targets)
+    y, x = targets[known].astype(np.float64), logits[known].astype(np.float64)
+    positives, negatives = y.sum(), len(y) - y.sum()
+    if method == "none":
+        return lambda z: np.asarray(expit(z.astype(np.float64)))
+    if positives == 0 or negatives == 0 or np.ptp(x) == 0:
+        rate = (positives + 1) / (len(y) + 2)
+        return lambda z: np.full(z.shape, rate)
+    if method == "temperature":
+        found = minimize_scalar(lambda t: _loss(y, x * np.exp(-t)), bounds=(-6, 6), method="bounded")
+        scale = float(np.exp(-found.x))
+        return lambda z: np.asarray(expit(z.astype(np.float64) * scale))
+    if method == "platt":
+        soft = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+        middle, spread = x.mean(), x.std()
+        unit = (x - middle) / spread
+
+        def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            z = line[0] * unit + line[1]
+            gap = expit(z) - soft
+            return _loss(soft, z), np.array([(gap * unit).mean(), gap.mean()])
+
+        slope, offset = minimize(loss, [0.0, logit(soft.mean())], jac=True, method="BFGS").x
+        return lambda z: np.asarray(expit(slope * (z.astype(np.float64) - middle) / spread + offset))
+    values, place, count = np.unique(x, return_inverse=True, return_counts=True)
+    share = np.bincount(place, weights=y) / count
+    steps = isotonic_regression(share, weights=count).x
+    return lambda z: np.interp(z.astype(np.float64), values, steps)
+
+
+def probabilities(
+    method: Method,
+    val_targets: NDArray[np.float32],
+    val_logits: NDArray[np.floating],
+    logits: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """(n, C) every label's probabilities, fitted on validation; arguments (m, C), (m, C), (n, C)."""
+    columns = [
+        fit(method, val_targets[:, c], val_logits[:, c])(np.asarray(logits[:, c])) for c in range(logits.shape[1])
+    ]
+    return np.stack(columns, axis=1)
+
+
+def reliability(targets: NDArray[np.float32], p: NDArray[np.float64], bins: int = BINS) -> pd.DataFrame:
+    """Films in bins of equal number by probability: what was said, and what was so.
+
+    Returns
+    -------
+    DataFrame
+        said, seen, low, high (Wilson), n, positives: one row a bin, rising; films of equal probability share a bin.
+    """
+    known = ~np.isnan(targets)
+    y, p = targets[known], p[known]
+    rows = []
+    place = _bins(p, bins)
+    for b in range(place.max() + 1 if len(place) else 0):
+        mine = place == b
+        k, n = int(y[mine].sum()), int(mine.sum())
+        rows.append((float(p[mine].mean()), k / n, *wilson(k, n), n, k))
+    return pd.DataFrame(rows, columns=["said", "seen", "low", "high", "n", "positives"])
+
+
+def calibration(
+    labels: Sequence[str],
+    val: tuple[NDArray[np.float32], Mapping[str, NDArray[np.floating]]],
+    targets: NDArray[np.float32],
+    logits: Mapping[str, NDArray[np.floating]],
+    patients: NDArray[np.int64],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """ECE and Brier score of every label, regime and method, with 95% intervals from resampling patients.
+
+    Parameters
+    ----------
+    labels : C names
+    val : targets (m, C) and each regime's logits (m, C)
+        What calibration is fitted on.
+    targets : (n, C) 1, 0 or NaN
+    logits : regime to (n, C)
+    patients : (n,) int
+
+    Returns
+    -------
+    DataFrame
+        CALIBRATION_COLUMNS without split. Baselines: Brier of saying validation's rate for every film; ECE that
+        perfectly calibrated probabilities would show on so few films by chance. NaN without both classes.
+
+    Notes
+    -----
+    ECE is the mean over bins of equal number of |said - seen|, weighted by their films (Nixon et al., CVPR-W 2019:
+    with rare labels, bins of equal width would leave all films in the first).
+    """
+    asked, measures, parts = [], [], []
+    for regime, scores in logits.items():
+        for c, label in enumerate(labels):
+            for method in METHODS:
+                p = fit(method, val[0][:, c], val[1][regime][:, c])(np.asarray(scores[:, c]))
+                asked.append((regime, label, method, c))
+                measures.append(_Measure(targets[:, c], p, val[0][:, c]))
+    block = max(1, _CHUNK // max(len(targets), 1))
+    for weights in weight_blocks(patients, resamples, seed, block):
+        parts.append(np.stack([measure.of(weights) for measure in measures]))
+    drawn = np.concatenate(parts, axis=1)  # (T, B, 2)
+    once = np.ones((len(targets), 1), dtype=np.float32)
+    value = np.stack([measure.of(once)[0] for measure in measures])
+    counts = np.stack([(targets == 1).sum(0), (targets == 0).sum(0)], axis=1)
+    evidence = np.array([len(np.unique(patients[~np.isnan(targets[:, c])])) for *_, c in asked])
+    low, high = interval(value, drawn, evidence)
+    rows = []
+    for i, (regime, label, method, c) in enumerate(asked):
+        for m, metric in enumerate(("ece", "brier")):
+            figures = (value[i, m], low[i, m], high[i, m], measures[i].baselines[m])
+            rows.append((regime, label, method, metric, *figures, *counts[c]))
+    columns = [column for column in CALIBRATION_COLUMNS if column != "split"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+class _Measure:
+    """ECE and Brier of one label's probabilities on any weighting of the films."""
+
+    def __init__(self, targets: NDArray[np.float32], p: NDArray[np.float64], val: NDArray[np.float32]) -> None:
+        self.known = np.flatnonzero(~np.isnan(targets))
+        y, p = targets[self.known].astype(np.float64), p[self.known]
+        self.one_class = len(np.unique(y)) < 2
+        self.gap = p - y
+        place = _bins(p, BINS)
+        self.bins = np.eye(place.max() + 1 if len(place) else 1)[:, place]  # (b, n)
+        rate = float(np.nanmean(val)) if (~np.isnan(val)).any() else np.nan
+        noise = np.sqrt(2 / np.pi * (self.bins @ (p * (1 - p))))  # mean absolute error of each bin's positives
+        self.baselines = (noise.sum() / max(len(y), 1), float(((rate - y) ** 2).mean()) if len(y) else np.nan)
+
+    def of(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(B, 2) from weights (n, B)."""
+        if self.one_class:
+            return np.full((weights.shape[1], 2), np.nan)
+        mine = weights[self.known].astype(np.float64)  # (n, B)
+        total = np.maximum(mine.sum(axis=0), 1)
+        ece = np.abs((self.bins * self.gap) @ mine).sum(axis=0) / total
+        return np.stack([ece, self.gap**2 @ mine / total], axis=1)
+
+
+def _bins(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    """(n,) which bin of equal number each film is in; equal probabilities share one."""
+    if not len(p):
+        return np.zeros(0, np.int64)
+    edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
+    _, place = np.unique(np.searchsorted(edges, p, side="left"), return_inverse=True)
+    return place
+
+
+def _loss(y: NDArray[np.float64], z: NDArray[np.float64]) -> float:
+    """Mean negative log-likelihood of targets given logits."""
+    return float((np.logaddexp(0, z) - y * z).mean())

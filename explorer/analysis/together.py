@@ -1,0 +1,130 @@
+"""Labels together: which are predicted together against which occur together, and figures of whole films."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from explorer.analysis.multilabel import complete, coverage_error, exact_match, f1, lrap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+WHOLE_FILM: dict[str, str] = {
+    "exact_match": "Exact match",
+    "hamming": "Hamming loss (lower is better)",
+    "lrap": "LRAP",
+    "coverage_error": "Coverage error (lower is better)",
+    "macro_f1": "Macro F1",
+    "micro_f1": "Micro F1",
+    "weighted_f1": "Weighted F1",
+}
+"""Figures of :func:`whole_film`, in order."""
+
+
+def cooccurrence(
+    positive: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """How often labels stand together.
+
+    Parameters
+    ----------
+    positive, known : (n, C)
+
+    Returns
+    -------
+    share : (C, C)
+        P(column positive | row positive) over films where both are known; NaN where no film has the row.
+    together : (C, C)
+        Films positive for both.
+    """
+    has, can = (positive & known).astype(np.int64), known.astype(np.int64)
+    together = has.T @ has
+    given = has.T @ can
+    with np.errstate(invalid="ignore"):
+        return together / given, together
+
+
+def pairs(labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> pd.DataFrame:
+    """Every pair of labels: films that have both, films called both, and what independent calls would make.
+
+    Parameters
+    ----------
+    labels : C names
+    targets : (n, C) 1, 0 or NaN
+    calls : (n, C)
+
+    Returns
+    -------
+    DataFrame
+        one, other, n (films where both are known), true, called, by_chance: the most over-called pair first.
+        ``by_chance`` is n times the product of the two labels' call rates.
+    """
+    known = ~np.isnan(targets)
+    rows = []
+    for i in range(len(labels)):
+        for j in range(i + 1, len(labels)):
+            both = known[:, i] & known[:, j]
+            n = int(both.sum())
+            true = int(((targets[:, i] == 1) & (targets[:, j] == 1)).sum())
+            a, b = calls[both, i], calls[both, j]
+            rows.append((labels[i], labels[j], n, true, int((a & b).sum()), float(a.mean() * b.sum()) if n else 0.0))
+    frame = pd.DataFrame(rows, columns=["one", "other", "n", "true", "called", "by_chance"])
+    excess = (frame["called"] - frame["true"]).sort_values(ascending=False, kind="stable")
+    return frame.loc[excess.index].reset_index(drop=True)
+
+
+def whole_film(
+    targets: NDArray[np.float32],
+    calls: NDArray[np.bool_] | None,
+    scores: NDArray[np.floating] | None,
+    weights: NDArray[np.float64],
+) -> dict[str, NDArray[np.float64]]:
+    """Figures that judge all labels of a film together, for each resample.
+
+    Parameters
+    ----------
+    targets : (n, C) 1, 0 or NaN
+    calls : (n, C), optional
+    scores : (n, C), optional
+        What ranks a film's labels against each other.
+    weights : (B, n)
+
+    Returns
+    -------
+    dict
+        WHOLE_FILM's names, those the prediction has, to (B,). Exact match, LRAP and coverage need films whose every
+        label is known; Hamming loss and F1 use every known film-label pair.
+    """
+    known = ~np.isnan(targets)
+    whole = complete(targets)
+    found: dict[str, NDArray[np.float64]] = {}
+
+    def mean(values: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = of.sum(axis=1)
+        return np.where(total > 0, of @ values / np.where(total > 0, total, 1), np.nan)
+
+    if calls is not None:
+        positive = targets == 1
+        found["exact_match"] = mean(exact_match(targets[whole], calls[whole]), weights[:, whole])
+        wrong = ((positive != calls) & known).sum(axis=1)
+        pairs_known = weights @ known.sum(axis=1)
+        found["hamming"] = weights @ wrong / np.where(pairs_known > 0, pairs_known, np.nan)
+    if scores is not None:
+        found["lrap"] = mean(lrap(targets[whole], scores[whole]), weights[:, whole])
+        found["coverage_error"] = mean(coverage_error(targets[whole], scores[whole]), weights[:, whole])
+    if calls is not None:
+        each = f1(targets, calls, weights)  # (B, C)
+        support = weights @ positive  # (B, C)
+        hit, either = (
+            weights @ (positive & calls).sum(axis=1),
+            weights @ (positive.sum(axis=1) + (calls & known).sum(axis=1)),
+        )
+        found["macro_f1"] = each.mean(axis=1)
+        found["micro_f1"] = 2 * hit / np.where(either > 0, either, np.nan)
+        found["weighted_f1"] = (each * support).sum(axis=1) / np.maximum(support.sum(axis=1), 1)
+    return {name: found[name] for name in WHOLE_FILM if name in found}
