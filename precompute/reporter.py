@@ -34,6 +34,8 @@ RUN: Stages = {
     "score": ("regimes", 2),
     "maps": ("spaces", 40),
     "metrics": ("regimes", 3),
+    "curves": ("regimes", 2),
+    "calibration": ("regimes", 1),
     "outliers": ("steps", 1),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,11 @@ STATE = Progress(
     elapsed=2.5,
     left=None,
 )
+
+
+def test_every_stage_of_a_run_has_its_share_of_the_time() -> None:
+    source = (Path(__file__).parents[1] / "precompute/pipeline.py").read_text()
+    assert set(re.findall(r'self\._(?:stage|embed)\(\s*"([^"]+)"', source)) == set(RUN)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
