@@ -25,7 +25,7 @@ from explorer.analysis.curves import BAND_COLUMNS, bands
 from explorer.analysis.differences import DIFFERENCE_COLUMNS, differences
 from explorer.analysis.maps import trust, umap_map
 from explorer.analysis.metrics import METRIC_COLUMNS, Scored, resample, summarise
-from explorer.analysis.neighbours import build_index
+from explorer.analysis.neighbours import build_index, decision_vectors
 from explorer.analysis.thresholds import Thresholds, choose_max_f1
 from explorer.data.samples import SAMPLE_COLUMNS, SPLITS, assign_splits
 from explorer.errors import UserError
@@ -49,9 +49,10 @@ from precompute.finetune import fine_tune
 from precompute.probe import fit_probe
 from precompute.prompts import PromptSet
 from precompute.reporter import Report, Reporter
+from precompute.retrieval import measure
 from precompute.settings import Settings
 from precompute.sources.table import Source, check_positives
-from precompute.zero_shot import embed_prompts
+from precompute.zero_shot import embed_prompts, sentences
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,6 +172,7 @@ class _Run:
         self.curves()
         self.calibration()
         self.outliers()
+        self.retrieval()
         return self.writer.finish(self.manifest())
 
     # --- stages ------------------------------------------------------------------------------------------------------
@@ -316,7 +318,10 @@ class _Run:
                     training = {**asdict(prompt_set), "logit_scale": clip.logit_scale}
                     paths += _write_regime(folder, "zero_shot", head, training)
                 report(i + 1, len(self.job.prompt_sets))
-            return paths
+            texts = sentences(self.job.prompt_sets)
+            write_json(folder / "prompts/texts.json", {"texts": texts})
+            write_array(folder / "prompts/texts.npy", clip.embed_text(texts))
+            return [*paths, "prompts/texts.json", "prompts/texts.npy"]
 
         given = {"weights": self.job.weights_sha256, "prompts": self.job.identity["prompts"]}
         self._stage("zero-shot head", given, make)
@@ -461,18 +466,12 @@ class _Run:
         ]
 
     def _vectors(self, space: SpaceRecord) -> NDArray[np.float32]:
-        """(N, dim) unit norm. Logits are standardised by label first: else one label's scale would be the distance."""
+        """(N, dim) unit norm."""
         if space.kind == "embedding":
             return np.asarray(self.embeddings(space.name))
         regime = next(r.name for r in REGIMES if r.decision_space == space.name)
         logits = np.load(self.writer.folder / f"regimes/{regime}/logits.npy")
-        spread = logits.std(axis=0)
-        scaled = (logits - logits.mean(axis=0)) / np.where(spread > 0, spread, 1)
-        norms = np.linalg.norm(scaled, axis=1, keepdims=True)
-        # a film at the very mean of every logit has no direction; give it the first axis rather than a NaN
-        scaled[norms[:, 0] == 0, 0] = 1.0
-        unit: NDArray[np.float32] = (scaled / np.where(norms > 0, norms, 1)).astype(np.float32)
-        return unit
+        return decision_vectors(logits, logits)
 
     def scored(self, rows: NDArray[np.int64]) -> dict[str, Scored]:
         """Every regime's logits of some films, with its thresholds."""
@@ -571,6 +570,32 @@ class _Run:
 
         given = {f: self.writer.sha256(f) for f in ("encoders/frozen/embeddings.npy", "samples.parquet")}
         self._stage("outliers", {**given, "seed": self.settings.seed}, make)
+
+    def retrieval(self) -> None:
+        """What lies near what: figures of every space, and how often each film is another's neighbour."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            frame, occurrences = measure(
+                self.spaces(),
+                self._vectors,
+                self.frame,
+                self.labels,
+                self.targets,
+                report,
+                resamples=self.settings.resamples,
+                seed=self.settings.seed,
+            )
+            _write_frame(folder / "retrieval.parquet", frame)
+            for space, counts in occurrences.items():
+                write_array(folder / f"spaces/{space}/occurrences.npy", counts)
+            return ["retrieval.parquet", *(f"spaces/{space}/occurrences.npy" for space in occurrences)]
+
+        given: dict[str, object] = {
+            encoder: self.writer.sha256(f"encoders/{encoder}/embeddings.npy") for encoder in ("frozen", "fine_tune")
+        }
+        given |= {r.name: self.writer.sha256(f"regimes/{r.name}/logits.npy") for r in REGIMES}
+        given |= {"samples": self.writer.sha256("samples.parquet"), "resamples": self.settings.resamples}
+        self._stage("retrieval", {**given, "seed": self.settings.seed}, make)
 
     def annotations(self) -> None:
         source = self.job.source

@@ -37,6 +37,7 @@ RUN: Stages = {
     "curves": ("regimes", 2),
     "calibration": ("regimes", 1),
     "outliers": ("steps", 1),
+    "retrieval": ("spaces", 3),
 }
 
 _EVERY = 0.5

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from explorer.errors import UserError
 from explorer.model.encoder import Clip
-from precompute.prompts import Prompts
+from precompute.prompts import Prompts, PromptSet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +40,12 @@ def embed_prompts(clip: Clip, prompts: dict[str, Prompts]) -> tuple[NDArray[np.f
         np.stack([_mean_direction(clip, p.positive) for p in prompts.values()]),
         np.stack([_mean_direction(clip, p.negative) for p in prompts.values()]),
     )
+
+
+def sentences(prompt_sets: Sequence[PromptSet]) -> list[str]:
+    """Every sentence of the sets once, sorted: what the store keeps embedded, so that they can be combined anew."""
+    prompts = [p for prompt_set in prompt_sets for p in prompt_set.labels.values()]
+    return sorted({text for p in prompts for text in (*p.positive, *p.negative)})
 
 
 def _mean_direction(clip: Clip, texts: tuple[str, ...]) -> NDArray[np.float32]:

@@ -19,7 +19,10 @@ def build_index(vectors: NDArray[np.float32]) -> faiss.IndexFlatIP:
 
 
 def search(
-    index: faiss.Index, query: NDArray[np.float32], k: int, exclude: NDArray[np.int64] | None = None
+    index: faiss.Index,
+    query: NDArray[np.float32],
+    k: int,
+    exclude: NDArray[np.int64] | NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The k rows most similar to one query, leaving some out.
 
@@ -29,17 +32,23 @@ def search(
         Inner product over unit-norm vectors.
     query : (dim,) unit norm
     k : int
-    exclude : (m,) rows never returned, for example the query's own patient
+    exclude : (m,) rows, or (N,) True for rows, never returned; for example the query's own patient
 
     Returns
     -------
     rows, similarities : (<= k,) each, most similar first
     """
-    exclude = np.zeros(0, np.int64) if exclude is None else exclude
-    wanted = min(k + len(exclude), index.ntotal)
-    similarities, rows = index.search(np.ascontiguousarray(query[None]), wanted)
-    keep = ~np.isin(rows[0], exclude)
-    return rows[0][keep][:k], similarities[0][keep][:k]
+    allowed = np.ones(index.ntotal, dtype=bool)
+    if exclude is not None:
+        allowed[exclude] = False
+    wanted = min(k, int(allowed.sum()))
+    if wanted == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.float32)
+    bits = np.packbits(allowed, bitorder="little")
+    # faiss's types know the wrapped C++ only, not the keywords its Python side adds
+    some = None if allowed.all() else faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))  # type: ignore[call-arg,arg-type]
+    similarities, rows = index.search(np.ascontiguousarray(query[None], dtype=np.float32), wanted, params=some)
+    return rows[0], similarities[0]
 
 
 def knn(vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -60,3 +69,67 @@ def knn(vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArra
     rows[:, 0] = for_self
     similarities[:, 0] = 1.0
     return rows, np.maximum(1 - similarities, 0).astype(np.float32)
+
+
+def comparable(views: NDArray[np.str_], view: str) -> NDArray[np.bool_]:
+    """(N,) which films may stand beside one of a view: frontal and lateral stay apart, an unknown one goes with both.
+
+    Parameters
+    ----------
+    views : (N,) "frontal", "lateral" or ""
+    view : str
+        The query's.
+    """
+    allowed: NDArray[np.bool_] = (views == view) | (views == "") if view else np.ones(len(views), dtype=bool)
+    return allowed
+
+
+def neighbour_lists(
+    vectors: NDArray[np.float32], patients: NDArray[np.int64], views: NDArray[np.str_], k: int
+) -> NDArray[np.int64]:
+    """Every film's k nearest among other patients' films of a comparable view.
+
+    Parameters
+    ----------
+    vectors : (N, dim) unit norm
+    patients : (N,)
+    views : (N,) "frontal", "lateral" or ""
+
+    Returns
+    -------
+    (N, k) rows, nearest first; -1 where there are fewer
+    """
+    out = np.full((len(vectors), k), -1, dtype=np.int64)
+    for view in np.unique(views):
+        queries, gallery = np.flatnonzero(views == view), np.flatnonzero(comparable(views, str(view)))
+        own = int(np.unique(patients[gallery], return_counts=True)[1].max())
+        wanted = min(k + own, len(gallery))
+        _, places = build_index(vectors[gallery]).search(np.ascontiguousarray(vectors[queries]), wanted)
+        rows = gallery[places]  # (q, wanted)
+        same = patients[rows] == patients[queries][:, None]
+        order = np.argsort(same, axis=1, kind="stable")[:, :k]  # other patients' first, each still nearest first
+        found = np.where(np.take_along_axis(same, order, 1), -1, np.take_along_axis(rows, order, 1))
+        out[queries, : found.shape[1]] = found
+    return out
+
+
+def decision_vectors(logits: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits as unit-norm vectors, standardised by label first: else one label's scale would be the distance.
+
+    Parameters
+    ----------
+    logits : (n, C)
+    reference : (N, C)
+        The run's logits, whose means and deviations standardise.
+
+    Returns
+    -------
+    (n, C) float32, unit norm
+    """
+    spread = reference.std(axis=0)
+    scaled = (logits - reference.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
+    # a film at the very mean of every logit has no direction; give it the first axis rather than a NaN
+    scaled[norms[:, 0] == 0, 0] = 1.0
+    unit: NDArray[np.float32] = (scaled / np.where(norms > 0, norms, 1)).astype(np.float32)
+    return unit

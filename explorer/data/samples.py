@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 Split = Literal["train", "val", "test"]
@@ -27,6 +29,22 @@ SAMPLE_COLUMNS: tuple[str, ...] = (
     "sex",
 )
 """Columns of samples.parquet before the labels: height and width in pixels of the original film, age in years."""
+
+
+_FRONTAL = frozenset(("frontal", "pa", "ap", "posteroanterior", "anteroposterior", "ap supine", "ap erect", "portable"))
+_LATERAL = frozenset(("lateral", "lat", "l", "ll", "rl", "left lateral", "right lateral"))
+
+
+def projections(views: Sequence[str]) -> NDArray[np.str_]:
+    """Views in the words of many sources as ``frontal``, ``lateral`` or, where none is known, an empty string.
+
+    Examples
+    --------
+    >>> projections(["PA", "Lateral", "", "oblique"]).tolist()
+    ['frontal', 'lateral', '', '']
+    """
+    words = [str(view).strip().lower() for view in views]
+    return np.array(["frontal" if w in _FRONTAL else "lateral" if w in _LATERAL else "" for w in words], dtype=np.str_)
 
 
 def assign_splits(

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from explorer.analysis.outliers import Cloud
 from explorer.analysis.thresholds import Thresholds
 from explorer.data.images import BadImage, inside
-from explorer.data.samples import SPLITS, Split
+from explorer.data.samples import SPLITS, Split, projections
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
 from explorer.store.schema import (
@@ -138,6 +138,11 @@ class Store:
         """(N,) an integer code for each row's patient."""
         return pd.factorize(self.samples["patient_id"])[0]
 
+    @cached_property
+    def views(self) -> NDArray[np.str_]:
+        """(N,) "frontal", "lateral" or "" for unknown."""
+        return projections(self.samples["view"].astype(str).tolist())
+
     def rows(self, split: Split | None = None) -> NDArray[np.int64]:
         """Rows of a split, or all of them, ascending."""
         if split is None:
@@ -208,6 +213,26 @@ class Store:
         """(N, C) zero-shot logits of a prompt set."""
         return self._array(f"prompts/{prompt_set}/logits.npy")
 
+    @cached_property
+    def texts(self) -> list[str]:
+        """Every sentence of the prompt sets, T of them."""
+        found: list[str] = self._json(self._made("prompts/texts.json", "embedded prompts"))["texts"]
+        return found
+
+    def text_vectors(self) -> NDArray[np.float32]:
+        """(T, D) unit norm: ``texts`` as the frozen encoder's text tower embeds them."""
+        return self._array(self._made("prompts/texts.npy", "embedded prompts"))
+
+    def prompts(self, prompt_set: str) -> dict[str, dict[str, list[str]]]:
+        """Each label's positive and negative sentences in a prompt set."""
+        labels: dict[str, dict[str, list[str]]] = self._json(f"prompts/{prompt_set}/prompts.json")["labels"]
+        return labels
+
+    @cached_property
+    def logit_scale(self) -> float:
+        """The frozen encoder's trained temperature s of cosine similarities."""
+        return float(self.training("zero_shot")["logit_scale"])
+
     def head(self, regime: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight (C, D) and bias (C,) of a regime's linear head over the unit-norm embedding."""
         from safetensors import SafetensorError
@@ -262,6 +287,11 @@ class Store:
         """Long frame with CALIBRATION_COLUMNS."""
         return self._later_frame("calibration.parquet")
 
+    @cached_property
+    def retrieval(self) -> pd.DataFrame:
+        """Long frame with RETRIEVAL_COLUMNS."""
+        return self._frame(self._made("retrieval.parquet", "retrieval figures"))
+
     # --- encoders and spaces ---------------------------------------------------------------------------------------
 
     def encoder_folder(self, encoder_id: str) -> Path:
@@ -284,6 +314,10 @@ class Store:
         if sha256_file(self.path / relative) != self.manifest.artefacts[relative].sha256:
             raise self._damaged(relative)
         return faiss.read_index(str(self.path / relative))
+
+    def occurrences(self, space: str) -> NDArray[np.int32]:
+        """(N,) in how many films' ten nearest each film stands."""
+        return self._array(self._made(f"spaces/{space}/occurrences.npy", "neighbour counts"))
 
     def map(self, space: str) -> NDArray[np.float32]:
         """(N, 2) map coordinates."""

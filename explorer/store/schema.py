@@ -16,10 +16,13 @@
       regimes/<name>/training.json            settings and training curve
       prompts/<name>/prompts.json, head.safetensors, logits.npy, thresholds.json
                                               zero-shot with each prompt set; the first is the regime's own
+      prompts/texts.json, texts.npy           every sentence of the sets, and (T, D) float32 unit norm
       spaces/<name>/index.faiss               flat inner product over unit-norm vectors
       spaces/<name>/vectors.npy               (N, dim) float32 unit norm (decision spaces only)
       spaces/<name>/map.npy                   (N, 2) float32
       spaces/<name>/trust.json                how far the map may be believed
+      spaces/<name>/occurrences.npy           (N,) int32: in how many films' ten nearest each film stands
+      retrieval.parquet          long: space, other, label, split, metric, value, ci_low, ci_high, baseline, n_pos, n, k
       metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown,
                                  baseline; label is also a domain, "micro" or "macro"
       differences.parquet        long: split, label, metric, regime, against, difference, ci_low, ci_high, p, p_delong,
@@ -43,7 +46,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.1"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.2"
 """The minor rises when runs hold more, so that the same command makes a run that has it."""
 
 SpaceKind = Literal["embedding", "decision"]
