@@ -1,0 +1,129 @@
+"""A film inside a vision transformer: the tokens before each block, computed once, and what follows from there."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from explorer.errors import UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from explorer.model.encoder import ImageTower
+
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One film as an image tower sees it.
+
+    Attributes
+    ----------
+    pixels : (S, S) uint8
+        The film as :meth:`explorer.data.geometry.Fit.apply` gives it.
+    before : (L, T, W) tensor
+        The input of each of L blocks: T tokens (prefix tokens first) of width W.
+    embedding : (D,) tensor, unit norm
+    """
+
+    pixels: NDArray[np.uint8]
+    before: torch.Tensor
+    embedding: torch.Tensor
+
+    @property
+    def nbytes(self) -> int:
+        return self.pixels.nbytes + self.before.nbytes + self.embedding.nbytes
+
+
+def frozen_twin(module: _Module) -> _Module:
+    """A module of its own over the same weights: hooks and flags set on it reach nobody else, and no weight asks for
+    a gradient. Costs milliseconds and no memory to speak of."""
+    shared: dict[int, Any] = {
+        id(weight): nn.Parameter(weight.detach(), requires_grad=False) for weight in module.parameters()
+    }
+    shared |= {id(buffer): buffer for buffer in module.buffers()}
+    return copy.deepcopy(module, shared)
+
+
+def vit_trunk(visual: nn.Module) -> Any:
+    """The timm vision transformer inside an image tower.
+
+    Raises
+    ------
+    UserError
+        Where the tower is built otherwise.
+    """
+    trunk = getattr(visual, "trunk", None)
+    if not hasattr(trunk, "blocks"):
+        raise UserError(
+            "Saliency maps here need a timm ViT image tower.", "Use an encoder such as BiomedCLIP's ViT-B/16."
+        )
+    return trunk
+
+
+def read_tokens(tower: ImageTower, pixels: NDArray[np.uint8]) -> Tokens:
+    """Run a film through the whole tower, once.
+
+    Parameters
+    ----------
+    pixels : (S, S) uint8
+    """
+    visual = frozen_twin(tower.visual)
+    seen: list[torch.Tensor] = []
+    for block in vit_trunk(visual).blocks:
+        block.register_forward_pre_hook(lambda _, given: seen.append(given[0][0]))
+    with torch.no_grad():  # not inference mode: these tensors enter a graph later
+        inputs = tower.normalise(torch.from_numpy(np.array(pixels))[None])
+        embedding = functional.normalize(visual(inputs).float(), dim=-1)[0]
+    return Tokens(pixels, torch.stack(seen), embedding)
+
+
+class Tail(nn.Module):
+    """Everything after the input of block ``start``, ending in head rows' logits: (B, T, W) tokens to (B, K).
+
+    Parameters
+    ----------
+    start : int
+        0 to L - 1.
+    weight, bias : (K, D), (K,)
+    """
+
+    def __init__(
+        self, tower: ImageTower, start: int, weight: NDArray[np.float32], bias: NDArray[np.float32]
+    ) -> None:
+        super().__init__()
+        self.visual = frozen_twin(tower.visual)
+        self.trunk = vit_trunk(self.visual)
+        self.start = start
+        self.weight = torch.from_numpy(weight).to(tower.device)
+        self.bias = torch.from_numpy(bias).to(tower.device)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        for block in self.trunk.blocks[self.start :]:
+            tokens = block(tokens)
+        projected: torch.Tensor = self.visual.head(self.trunk.forward_head(self.trunk.norm(tokens)))  # type: ignore[operator]
+        return functional.normalize(projected.float(), dim=-1) @ self.weight.T + self.bias
+
+    def fold(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(B, T, W) tokens to (B, W, g, g): prefix tokens come first and have no place."""
+        rows, columns = self.trunk.patch_embed.grid_size
+        patches = tokens[:, -rows * columns :]
+        return patches.transpose(1, 2).reshape(len(tokens), -1, rows, columns)
+
+
+class Whole(Tail):
+    """The whole tower with head rows: (B, 3, S, S) to (B, K)."""
+
+    def __init__(self, tower: ImageTower, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        super().__init__(tower, 0, weight, bias)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return functional.normalize(self.visual(inputs).float(), dim=-1) @ self.weight.T + self.bias
