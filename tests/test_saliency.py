@@ -111,7 +111,9 @@ def attention_by_hand(clip: Clip, film: np.ndarray, weight: np.ndarray) -> tuple
     """Every block's attention (heads, T, T) and its gradient for one logit, from q and k of the model's own layers."""
     visual = clip.tower.visual
     found: list[torch.Tensor] = []
-    x = visual.trunk.norm_pre(visual.trunk._pos_embed(visual.trunk.patch_embed(clip.tower.normalise(torch.from_numpy(film)[None]))))  # type: ignore[union-attr,operator]  # noqa: E501
+    x = visual.trunk.norm_pre(
+        visual.trunk._pos_embed(visual.trunk.patch_embed(clip.tower.normalise(torch.from_numpy(film)[None])))
+    )  # type: ignore[union-attr,operator]
     for block in visual.trunk.blocks:  # type: ignore[union-attr]
         y = block.norm1(x)
         q, k, v = block.attn.qkv(y).reshape(1, y.shape[1], 3, block.attn.num_heads, -1).permute(2, 0, 3, 1, 4)
@@ -151,9 +153,7 @@ def test_rollout_follows_its_equation_and_asks_no_label(
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "score_cam"])
-def test_a_label_asked_alone_or_among_others_is_the_same(
-    clip: Clip, tokens: Tokens, head: Head, method: str
-) -> None:
+def test_a_label_asked_alone_or_among_others_is_the_same(clip: Clip, tokens: Tokens, head: Head, method: str) -> None:
     together = explain(clip.tower, tokens, *head, method=method).maps  # type: ignore[arg-type]
     assert np.isfinite(together).all()
     for k in (1, 0):

@@ -80,19 +80,41 @@ class Fit(BaseModel):
         (height, width) float32
             Bilinear between patch centres, NaN where the model never looked.
         """
-        x, y, w, h = self.window(height, width)
-        g = values.shape[0]
-        # film pixel centre -> patch coordinate, whose centre k lies at k
-        cols = ((np.arange(width) + 0.5 - x) / w * g - 0.5).astype(np.float32)
-        rows = ((np.arange(height) + 0.5 - y) / h * g - 0.5).astype(np.float32)
-        grid_x, grid_y = np.meshgrid(cols, rows)
-        film: NDArray[np.float32] = cv2.remap(  # type: ignore[assignment]
-            np.ascontiguousarray(values, dtype=np.float32),
-            grid_x,
-            grid_y,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        outside = (grid_x < -0.5) | (grid_x > g - 0.5) | (grid_y < -0.5) | (grid_y > g - 0.5)
-        film[outside] = np.nan
-        return film
+        return spread(values, self.window(height, width), height, width)
+
+
+def spread(
+    values: NDArray[np.float32], seen: tuple[float, float, float, float], height: int, width: int
+) -> NDArray[np.float32]:
+    """Spread a map over a picture of the film at any scale.
+
+    Parameters
+    ----------
+    values : (g, g)
+        A patch map; each value stands at its patch's centre.
+    seen : x, y, w, h
+        What the model sees, in the picture's pixels.
+    height, width : int
+        The picture's size.
+
+    Returns
+    -------
+    (height, width) float32
+        Bilinear between patch centres, NaN where the model never looked.
+    """
+    x, y, w, h = seen
+    g = values.shape[0]
+    # pixel centre -> patch coordinate, whose centre k lies at k
+    cols = ((np.arange(width) + 0.5 - x) / w * g - 0.5).astype(np.float32)
+    rows = ((np.arange(height) + 0.5 - y) / h * g - 0.5).astype(np.float32)
+    grid_x, grid_y = np.meshgrid(cols, rows)
+    film: NDArray[np.float32] = cv2.remap(  # type: ignore[assignment]
+        np.ascontiguousarray(values, dtype=np.float32),
+        grid_x,
+        grid_y,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    outside = (grid_x < -0.5) | (grid_x > g - 0.5) | (grid_y < -0.5) | (grid_y > g - 0.5)
+    film[outside] = np.nan
+    return film

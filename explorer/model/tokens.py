@@ -96,9 +96,7 @@ class Tail(nn.Module):
     weight, bias : (K, D), (K,)
     """
 
-    def __init__(
-        self, tower: ImageTower, start: int, weight: NDArray[np.float32], bias: NDArray[np.float32]
-    ) -> None:
+    def __init__(self, tower: ImageTower, start: int, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
         super().__init__()
         self.visual = frozen_twin(tower.visual)
         self.trunk = vit_trunk(self.visual)

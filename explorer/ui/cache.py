@@ -14,13 +14,14 @@ from explorer.data.geometry import Fit
 from explorer.errors import UserError
 from explorer.store.reader import Store, open_store
 from explorer.ui import derive
+from explorer.ui.desk import Desk
 
 if TYPE_CHECKING:
     import faiss
     from numpy.typing import NDArray
+    from PIL import Image
 
     from explorer.model.encoder import ImageTower
-    from explorer.model.saliency import Saliency
 
 
 def store_root() -> Path:
@@ -83,13 +84,9 @@ FILM_SIDE = 2048
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _film_jpeg(path: Path, made: str, row: int, _opened: Store) -> bytes:
-    from explorer.data.images import BadImage, read_film, thumbnail
+    from explorer.data.images import thumbnail
 
-    try:
-        return thumbnail(read_film(_opened.film(row)), FILM_SIDE)
-    except BadImage as error:
-        name = _opened.samples["sample_id"].iat[row]
-        raise UserError(f"The film {name} cannot be read: {error}.", "Restore it.") from error
+    return thumbnail(film(_opened, row), FILM_SIDE)
 
 
 def film_jpeg(opened: Store, row: int) -> bytes:
@@ -97,21 +94,37 @@ def film_jpeg(opened: Store, row: int) -> bytes:
     return _film_jpeg(opened.path, opened.manifest.created, row, opened)
 
 
-@st.cache_data(max_entries=512, show_spinner="Computing Grad-CAM")
-def _saliency(
-    path: Path, made: str, regime: str, row: int, label: str, block: int, _opened: Store
-) -> tuple[NDArray[np.float32], float]:
-    from explorer.data.images import read_film
-    from explorer.model.saliency import grad_cam
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _film(path: Path, made: str, row: int, _opened: Store) -> Image.Image:
+    from explorer.data.images import BadImage, read_film
 
-    loaded = tower(_opened, _opened.regime(regime).encoder)
-    weight, bias = _opened.head(regime)
-    c = _opened.labels.index(label)
-    pixels = np.array(loaded.fit.apply(read_film(_opened.film(row))))  # a copy: torch wants to own its memory
-    found: Saliency = grad_cam(loaded, pixels, weight[c : c + 1], bias[c : c + 1], block)
-    return found.maps[0], float(found.logits[0])
+    try:
+        return read_film(_opened.film(row))
+    except BadImage as error:
+        name = _opened.samples["sample_id"].iat[row]
+        raise UserError(f"The film {name} cannot be read: {error}.", "Restore it.") from error
 
 
-def saliency(opened: Store, regime: str, row: int, label: str, block: int) -> tuple[NDArray[np.float32], float]:
-    """Grad-CAM of one film for one label: the unscaled (g, g) map and the logit the model gives now."""
-    return _saliency(opened.path, opened.manifest.created, regime, row, label, block, opened)
+def film(opened: Store, row: int) -> Image.Image:
+    """A film of the store, grey, in its own pixels."""
+    return _film(opened.path, opened.manifest.created, row, opened)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _depth(folder: Path, weights_sha256: str) -> int:
+    from safetensors import safe_open
+
+    with safe_open(folder / "image_tower.safetensors", framework="np") as file:
+        blocks = {name.split(".")[2] for name in file.keys() if name.startswith("trunk.blocks.")}  # noqa: SIM118
+    return len(blocks)
+
+
+def depth(opened: Store, encoder_id: str) -> int:
+    """How many transformer blocks an encoder has, read from the names of its weights."""
+    return _depth(opened.encoder_folder(encoder_id), opened.encoder(encoder_id).weights_sha256)
+
+
+@st.cache_resource
+def desk() -> Desk:
+    """The one place all visitors' questions to a model go through; it keeps 256 MB of tokens and maps."""
+    return Desk(256 * 2**20)

@@ -3,89 +3,166 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
+import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from explorer.data.geometry import spread
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LONG_SIDE = 900
-"""Pixels of the picture's long side: enough for a column on any screen."""
+Box = tuple[float, float, float, float]
+Colours = Literal["tint", "heat", "none"]
 
 _RAMP = np.array([[66, 10, 104], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float32)
 """Four stops of inferno: even to the eye, and it survives colour blindness and print."""
 
-_LINE = (0, 230, 255)
+_FOR, _AGAINST = (255, 120, 0), (0, 130, 255)
+"""Orange raises a logit, blue lowers it: apart for every kind of colour blindness."""
+
+READERS = ((0, 230, 255), (255, 230, 0), (120, 255, 120), (255, 140, 255))
+"""One colour a reader, the first for the first named; more readers begin again."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a map is drawn.
+
+    Attributes
+    ----------
+    colours : "tint", "heat" or "none"
+        A tint changes hue alone and keeps every grey of the film; heat covers it.
+    opacity : float
+        0..1, of the map's maximum.
+    contour : float
+        A line around what reaches this share of the map's maximum; 0 for no line.
+    against : bool
+        Evidence against, in blue.
+    """
+
+    colours: Colours = "tint"
+    opacity: float = 0.6
+    contour: float = 0.5
+    against: bool = False
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A film at the size it is drawn in: (h, w) float32 greys, and pixels of it for one of the film."""
+
+    grey: NDArray[np.float32]
+    scale: float
+
+
+def canvas(film: Image.Image, long_side: int) -> Canvas:
+    """A film reduced to a picture's size; never enlarged."""
+    scale = min(1.0, long_side / max(film.size))
+    size = (max(1, round(film.width * scale)), max(1, round(film.height * scale)))
+    return Canvas(np.asarray(film.resize(size, Image.Resampling.LANCZOS), dtype=np.float32), scale)
 
 
 def compose(
-    film: Image.Image,
-    values: NDArray[np.float32] | None,
-    seen: tuple[float, float, float, float],
-    annotations: pd.DataFrame,
-    opacity: float,
-) -> bytes:
+    film: Canvas, grid: NDArray[np.float32] | None, seen: Box, annotations: pd.DataFrame, look: Look
+) -> Image.Image:
     """Draw a film with its map and annotations.
 
     Parameters
     ----------
-    film : Image
-        Grey, (H, W).
-    values : (H, W) or None
-        The map on the film's pixels, 0 or more, NaN outside the model's crop. Coloured relative to its own maximum:
-        colour and opacity both rise with it, so that what the model ignores stays film.
+    film : Canvas
+    grid : (g, g) or None
+        The map over the model's patches, 0 or more. Drawn relative to its own maximum: colour and opacity both rise
+        with it, so that what the model ignores stays film.
     seen : x, y, w, h
         What the model sees, in film pixels; the rest is hatched.
     annotations : DataFrame
-        x, y, w, h, polygon in film pixels.
-    opacity : float
-        0..1, of the map's maximum.
-
-    Returns
-    -------
-    bytes
-        A JPEG of at most LONG_SIDE pixels.
+        x, y, w, h, polygon, annotator; film pixels.
+    look : Look
     """
-    scale = min(1.0, LONG_SIDE / max(film.size))
-    size = (round(film.width * scale), round(film.height * scale))
-    grey = np.asarray(film.resize(size, Image.Resampling.LANCZOS), dtype=np.float32)
-    picture = np.repeat(grey[..., None], 3, axis=2)  # (h, w, 3)
-    if values is not None and np.nanmax(values) > 0:
-        share = np.nan_to_num(values / np.nanmax(values))
-        small = np.asarray(Image.fromarray(share).resize(size, Image.Resampling.BILINEAR))  # (h, w)
-        alpha = (opacity * np.clip(small, 0, 1))[..., None]
-        picture = (1 - alpha) * picture + alpha * _coloured(small)
-    picture[_hatch(size, seen, scale)] *= 0.35
+    picture = np.repeat(film.grey[..., None], 3, axis=2)  # (h, w, 3)
+    height, width = film.grey.shape
+    shown = tuple(side * film.scale for side in seen)
+    x, y, w, h = shown
+    share = None
+    if grid is not None and grid.max() > 0:
+        share = np.nan_to_num(spread(grid / grid.max(), (x, y, w, h), height, width)).clip(0, 1)  # (h, w)
+        picture = _painted(picture, share, look)
+    picture[_hatch((width, height), (x, y, w, h))] *= 0.35
     image = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
-    _draw(image, annotations, scale)
+    if share is not None and look.contour > 0:
+        _draw_contour(image, share >= look.contour, _AGAINST if look.against else _FOR)
+    draw_annotations(image, annotations, film.scale)
+    return image
+
+
+def as_jpeg(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=90)
     return out.getvalue()
 
 
-def _coloured(share: NDArray[np.float32]) -> NDArray[np.float32]:
+def as_png(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def _painted(picture: NDArray[np.float32], share: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
+    alpha = (look.opacity * share)[..., None]
+    if look.colours == "heat":
+        return (1 - alpha) * picture + alpha * _ramp(share)
+    if look.colours == "tint":
+        colour = np.array(_AGAINST if look.against else _FOR, dtype=np.float32)
+        # hue without lightness (ITU-R BT.601): adding it leaves every grey as light as it was
+        hue = colour - colour @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+        return picture + alpha * hue
+    return picture
+
+
+def _ramp(share: NDArray[np.float32]) -> NDArray[np.float32]:
     stops = np.linspace(0, 1, len(_RAMP))
     return np.stack([np.interp(share, stops, _RAMP[:, channel]) for channel in range(3)], axis=-1)
 
 
-def _hatch(size: tuple[int, int], seen: tuple[float, float, float, float], scale: float) -> NDArray[np.bool_]:
+def _hatch(size: tuple[int, int], seen: Box) -> NDArray[np.bool_]:
     """(h, w) diagonal stripes wherever the model does not look."""
-    x, y, w, h = (side * scale for side in seen)
+    x, y, w, h = seen
     cols, rows = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
     outside: NDArray[np.bool_] = (cols < x) | (cols > x + w) | (rows < y) | (rows > y + h)
     stripes: NDArray[np.bool_] = (cols + rows) % 12 < 7
     return outside & stripes
 
 
-def _draw(image: Image.Image, annotations: pd.DataFrame, scale: float) -> None:
+def _draw_contour(image: Image.Image, inside: NDArray[np.bool_], colour: tuple[int, int, int]) -> None:
     pen = ImageDraw.Draw(image)
+    lines, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    width = max(1, max(image.size) // 450)
+    for line in lines:
+        points = [(int(px), int(py)) for px, py in line[:, 0]]
+        pen.line([*points, points[0]], fill=colour, width=width)
+
+
+def draw_annotations(image: Image.Image, annotations: pd.DataFrame, scale: float) -> None:
+    """Outline boxes and polygons, a colour a reader."""
+    pen = ImageDraw.Draw(image)
+    width = max(1, max(image.size) // 300)
+    colour_of = reader_colours(annotations)
     boxes = annotations[["x", "y", "w", "h"]].to_numpy(dtype=float) * scale
-    for (x, y, w, h), polygon in zip(boxes.tolist(), annotations["polygon"], strict=True):
+    for (x, y, w, h), polygon, reader in zip(
+        boxes.tolist(), annotations["polygon"], annotations["annotator"], strict=True
+    ):
         if polygon is None:
-            pen.rectangle((x, y, x + w, y + h), outline=_LINE, width=3)
+            pen.rectangle((x, y, x + w, y + h), outline=colour_of[reader], width=width)
         else:
             points = [(px * scale, py * scale) for px, py in np.asarray(polygon, dtype=float).reshape(-1, 2).tolist()]
-            pen.line([*points, points[0]], fill=_LINE, width=3)
+            pen.line([*points, points[0]], fill=colour_of[reader], width=width)
+
+
+def reader_colours(annotations: pd.DataFrame) -> dict[str, tuple[int, int, int]]:
+    """Each reader's line colour."""
+    readers = sorted(set(annotations["annotator"]))
+    return {reader: READERS[i % len(READERS)] for i, reader in enumerate(readers)}

@@ -1,0 +1,112 @@
+"""The Grad-CAM page over a real store: its views, its link, its export."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from explorer.data.saliency import METHODS
+from explorer.store.reader import Store, open_store
+from explorer.ui import cache, saliency_views
+from explorer.ui.overlay import Look
+from explorer.ui.saliency import Question
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
+    return open_store(tiny_store)
+
+
+def open_page(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app = app.switch_page("pages/grad_cam.py").run()
+    assert not app.exception, app.exception
+    assert not app.error, app.error
+    return app
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(str(part.value) for part in [*app.markdown, *app.caption, *app.info])
+
+
+def question(store: Store, **changes: object) -> Question:
+    given = {
+        "shown": "regimes",
+        "row": int(store.rows("test")[0]),
+        "label": store.labels[2],
+        "maps": True,
+        "method": "grad_cam",
+        "block": 11,
+        "look": Look(),
+        "outlines": True,
+    }
+    return Question(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def test_every_block_and_every_label_are_drawn(store: Store) -> None:
+    blocks = said(open_page(show="Every block", cam="true"))
+    assert blocks.count("b = 12") == len(store.regimes)
+    labels = said(open_page(show="Every label", cam="true", regime="Linear probe"))
+    assert all(f"**{label}** · " in labels for label in store.labels)
+    assert labels.count("logit ") >= len(store.labels)
+
+
+@pytest.mark.parametrize("shown", ["Every block", "Every label"])
+def test_no_model_runs_before_maps_are_asked_for(store: Store, shown: str) -> None:
+    assert "Switch **Maps** on" in said(open_page(show=shown))
+
+
+@pytest.mark.parametrize("method", [m.title for m in METHODS.values() if m.title != "ScoreCAM"])
+def test_the_link_chooses_method_block_and_sign(store: Store, method: str) -> None:
+    text = said(open_page(cam="true", method=method, block="5", against="true"))
+    assert f"{method} (" in text
+    assert "block 5" in text
+    assert ("lowers the label's logit" in text) == next(m.by_label for m in METHODS.values() if m.title == method)
+
+
+def test_a_nonsense_link_falls_back(store: Store) -> None:
+    text = said(open_page(cam="maybe", method="tea leaves", block="99", show="nothing", opacity="-3", colours="plaid"))
+    assert "Switch Maps on" in text
+
+
+def test_next_goes_to_the_next_film_with_the_label(store: Store) -> None:
+    positive = store.targets[store.rows("test")] == 1
+    c = 1 + int(positive[:, 1:].sum(axis=0).argmax())
+    label, rows = store.labels[c], store.rows("test")[positive[:, c]]
+    app = open_page(label=label)
+    assert f"1 of {len(rows)} in test with {label}" in said(app)
+    next(b for b in app.button if b.label == "Next").click().run()
+    assert app.query_params["film"] == str(store.samples["sample_id"].iat[rows[1]])
+    assert f"2 of {len(rows)}" in said(app)
+
+
+def test_the_export_holds_pictures_raw_maps_and_their_settings(store: Store) -> None:
+    asked = question(store)
+    grids = {regime.name: np.arange(196, dtype=np.float32).reshape(14, 14) for regime in store.regimes}
+    with zipfile.ZipFile(io.BytesIO(saliency_views.export(store, asked, grids))) as archive:
+        for regime in store.regimes:
+            np.testing.assert_array_equal(np.load(io.BytesIO(archive.read(f"{regime.name}.npy"))), grids[regime.name])
+            settings = json.loads(archive.read(f"{regime.name}.json"))
+            assert settings["label"] == asked.label
+            assert settings["method"] == "Grad-CAM"
+            assert settings["block"] == 12
+            sample = store.samples.iloc[asked.row]
+            seen = cache.fit(store, regime.encoder).window(int(sample["height"]), int(sample["width"]))
+            assert settings["seen_by_the_model"] == dict(zip("xywh", seen, strict=True))
+            picture = Image.open(io.BytesIO(archive.read(f"{regime.name}.png")))
+            assert picture.size == (int(sample["width"]), int(sample["height"]))
