@@ -31,7 +31,7 @@ from explorer.data.samples import SAMPLE_COLUMNS, SPLITS, assign_splits
 from explorer.errors import UserError
 from explorer.model.encoder import Clip, ImageTower
 from explorer.model.head import Head, prompt_head
-from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_json
+from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_frame, write_json
 from explorer.store.reader import Store
 from explorer.store.schema import (
     SCHEMA_VERSION,
@@ -50,6 +50,7 @@ from precompute.probe import fit_probe
 from precompute.prompts import PromptSet
 from precompute.reporter import Report, Reporter
 from precompute.retrieval import measure
+from precompute.separability import SEPARABILITY_SPLITS, write_separability
 from precompute.settings import Settings
 from precompute.sources.table import Source, check_positives
 from precompute.zero_shot import embed_prompts, sentences
@@ -171,6 +172,7 @@ class _Run:
         self.metrics()
         self.curves()
         self.calibration()
+        self.separability()
         self.outliers()
         self.retrieval()
         return self.writer.finish(self.manifest())
@@ -243,8 +245,8 @@ class _Run:
             frame[list(source.labels)] = frame[list(source.labels)].astype("Int8")  # nullable: unknown is null on disk
             skipped = pd.DataFrame(self.decoded["skipped"], columns=["row", "reason"])
             skipped["image"] = source.frame["image"].reindex(skipped["row"]).to_numpy()
-            _write_frame(folder / "samples.parquet", frame[[*SAMPLE_COLUMNS, *source.labels]])
-            _write_frame(folder / "skipped.parquet", skipped[["image", "reason"]])
+            write_frame(folder / "samples.parquet", frame[[*SAMPLE_COLUMNS, *source.labels]])
+            write_frame(folder / "skipped.parquet", skipped[["image", "reason"]])
             return ["samples.parquet", "skipped.parquet"]
 
         given = {
@@ -506,10 +508,8 @@ class _Run:
                 values += [summarise(drawn).assign(regime=name, split=split) for name, drawn in draws.items()]
                 changes.append(differences(*given, draws).assign(split=split))
                 report(i + 1, len(SPLITS))
-            _write_frame(folder / "metrics.parquet", pd.concat(values, ignore_index=True)[list(METRIC_COLUMNS)])
-            _write_frame(
-                folder / "differences.parquet", pd.concat(changes, ignore_index=True)[list(DIFFERENCE_COLUMNS)]
-            )
+            write_frame(folder / "metrics.parquet", pd.concat(values, ignore_index=True)[list(METRIC_COLUMNS)])
+            write_frame(folder / "differences.parquet", pd.concat(changes, ignore_index=True)[list(DIFFERENCE_COLUMNS)])
             return ["metrics.parquet", "differences.parquet"]
 
         self._stage("metrics", {**self.scored_from, "tables": ["metrics", "differences"]}, make)
@@ -531,7 +531,7 @@ class _Run:
                 )
                 parts.append(part.assign(split=split))
                 report(i + 1, len(shown))
-            _write_frame(folder / "bands.parquet", pd.concat(parts, ignore_index=True)[list(BAND_COLUMNS)])
+            write_frame(folder / "bands.parquet", pd.concat(parts, ignore_index=True)[list(BAND_COLUMNS)])
             return ["bands.parquet"]
 
         self._stage("curves", self.scored_from, make)
@@ -555,10 +555,35 @@ class _Run:
                 )
                 parts.append(part.assign(split=split))
                 report(i + 1, len(shown))
-            _write_frame(folder / "calibration.parquet", pd.concat(parts, ignore_index=True)[list(CALIBRATION_COLUMNS)])
+            write_frame(folder / "calibration.parquet", pd.concat(parts, ignore_index=True)[list(CALIBRATION_COLUMNS)])
             return ["calibration.parquet"]
 
         self._stage("calibration", self.scored_from, make)
+
+    def separability(self) -> None:
+        """How far each label separates in every space, in full, on films that no regime was fitted on."""
+        settings = self.settings
+        spaces, splits = self.spaces(), {split: self.rows(split) for split in SEPARABILITY_SPLITS}
+
+        def make(folder: Path, report: Report) -> list[str]:
+            return write_separability(
+                folder,
+                {space.name: self._vectors(space) for space in spaces},
+                self.labels,
+                self.targets,
+                self.patients,
+                splits,
+                report,
+                permutations=settings.permutations,
+                resamples=settings.resamples,
+                seed=settings.seed,
+            )
+
+        sources = [f"encoders/{e}/embeddings.npy" for e in ("frozen", "fine_tune")]
+        sources += [f"regimes/{regime.name}/logits.npy" for regime in REGIMES]
+        given: dict[str, object] = {file: self.writer.sha256(file) for file in (*sources, "samples.parquet")}
+        given |= {name: getattr(settings, name) for name in ("permutations", "resamples", "seed")}
+        self._stage("separability", given, make)
 
     def outliers(self) -> None:
         """How far every film lies from the training films, in the frozen encoder."""
@@ -585,7 +610,7 @@ class _Run:
                 resamples=self.settings.resamples,
                 seed=self.settings.seed,
             )
-            _write_frame(folder / "retrieval.parquet", frame)
+            write_frame(folder / "retrieval.parquet", frame)
             for space, counts in occurrences.items():
                 write_array(folder / f"spaces/{space}/occurrences.npy", counts)
             return ["retrieval.parquet", *(f"spaces/{space}/occurrences.npy" for space in occurrences)]
@@ -615,7 +640,7 @@ class _Run:
                     "Annotations are in pixels of the original film: x, y, w, h from its top left corner.",
                 )
             columns = ["sample_id", "row", "label", "annotator", "x", "y", "w", "h", "polygon"]
-            _write_frame(folder / "annotations.parquet", boxes[columns].reset_index(drop=True))
+            write_frame(folder / "annotations.parquet", boxes[columns].reset_index(drop=True))
             return ["annotations.parquet"]
 
         self._stage("annotations", {"csv": source.sha256, "samples": self.writer.sha256("samples.parquet")}, make)
@@ -729,11 +754,6 @@ def _thresholds(folder: Path, regime: str, labels: tuple[str, ...]) -> NDArray[n
     text = (folder / f"regimes/{regime}/thresholds.json").read_text(encoding="utf-8")
     chosen = Thresholds.model_validate_json(text)
     return chosen.values(labels)
-
-
-def _write_frame(path: Path, frame: pd.DataFrame) -> None:
-    with atomic_path(path) as temp:
-        frame.to_parquet(temp, index=False)
 
 
 def _device_name(device: torch.device) -> str:

@@ -36,6 +36,7 @@ RUN: Stages = {
     "metrics": ("regimes", 3),
     "curves": ("regimes", 2),
     "calibration": ("regimes", 1),
+    "separability": ("spaces", 8),
     "outliers": ("steps", 1),
     "retrieval": ("spaces", 3),
 }

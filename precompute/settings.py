@@ -32,4 +32,9 @@ class Settings(BaseModel):
     )
     neighbours: int = Field(default=15, ge=2, description="UMAP and trust figures")
     resamples: int = Field(default=1000, ge=2, description="patient-level bootstrap")
+    permutations: int = Field(
+        default=500,
+        ge=1,
+        description="separability: labels shuffled by patient; 14 labels need some 300 to tell one apart",
+    )
     thumbnail: int = Field(default=256, ge=32, description="long side in pixels")

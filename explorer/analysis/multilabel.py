@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from explorer.analysis.chunks import chunks
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 HIGHER_IS_BETTER = {"macro_f1": True, "exact_match": True, "lrap": True, "coverage_error": False}
 """The columns of the paper's table, and which way is better."""
 MULTILABEL: tuple[str, ...] = tuple(HIGHER_IS_BETTER)
+
+CENTROID: tuple[str, ...] = ("inter", "intra", "ratio", "davies_bouldin")
+"""The paper's embedding figures, in the order of :func:`resampled_distances`."""
 
 
 @dataclass(frozen=True)
@@ -213,18 +218,53 @@ def centroid_distances(vectors: NDArray[np.float32], classes: NDArray[np.int64])
     -------
     dict
         ``inter``: mean distance between two classes' centroids; ``intra``: mean over classes of the mean distance of a
-        film to its centroid; ``ratio`` inter / intra. NaN with fewer than two classes.
+        film to its centroid; ``ratio`` inter / intra; ``davies_bouldin`` (1979): mean over classes of the worst ratio,
+        over other classes, of both films' mean distances to their centroids to the distance between these. NaN with
+        fewer than two classes.
+    """
+    figures = resampled_distances(np.asarray(vectors, np.float64), classes[None], np.ones((1, len(classes))))
+    return {name: float(values[0]) for name, values in figures.items()}
+
+
+def resampled_distances(
+    vectors: NDArray[np.floating], classes: NDArray[np.int64], weights: NDArray[np.floating]
+) -> dict[str, NDArray[np.float64]]:
+    """:func:`centroid_distances` many times over, (B,) each.
+
+    Parameters
+    ----------
+    vectors : (n, D)
+    classes : (B, n) or (1, n)
+        Each time's classes, or the same every time.
+    weights : (B, n) or (1, n)
+        How often each film counts. A class that loses all its films is left out of the means.
     """
     present = np.unique(classes[classes >= 0])
+    times = max(len(classes), len(weights))
     if len(present) < 2:
-        return dict.fromkeys(("inter", "intra", "ratio"), float("nan"))
-    groups = [np.asarray(vectors[classes == c], dtype=np.float64) for c in present]
-    centroids = np.stack([group.mean(axis=0) for group in groups])
-    apart = np.linalg.norm(centroids[:, None] - centroids[None], axis=2)
-    inter = float(apart[np.triu_indices(len(present), 1)].mean())
-    spread = [np.linalg.norm(group - centre, axis=1).mean() for group, centre in zip(groups, centroids, strict=True)]
-    intra = float(np.mean(spread))
-    return {"inter": inter, "intra": intra, "ratio": inter / intra if intra else float("nan")}
+        return {name: np.full(times, np.nan) for name in CENTROID}
+    x = vectors - vectors.mean(axis=0)
+    squares, other = (x**2).sum(axis=1), ~np.eye(len(present), dtype=bool)
+    parts = []
+    for rows in chunks(np.arange(times), len(x) * len(present)):
+        c, w = (array[rows if len(array) > 1 else [0]] for array in (classes, weights))
+        of = (c[:, None] == present[:, None]) * w[:, None].astype(x.dtype)  # (b, K, n)
+        size = of.sum(axis=2)  # (b, K)
+        kept, count = size > 0, np.maximum(size, 1)[:, :, None]
+        centroids = of @ x / count  # (b, K, D)
+        lengths = (centroids**2).sum(axis=2)[:, :, None]
+        to_each = np.sqrt(np.maximum(squares + lengths - 2 * centroids @ x.T, 0))  # (b, K, n)
+        spread = (of * to_each).sum(axis=2) / count[:, :, 0]  # (b, K)
+        gaps = lengths + lengths.transpose(0, 2, 1) - 2 * centroids @ centroids.transpose(0, 2, 1)
+        pairs = kept[:, :, None] & kept[:, None] & other
+        apart = np.where(pairs, np.sqrt(np.maximum(gaps, 0)), 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            inter = apart.sum(axis=(1, 2)) / pairs.sum(axis=(1, 2))
+            intra = (spread * kept).sum(axis=1) / kept.sum(axis=1)
+            worst = np.where(pairs, (spread[:, :, None] + spread[:, None]) / apart, 0).max(axis=2)
+            parts.append(np.stack([inter, intra, inter / intra, worst.sum(axis=1) / kept.sum(axis=1)]))
+    figures = np.concatenate(parts, axis=1).astype(np.float64)
+    return dict(zip(CENTROID, np.where(np.isfinite(figures), figures, np.nan), strict=True))
 
 
 def _prevalence(targets: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -8,8 +8,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -38,6 +42,12 @@ def write_json(path: Path, value: object) -> None:
 def write_array(path: Path, array: np.ndarray) -> None:
     with atomic_path(path) as temp, temp.open("wb") as file:
         np.save(file, array, allow_pickle=False)
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write parquet without the index."""
+    with atomic_path(path) as temp:
+        frame.to_parquet(temp, index=False)
 
 
 def sha256_file(path: Path) -> str:

@@ -292,6 +292,21 @@ class Store:
         """Long frame with RETRIEVAL_COLUMNS."""
         return self._frame(self._made("retrieval.parquet", "retrieval figures"))
 
+    @cached_property
+    def separability(self) -> pd.DataFrame:
+        """Long frame with ``separability.SEPARABILITY_COLUMNS``."""
+        return self._later_frame("separability.parquet")
+
+    @cached_property
+    def confusability(self) -> pd.DataFrame:
+        """Long frame with ``separability.CONFUSION_COLUMNS``."""
+        return self._later_frame("confusability.parquet")
+
+    @cached_property
+    def likeness(self) -> pd.DataFrame:
+        """Long frame with ``separability.LIKENESS_COLUMNS``; each pair of spaces once."""
+        return self._later_frame("likeness.parquet")
+
     # --- encoders and spaces ---------------------------------------------------------------------------------------
 
     def encoder_folder(self, encoder_id: str) -> Path:

@@ -30,6 +30,11 @@
       calibration.parquet        long: regime, split, label, method, metric (ece, brier), value, ci_low, ci_high,
                                  baseline, n_pos, n_neg
       bands.parquet              pointwise 95% bands: regime, split, label, curve (pr, roc), x, y, low, high
+      separability.parquet       long: space, split, label, measure, value, ci_low, ci_high, baseline (mean under
+                                 shuffled labels), null_low, null_high, p, p_adjusted, n_pos, n_neg, n_unknown
+      confusability.parquet      long: space, split, label, other, value, ci_low, ci_high, baseline, p, p_adjusted,
+                                 n_label, n_other
+      likeness.parquet           long: space, split, other (space), measure, value, ci_low, ci_high, baseline, n
       annotations.parquet        boxes and polygons in original pixel coordinates
       skipped.parquet            images left out and why
       audit/outliers/percentiles.npy          (N, 2) float32: share of held-out training films that lie nearer, in
@@ -46,7 +51,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.2"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"
 """The minor rises when runs hold more, so that the same command makes a run that has it."""
 
 SpaceKind = Literal["embedding", "decision"]
