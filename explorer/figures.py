@@ -232,51 +232,6 @@ def layered_map(xy: NDArray[np.float32], layers: Sequence[Layer], hover: NDArray
     return _as_map(figure, height)
 
 
-def score_map(
-    xy: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    scores: NDArray[np.float32],
-    middle: float,
-    hover: NDArray[np.str_],
-    height: int,
-) -> go.Figure:
-    """Points coloured by a score that diverges from ``middle``: blue below, grey at it, orange above.
-
-    Parameters
-    ----------
-    xy : (N, 2)
-    rows : (m,) the rows drawn, in drawing order
-    scores : (N,)
-    middle : float
-        Where the colours part, in the units of ``scores``.
-    hover : (N,)
-    """
-    values = scores[rows]
-    reach = float(np.quantile(np.abs(values - middle), 0.98)) if len(rows) else 1.0
-    figure = go.Figure(
-        go.Scattergl(
-            x=xy[rows, 0],
-            y=xy[rows, 1],
-            mode="markers",
-            customdata=rows,
-            text=hover[rows],
-            hovertemplate="%{text}<br>logit %{marker.color:.2f}<extra></extra>",
-            marker={
-                "color": values,
-                "colorscale": [[0, "#2f7fc1"], [0.5, GREY], [1, "#E69F00"]],
-                "cmin": middle - reach,
-                "cmax": middle + reach,
-                "size": 5,
-                "opacity": 0.85,
-                "colorbar": {"title": {"text": "logit"}, "thickness": 10, "len": 0.7},
-                "line": {"width": 0},
-            },
-            showlegend=False,
-        )
-    )
-    return _as_map(figure, height)
-
-
 def add_ring(figure: go.Figure, xy: NDArray[np.float32], row: int, hover: NDArray[np.str_]) -> None:
     """Ring one film on a map, whatever its colour and split."""
     figure.add_scattergl(

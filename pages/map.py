@@ -1,4 +1,4 @@
-"""Where the films lie in a regime's space, and which films lie where."""
+"""Where the films lie in every regime's space, which films lie where, and how far a map may be believed."""
 
 from explorer.ui import maps
 from explorer.ui.frame import page
@@ -7,3 +7,4 @@ with page("Map") as view:
     choice = maps.choose_maps(view)
     maps.explain(view, choice)
     maps.explore(view, choice)
+    maps.hover(view, choice)

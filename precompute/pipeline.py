@@ -21,9 +21,11 @@ import torch
 
 import explorer
 from explorer.analysis.calibration import CALIBRATION_COLUMNS, calibration
+from explorer.analysis.clusters import describe_clusters, find_clusters
 from explorer.analysis.curves import BAND_COLUMNS, bands
 from explorer.analysis.differences import DIFFERENCE_COLUMNS, differences
-from explorer.analysis.maps import trust, umap_map
+from explorer.analysis.map_trust import trust
+from explorer.analysis.maps import stability, umap_map
 from explorer.analysis.metrics import METRIC_COLUMNS, Scored, resample, summarise
 from explorer.analysis.neighbours import build_index, decision_vectors
 from explorer.analysis.thresholds import Thresholds, choose_max_f1
@@ -169,6 +171,7 @@ class _Run:
         self.embed_fine_tune()
         self.score()
         self.maps()
+        self.clusters()
         self.metrics()
         self.curves()
         self.calibration()
@@ -438,14 +441,17 @@ class _Run:
                     paths.append(f"{where}/vectors.npy")
                 with atomic_path(folder / where / "index.faiss") as temp:
                     faiss.write_index(build_index(vectors), str(temp))
-                layout = umap_map(vectors, self.settings.neighbours, self.settings.seed, init=first)
+                k, seed = self.settings.neighbours, self.settings.seed
+                layout = umap_map(vectors, k, seed, init="spectral" if first is None else first)
                 write_array(folder / where / "map.npy", layout)
-                figures = trust(vectors, layout, self.settings.neighbours, self.settings.seed)
+                points, figures = trust(vectors, layout, k, seed)
+                write_array(folder / where / "points.npy", points)
+                figures |= stability(vectors, layout, k, seed)
                 start = "spectral" if first is None else "the frozen embedding's map"
                 params = {"n_neighbors": self.settings.neighbours + 1, "metric": "cosine", "init": start}
                 record = {"method": "UMAP", "params": params, "seed": self.settings.seed, **figures}
                 write_json(folder / where / "trust.json", record)
-                paths += [f"{where}/{name}" for name in ("index.faiss", "map.npy", "trust.json")]
+                paths += [f"{where}/{name}" for name in ("index.faiss", "map.npy", "points.npy", "trust.json")]
                 first = layout if first is None else first
                 report(i + 1, len(self.spaces()))
             return paths
@@ -455,6 +461,26 @@ class _Run:
         }
         given |= {r.name: self.writer.sha256(f"regimes/{r.name}/logits.npy") for r in REGIMES}
         self._stage("maps", {**given, "k": self.settings.neighbours, "seed": self.settings.seed}, make)
+
+    def clusters(self) -> None:
+        """Groups of films in every space, named after the findings they have more of than the rest."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            paths = []
+            reports, train = self.frame["report"].fillna("").tolist(), (self.frame["split"] == "train").to_numpy()
+            for i, space in enumerate(self.spaces()):
+                where = f"spaces/{space.name}"
+                codes = find_clusters(self._vectors(space), self.settings.seed)
+                write_array(folder / where / "clusters.npy", codes)
+                found = describe_clusters(codes, self.targets, self.labels, reports, train)
+                write_json(folder / where / "clusters.json", {"clusters": [cluster.model_dump() for cluster in found]})
+                paths += [f"{where}/clusters.npy", f"{where}/clusters.json"]
+                report(i + 1, len(self.spaces()))
+            return paths
+
+        maps = {s.name: self.writer.sha256(f"spaces/{s.name}/map.npy") for s in self.spaces()}
+        given = {**maps, "samples": self.writer.sha256("samples.parquet"), "seed": self.settings.seed}
+        self._stage("clusters", given, make)
 
     def spaces(self) -> list[SpaceRecord]:
         decision = [

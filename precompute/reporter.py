@@ -33,6 +33,7 @@ RUN: Stages = {
     "embed fine-tune": ("films", 25),
     "score": ("regimes", 2),
     "maps": ("spaces", 40),
+    "clusters": ("spaces", 3),
     "metrics": ("regimes", 3),
     "curves": ("regimes", 2),
     "calibration": ("regimes", 1),

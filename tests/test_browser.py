@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 
 from explorer.store.reader import open_store
+from explorer.ui import selection
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -141,20 +143,86 @@ def test_a_nonsense_address_falls_back_to_the_defaults(page: Page, address: str)
     assert_whole(page)
 
 
-def test_a_point_on_the_map_opens_its_film(page: Page, address: str) -> None:
-    page.goto(f"{address}/map")
+def place(page: Page, panel: int, xy: np.ndarray, row: int) -> tuple[float, float]:
+    """Where a film lies on the screen: 12 pixels off the nearer edges, one scale, the map in the middle, y up."""
+    box = page.locator("canvas.top").nth(panel).bounding_box()
+    assert box
+    side = min(box["width"], box["height"]) - 24
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    dx, dy = ((xy[row] - (low + high) / 2) / (high - low).max()).tolist()
+    return box["x"] + box["width"] / 2 + dx * side, box["y"] + box["height"] / 2 - dy * side
+
+
+def lonely(xy: np.ndarray, rows: np.ndarray) -> list[int]:
+    """The rows that lie farthest from their nearest other, so that nothing else can be under the cursor."""
+    apart = np.linalg.norm(xy[rows][:, None] - xy[rows][None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    return rows[np.argsort(-apart.min(axis=1))].tolist()
+
+
+def test_the_film_under_the_cursor_is_the_film_opened_on_a_filtered_and_recoloured_map(
+    page: Page, address: str, tiny_store: Path
+) -> None:
+    store = open_store(tiny_store)
+    page.goto(f"{address}/map?split=val&space=Decision+(logits)")
     assert_whole(page)
-    plot = page.locator(".js-plotly-plot").first
-    plot.wait_for()
-    # where the first positive film lies on the screen, from the axes Plotly drew
-    x, y = plot.evaluate(
-        """plot => { const {xaxis, yaxis} = plot._fullLayout, trace = plot._fullData.at(-1);
-        const box = plot.getBoundingClientRect();
-        return [box.x + xaxis._offset + xaxis.l2p(trace.x[0]), box.y + yaxis._offset + yaxis.l2p(trace.y[0])]; }"""
-    )
-    page.mouse.move(x, y)
-    page.mouse.click(x, y)
-    page.get_by_text("1 film selected").wait_for()
-    assert "film=" in page.url
+    for colour in ("Score", "Right across regimes"):
+        page.get_by_role("combobox", name="Colour by").click()
+        page.get_by_role("option", name=colour, exact=True).click()
+        page.wait_for_url(f"**colour={colour.replace(' ', '+')}**")
+        settle(page)
+        for panel, regime in enumerate(store.regimes):
+            xy = np.asarray(store.map(store.space_of(regime.name, "decision").name))
+            row = lonely(xy, store.rows("val"))[panel]
+            sample_id = str(store.samples["sample_id"].iat[row])
+            page.mouse.move(*place(page, panel, xy, row))
+            page.locator(".tip img").wait_for()
+            assert page.locator(".tip").inner_text().startswith(sample_id)
+            page.mouse.click(*place(page, panel, xy, row))
+            page.wait_for_url(f"**film={sample_id}**")
+            page.get_by_text("1 film selected").wait_for()
     page.reload()
     page.get_by_text("1 film selected").wait_for()
+
+
+def test_a_box_lights_up_its_films_and_its_link_opens_them_again(page: Page, address: str, tiny_store: Path) -> None:
+    store = open_store(tiny_store)
+    page.goto(f"{address}/map")
+    assert_whole(page)
+    page.get_by_role("button", name="Box").click()
+    xy = np.asarray(store.map(store.space_of(store.regimes[2].name, "embedding").name))
+    rows = store.rows("test")
+    box = page.locator("canvas.top").nth(2).bounding_box()
+    assert box
+    left = [row for row in rows if place(page, 2, xy, row)[0] < box["x"] + box["width"] / 2]
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2, steps=5)
+    page.mouse.up()
+    page.get_by_text(f"{len(left)} films selected").wait_for()
+    page.wait_for_url("**sel=**")
+    token = page.url.split("sel=")[1].split("&")[0]
+    assert selection.unpack(token, store.manifest.run_id, store.n)[0].tolist() == sorted(int(row) for row in left)
+    page.goto(f"{address}/neighbours?sel={token}")
+    settle(page)
+    page.goto(f"{address}/map?sel={token}")
+    page.get_by_text(f"{len(left)} films selected").wait_for()
+
+
+def test_coordinates_are_sent_once(page: Page, address: str) -> None:
+    """A new colour and a selection are told in messages smaller than any that carries the maps."""
+    frames: list[int] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(len(frame))))
+    page.goto(f"{address}/map")
+    assert_whole(page)
+    page.locator("canvas.top").first.wait_for()
+    page.wait_for_timeout(500)
+    geometry = max(frames)
+    frames.clear()
+    page.get_by_role("combobox", name="Colour by").click()
+    page.get_by_role("option", name="Score", exact=True).click()
+    page.wait_for_url("**colour=Score**")
+    settle(page)
+    page.wait_for_timeout(500)
+    assert frames
+    assert max(frames) < geometry / 2

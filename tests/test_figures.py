@@ -94,13 +94,6 @@ def test_a_point_of_a_map_knows_its_row() -> None:
     assert figure.data[-1].name == "positive (2)", "positives lie on top, with their number"
 
 
-def test_a_score_map_parts_its_colours_at_the_threshold() -> None:
-    xy, hover = some_map()
-    scores = np.array([-2.0, -1.0, 0.0, 1.0, 2.0, 3.0], dtype=np.float32)
-    marker = figures.score_map(xy, np.arange(6), scores, 0.5, hover, height=300).data[0].marker
-    assert (marker.cmin + marker.cmax) / 2 == pytest.approx(0.5)
-
-
 def test_the_same_map_is_the_same_bytes() -> None:
     xy, hover = some_map()
     layers = [Layer("all", np.arange(6), figures.GREY)]

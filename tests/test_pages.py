@@ -20,7 +20,8 @@ from streamlit.testing.v1 import AppTest
 from explorer.analysis.metrics import METRICS
 from explorer.store.progress import Progress, write_progress
 from explorer.store.reader import Store, open_store
-from explorer.ui import derive, selection
+from explorer.ui import derive, maps, selection
+from explorer.ui.map_colours import COLOURS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("overview", "map", "neighbours", "pr_curves", "grad_cam", "case", "protocols")
@@ -39,7 +40,7 @@ def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return open_store(tiny_store)
 
 
-def open_page(name: str, **query: str) -> AppTest:
+def open_page(name: str, **query: str | list[str]) -> AppTest:
     app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
     for key, value in query.items():
         app.query_params[key] = value
@@ -74,13 +75,51 @@ def test_every_page_renders_whole_for_every_label(store: Store, name: str) -> No
         assert_whole(open_page(name, label=label), TITLES[name])
 
 
-@pytest.mark.parametrize("colour", ["Label", "Score", "Outcome", "Split"])
-@pytest.mark.parametrize("space", ["Embedding", "Decision (logits)"])
-@pytest.mark.parametrize("layout", ["One map", "All regimes"])
+@pytest.mark.parametrize("colour", list(COLOURS.values()))
+@pytest.mark.parametrize(("space", "layout"), [("Embedding", "All regimes"), ("Decision (logits)", "One map")])
 def test_every_map_renders(store: Store, colour: str, space: str, layout: str) -> None:
-    app = open_page("map", colour=colour, space=space, layout=layout)
+    app = open_page("map", colour=colour, space=space, layout=layout, doubtful="true")
     assert_whole(app, "Map")
-    assert "Distances between far clusters mean nothing" in said(app)
+    assert "Distances between far groups mean nothing" in said(app)
+    table = next(frame.value for frame in app.dataframe if "Trustworthiness" in frame.value)
+    assert len(table) == (2 if layout == "All regimes" else 1), "a map that two regimes share is told of once"
+    assert table["Neighbours kept"].str.contains("random").all()
+
+
+def test_prompts_centroids_and_clusters_are_drawn_where_they_live(store: Store) -> None:
+    for kind in ("Embedding", "Decision (logits)"):
+        app = open_page("map", signs=["Prompts", "Label centroids", "Cluster names"], space=kind)
+        assert_whole(app, "Map")
+        assert ("Modality gap" in said(app)) == (kind == "Embedding")
+        assert "no other space holds text" in said(app)
+        clusters = next(frame.value for frame in app.dataframe if "Cluster" in frame.value)
+        assert clusters["Films"].sum() == store.n
+
+
+def test_a_hover_gets_the_films_it_asks_for_and_no_others(store: Store) -> None:
+    tip = maps._tip(store, store.labels[1], 3)
+    assert tip.jpeg == store.thumbnail(3)
+    assert str(store.samples["sample_id"].iat[3]) in tip.lines[0]
+    assert tip.lines[1] == derive.findings(store, 3)
+    for regime in store.regimes:
+        assert f"{regime.title} {store.logits(regime.name)[3, 1]:.2f}" in tip.lines[2]
+
+
+def test_a_store_without_what_a_map_needs_says_how_to_make_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for name in [name for name in manifest["artefacts"] if name.endswith(("clusters.npy", "clusters.json"))]:
+        del manifest["artefacts"][name]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    assert_whole(open_page("map"), "Map")
+    app = open_page("map", colour="Cluster")
+    assert not app.exception
+    assert "has no clusters" in app.error[0].value
+    assert "python -m precompute demo" in app.error[0].value
 
 
 def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:

@@ -1,23 +1,32 @@
-"""Two-dimensional maps of a space, and how far they may be believed."""
+"""Two-dimensional maps of a space, laid out alike, and how much of a map is chance."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from explorer.analysis.map_trust import TRUST_ROWS, aligned, spread
 from explorer.analysis.neighbours import knn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TRUST_ROWS = 4000
-"""Trust figures compare all pairs; above this many rows they are taken on a seeded sample, and say so."""
+EPOCHS = 200
+RATE_FROM_A_MAP = 0.5
+"""Fewer steps than UMAP's 500, and of half their length, do from another space's map: it starts nearly there, and
+drifts less from it (ARCHITECTURE.md, Decisions, has the figures)."""
+
+RESEEDS = 2
+"""Layouts beside the map that show how much of it is chance. They too take EPOCHS steps: their cost is the stage's."""
 
 
 def umap_map(
-    vectors: NDArray[np.float32], k: int, seed: int, init: NDArray[np.float32] | None = None
+    vectors: NDArray[np.float32],
+    k: int,
+    seed: int,
+    init: NDArray[np.float32] | Literal["spectral", "random"] = "spectral",
 ) -> NDArray[np.float32]:
     """UMAP (McInnes et al., 2018) over exact FAISS neighbours by cosine distance.
 
@@ -28,8 +37,9 @@ def umap_map(
         Neighbours; no more than N - 2 are used.
     seed : int
         Makes the layout repeat exactly.
-    init : (N, 2), optional
-        Start from another space's map, so that the two are laid out alike; the spectral layout by default.
+    init : (N, 2), "spectral" or "random"
+        Start from another space's map, so that the two are laid out alike, and turn the result onto it (Procrustes); or
+        from the spectral layout; or from random places.
 
     Returns
     -------
@@ -39,8 +49,10 @@ def umap_map(
 
     k = min(k, len(vectors) - 2)
     rows, distances = knn(vectors, k + 1)
-    start: Any = "spectral"
-    if init is not None:
+    start: Any = init
+    steps: dict[str, Any] = {} if isinstance(init, str) and init == "spectral" else {"n_epochs": EPOCHS}
+    if not isinstance(init, str):
+        steps["learning_rate"] = RATE_FROM_A_MAP
         span = np.ptp(init, axis=0).max() or 1.0
         start = ((init - init.mean(axis=0)) / span * 20).astype(np.float32)  # the width UMAP's own starts have
     with warnings.catch_warnings():
@@ -56,35 +68,29 @@ def umap_map(
             init=start,
             random_state=seed,
             n_jobs=1,
+            **steps,
         )
-        return np.asarray(reducer.fit_transform(vectors), dtype=np.float32)
+        layout = np.asarray(reducer.fit_transform(vectors), dtype=np.float32)
+    return layout if isinstance(init, str) else aligned(layout, init)
 
 
-def trust(vectors: NDArray[np.float32], layout: NDArray[np.float32], k: int, seed: int) -> dict[str, float | int]:
-    """How well a map keeps neighbourhoods.
+def stability(vectors: NDArray[np.float32], layout: NDArray[np.float32], k: int, seed: int) -> dict[str, float | int]:
+    """How much of a map would be elsewhere with another seed.
+
+    The space is laid out again from random places with other seeds; what Procrustes cannot bring together is chance.
+    Above TRUST_ROWS films it is tried on a seeded sample of that many, which is laid out once more in place of the map.
 
     Returns
     -------
     dict
-        ``trustworthiness`` (Venna & Kaski 2001; 1 where no false neighbour appears), ``knn_overlap`` (mean share of a
-        point's k neighbours in the space that are also its k neighbours on the map; ``knn_overlap_baseline`` is what a
-        random map reaches), ``k``, and ``n``, the rows compared.
+        ``spread`` and ``spread_max``: mean and largest Procrustes disparity over all pairs (0 the same picture, about 1
+        unrelated ones); ``reseeds``; ``spread_n``, the films laid out.
     """
-    from sklearn.manifold import trustworthiness
-    from sklearn.neighbors import NearestNeighbors
-
-    rows = np.arange(len(vectors))
-    if len(rows) > TRUST_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, TRUST_ROWS, replace=False))
-    space, flat = np.asarray(vectors[rows]), np.asarray(layout[rows])
-    k = min(k, (len(rows) - 1) // 2)
-    near = knn(space, k + 1)[0][:, 1:]
-    near_flat = NearestNeighbors(n_neighbors=k).fit(flat).kneighbors(return_distance=False)
-    shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(near, near_flat, strict=True)]
-    return {
-        "trustworthiness": float(trustworthiness(space, flat, n_neighbors=k, metric="cosine")),
-        "knn_overlap": float(np.mean(shared) / k),
-        "knn_overlap_baseline": k / (len(rows) - 1),
-        "k": k,
-        "n": len(rows),
-    }
+    rng = np.random.default_rng(seed)
+    if len(vectors) > TRUST_ROWS:
+        rows = np.sort(rng.choice(len(vectors), TRUST_ROWS, replace=False))
+        vectors = np.ascontiguousarray(vectors[rows])
+        layout = umap_map(vectors, k, seed)
+    others = [umap_map(vectors, k, seed + 1 + i, init="random") for i in range(RESEEDS)]
+    mean, largest = spread([layout, *others])
+    return {"spread": mean, "spread_max": largest, "reseeds": RESEEDS, "spread_n": len(vectors)}

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
+from explorer.analysis.clusters import Cluster
 from explorer.analysis.outliers import Cloud
 from explorer.analysis.thresholds import Thresholds
 from explorer.data.images import BadImage, inside
@@ -341,6 +342,15 @@ class Store:
     def trust(self, space: str) -> dict[str, Any]:
         """Method, parameters, seed and trust figures of a map."""
         return self._json(f"spaces/{space}/trust.json")
+
+    def points(self, space: str) -> NDArray[np.float32]:
+        """(N, 4) how far each film's place on the map may be believed, and its density (``map_trust.point_trust``)."""
+        return self._array(self._made(f"spaces/{space}/points.npy", "trust by film"))
+
+    def clusters(self, space: str) -> tuple[NDArray[np.int16], list[Cluster]]:
+        """(N,) cluster of every film, and the clusters, largest first."""
+        codes = self._array(self._made(f"spaces/{space}/clusters.npy", "clusters"))
+        return codes, [Cluster.model_validate(c) for c in self._json(f"spaces/{space}/clusters.json")["clusters"]]
 
     # --- audit -----------------------------------------------------------------------------------------------------
 

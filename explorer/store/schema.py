@@ -20,7 +20,11 @@
       spaces/<name>/index.faiss               flat inner product over unit-norm vectors
       spaces/<name>/vectors.npy               (N, dim) float32 unit norm (decision spaces only)
       spaces/<name>/map.npy                   (N, 2) float32
-      spaces/<name>/trust.json                how far the map may be believed
+      spaces/<name>/trust.json                how far the map may be believed, and how it was made
+      spaces/<name>/points.npy                (N, 4) float32: trustworthiness, continuity, share of neighbours kept,
+                                              density; NaN where not measured
+      spaces/<name>/clusters.npy              (N,) int16, 0 the largest
+      spaces/<name>/clusters.json             each cluster's name, findings, purity and report words
       spaces/<name>/occurrences.npy           (N,) int32: in how many films' ten nearest each film stands
       retrieval.parquet          long: space, other, label, split, metric, value, ci_low, ci_high, baseline, n_pos, n, k
       metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown,

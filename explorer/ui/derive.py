@@ -234,30 +234,6 @@ def layers_by_label(store: Store, rows: NDArray[np.int64], label: str) -> list[L
     ]
 
 
-def layers_by_outcome(store: Store, rows: NDArray[np.int64], regime: str, label: str) -> list[Layer]:
-    """TN and unknown beneath, then TP, FP and FN, at the operating point."""
-    c = store.labels.index(label)
-    called = store.logits(regime)[rows, c] >= store.threshold_array(regime)[c]
-    state = states(store, label)[rows]
-    return [
-        Layer("unknown", rows[state == "unknown"], "#8a8f98", "circle-open", 5, 0.4),
-        Layer("TN", rows[(state == "negative") & ~called], "#8a8f98", "circle", 4, 0.5),
-        Layer("FP", rows[(state == "negative") & called], "#E69F00", "triangle-up", 7, 0.85),
-        Layer("FN", rows[(state == "positive") & ~called], "#CC79A7", "x", 8, 0.95),
-        Layer("TP", rows[(state == "positive") & called], "#3a9bdc", "circle", 8, 0.95),
-    ]
-
-
-def layers_by_split(store: Store) -> list[Layer]:
-    """All films, by split."""
-    looks = {
-        "train": ("#8a8f98", "circle", 4),
-        "val": ("#3a9bdc", "diamond", 6),
-        "test": ("#E69F00", "circle", 6),
-    }
-    return [Layer(part, store.rows(part), *looks[part], 0.7) for part in SPLITS]
-
-
 def hover(store: Store) -> NDArray[np.str_]:
     """(N,) each film's id, split and findings."""
     ids, parts = store.samples["sample_id"], store.samples["split"]
@@ -265,20 +241,6 @@ def hover(store: Store) -> NDArray[np.str_]:
         [f"{i} · {s}<br>{findings(store, row)}" for row, (i, s) in enumerate(zip(ids, parts, strict=True))],
         dtype=str,
     )
-
-
-def composition(store: Store, chosen: NDArray[np.int64], shown: NDArray[np.int64]) -> pd.DataFrame:
-    """Labels of a selection beside all films shown: how often positive among those known, with a 95% interval."""
-    rows = []
-    for label in store.labels:
-        c = store.labels.index(label)
-        here, there = store.targets[chosen, c], store.targets[shown, c]
-        k, n = int((here == 1).sum()), int((~np.isnan(here)).sum())
-        base = float(np.nanmean(there)) if (~np.isnan(there)).any() else np.nan
-        low, high = wilson(k, n)
-        rows.append((label, k, n, k / n if n else np.nan, low, high, base))
-    columns = ["label", "n_pos", "n", "value", "ci_low", "ci_high", "baseline"]
-    return pd.DataFrame(rows, columns=columns).sort_values("value", ascending=False, kind="stable")
 
 
 # --- neighbours ------------------------------------------------------------------------------------------------------

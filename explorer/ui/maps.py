@@ -1,35 +1,35 @@
-"""The map page's panels: maps, how far to trust them, and what a selection holds."""
+"""The map page: what its maps show, and what pointing at them does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import plotly.graph_objects as go
+import pandas as pd
 import streamlit as st
 
-from explorer import figures
-from explorer.ui import cache, choose, derive, selection
-from explorer.ui.frame import errors_shown
-from explorer.ui.gallery import gallery
+from explorer.analysis.map_trust import doubts
+from explorer.figures_maps import paint_bytes
+from explorer.ui import choose, derive, map_colours, map_signs, selection
+from explorer.ui.frame import PAGES, errors_shown
+from explorer.ui.map_colours import COLOURS, MATCHES, MOST_LABELS, Asked
+from explorer.ui.map_reading import cluster_table, trust_table, verdict
+from explorer.ui.map_selection import selected
+from explorer.ui.map_view import Panel, Tip, linked_maps, tips
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from explorer.data.samples import Split
     from explorer.store.reader import Store
-    from explorer.store.schema import RegimeRecord, SpaceKind
+    from explorer.store.schema import RegimeRecord
     from explorer.ui.frame import View
+    from explorer.ui.map_colours import Colour, Match
+    from explorer.ui.map_signs import Kind
 
-Colour = Literal["label", "score", "outcome", "split"]
-
-COLOURS = {"label": "Label", "score": "Score", "outcome": "Outcome", "split": "Split"}
-UNUSED = ["toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"]
-FAR = "Distances between far clusters mean nothing. Neither do a cluster's size and density."
-LAYOUTS = {"one": "One map", "all": "All regimes"}
+LAYOUTS = {"all": "All regimes", "one": "One map"}
 
 
 @dataclass(frozen=True)
@@ -37,210 +37,193 @@ class Choice:
     """What the maps show."""
 
     regimes: tuple[RegimeRecord, ...]
-    kind: SpaceKind
-    colour: Colour
-    label: str
-    ringed: int | None
-    """The row of the film a link led to."""
+    asked: Asked
+    signs: tuple[Kind, ...]
+    doubtful: bool
 
 
 def choose_maps(view: View) -> Choice:
-    """The page's controls, in one row that wraps."""
+    """The page's controls, in rows that wrap."""
+    store = view.store
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        layout = choose.pick_one("Show", list(LAYOUTS), "one", "layout", LAYOUTS)
-        regimes = view.store.regimes if layout == "all" else (choose.regime(view),)
+        layout = choose.pick_one("Show", list(LAYOUTS), "all", "layout", LAYOUTS)
+        regimes = store.regimes if layout == "all" else (choose.regime(view),)
         kind = choose.space_kind()
-        colour = cast("Colour", choose.pick_one("Colour by", list(COLOURS), "label", "colour", COLOURS))
-        with st.container(width=240):
+        with st.container(width=200):
+            names = list(COLOURS)
+            colour: Colour = st.selectbox(
+                "Colour by", names, key="colour", bind="query-params", format_func=COLOURS.__getitem__
+            )
+        with st.container(width=230):
             label = choose.label(view)
-    return Choice(regimes, kind, colour, label, _ringed(view.store))
-
-
-def _ringed(store: Store) -> int | None:
-    """The film a link led to; a click on the map rings nothing, since a new ring would draw the map anew."""
-    film = st.query_params.get("film", "")
-    if film and film != st.session_state.get("clicked"):
-        st.session_state["ringed"] = film
-    return store.row_of(st.session_state.get("ringed", ""))
-
-
-@st.fragment
-def explore(view: View, choice: Choice) -> None:
-    """The maps and, once films are selected, what was selected."""
-    with errors_shown():
-        store = view.store
-        if len(choice.regimes) == 1:
-            chart, beside = st.columns([3, 1], gap="medium")
-            with chart:
-                _map(view, choice, choice.regimes[0], height=560)
-            with beside:
-                _trust(store, choice.regimes[0], choice.kind)
-        else:
-            for column, regime in zip(st.columns(len(choice.regimes)), choice.regimes, strict=True):
-                with column:
-                    st.markdown(f"**{regime.title}**")
-                    _map(view, choice, regime, height=400)
-                    _trust_line(store, regime, choice.kind)
-            st.caption(FAR)
-        _selection(view, choice)
+    labels: tuple[str, ...] = ()
+    match: Match = "any"
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        if colour == "labels":
+            match = cast(
+                "Match",
+                choose.pick_one("Films that have", list(MATCHES), "any", "match", MATCHES),
+            )
+            by_count = derive.by_prevalence(store, view.split)
+            first = [name for name in by_count if name != "No Finding"][:3]
+            with st.container(width=420):
+                chosen = st.multiselect(
+                    "Labels", by_count, first, key="labels", bind="query-params", max_selections=MOST_LABELS
+                )
+            labels = tuple(name for name in by_count if name in chosen) or (label,)
+        kinds = list(map_signs.KINDS)
+        signs = st.pills(
+            "Draw on the maps",
+            kinds,
+            selection_mode="multi",
+            key="signs",
+            bind="query-params",
+            format_func=map_signs.KINDS.__getitem__,
+        )
+        doubtful = st.toggle(
+            "Mark doubtful points",
+            key="doubtful",
+            bind="query-params",
+            help="Films whose neighbourhood the map tears apart (line), fakes (ring), or both (cross).",
+        )
+    asked = Asked(view.split, kind, colour, label, labels, match)
+    return Choice(regimes, asked, tuple(s for s in kinds if s in signs), doubtful)
 
 
 def explain(view: View, choice: Choice) -> None:
     """One paragraph: what a point is, what its colour means, which regimes share the space."""
-    store = view.store
-    words = ["Each point is a film; films the model sees as alike lie close together."]
-    if choice.colour == "outcome":
-        cuts = [(regime, store.thresholds(regime.name).labels[choice.label].value) for regime in choice.regimes]
-        said = ", ".join(f"{regime.title} {'has none' if cut is None else f'logit {cut:.2f}'}" for regime, cut in cuts)
-        words.append(f"Outcome at the {choice.label} threshold, chosen on val by max F1: {said}.")
-    elif choice.colour == "score":
-        words.append(f"Colour is the logit for {choice.label}, grey at the threshold chosen on val.")
-    elif choice.colour == "split":
-        words.append("All films are shown.")
-    if choice.kind == "embedding":
+    store, asked = view.store, choice.asked
+    words = ["Each point is a film; films the model sees as alike lie close together.", _meaning(store, choice)]
+    if asked.kind == "embedding":
         for _, titles in derive.spaces(store, "embedding"):
             if len(titles) > 1 and any(regime.title in titles for regime in choice.regimes):
                 words.append(f"{' and '.join(titles)} share one frozen encoder, so they share this map.")
-    st.markdown(" ".join(words))
+    st.markdown(" ".join(word for word in words if word))
 
 
-@st.cache_data(max_entries=48, show_spinner=False)
-def _figure(
-    path: Path,
-    made: str,
-    split: Split,
-    regime: str,
-    kind: SpaceKind,
-    colour: Colour,
-    label: str,
-    ringed: int | None,
-    height: int,
-    _store: Store,
-) -> go.Figure:
-    """Cached, so that a selection does not build the figure again; the same figure keeps the selection drawn."""
-    xy = _store.map(_store.space_of(regime, kind).name)
-    rows, hover = _store.rows(split), cache.hover(_store)
-    if colour == "score":
-        c = _store.labels.index(label)
-        scores = _store.logits(regime)[:, c]
-        threshold = float(_store.threshold_array(regime)[c])
-        middle = float(np.median(scores[rows])) if np.isnan(threshold) else threshold
-        drawn = rows[np.argsort(scores[rows], kind="stable")]  # the highest scores on top
-        figure = figures.score_map(xy, drawn, scores, middle, hover, height)
-    else:
-        layers = {
-            "label": lambda: derive.layers_by_label(_store, rows, label),
-            "outcome": lambda: derive.layers_by_outcome(_store, rows, regime, label),
-            "split": lambda: derive.layers_by_split(_store),
-        }
-        figure = figures.layered_map(xy, layers[colour](), hover, height)
-    if ringed is not None:
-        figures.add_ring(figure, xy, ringed, hover)
-    return figure
+def _meaning(store: Store, choice: Choice) -> str:
+    asked, label = choice.asked, choice.asked.label
+    if asked.colour in ("outcome", "right", "score"):
+        cuts = [(r.title, store.thresholds(r.name).labels[label].value) for r in choice.regimes]
+        said = ", ".join(f"{title} {'has none' if cut is None else f'logit {cut:.2f}'}" for title, cut in cuts)
+        return f"Thresholds for {label}, chosen on val by max F1: {said}."
+    return {
+        "labels": f"Coloured: films with {MATCHES[asked.match]}; a film with several is a pie.",
+        "count": "Known positive labels other than No Finding.",
+        "split": "All films are shown.",
+        "cluster": "k-means in the full space; names are findings over-represented on train, see below.",
+        "density": "Mean cosine to the nearest films in the full space, not on the map.",
+        "moved": "The farthest a film lies from itself on two of the maps, laid over one another (Procrustes).",
+    }.get(asked.colour, "")
 
 
-def _map(view: View, choice: Choice, regime: RegimeRecord, height: int) -> None:
-    store = view.store
-    thresholds = store.thresholds(regime.name).labels
-    if choice.colour == "outcome" and thresholds[choice.label].value is None:
-        st.info(f"val has no positive or no negative for {choice.label}, so {regime.title} has no threshold for it.")
-        return
-    key = f"map-{regime.name}"
-    st.plotly_chart(
-        _figure(
-            store.path,
-            store.manifest.created,
-            view.split,
-            regime.name,
-            choice.kind,
-            choice.colour,
-            choice.label,
-            choice.ringed,
-            height,
-            store,
-        ),
-        key=key,
-        on_select=lambda: _keep(view, key),
-        config={"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": UNUSED},
-        alt=f"Map of the {choice.kind} space of {regime.title}, coloured by {COLOURS[choice.colour].lower()}",
+@st.fragment
+def explore(view: View, choice: Choice) -> None:
+    """The maps, how far to trust them and, once films are selected, what was selected."""
+    with errors_shown():
+        _go_to_case()
+        shown = [r for r in choice.regimes if _can_draw(view.store, choice.asked, r)]
+        if shown:
+            _maps(view, choice, shown)
+            trust_table(view.store, shown, choice.asked.kind)
+        if choice.asked.colour == "cluster" or "clusters" in choice.signs:
+            cluster_table(view, choice.asked, choice.regimes)
+        selected(view, choice.asked, choice.regimes[0])
+
+
+def hover(view: View, choice: Choice) -> None:
+    """Answers to what the maps' pointer asks."""
+    store, label = view.store, choice.asked.label
+    tips(store, lambda row: _tip(store, label, row))
+
+
+def _can_draw(store: Store, asked: Asked, regime: RegimeRecord) -> bool:
+    no_threshold = store.thresholds(regime.name).labels[asked.label].value is None
+    if asked.colour == "outcome" and no_threshold:
+        st.info(f"val has no positive or no negative for {asked.label}, so {regime.title} has no threshold for it.")
+        return False
+    if asked.colour == "right" and all(
+        store.thresholds(r.name).labels[asked.label].value is None for r in store.regimes
+    ):
+        st.info(f"val has no positive or no negative for {asked.label}, so no regime can be right or wrong.")
+        return False
+    return True
+
+
+def _maps(view: View, choice: Choice, regimes: list[RegimeRecord]) -> None:
+    store, asked = view.store, choice.asked
+    names = tuple(r.name for r in regimes)
+    panels = [_panel(store, choice, regime) for regime in regimes]
+    linked_maps(
+        store,
+        panels,
+        _painted(store.path, store.manifest.created, asked, names, choice.doubtful, store),
+        height=560 if len(regimes) == 1 else 380,
+        selected=selection.current(view),
+        ringed=store.row_of(st.query_params.get("film", "")),
+        on_pick=lambda rows: _pick(view, rows),
+        on_open=lambda row: _open_case(store, row),
     )
+    if "prompts" in choice.signs:
+        with_text = [
+            r.title for r in regimes if asked.kind == "embedding" and map_signs.has_text(store, r.embedding_space)
+        ]
+        if with_text:
+            st.caption(map_signs.gap(store.path, store.manifest.created, asked.split, store))
+        if len(with_text) < len(regimes):
+            st.caption("Prompts are drawn in the frozen encoder's embedding space only: no other space holds text.")
 
 
-def _keep(view: View, key: str) -> None:
-    """Remember what was selected: a new colour draws a new figure, and the chart itself would forget."""
-    points = st.session_state[key]["selection"]["points"]
-    rows = np.unique([int(np.ravel(point["customdata"])[0]) for point in points]).astype(np.int64)
-    rows = rows[(rows >= 0) & (rows < view.store.n)]
+def _panel(store: Store, choice: Choice, regime: RegimeRecord) -> Panel:
+    space = store.space_of(regime.name, choice.asked.kind)
+    kinds = tuple(kind for kind in choice.signs if kind != "prompts" or choice.asked.kind == "embedding")
+    drawn = map_signs.signs(store.path, store.manifest.created, space.name, kinds, store)
+    colour = COLOURS[choice.asked.colour].lower()
+    alt = f"Map of the {choice.asked.kind} space of {regime.title}, coloured by {colour}"
+    return Panel(regime.name, space.name, regime.title, verdict(store.trust(space.name))[1], alt, drawn)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def _painted(
+    path: Path, made: str, asked: Asked, regimes: tuple[str, ...], doubtful: bool, _store: Store
+) -> tuple[str, bytes]:
+    paint_id = repr((path.name, made, asked, regimes, doubtful))
+    flags = {}
+    if doubtful:
+        flags = {name: doubts(_store.points(_store.space_of(name, asked.kind).name)) for name in regimes}
+    return paint_id, paint_bytes(paint_id, {name: map_colours.paint(_store, asked, name) for name in regimes}, flags)
+
+
+def _pick(view: View, rows: NDArray[np.int64]) -> None:
     if len(rows) == 1:
-        st.session_state["clicked"] = str(view.store.samples["sample_id"].iat[rows[0]])
-        choose.open_film(st.session_state["clicked"])
-        selection.clear()
+        choose.open_film(str(view.store.samples["sample_id"].iat[rows[0]]))
     else:
-        st.query_params.pop("film", None)
-        selection.put(view, rows, f"{len(rows):,} films from the map")
+        choose.open_film("")
+    selection.put(view, rows, "" if len(rows) == 0 else _called(view.store, rows))
 
 
-def _trust(store: Store, regime: RegimeRecord, kind: SpaceKind) -> None:
-    trust = store.trust(store.space_of(regime.name, kind).name)
-    st.markdown(f"**How far to trust it** · {trust['method']}, seed {trust['seed']}")
-    with st.container(horizontal=True):
-        st.metric(
-            "Trustworthiness",
-            f"{trust['trustworthiness']:.2f}",
-            help=f"1 is best: what is near on the map is near in the space (k = {trust['k']}). Random: about 0.5.",
-        )
-        st.metric(
-            "Neighbours kept",
-            f"{trust['knn_overlap']:.0%}",
-            help=f"Share of a film's {trust['k']} nearest in the space that are also nearest on the map. "
-            f"Random: {trust['knn_overlap_baseline']:.1%}.",
-        )
-    st.caption(f"Over {trust['n']:,} films, k = {trust['k']}. {FAR}")
+def _called(store: Store, rows: NDArray[np.int64]) -> str:
+    if len(rows) == 1:
+        return str(store.samples["sample_id"].iat[rows[0]])
+    return f"{len(rows):,} films from the map"
 
 
-def _trust_line(store: Store, regime: RegimeRecord, kind: SpaceKind) -> None:
-    trust = store.trust(store.space_of(regime.name, kind).name)
-    st.caption(
-        f"Trustworthiness {trust['trustworthiness']:.2f} (random 0.5) · neighbours kept {trust['knn_overlap']:.0%} "
-        f"(random {trust['knn_overlap_baseline']:.1%}, k = {trust['k']})"
-    )
+def _open_case(store: Store, row: int) -> None:
+    st.session_state["case-to-open"] = str(store.samples["sample_id"].iat[row])
 
 
-def _selection(view: View, choice: Choice) -> None:
-    store = view.store
-    picked, called = selection.current(view), selection.name(view)
-    if len(picked) == 0:
-        row = store.row_of(st.query_params.get("film", ""))
-        picked, called = np.array([] if row is None else [row], dtype=np.int64), st.query_params.get("film", "")
-    if len(picked) == 0:
-        st.caption(
-            "Click a point to see its film. For many, choose lasso or box in the map's toolbar and draw around them."
-        )
-        return
-    st.subheader(f"{len(picked):,} film{'s' if len(picked) > 1 else ''} selected")
-    st.button("Clear", icon=":material/close:", on_click=_clear)
-    selection.actions(view, picked, called, key="selected")
-    if len(picked) > 1:
-        _composition(view, choice, picked)
-    gallery(store, picked.tolist(), choice.label, choice.regimes[0], key="selected")
+def _tip(store: Store, label: str, row: int) -> Tip:
+    sample, c = store.samples.iloc[row], store.labels.index(label)
+    scores = " · ".join(f"{r.title} {store.logits(r.name)[row, c]:.2f}" for r in store.regimes)
+    report = " ".join(str(sample["report"] or "").split()) if pd.notna(sample["report"]) else ""
+    where = " · ".join(str(part) for part in (sample["sample_id"], sample["split"], sample["view"]) if pd.notna(part))
+    lines = [where, derive.findings(store, row), f"{label}, logits: {scores}"]
+    return Tip(row, store.thumbnail(row), (*lines, f"{report[:140]}…") if len(report) > 140 else (*lines, report))
 
 
-def _clear() -> None:
-    selection.clear()
-    st.query_params.pop("film", None)
-
-
-def _composition(view: View, choice: Choice, picked: NDArray[np.int64]) -> None:
-    shown: NDArray[np.int64] = view.store.rows(None if choice.colour == "split" else view.split)
-    frame = derive.composition(view.store, picked, shown)
-    frame = frame[(frame["n_pos"] > 0)].assign(series="selection")
-    if frame.empty:
-        st.caption("No film of the selection has a positive label.")
-        return
-    style = figures.Style("#3a9bdc", "circle", "solid", "blue")
-    st.plotly_chart(
-        figures.dots(frame, {"selection": style}, "share of the selection", few=1),
-        key="composition",
-        alt="Share of each label in the selection against all films shown",
-    )
-    st.caption("In brackets the positives in the selection. The tick is the share among all films shown, in one map.")
+def _go_to_case() -> None:
+    """A film clicked twice opens its case; from a callback that cannot be done."""
+    sample_id = st.session_state.pop("case-to-open", None)
+    if sample_id and any(file == "pages/case.py" for file, _ in PAGES):
+        choose.open_film(sample_id)
+        st.switch_page("pages/case.py", query_params=st.query_params.to_dict())

@@ -53,6 +53,9 @@ class BadLink(ValueError):
     """A link's selection that cannot be opened; the message says why."""
 
 
+DAMAGED = "it is damaged"
+
+
 def current(view: View) -> NDArray[np.int64]:
     """(m,) rows of the selection, ascending; empty where nothing is selected."""
     held = _held(view)
@@ -164,12 +167,8 @@ def pack(run_id: str, n: int, rows: NDArray[np.int64], name: str) -> str:
     rows : (m,) ascending, distinct, in 0..n-1
     name : str
     """
-    marks = np.zeros(n, dtype=bool)
-    marks[rows] = True
     said = name.encode()
-    packed = []
-    for kind, body in ((b"b", np.packbits(marks).tobytes()), (b"d", _varints(np.diff(rows, prepend=-1) - 1))):
-        packed.append(zlib.compress(kind + bytes([len(said)]) + said + body, 9))
+    packed = (zlib.compress(bytes([len(said)]) + said + body, 9) for body in (_bitmap(rows, n), _gaps(rows)))
     text = base64.urlsafe_b64encode(min(packed, key=len)).decode().rstrip("=")
     token = f"{_mark(run_id)}.{text}"
     return token if len(token) <= LONGEST_LINK else ""
@@ -186,27 +185,52 @@ def unpack(token: str, run_id: str, n: int) -> tuple[NDArray[np.int64], str]:
     mark, _, text = token.partition(".")
     if mark != _mark(run_id) and re.fullmatch(r"[0-9a-f]{8}", mark):
         raise BadLink("it was made in another run")
-    damaged = BadLink("it is damaged")
     # the longest honest content is a bitmap or fewer than 5 bytes a row; a bomb must not unpack to more
     limit = 2 + 4 * LONGEST_NAME + 5 * n
     try:
         blob = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         body = zlib.decompressobj()
         content = body.decompress(blob, limit)
-        if not body.eof or len(token) > LONGEST_LINK or mark != _mark(run_id) or len(content) < 2:
-            raise damaged
-        kind, stop = content[:1], 2 + content[1]
-        said = content[2:stop].decode()
-    except (zlib.error, binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise damaged from error
-    if kind == b"b":
-        marks = np.unpackbits(np.frombuffer(content[stop:], dtype=np.uint8))
-        rows = np.flatnonzero(marks)
+        if not body.eof or len(token) > LONGEST_LINK or mark != _mark(run_id) or not content:
+            raise BadLink(DAMAGED)
+        stop = 1 + content[0]
+        return unpack_rows(content[stop:], n), _plain(content[1:stop].decode())
+    except (zlib.error, binascii.Error, ValueError) as error:
+        raise BadLink(DAMAGED) from error
+
+
+def pack_rows(rows: NDArray[np.int64], n: int) -> bytes:
+    """Ascending, distinct rows of a run of n films: a bitmap, or the gaps between them where that is shorter."""
+    return min(_gaps(rows), _bitmap(rows, n), key=len)
+
+
+def unpack_rows(content: bytes, n: int) -> NDArray[np.int64]:
+    """(m,) int64, at least one row, ascending.
+
+    Raises
+    ------
+    BadLink
+        Where it is not what :func:`pack_rows` makes.
+    """
+    if content[:1] == b"b":
+        rows = np.flatnonzero(np.unpackbits(np.frombuffer(content[1:], dtype=np.uint8)))
+    elif content[:1] == b"d":
+        rows = np.cumsum(_from_varints(content[1:]) + 1) - 1
     else:
-        rows = np.cumsum(_from_varints(content[stop:]) + 1) - 1
-    if kind not in (b"b", b"d") or len(rows) == 0 or rows[-1] >= n:
-        raise damaged
-    return rows.astype(np.int64), _plain(said)
+        raise BadLink(DAMAGED)
+    if len(rows) == 0 or rows[-1] >= n:
+        raise BadLink(DAMAGED)
+    return rows.astype(np.int64)
+
+
+def _bitmap(rows: NDArray[np.int64], n: int) -> bytes:
+    marks = np.zeros(n, dtype=bool)
+    marks[rows] = True
+    return b"b" + np.packbits(marks).tobytes()
+
+
+def _gaps(rows: NDArray[np.int64]) -> bytes:
+    return b"d" + _varints(np.diff(rows, prepend=-1) - 1)
 
 
 def _varints(values: NDArray[np.int64]) -> bytes:
