@@ -15,7 +15,8 @@ from rich.markup import escape
 
 from explorer.data.labels import Uncertain
 from explorer.errors import UserError
-from precompute.reporter import DRAW, RUN, Reporter
+from precompute.reporter import DRAW, RUN, SEEDS, Reporter, Stages
+from precompute.settings import PAPER, Protocol
 from precompute.sources import CATALOGUE, Source, SourceName, check_source, read_source
 from precompute.sources.table import Views
 
@@ -39,6 +40,12 @@ console = _console(stderr=True)
 Out = Annotated[Path, typer.Option("--out", help="The store's folder.")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Seed = Annotated[int, typer.Option("--seed", help="Makes the run repeat exactly.")]
+ProtocolName = Annotated[
+    Protocol, typer.Option("--protocol", help="How to split and train: soundly, or as the paper did (fixed settings).")
+]
+Seeds = Annotated[
+    int, typer.Option("--seeds", min=1, help="Train with so many seeds, to show how far figures hang on them.")
+]
 
 DEMO_FILMS = 1500
 DEMO_ENCODER = Path(__file__).parents[1] / "encoders" / "phantom-clip"
@@ -50,18 +57,21 @@ def demo(
     n: Annotated[int, typer.Option("--n", min=60, help="How many phantom films.")] = DEMO_FILMS,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Fine-tune at most so long.")] = 4,
     seed: Seed = 0,
+    protocol: ProtocolName = "sound",
+    seeds: Seeds = 1,
     device: DeviceName = "auto",
 ) -> None:
     """Draw the phantom set and precompute all three regimes with the demo encoder: a few minutes on a CPU."""
     from precompute.demo import draw, settings
 
-    reporter = Reporter(console, {**DRAW, **RUN}, out)
+    chosen = settings(seed, epochs) if protocol == "sound" else PAPER  # the seed of the films stays the command's
+    reporter = Reporter(console, {**DRAW, **_stages(seeds)}, out)
     with reporter.job():
         _run(
             draw(out, n, seed, reporter),
             f"local-dir:{DEMO_ENCODER}",
             out,
-            settings(seed, epochs).model_dump(),
+            {**chosen, "seeds": seeds},
             device,
             None,
             reporter,
@@ -72,6 +82,7 @@ def demo(
 
 @app.command()
 def run(
+    ctx: typer.Context,
     encoder: Annotated[str, typer.Option("--encoder", help="local-dir:DIR or hf-hub:NAME[@REVISION].")],
     source: Annotated[SourceName, typer.Option("--source", help="The layout of the input; see sources.")] = "csv",
     csv: Annotated[
@@ -121,11 +132,13 @@ def run(
     ] = 0.0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Films embedded at once.")] = 64,
     train_batch_size: Annotated[int, typer.Option("--train-batch-size", min=1, help="Films a fine-tune step.")] = 24,
+    protocol: ProtocolName = "sound",
     seed: Seed = 0,
+    seeds: Seeds = 1,
     device: DeviceName = "auto",
 ) -> None:
     """Precompute all three regimes on your own films."""
-    chosen = {
+    chosen: dict[str, object] = {
         "seed": seed,
         "epochs": epochs,
         "learning_rate": learning_rate,
@@ -133,6 +146,15 @@ def run(
         "batch_size": batch_size,
         "train_batch_size": train_batch_size,
     }
+    if protocol == "paper":
+        for option in sorted({"prompts", *chosen} & {"prompts", *PAPER}):
+            if getattr(ctx.get_parameter_source(option), "name", "DEFAULT") != "DEFAULT":
+                raise UserError(
+                    f"--{option.replace('_', '-')} is the paper's to decide with --protocol paper.",
+                    "Leave it out, or train by --protocol sound.",
+                )
+        chosen |= PAPER
+    chosen["seeds"] = seeds
     given = {
         "csv": csv,
         "root": root,
@@ -147,7 +169,7 @@ def run(
         "annotations": annotations,
     }
     table = read_source(source, {option: value for option, value in given.items() if value})
-    reporter = Reporter(console, RUN, out)
+    reporter = Reporter(console, _stages(seeds), out)
     with reporter.job():
         _run(
             table,
@@ -161,6 +183,10 @@ def run(
             allow_empty=allow_empty,
             allow_burned_in=allow_burned_in,
         )
+
+
+def _stages(seeds: int) -> Stages:
+    return {name: stage for name, stage in RUN.items() if name != SEEDS or seeds > 1}
 
 
 @app.command()
@@ -294,7 +320,7 @@ def _run(
     from explorer.model.encoder import load_clip
     from precompute.pipeline import Job
     from precompute.pipeline import run as run_job
-    from precompute.prompts import read_prompt_sets
+    from precompute.prompts import BARE_NAMES, read_prompt_sets
     from precompute.settings import Settings
     from precompute.summary import as_table
 
@@ -309,7 +335,7 @@ def _run(
     job = Job(
         source=source,
         clip=load_clip(encoder, chosen),
-        prompt_sets=read_prompt_sets(source.labels, prompts),
+        prompt_sets=read_prompt_sets(source.labels, prompts or (BARE_NAMES if checked.protocol == "paper" else None)),
         settings=checked,
         skip_bad=skip_bad,
         allow_empty=allow_empty,

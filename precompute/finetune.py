@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from timm.layers.patch_dropout import PatchDropout
+from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
 from torch import nn
 from torch.nn import functional
 
 from explorer.model.encoder import ImageTower
 from explorer.model.head import Head
-from precompute.checkpoint import load_checkpoint, save_checkpoint
+from precompute.loop import Curve, train_epochs
+from precompute.losses import Loss
 from precompute.settings import Settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class _Regime(nn.Module):
+class Classifier(nn.Module):
     """Encoder and head as one trainable module."""
 
     def __init__(self, tower: ImageTower, head: Head) -> None:
@@ -33,64 +35,57 @@ class _Regime(nn.Module):
             self.head.weight.copy_(torch.from_numpy(head.weight))
             self.head.bias.copy_(torch.from_numpy(head.bias))
 
+    def trained_head(self) -> Head:
+        return Head(self.head.weight.detach().cpu().numpy(), self.head.bias.detach().cpu().numpy())
+
 
 def fine_tune(
     tower: ImageTower,
     start: Head,
+    loss: Loss,
     pixels: NDArray[np.uint8],
     targets: NDArray[np.float32],
     train: NDArray[np.int64],
     val: NDArray[np.int64],
     settings: Settings,
+    seed: int,
     work: Path,
     report: Callable[[int, int], None],
-) -> tuple[Head, list[dict[str, float]]]:
+) -> tuple[Head, Curve]:
     """Train the tower in place and return its head.
 
     The head starts from the linear probe's (LP-FT, Kumar et al., ICLR 2022), so that the first steps do not distort
-    the pretrained features. Loss is binary cross-entropy over known cells. The epoch of least validation loss is kept;
-    epoch 0 is the probe itself, so the fine-tune is never worse than its start on validation loss.
+    the pretrained features; lower layers, which hold what is most general, move less (layer-wise decay, as in BEiT,
+    Bao et al., ICLR 2022). Rates warm up and fall as a cosine. The epoch of least validation loss is kept; epoch 0 is
+    the probe itself, so the fine-tune is never worse than its start on validation loss.
 
     Parameters
     ----------
+    tower : ImageTower
+        Giving unit-norm embeddings.
+    loss : Loss
+        The probe's, chosen on validation.
     pixels : (N, S, S) uint8
     targets : (N, C) 1, 0 or NaN
     train, val : row numbers
+    seed : int
+        Order, augmentation and dropped patches follow from it.
     work : Path
-        Folder of the two checkpoints, ``last`` and ``best``; a killed training resumes from ``last``.
+        Folder of the checkpoints; a killed training resumes.
 
     Returns
     -------
     Head
-    list of dict
-        The training curve: epoch, train_loss, val_loss (nats a known cell), learning_rate.
+    Curve
     """
-    torch.manual_seed(settings.seed)
-    model = _Regime(tower, start).to(tower.device)
+    model = Classifier(tower, start).to(tower.device)
     if settings.patch_dropout:
         model.visual.trunk.patch_drop = PatchDropout(settings.patch_dropout)  # type: ignore[union-attr]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": list(model.visual.parameters()), "peak": settings.learning_rate},
-            {"params": list(model.head.parameters()), "peak": settings.head_learning_rate},
-        ],
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
-    last, best = work / "last.safetensors", work / "best.safetensors"
+    optimizer = torch.optim.AdamW(parameter_groups(model, settings), fused=True)
     steps = math.ceil(len(train) / settings.train_batch_size)
-    curve: list[dict[str, float]]
-    if last.is_file():
-        curve = load_checkpoint(last, model, optimizer)["curve"]  # type: ignore[assignment]
-    else:
-        curve = [{"epoch": 0, "val_loss": _loss_on(model, tower, pixels, targets, val, settings)}]
-        save_checkpoint(best, model, optimizer, {"curve": curve})
-    for epoch in range(len(curve), settings.epochs + 1):
-        if _stalled(curve) >= settings.patience:
-            break
-        rng = np.random.default_rng([settings.seed, epoch])
-        torch.manual_seed(settings.seed * 1000 + epoch)  # patch dropout and augmentation repeat after a resume
-        order = rng.permutation(train)
+
+    def one_epoch(epoch: int) -> dict[str, float]:
+        order = np.random.default_rng([seed, epoch]).permutation(train)
         model.train()
         total, cells = 0.0, 0
         for i in range(steps):
@@ -102,32 +97,44 @@ def fine_tune(
             with torch.autocast(tower.device.type, torch.bfloat16):
                 embedded = model.visual(inputs)
             logits = model.head(functional.normalize(embedded.float(), dim=-1))
-            loss, known = _masked_loss(logits, torch.from_numpy(targets[rows]).to(tower.device))
+            summed, known = loss(logits, torch.from_numpy(targets[rows]).to(tower.device))
             optimizer.zero_grad(set_to_none=True)
-            (loss / max(known, 1)).backward()  # type: ignore[no-untyped-call]
+            (summed / max(known, 1)).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            total, cells = total + loss.item(), cells + known
+            total, cells = total + summed.item(), cells + known
             report(done + 1, settings.epochs * steps)
-        val_loss = _loss_on(model, tower, pixels, targets, val, settings)
-        improved = val_loss < min(point["val_loss"] for point in curve)
-        lr = optimizer.param_groups[0]["lr"]
-        curve.append({"epoch": epoch, "train_loss": total / max(cells, 1), "val_loss": val_loss, "learning_rate": lr})
-        if improved:
-            save_checkpoint(best, model, optimizer, {"curve": curve})
-        save_checkpoint(last, model, optimizer, {"curve": curve})
-    load_checkpoint(best, model, None)
+        return {"train_loss": total / max(cells, 1), "learning_rate": optimizer.param_groups[-1]["lr"]}
+
+    curve = train_epochs(
+        model,
+        optimizer,
+        work,
+        epochs=settings.epochs,
+        patience=settings.patience,
+        seed=seed,
+        one_epoch=one_epoch,
+        val_loss=lambda: loss_on(model, tower, loss, pixels, targets, val, settings.batch_size),
+    )
     if settings.patch_dropout:
         model.visual.trunk.patch_drop = nn.Identity()  # type: ignore[union-attr]
-    model.eval()
     report(settings.epochs * steps, settings.epochs * steps)
-    return Head(model.head.weight.detach().cpu().numpy(), model.head.bias.detach().cpu().numpy()), curve
+    return model.trained_head(), curve
 
 
-def _stalled(curve: list[dict[str, float]]) -> int:
-    """Epochs since the best validation loss."""
-    losses = [point["val_loss"] for point in curve]
-    return len(losses) - 1 - losses.index(min(losses))
+def parameter_groups(model: Classifier, settings: Settings) -> list[dict[str, Any]]:
+    """AdamW's groups, each with its ``peak`` rate: lower layers less, the head its own; no decay of one-dimensional
+    weights (norms, biases)."""
+    trunk: Any = getattr(model.visual, "trunk", model.visual)
+    groups = param_groups_layer_decay(trunk, settings.weight_decay, layer_decay=settings.layer_decay)
+    rated = [(group["params"], group["weight_decay"], settings.learning_rate * group["lr_scale"]) for group in groups]
+    inside = {id(parameter) for parameters, _, _ in rated for parameter in parameters}
+    for module, rate in ((model.visual, settings.learning_rate), (model.head, settings.head_learning_rate)):
+        others = [parameter for parameter in module.parameters() if id(parameter) not in inside]
+        matrices = [parameter for parameter in others if parameter.ndim > 1]
+        vectors = [parameter for parameter in others if parameter.ndim <= 1]
+        rated += [(matrices, settings.weight_decay, rate), (vectors, 0.0, rate)]
+    return [{"params": params, "weight_decay": decay, "peak": peak} for params, decay, peak in rated if params]
 
 
 def _schedule(step: int, total: int) -> float:
@@ -138,28 +145,21 @@ def _schedule(step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
 
 
-def _masked_loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Summed binary cross-entropy over known cells, and how many there were."""
-    known = ~targets.isnan()
-    loss = functional.binary_cross_entropy_with_logits(logits[known], targets[known], reduction="sum")
-    return loss, int(known.sum())
-
-
 @torch.inference_mode()
-def _loss_on(
-    model: _Regime,
+def loss_on(
+    model: Classifier,
     tower: ImageTower,
+    loss: Loss,
     pixels: NDArray[np.uint8],
     targets: NDArray[np.float32],
     rows: NDArray[np.int64],
-    settings: Settings,
+    batch_size: int,
 ) -> float:
+    """Mean loss of known cells of the rows, of whatever the tower gives the head: unit-norm or not."""
     model.eval()
-    head: Any = model.head
-    embedded = tower.embed(pixels[rows], settings.batch_size)
-    logits = head(torch.from_numpy(embedded).to(tower.device))
-    loss, known = _masked_loss(logits, torch.from_numpy(targets[rows]).to(tower.device))
-    return loss.item() / max(known, 1)
+    embedded = torch.from_numpy(tower.embed(pixels[rows], batch_size)).to(tower.device)
+    summed, known = loss(model.head(embedded), torch.from_numpy(targets[rows]).to(tower.device))
+    return summed.item() / max(known, 1)
 
 
 def _augment(pixels: torch.Tensor) -> torch.Tensor:

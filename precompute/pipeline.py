@@ -45,12 +45,15 @@ from explorer.store.schema import (
     SpaceRecord,
 )
 from explorer.store.writer import SCRATCH, RunWriter
+from precompute import paper
 from precompute.audit import write_outliers
 from precompute.films import decode_films
 from precompute.finetune import fine_tune
+from precompute.loop import Curve, best_epoch
+from precompute.losses import make_loss
 from precompute.probe import fit_probe
 from precompute.prompts import PromptSet
-from precompute.reporter import Report, Reporter
+from precompute.reporter import SEEDS, Report, Reporter
 from precompute.retrieval import measure
 from precompute.separability import SEPARABILITY_SPLITS, write_separability
 from precompute.settings import Settings
@@ -125,7 +128,8 @@ class Job:
     @property
     def run_id(self) -> str:
         slug = re.sub(r"[^a-z0-9]+", "-", self.source.name.lower()).strip("-") or "run"
-        return f"{slug[:40]}-{sha256_json(self.identity)[:8]}"
+        paper = "-paper" if self.settings.protocol == "paper" else ""  # so that two runs of one set are told apart
+        return f"{slug[:40]}{paper}-{sha256_json(self.identity)[:8]}"
 
 
 def run(job: Job, root: Path, reporter: Reporter) -> Store:
@@ -159,6 +163,14 @@ class _Run:
         self.tower = job.clip.tower
         self.settings = job.settings
         self.labels = job.source.labels
+        self.paper = job.settings.protocol == "paper"
+        seeds = tuple(range(self.settings.seed + 1, self.settings.seed + self.settings.seeds))
+        changed = {
+            # the sound probe is the one minimum of its objective: no seed could change it
+            "linear_probe": {"unit": not self.paper, "seeds": seeds if self.paper else ()},
+            "fine_tune": {"unit": not self.paper, "seeds": seeds},
+        }
+        self.regimes = tuple(record.model_copy(update=changed.get(record.name, {})) for record in REGIMES)
 
     def all(self) -> Path:
         self.films()
@@ -169,6 +181,7 @@ class _Run:
         self.linear_probe()
         self.fine_tune()
         self.embed_fine_tune()
+        self.other_seeds()
         self.score()
         self.maps()
         self.clusters()
@@ -232,10 +245,11 @@ class _Run:
             frame["height"], frame["width"] = kept["height"], kept["width"]
             targets = frame[list(source.labels)].to_numpy(np.float32)
             frame["view"] = frame["view"].where(frame["view"] != "", kept["view"])
-            if source.split_origin is None:
-                frame["split"] = assign_splits(
-                    frame["patient_id"].to_numpy(object), targets, settings.fractions, settings.seed
-                )
+            patients = frame["patient_id"].to_numpy(object)
+            if self.paper:
+                frame["split"] = paper.split(patients, settings.fractions, settings.seed)
+            elif source.split_origin is None:
+                frame["split"] = assign_splits(patients, targets, settings.fractions, settings.seed)
             empty = [split for split in SPLITS if not (frame["split"] == split).any()]
             if empty or len(frame) < MIN_FILMS:
                 raise UserError(
@@ -243,7 +257,7 @@ class _Run:
                     + (f", none is in {' or '.join(empty)}." if empty else "."),
                     f"Give at least {MIN_FILMS}, of patients enough to share out among train, val and test.",
                 )
-            if not self.job.allow_empty:
+            if not self.job.allow_empty and not self.paper:  # the paper's split does not look at labels
                 check_positives(frame, source.labels, source.file)
             frame[list(source.labels)] = frame[list(source.labels)].astype("Int8")  # nullable: unknown is null on disk
             skipped = pd.DataFrame(self.decoded["skipped"], columns=["row", "reason"])
@@ -258,6 +272,7 @@ class _Run:
             "films": self.writer.sha256(f"{SCRATCH}/films.json"),
             "labels": source.labels,
             "fractions": settings.fractions,
+            "protocol": settings.protocol,
             "seed": settings.seed,
             "allow_empty": self.job.allow_empty,
         }
@@ -298,8 +313,11 @@ class _Run:
             where = folder / "encoders" / encoder
             loaded = tower()
             files = loaded.save(where)
-            write_array(where / "embeddings.npy", loaded.embed(self.pixels, self.settings.batch_size, report))
-            return [f"encoders/{encoder}/{name}" for name in ("embeddings.npy", *files)]
+            projections = loaded.unnormalised().embed(self.pixels, self.settings.batch_size, report)
+            norms = np.linalg.norm(projections, axis=1)
+            write_array(where / "embeddings.npy", projections / norms[:, None])
+            write_array(where / "norms.npy", norms)
+            return [f"encoders/{encoder}/{name}" for name in ("embeddings.npy", "norms.npy", *files)]
 
         pixels = self.writer.sha256(f"{SCRATCH}/pixels.bin")
         self._stage(stage, {**given, "pixels": pixels, "config": self.tower.config.model_dump()}, make)
@@ -331,72 +349,119 @@ class _Run:
         given = {"weights": self.job.weights_sha256, "prompts": self.job.identity["prompts"]}
         self._stage("zero-shot head", given, make)
 
+    def inputs(self, regime: RegimeRecord) -> NDArray[np.float32]:
+        """(N, D) what the regime's head reads."""
+        embeddings = self.embeddings(regime.encoder)
+        if regime.unit:
+            return embeddings
+        norms: NDArray[np.float32] = np.load(self.writer.folder / f"encoders/{regime.encoder}/norms.npy")
+        return embeddings * norms[:, None]
+
     def linear_probe(self) -> None:
+        settings = self.settings
+
         def make(folder: Path, report: Report) -> list[str]:
-            head, tried = fit_probe(
+            if self.paper:
+                head, curve = self._paper_probe(settings.seed, report)
+                return _write_regime(folder, "linear_probe", head, self._record(curve))
+            head, chosen, tried = fit_probe(
                 self.embeddings("frozen"),
                 self.targets,
                 self.rows("train"),
                 self.rows("val"),
-                self.settings.penalties,
+                settings.penalties,
+                settings.losses,
                 report,
             )
-            chosen = min(tried, key=lambda point: point["val_loss"])
-            return _write_regime(folder, "linear_probe", head, {"penalties": tried, "C": chosen["C"]})
+            training = {**chosen._asdict(), "tried": [point._asdict() for point in tried]}
+            return _write_regime(folder, "linear_probe", head, training)
 
         given = {
             "embeddings": self.writer.sha256("encoders/frozen/embeddings.npy"),
+            "norms": self.writer.sha256("encoders/frozen/norms.npy"),
             "samples": self.writer.sha256("samples.parquet"),
-            "penalties": self.settings.penalties,
+            "settings": self._training_settings(),
         }
         self._stage("linear probe", given, make)
 
-    def fine_tune(self) -> None:
-        settings = self.settings.model_dump(
-            include={
-                "seed",
-                "epochs",
-                "patience",
-                "learning_rate",
-                "head_learning_rate",
-                "weight_decay",
-                "train_batch_size",
-                "patch_dropout",
-            }
+    def _paper_probe(self, seed: int, report: Report) -> tuple[Head, Curve]:
+        return paper.fit_probe(
+            self.inputs(self.regimes[1]),
+            self.targets,
+            self.rows("train"),
+            self.rows("val"),
+            self.settings,
+            seed,
+            self.writer.scratch / f"linear_probe-{seed}",
+            report,
         )
+
+    def fine_tune(self) -> None:
         work = self.writer.scratch / "fine_tune"
 
         def make(folder: Path, report: Report) -> list[str]:
-            tower = ImageTower.load(folder / "encoders/frozen", self.tower.device)
-            head, curve = fine_tune(
-                tower,
-                _read_head(folder, "linear_probe"),
-                self.pixels,
-                self.targets,
-                self.rows("train"),
-                self.rows("val"),
-                self.settings,
-                work,
-                report,
-            )
+            tower, head, curve = self._tuned(self.settings.seed, work, report)
             files = tower.save(work)
-            best = min(curve, key=lambda point: point["val_loss"])
-            training = {
-                "settings": settings,
-                "curve": curve,
-                "best_epoch": best["epoch"],
-                "start": "linear probe's head",
-            }
-            return [*_write_regime(folder, "fine_tune", head, training), *(f"{SCRATCH}/fine_tune/{f}" for f in files)]
+            paths = _write_regime(folder, "fine_tune", head, self._record(curve))
+            return [*paths, *(f"{SCRATCH}/fine_tune/{f}" for f in files)]
 
-        given = {
+        self._stage("full fine-tune", self._fine_tune_given(), make)
+
+    def _fine_tune_given(self) -> dict[str, object]:
+        return {
             "encoder": self.writer.sha256("encoders/frozen/image_tower.safetensors"),
             "head": self.writer.sha256("regimes/linear_probe/head.safetensors"),
             "pixels": self.writer.sha256(f"{SCRATCH}/pixels.bin"),
             "samples": self.writer.sha256("samples.parquet"),
-            "settings": settings,
+            "settings": self._training_settings(),
         }
-        self._stage("full fine-tune", given, make)
+
+    def _tuned(self, seed: int, work: Path, report: Report) -> tuple[ImageTower, Head, Curve]:
+        """The tower, giving what its head reads, and the head, trained with a seed."""
+        tower = ImageTower.load(self.writer.folder / "encoders/frozen", self.tower.device)
+        data = (self.pixels, self.targets, self.rows("train"), self.rows("val"), self.settings, seed, work, report)
+        if self.paper:
+            tower = tower.unnormalised()
+            return tower, *paper.fine_tune(tower, *data)
+        chosen = json.loads((self.writer.folder / "regimes/linear_probe/training.json").read_text(encoding="utf-8"))
+        loss = make_loss(chosen["loss"], self.targets[self.rows("train")])
+        return tower, *fine_tune(tower, _read_head(self.writer.folder, "linear_probe"), loss, *data)
+
+    def other_seeds(self) -> None:
+        """The trainings again with further seeds, their logits alone kept: how far a figure hangs on the seed."""
+        seeds = self.regimes[-1].seeds
+        if not seeds:
+            return
+        given = self._fine_tune_given()
+        with self.reporter.stage(SEEDS) as report:
+            for i, seed in enumerate(seeds):
+
+                def make(folder: Path, i: int = i, seed: int = seed) -> list[str]:
+                    return self._seed(seed, lambda done, total: report(i * total + done, len(seeds) * total))
+
+                self.writer.stage(f"seed_{seed}", {**given, "seed": seed}, make)
+
+    def _seed(self, seed: int, report: Report) -> list[str]:
+        work = self.writer.scratch / f"fine_tune-{seed}"
+        tower, head, _ = self._tuned(seed, work, report)
+        logits = {"fine_tune": head.logits(tower.embed(self.pixels, self.settings.batch_size))}
+        if self.paper:
+            probe, _ = self._paper_probe(seed, lambda done, total: None)
+            logits["linear_probe"] = probe.logits(self.inputs(self.regimes[1]))
+        paths = []
+        for regime, values in logits.items():
+            paths.append(f"regimes/{regime}/seeds/{seed}.npy")
+            write_array(self.writer.folder / paths[-1], values)
+        return paths
+
+    def _training_settings(self) -> dict[str, object]:
+        """What decides a training: settings that only measure, or number the seeds, are left out."""
+        measuring = {"seeds", "fractions", "batch_size", "neighbours", "resamples", "thumbnail"}
+        return self.settings.model_dump(mode="json", exclude=measuring)
+
+    def _record(self, curve: Curve) -> dict[str, Any]:
+        best = best_epoch(curve, paper.GAIN if self.paper else 0.0)
+        return {"settings": self._training_settings(), "curve": curve, "best_epoch": best}
 
     def score(self) -> None:
         """Logits of every film in every regime, and the operating points, from validation alone."""
@@ -404,14 +469,14 @@ class _Run:
         def make(folder: Path, report: Report) -> list[str]:
             paths = []
             val = self.rows("val")
-            for i, regime in enumerate(REGIMES):
+            for i, regime in enumerate(self.regimes):
                 where = f"regimes/{regime.name}"
-                logits = _read_head(folder, regime.name).logits(self.embeddings(regime.encoder))
+                logits = _read_head(folder, regime.name).logits(self.inputs(regime))
                 write_array(folder / where / "logits.npy", logits)
                 thresholds = choose_max_f1(self.labels, self.targets[val], logits[val])
                 write_json(folder / where / "thresholds.json", thresholds.model_dump())
                 paths += [f"{where}/logits.npy", f"{where}/thresholds.json"]
-                report(i + 1, len(REGIMES))
+                report(i + 1, len(self.regimes))
             for prompt_set in self.job.prompt_sets:
                 where = f"prompts/{prompt_set.name}"
                 logits = _load_head(folder / where).logits(self.embeddings("frozen"))
@@ -422,7 +487,7 @@ class _Run:
             return paths
 
         given = {s.name: self.writer.sha256(f"prompts/{s.name}/head.safetensors") for s in self.job.prompt_sets}
-        given |= {regime.name: self.writer.sha256(f"regimes/{regime.name}/head.safetensors") for regime in REGIMES}
+        given |= {regime.name: self.writer.sha256(f"regimes/{regime.name}/head.safetensors") for regime in self.regimes}
         given |= {
             encoder: self.writer.sha256(f"encoders/{encoder}/embeddings.npy") for encoder in ("frozen", "fine_tune")
         }
@@ -459,7 +524,7 @@ class _Run:
         given: dict[str, object] = {
             f: self.writer.sha256(f"encoders/{f}/embeddings.npy") for f in ("frozen", "fine_tune")
         }
-        given |= {r.name: self.writer.sha256(f"regimes/{r.name}/logits.npy") for r in REGIMES}
+        given |= {r.name: self.writer.sha256(f"regimes/{r.name}/logits.npy") for r in self.regimes}
         self._stage("maps", {**given, "k": self.settings.neighbours, "seed": self.settings.seed}, make)
 
     def clusters(self) -> None:
@@ -485,7 +550,7 @@ class _Run:
     def spaces(self) -> list[SpaceRecord]:
         decision = [
             SpaceRecord(name=r.decision_space, title=f"{r.title} logits", kind="decision", dim=len(self.labels))
-            for r in REGIMES
+            for r in self.regimes
         ]
         return [
             SpaceRecord(name="frozen", title="Frozen encoder", kind="embedding", dim=self.tower.dim),
@@ -497,7 +562,7 @@ class _Run:
         """(N, dim) unit norm."""
         if space.kind == "embedding":
             return np.asarray(self.embeddings(space.name))
-        regime = next(r.name for r in REGIMES if r.decision_space == space.name)
+        regime = next(r.name for r in self.regimes if r.decision_space == space.name)
         logits = np.load(self.writer.folder / f"regimes/{regime}/logits.npy")
         return decision_vectors(logits, logits)
 
@@ -508,7 +573,7 @@ class _Run:
             r.name: Scored(
                 np.load(folder / f"regimes/{r.name}/logits.npy")[rows], _thresholds(folder, r.name, self.labels)
             )
-            for r in REGIMES
+            for r in self.regimes
         }
 
     @cached_property
@@ -516,7 +581,7 @@ class _Run:
         """What :meth:`scored` and the resamples hang on."""
         given: dict[str, object] = {
             r.name: [self.writer.sha256(f"regimes/{r.name}/{f}") for f in ("logits.npy", "thresholds.json")]
-            for r in REGIMES
+            for r in self.regimes
         }
         samples = self.writer.sha256("samples.parquet")
         return {**given, "samples": samples, "resamples": self.settings.resamples, "seed": self.settings.seed}
@@ -606,7 +671,7 @@ class _Run:
             )
 
         sources = [f"encoders/{e}/embeddings.npy" for e in ("frozen", "fine_tune")]
-        sources += [f"regimes/{regime.name}/logits.npy" for regime in REGIMES]
+        sources += [f"regimes/{regime.name}/logits.npy" for regime in self.regimes]
         given: dict[str, object] = {file: self.writer.sha256(file) for file in (*sources, "samples.parquet")}
         given |= {name: getattr(settings, name) for name in ("permutations", "resamples", "seed")}
         self._stage("separability", given, make)
@@ -644,7 +709,7 @@ class _Run:
         given: dict[str, object] = {
             encoder: self.writer.sha256(f"encoders/{encoder}/embeddings.npy") for encoder in ("frozen", "fine_tune")
         }
-        given |= {r.name: self.writer.sha256(f"regimes/{r.name}/logits.npy") for r in REGIMES}
+        given |= {r.name: self.writer.sha256(f"regimes/{r.name}/logits.npy") for r in self.regimes}
         given |= {"samples": self.writer.sha256("samples.parquet"), "resamples": self.settings.resamples}
         self._stage("retrieval", {**given, "seed": self.settings.seed}, make)
 
@@ -677,6 +742,7 @@ class _Run:
         job = self.job
         films = [film["sha256"] for film in self.decoded["kept"]]
         fingerprint = sha256_json([self.writer.sha256("samples.parquet"), films])
+        content = sha256_json([films, self.labels, np.nan_to_num(self.targets, nan=-1).astype(int).tolist()])
         frozen = EncoderRecord(
             id="frozen",
             title=job.clip.title,
@@ -728,17 +794,20 @@ class _Run:
                 source=job.source.file.name,
                 images=_portable(job.source.images, self.writer),
                 fingerprint=fingerprint,
+                content=content,
                 label_columns=self.labels,
                 label_origin=job.source.label_origin,
                 n_read=len(job.source.frame),
                 n_skipped=len(self.decoded["skipped"]),
-                split_origin=job.source.split_origin
+                split_origin=f"the paper's: patients shared out at random, not stratified, seed {self.settings.seed}"
+                if self.paper
+                else job.source.split_origin
                 or f"patients shared out by precompute, stratified by label, seed {self.settings.seed}",
             ),
             labels=self.labels,
             n=len(self.frame),
             encoders=(frozen, tuned),
-            regimes=REGIMES,
+            regimes=self.regimes,
             prompt_sets=tuple(
                 PromptSetRecord(name=s.name, title=s.title, paired=all(p.negative for p in s.labels.values()))
                 for s in job.prompt_sets

@@ -11,6 +11,8 @@ from explorer.errors import UserError
 
 PROMPT_SETS = Path(__file__).with_name("prompt_sets")
 DEFAULT_PROMPTS = PROMPT_SETS / "pairs.toml"
+BARE_NAMES = PROMPT_SETS / "names.toml"
+"""The paper's prompts: each label's name, and nothing beside it."""
 
 
 @dataclass(frozen=True)

@@ -22,15 +22,17 @@ Stages = Mapping[str, tuple[str, float]]
 """Each stage's unit, and the share of the job's time it is expected to take (any positive number)."""
 
 DRAW: Stages = {"draw films": ("films", 40)}
+SEEDS = "other seeds"
 RUN: Stages = {
     "films": ("films", 8),
     "samples": ("steps", 1),
     "annotations": ("steps", 1),
     "embed frozen": ("films", 25),
     "zero-shot head": ("steps", 1),
-    "linear probe": ("penalties", 4),
+    "linear probe": ("steps", 5),
     "full fine-tune": ("steps", 100),
     "embed fine-tune": ("films", 25),
+    SEEDS: ("steps", 200),
     "score": ("regimes", 2),
     "maps": ("spaces", 40),
     "clusters": ("spaces", 3),

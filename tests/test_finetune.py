@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,10 +16,13 @@ from torch.nn import functional
 from explorer.data.geometry import Fit
 from explorer.model.encoder import ImageTower, TowerConfig
 from explorer.model.head import Head
-from precompute import finetune
+from precompute import finetune, loop
 from precompute.checkpoint import load_checkpoint, save_checkpoint
-from precompute.finetune import fine_tune
+from precompute.losses import make_loss
 from precompute.settings import Settings
+
+if TYPE_CHECKING:
+    from explorer.model.encoder import Clip
 
 SIZE, DIM, N = 16, 6, 48
 TRAIN, VAL = np.arange(32), np.arange(32, 48)
@@ -75,6 +80,20 @@ def start() -> Head:
     return Head(np.full((2, DIM), 0.1, np.float32), np.zeros(2, np.float32))
 
 
+def fine_tune(
+    model: ImageTower,
+    head: Head,
+    pixels: np.ndarray,
+    targets: np.ndarray,
+    rows: np.ndarray,
+    given: Settings,
+    work: Path,
+    report: Callable[[int, int], None],
+) -> tuple[Head, list[dict[str, float]]]:
+    loss = make_loss("plain", targets[rows])
+    return finetune.fine_tune(model, head, loss, pixels, targets, rows, VAL, given, given.seed, work, report)
+
+
 def train(
     work: Path,
     given: Settings,
@@ -82,7 +101,7 @@ def train(
     model: ImageTower | None = None,
 ) -> tuple[ImageTower, Head, list[dict[str, float]]]:
     model = model or tower()
-    head, curve = fine_tune(model, start(), *data(), TRAIN, VAL, given, work, report)
+    head, curve = fine_tune(model, start(), *data(), TRAIN, given, work, report)
     return model, head, curve
 
 
@@ -134,7 +153,7 @@ def test_a_kill_between_the_two_checkpoints(tmp_path: Path, monkeypatch: pytest.
         saved.append(path.name)
         real(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(finetune, "save_checkpoint", kill)
+    monkeypatch.setattr(loop, "save_checkpoint", kill)
     with pytest.raises(Killed):
         train(tmp_path / "cut", settings())
     monkeypatch.undo()
@@ -185,14 +204,14 @@ def test_unknown_cells_and_test_rows_have_no_say(tmp_path: Path) -> None:
         other = targets.copy()
         other[np.isnan(targets)] = unknown
         model = tower()
-        _, curve = fine_tune(model, start(), pixels, other, TRAIN, VAL, settings(epochs=1), tmp_path / f"{i}", quiet)
+        _, curve = fine_tune(model, start(), pixels, other, TRAIN, settings(epochs=1), tmp_path / f"{i}", quiet)
         losses.append(curve[0]["val_loss"])
     assert losses[0] != losses[1]
     fewer = TRAIN[:24]
     changed = pixels.copy()
     changed[24:32] = 255 - changed[24:32]  # rows in no split
-    one = fine_tune(tower(), start(), pixels, targets, fewer, VAL, settings(epochs=1), tmp_path / "a", quiet)
-    two = fine_tune(tower(), start(), changed, targets, fewer, VAL, settings(epochs=1), tmp_path / "b", quiet)
+    one = fine_tune(tower(), start(), pixels, targets, fewer, settings(epochs=1), tmp_path / "a", quiet)
+    two = fine_tune(tower(), start(), changed, targets, fewer, settings(epochs=1), tmp_path / "b", quiet)
     np.testing.assert_array_equal(one[0].weight, two[0].weight)
 
 
@@ -203,7 +222,7 @@ def quiet(done: int, total: int) -> None:
 def test_nothing_known_in_a_split_is_no_crash(tmp_path: Path) -> None:
     pixels, targets = data()
     targets[TRAIN] = np.nan
-    _, curve = fine_tune(tower(), start(), pixels, targets, TRAIN, VAL, settings(epochs=1), tmp_path, quiet)
+    _, curve = fine_tune(tower(), start(), pixels, targets, TRAIN, settings(epochs=1), tmp_path, quiet)
     assert np.isfinite(curve[-1]["train_loss"])
 
 
@@ -214,6 +233,35 @@ def test_the_schedule_warms_up_and_ends_at_nothing() -> None:
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 <= rates[-1] < 0.01
     assert finetune._schedule(0, 1) == 1
+
+
+def test_each_layer_moves_less_than_the_next_and_vectors_do_not_decay(clip: Clip) -> None:
+    copy = deepcopy(clip.tower)
+    model = finetune.Classifier(copy, Head(np.zeros((2, copy.dim), np.float32), np.zeros(2, np.float32)))
+    given = settings(learning_rate=1e-4, head_learning_rate=1e-2, layer_decay=0.5, weight_decay=0.1)
+    of = {
+        id(parameter): (group["peak"], group["weight_decay"])
+        for group in finetune.parameter_groups(model, given)
+        for parameter in group["params"]
+    }
+    assert len(of) == len([*model.parameters()]), "every weight is in one group"
+    trunk = copy.visual.trunk
+    depth = len(trunk.blocks)
+    for i, block in enumerate(trunk.blocks):
+        rate = 1e-4 * 0.5 ** (depth - 1 - i)  # timm counts the last norm to the last block
+        assert of[id(block.attn.qkv.weight)] == (pytest.approx(rate), 0.1)
+        assert of[id(block.norm1.weight)] == (pytest.approx(rate), 0.0)
+    assert of[id(trunk.patch_embed.proj.weight)] == (pytest.approx(1e-4 * 0.5**depth), 0.1)
+    assert of[id(trunk.norm.weight)] == (pytest.approx(1e-4), 0.0)
+    assert of[id(copy.visual.head.proj.weight)] == (pytest.approx(1e-4), 0.1)
+    assert of[id(model.head.weight)] == (pytest.approx(1e-2), 0.1)
+    assert of[id(model.head.bias)] == (pytest.approx(1e-2), 0.0)
+
+
+def test_another_seed_is_another_training(tmp_path: Path) -> None:
+    one, two = (train(tmp_path / str(seed), settings(seed=seed, epochs=1)) for seed in (3, 4))
+    assert one[2][0] == two[2][0], "the start is the same"
+    assert not same(one[0], two[0])
 
 
 def test_augmentation_is_small_and_never_mirrors() -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from precompute.probe import fit_probe
+from explorer.model.head import Head
+from precompute.probe import Tried, macro_ap
+from precompute.probe import fit_probe as fit
+from precompute.settings import LossName
 
 N, D = 900, 24
 TRAIN, VAL, TEST = np.arange(500), np.arange(500, 700), np.arange(700, 900)
@@ -27,6 +32,19 @@ def planted(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return embeddings, (rng.random((N, 2)) < chance).astype(np.float32), directions
 
 
+def fit_probe(
+    embeddings: np.ndarray,
+    targets: np.ndarray,
+    train: np.ndarray,
+    val: np.ndarray,
+    penalties: tuple[float, ...],
+    report: Callable[[int, int], None],
+    losses: tuple[LossName, ...] = ("plain",),
+) -> tuple[Head, list[Tried]]:
+    head, _, tried = fit(embeddings, targets, train, val, penalties, losses, report)
+    return head, tried
+
+
 def quiet(done: int, total: int) -> None:
     assert 0 < done <= total
 
@@ -41,7 +59,7 @@ def test_a_planted_direction_is_found() -> None:
         cosine = weight @ directions[c, 1:] / np.linalg.norm(weight) / np.linalg.norm(directions[c, 1:])
         assert cosine > 0.9
         assert roc_auc_score(targets[TEST, c], head.logits(embeddings[TEST])[:, c]) > 0.95
-    assert [point["C"] for point in tried] == list(PENALTIES)
+    assert [point.C for point in tried] == list(PENALTIES)[: len(tried)]
 
 
 def test_the_head_reads_the_embedding_itself_and_the_losses_are_right() -> None:
@@ -51,7 +69,7 @@ def test_the_head_reads_the_embedding_itself_and_the_losses_are_right() -> None:
     chance = 1 / (1 + np.exp(-head.logits(embeddings[VAL]).astype(np.float64)))
     y = targets[VAL]
     nats = -np.where(y == 1, np.log(chance), np.log(1 - chance))[~np.isnan(y)].mean()
-    assert min(point["val_loss"] for point in tried) == pytest.approx(nats, rel=1e-3)
+    assert min(point.val_loss for point in tried) == pytest.approx(nats, rel=1e-3)
 
 
 def test_unknown_and_held_out_rows_have_no_say() -> None:
@@ -68,7 +86,7 @@ def test_unknown_and_held_out_rows_have_no_say() -> None:
     negative[TRAIN[:100], 0] = 0
     told, _ = fit_probe(embeddings, negative, TRAIN, VAL, (0.1,), quiet)
     assert np.abs(head.weight[0] - told.weight[0]).max() > 0.01
-    np.testing.assert_array_equal(head.weight[1], told.weight[1])
+    np.testing.assert_allclose(head.weight[1], told.weight[1], atol=1e-3)  # labels are fitted side by side
 
 
 @pytest.mark.parametrize("known", [[0.0] * 8, [1.0] * 8, []])
@@ -102,5 +120,47 @@ def test_nothing_known_in_validation_is_no_nan() -> None:
     embeddings, targets, _ = planted()
     targets[VAL] = np.nan
     head, tried = fit_probe(embeddings, targets, TRAIN, VAL, PENALTIES, quiet)
-    assert np.isfinite([point["val_loss"] for point in tried]).all()
+    assert np.isfinite([point.val_loss for point in tried]).all()
     assert np.isfinite(head.weight).all()
+
+
+@pytest.mark.parametrize("penalty", [0.01, 1.0])
+def test_plain_is_scikit_learns_logistic_regression_and_weighted_its_balanced_one(penalty: float) -> None:
+    embeddings, targets, _ = planted()
+    targets[::5, 1] = np.nan
+    targets[targets[:, 0] == 1, 0] = np.arange((targets[:, 0] == 1).sum()) % 4 == 0  # rarer
+    mean, spread = embeddings[TRAIN].mean(axis=0), embeddings[TRAIN].std(axis=0) + 1e-6
+    features = (embeddings[TRAIN] - mean) / spread
+    for name in ("plain", "weighted"):
+        head, _ = fit_probe(embeddings, targets, TRAIN, VAL, (penalty,), quiet, (name,))
+        for c in range(2):
+            y = targets[TRAIN, c]
+            known = ~np.isnan(y)
+            ratio = (y == 0).sum() / (y == 1).sum()
+            weights = np.where(y[known] == 1, ratio if name == "weighted" else 1, 1)
+            oracle = LogisticRegression(C=penalty, max_iter=5000, tol=1e-8)
+            oracle.fit(features[known].astype(np.float64), y[known], sample_weight=weights)
+            expected = oracle.decision_function(((embeddings - mean) / spread).astype(np.float64))
+            np.testing.assert_allclose(head.logits(embeddings)[:, c], expected, atol=0.02)
+
+
+def test_the_loss_of_best_validation_precision_is_taken_and_all_are_told() -> None:
+    embeddings, targets, _ = planted()
+    losses = ("plain", "weighted", "focal", "asymmetric")
+    head, chosen, tried = fit(embeddings, targets, TRAIN, VAL, PENALTIES, losses, quiet)
+    own = {name: min((p for p in tried if p.loss == name), key=lambda p: p.val_loss) for name in losses}
+    assert chosen == max(own.values(), key=lambda p: p.val_macro_ap)
+    assert chosen.val_macro_ap == pytest.approx(macro_ap(targets[VAL], head.logits(embeddings[VAL])), abs=1e-6)
+    for name in losses:  # each path ends one step after its best
+        path = [p.val_loss for p in tried if p.loss == name]
+        assert path[:-1] == sorted(path[:-1], reverse=True)
+
+
+def test_macro_ap_masks_what_is_unknown() -> None:
+    targets = np.float32([[1, 0, np.nan], [0, 0, 1], [np.nan, 0, 0], [1, 0, 1]])
+    scores = np.float32([[0.9, 1, 9], [0.95, 2, 1], [5, 3, 2], [0.1, 4, 0]])
+    expected = (
+        average_precision_score([1, 0, 1], [0.9, 0.95, 0.1]) + average_precision_score([1, 0, 1], [1, 2, 0])
+    ) / 2
+    assert macro_ap(targets, scores) == pytest.approx(expected)
+    assert macro_ap(np.zeros((3, 2), np.float32), scores[:3, :2]) == 0

@@ -303,9 +303,21 @@ def test_every_array_has_the_row_order_and_shape_it_says(store: Store) -> None:
 
 
 def test_progress_counts_the_stages_in_the_order_they_ran(store: Store) -> None:
-    from precompute.reporter import RUN
+    from precompute.reporter import RUN, SEEDS
 
-    assert [name.replace("_", " ") for name in store.manifest.seconds] == list(RUN)
+    assert [name.replace("_", " ") for name in store.manifest.seconds] == [name for name in RUN if name != SEEDS]
+
+
+def test_projections_are_what_the_tower_gives_before_they_are_brought_to_unit_norm(store: Store) -> None:
+    from explorer.data.images import read_film
+    from explorer.model.encoder import ImageTower
+
+    for encoder in store.manifest.encoders:
+        tower = ImageTower.load(store.encoder_folder(encoder.id)).unnormalised()
+        pixels = np.stack([np.array(tower.fit.apply(read_film(store.film(row)))) for row in (0, 7)])
+        projections = store.projections(encoder.id)
+        assert projections is not None
+        np.testing.assert_allclose(tower.embed(pixels, 2), projections[[0, 7]], rtol=1e-3, atol=1e-3)
 
 
 def test_two_regimes_share_a_space_and_three_have_their_own_decisions(store: Store) -> None:

@@ -61,12 +61,15 @@ class ImageTower:
         open_clip's image tower: (B, 3, S, S) normalised pixels to (B, D) projected, unnormalised embeddings.
     config : TowerConfig
     device : torch.device
+    unit : bool
+        Whether embeddings are brought to unit norm; a head that reads the projection as it comes wants False.
     """
 
-    def __init__(self, visual: nn.Module, config: TowerConfig, device: torch.device) -> None:
+    def __init__(self, visual: nn.Module, config: TowerConfig, device: torch.device, unit: bool = True) -> None:
         self.visual = visual.to(device).eval()
         self.config = config
         self.device = device
+        self.unit = unit
         self._mean = torch.tensor(config.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(config.std, device=device).view(1, 3, 1, 1)
 
@@ -84,8 +87,13 @@ class ImageTower:
         return (grey - self._mean) / self._std
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(B, 3, S, S) normalised pixels to (B, D) unit-norm embeddings, with gradients."""
-        return functional.normalize(self.visual(inputs).float(), dim=-1)
+        """(B, 3, S, S) normalised pixels to (B, D) embeddings, of unit norm if ``unit``, with gradients."""
+        projected: torch.Tensor = self.visual(inputs).float()
+        return functional.normalize(projected, dim=-1) if self.unit else projected
+
+    def unnormalised(self) -> ImageTower:
+        """The same tower, giving projections as they come."""
+        return ImageTower(self.visual, self.config, self.device, unit=False)
 
     @torch.inference_mode()
     def embed(self, pixels: NDArray[np.uint8], batch_size: int, report: Report | None = None) -> NDArray[np.float32]:
@@ -98,7 +106,7 @@ class ImageTower:
 
         Returns
         -------
-        (N, D) float32, unit norm
+        (N, D) float32, of unit norm if ``unit``
         """
         out = np.empty((len(pixels), self.dim), dtype=np.float32)
         for start in range(0, len(pixels), batch_size):

@@ -52,6 +52,24 @@ def latest_run(root: Path) -> str | None:
     return named if named in runs else next(iter(runs), None)
 
 
+def counterpart(root: Path, store: Store) -> str | None:
+    """The newest run under ``root`` of the same films, labels and encoder by the other protocol, or None."""
+    mine = store.manifest
+    for run_id in list_runs(root):
+        try:
+            other = read_manifest(root / run_id)
+        except UserError:  # a run that does not open is no reason not to show this one
+            continue
+        if (
+            other.protocol != mine.protocol
+            and other.dataset.content == mine.dataset.content != ""
+            and other.labels == mine.labels
+            and other.encoders[0].weights_sha256 == mine.encoders[0].weights_sha256
+        ):
+            return run_id
+    return None
+
+
 def open_store(root: Path, run_id: str | None = None) -> Store:
     """Open a run.
 
@@ -85,7 +103,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.manifest = _read_manifest(path)
+        self.manifest = read_manifest(path)
         self._check_files()
 
     def __repr__(self) -> str:
@@ -235,7 +253,8 @@ class Store:
         return float(self.training("zero_shot")["logit_scale"])
 
     def head(self, regime: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weight (C, D) and bias (C,) of a regime's linear head over the unit-norm embedding."""
+        """Weight (C, D) and bias (C,) of a regime's linear head over the unit-norm embedding, or over the projection
+        where the regime's record says it is not of unit norm."""
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
@@ -245,6 +264,11 @@ class Store:
         except SafetensorError as error:
             raise self._damaged(relative) from error
         return tensors["weight"], tensors["bias"]
+
+    def seed_logits(self, regime: str) -> list[NDArray[np.float32]]:
+        """(N, C) logits of the regime's training with every seed, its own first."""
+        others = self.regime(regime).seeds
+        return [self.logits(regime), *(self._array(f"regimes/{regime}/seeds/{seed}.npy") for seed in others)]
 
     def thresholds(self, regime: str) -> Thresholds:
         """Operating points of a regime, with the split they were chosen on."""
@@ -320,6 +344,13 @@ class Store:
             return self._array(f"spaces/{space}/vectors.npy")
         encoder = next(r.encoder for r in self.regimes if r.embedding_space == space)
         return self._array(f"encoders/{encoder}/embeddings.npy")
+
+    def projections(self, encoder_id: str) -> NDArray[np.float32] | None:
+        """(N, D) an encoder's embeddings before they were brought to unit norm; None where the run kept no norms."""
+        relative = f"encoders/{encoder_id}/norms.npy"
+        if relative not in self.manifest.artefacts:
+            return None
+        return np.asarray(self._array(f"encoders/{encoder_id}/embeddings.npy") * self._array(relative)[:, None])
 
     def index(self, space: str) -> faiss.Index:
         """The FAISS index of a space, read only after its hash agrees with the manifest: index files are not data
@@ -461,7 +492,14 @@ class Store:
         return value
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a complete run's folder.
+
+    Raises
+    ------
+    UserError
+        Where there is none, it is damaged, or of another major version.
+    """
     file = path / "manifest.json"
     if not file.is_file():
         raise UserError(f"{path} is not a complete run: it has no manifest.json.", "Run precompute again to finish it.")

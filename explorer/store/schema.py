@@ -8,12 +8,14 @@
       thumbnails/data.bin        the grey JPEGs one after another
       thumbnails/offsets.npy     (N + 1,) int64: image i is data[offsets[i]:offsets[i + 1]]
       encoders/<id>/embeddings.npy            (N, D) float32, unit norm
+      encoders/<id>/norms.npy                 (N,) float32: what each was divided by; embedding x norm is the projection
       encoders/<id>/encoder.json              model config and preprocessing
       encoders/<id>/image_tower.safetensors   the image tower, so that Grad-CAM needs nothing else
       regimes/<name>/head.safetensors         weight (C, D), bias (C,)
       regimes/<name>/logits.npy               (N, C) float32
       regimes/<name>/thresholds.json          per label, with the split and rule they came from
       regimes/<name>/training.json            settings and training curve
+      regimes/<name>/seeds/<seed>.npy         (N, C) float32 logits of the same training with another seed
       prompts/<name>/prompts.json, head.safetensors, logits.npy, thresholds.json
                                               zero-shot with each prompt set; the first is the regime's own
       prompts/texts.json, texts.npy           every sentence of the sets, and (T, D) float32 unit norm
@@ -80,13 +82,18 @@ class Artefact(_Record):
 
 
 class Dataset(_Record):
-    """Where the films came from. ``fingerprint`` hashes the samples table and every film's bytes."""
+    """Where the films came from.
+
+    ``fingerprint`` hashes the samples table and every film's bytes; ``content`` only the films' bytes and labels, so
+    that two runs that split the same films differently are known to be of the same films.
+    """
 
     name: str
     licence: str
     source: str
     images: str = Field(description="folder of the films; absolute, or relative to the run")
     fingerprint: str
+    content: str = ""
     label_columns: tuple[str, ...]
     label_origin: str = Field(default="not recorded", description="labeller or table, and what uncertain became")
     n_read: int
@@ -111,6 +118,8 @@ class RegimeRecord(_Record):
     encoder: str
     embedding_space: str
     decision_space: str
+    unit: bool = Field(default=True, description="the head reads the unit-norm embedding; else embedding x norm")
+    seeds: tuple[int, ...] = Field(default=(), description="the further seeds it was trained with")
 
 
 class PromptSetRecord(_Record):
@@ -148,3 +157,8 @@ class Manifest(_Record):
     prompt_sets: tuple[PromptSetRecord, ...] = Field(default=(), description="the zero-shot regime's own first")
     spaces: tuple[SpaceRecord, ...]
     artefacts: dict[str, Artefact]
+
+    @property
+    def protocol(self) -> str:
+        """Whose settings split and trained it: ``sound`` or ``paper``."""
+        return str(self.settings.get("protocol", "sound"))
