@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +47,7 @@ def regime_style(place: int) -> Style:
     return _STYLES[place % len(_STYLES)]
 
 
-def with_interval(value: float, low: float, high: float) -> str:
+def with_interval(value: float, low: float, high: float, digits: int = 2) -> str:
     """A number and its 95% interval; a dash where there is none.
 
     Examples
@@ -58,7 +57,8 @@ def with_interval(value: float, low: float, high: float) -> str:
     """
     if np.isnan(value):
         return "—"
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]" if not np.isnan(low) else f"{value:.2f} [no interval]"
+    said = f"{value:.{digits}f}"
+    return f"{said} [{low:.{digits}f}, {high:.{digits}f}]" if not np.isnan(low) else f"{said} [no interval]"
 
 
 # --- dots and whiskers -----------------------------------------------------------------------------------------------
@@ -256,133 +256,6 @@ def _as_map(figure: go.Figure, height: int) -> go.Figure:
     _compact(figure, height)
     # below, since the toolbar has the top
     return figure.update_layout(legend={"y": 0, "yanchor": "top"})
-
-
-# --- precision and recall --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One regime's precision-recall curve of one label, and its operating point (NaN where there is none)."""
-
-    name: str
-    recall: NDArray[np.float64]
-    precision: NDArray[np.float64]
-    at_recall: float
-    at_precision: float
-
-
-def pr_curves(curves: Sequence[Curve], styles: Sequence[Style], prevalence: float) -> go.Figure:
-    """Precision against recall, one line a regime, with the prevalence as the baseline and operating points marked."""
-    figure = go.Figure()
-    _add_curves(figure, curves, styles, prevalence, label=None, row=None, col=None, legend=True)
-    figure.update_xaxes(title="recall", range=[-0.02, 1.02], zeroline=False)
-    figure.update_yaxes(title="precision", range=[-0.02, 1.04], zeroline=False)
-    figure.update_layout(hovermode="closest")
-    return _compact(figure, height=420)
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One label of the small multiples. ``note`` is its counts; without curves it alone is shown, greyed."""
-
-    label: str
-    note: str
-    curves: tuple[Curve, ...]
-    prevalence: float
-
-
-def pr_multiples(panels: Sequence[Panel], styles: Sequence[Style], columns: int) -> go.Figure:
-    """Small multiples of precision-recall curves on shared axes, in the given order."""
-    rows = -(-len(panels) // columns)
-    titles = [f"{panel.label}<br><span style='font-size:10px'>{panel.note}</span>" for panel in panels]
-    height = 90 + 175 * rows
-    figure = make_subplots(
-        rows,
-        columns,
-        shared_xaxes=True,
-        shared_yaxes=True,
-        subplot_titles=titles,
-        horizontal_spacing=0.025,
-        vertical_spacing=min(52 / height, 1 / max(rows - 1, 1)),
-    )
-    for i, panel in enumerate(panels):
-        row, col = i // columns + 1, i % columns + 1
-        if panel.curves:
-            _add_curves(figure, panel.curves, styles, panel.prevalence, panel.label, row, col, legend=i == 0)
-        else:
-            figure.add_scatter(
-                x=[0.5],
-                y=[0.5],
-                mode="text",
-                text=["too few to say"],
-                textfont={"color": GREY},
-                hoverinfo="skip",
-                showlegend=False,
-                row=row,
-                col=col,
-            )
-    figure.update_annotations(font_size=12)
-    figure.update_xaxes(range=[-0.03, 1.03], tickvals=[0, 0.5, 1], zeroline=False)
-    figure.update_yaxes(range=[-0.03, 1.06], tickvals=[0, 0.5, 1], zeroline=False)
-    _compact(figure, height)
-    # the legend stands above the first row of titles
-    return figure.update_layout(margin_t=80, legend_y=1 + 36 / (height - 88))
-
-
-def _add_curves(
-    figure: go.Figure,
-    curves: Sequence[Curve],
-    styles: Sequence[Style],
-    prevalence: float,
-    label: str | None,
-    row: int | None,
-    col: int | None,
-    *,
-    legend: bool,
-) -> None:
-    figure.add_scatter(
-        x=[0, 1],
-        y=[prevalence, prevalence],
-        mode="lines",
-        name=f"baseline: prevalence {prevalence:.3f}" if row is None else "baseline: prevalence",
-        line={"color": GREY, "width": 1.5, "dash": "longdash"},
-        hoverinfo="skip",
-        showlegend=legend,
-        row=row,
-        col=col,
-    )
-    for curve, style in zip(curves, styles, strict=True):
-        figure.add_scatter(
-            x=curve.recall,
-            y=curve.precision,
-            mode="lines",
-            name=curve.name,
-            legendgroup=curve.name,
-            line={"color": style.colour, "width": 2, "dash": style.dash, "shape": "vh"},
-            hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra></extra>",
-            showlegend=legend,
-            row=row,
-            col=col,
-        )
-        if not np.isnan(curve.at_recall):
-            figure.add_scatter(
-                x=[curve.at_recall],
-                y=[curve.at_precision],
-                mode="markers",
-                customdata=None if label is None else [label],
-                legendgroup=curve.name,
-                marker={
-                    "color": style.colour,
-                    "symbol": style.symbol,
-                    "size": 12 if row is None else 7,
-                    "line": {"color": "white", "width": 1.5 if row is None else 1},
-                },
-                hovertemplate="operating point: recall %{x:.2f}, precision %{y:.2f}<extra></extra>",
-                showlegend=False,
-                row=row,
-                col=col,
-            )
 
 
 def _compact(figure: go.Figure, height: int) -> go.Figure:

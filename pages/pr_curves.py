@@ -1,10 +1,18 @@
-"""Precision against recall: every regime, every label."""
+"""Precision against recall, and all that follows from a threshold: every regime, every label."""
 
-from explorer.ui import choose, curves
+from explorer.ui import calibration, choose, curves, operating, report, together
 from explorer.ui.frame import page
 
+VIEWS = {
+    "overview": ("Overview", curves.overview),
+    "label": ("One label", curves.one_label),
+    "thresholds": ("Thresholds", operating.thresholds),
+    "calibration": ("Calibration", calibration.calibration),
+    "together": ("Together", together.together),
+    "report": ("Report", report.report),
+}
+
 with page("PR curves") as view:
-    label = choose.label(view)
-    curves.one_label(view, label)
-    curves.table(view, label)
-    curves.all_labels(view)
+    names = {key: title for key, (title, _) in VIEWS.items()}
+    _, draw = VIEWS[choose.pick_one("View", list(names), "overview", "view", names)]
+    draw(view)

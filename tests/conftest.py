@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 ENCODER = ROOT / "encoders" / "phantom-clip"
 SHARED = Path(os.environ.get("CXR_SHARED", ROOT / "../shared/data"))
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is not a wrong program
+settings.load_profile("untimed")
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -69,9 +69,8 @@ def test_a_regime_against_itself_differs_in_nothing() -> None:
     given = two_regimes()
     given["regimes"] = {"one": given["regimes"]["one"], "same": given["regimes"]["one"]}
     frame = compared(given)
-    assert (frame[["difference", "ci_low", "ci_high"]] == 0).all(axis=None)
-    assert frame["p"].to_numpy() == pytest.approx(1)
-    assert frame["p_delong"].isna().all()
+    assert (frame["difference"] == 0).all()
+    assert frame[["ci_low", "ci_high", "p", "p_delong"]].isna().all(axis=None), "no spread, no interval"
 
 
 def test_delong_agrees_with_the_bootstrap() -> None:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 
 from explorer import figures
-from explorer.figures import Curve, Layer, Panel
+from explorer.figures import Layer
 
 STYLES = {"Zero-shot": figures.regime_style(0), "Full fine-tune": figures.regime_style(2)}
 
@@ -100,32 +100,3 @@ def test_the_same_map_is_the_same_bytes() -> None:
     assert (
         figures.layered_map(xy, layers, hover, 300).to_json() == figures.layered_map(xy, layers, hover, 300).to_json()
     )
-
-
-def a_curve(name: str, at: float = 0.5) -> Curve:
-    return Curve(name, np.array([0.0, 0.5, 1.0]), np.array([1.0, 1.0, 0.4]), at, 0.8)
-
-
-def test_pr_curves_show_the_baseline_and_the_operating_point() -> None:
-    styles = list(STYLES.values())
-    figure = figures.pr_curves([a_curve("Zero-shot"), a_curve("Full fine-tune", at=np.nan)], styles, prevalence=0.25)
-    baseline = figure.data[0]
-    assert list(baseline.y) == [0.25, 0.25]
-    assert "0.250" in baseline.name
-    points = [trace for trace in figure.data if trace.mode == "markers"]
-    assert [list(point.x) for point in points] == [[0.5]], "a regime without a threshold has no operating point"
-
-
-def test_a_label_with_too_few_positives_shows_no_curve() -> None:
-    panels = [Panel("Edema", "+ 30", (a_curve("Zero-shot"),), 0.1), Panel("Hernia", "+ 2", (), 0.01)]
-    figure = figures.pr_multiples(panels, [STYLES["Zero-shot"]], columns=2)
-    assert [trace.text for trace in figure.data if trace.mode == "text"] == [("too few to say",)]
-    titles = [note.text for note in figure.layout.annotations]
-    assert "+ 2" in titles[1]
-
-
-def test_a_click_on_a_small_curve_names_its_label() -> None:
-    panels = [Panel("Edema", "+ 30", (a_curve("Zero-shot"),), 0.1)]
-    figure = figures.pr_multiples(panels, [STYLES["Zero-shot"]], columns=2)
-    (point,) = [trace for trace in figure.data if trace.mode == "markers"]
-    assert list(point.customdata) == ["Edema"]

@@ -218,8 +218,8 @@ def interval(
     Returns
     -------
     low, high : (T, M)
-        NaN where the value is, where fewer than half of the resamples define it, and with a single unit: one patient
-        does not show how patients differ.
+        NaN where there is none to give: the value is NaN, fewer than half of the resamples define it, they are all
+        alike (no hit in any, say), or there is a single unit. What shows no spread does not show how sure it is.
 
     Notes
     -----
@@ -232,7 +232,7 @@ def interval(
     reach = student.ppf(0.975, units_left(units)) * spread
     known = np.sort(drawn, axis=1)  # NaN last
     n = (~np.isnan(known)).sum(axis=1)  # (T, M)
-    enough = (n * 2 >= drawn.shape[1]) & ~np.isnan(value) & (units[:, None] > 1)
+    enough = _enough(value, drawn, units)
 
     def quantile(share: NDArray[np.float64]) -> NDArray[np.float64]:
         place = share * np.maximum(n - 1, 0)
@@ -250,7 +250,6 @@ def p_value(value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArr
     Where no resample lies on the other side of 0, their spread is taken for a normal one's. NaN where the interval is.
     """
     n = (~np.isnan(drawn)).sum(axis=1)
-    enough = (n * 2 >= drawn.shape[1]) & ~np.isnan(value) & (units[:, None] > 1)
     share, ends = _share_below(np.zeros_like(value), drawn), 1 / (n + 1)
     distance = np.abs(norm.ppf(np.clip(share, ends, 1 - ends)) - 2 * _shift(value, drawn))
     centred = drawn - mean_defined(np.moveaxis(drawn, 1, 0))[:, None]
@@ -258,12 +257,20 @@ def p_value(value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArr
     with np.errstate(divide="ignore", invalid="ignore"):
         tail = np.where(np.isin(share, (0, 1)) & (spread > 0), np.abs(value) / spread, 0)
     p = 2 * student.sf(np.maximum(distance, tail) / _expansion(units)[:, None], units_left(units)[:, None])
-    return np.where(enough, p, np.nan)
+    return np.where(_enough(value, drawn, units), p, np.nan)
 
 
 def units_left(units: NDArray[np.int64]) -> NDArray[np.int64]:
     """Degrees of freedom."""
     return np.maximum(units, 2) - 1
+
+
+def _enough(value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(T, M) where the resamples can say how sure a figure is."""
+    known = ~np.isnan(drawn)
+    spread = np.where(known, drawn, -np.inf).max(axis=1) > np.where(known, drawn, np.inf).min(axis=1)
+    often = known.sum(axis=1) * 2 >= drawn.shape[1]
+    return np.asarray(often & spread & ~np.isnan(value) & (units[:, None] > 1))
 
 
 def _expansion(units: NDArray[np.int64]) -> NDArray[np.float64]:

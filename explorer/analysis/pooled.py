@@ -66,8 +66,9 @@ def tasks(
     targets: NDArray[np.float32],
     logits: NDArray[np.float32],
     thresholds: NDArray[np.float32],
+    only: str | None = None,
 ) -> list[Task]:
-    """Labels in their order, then domains, then MICRO.
+    """Labels in their order, then domains, then MICRO; or the one named.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def tasks(
             found.append(Task(name, any_of(targets[:, columns]), above, np.asarray(calls[:, used].any(axis=1)), every))
     pooled = calls.ravel() if decided.any() else None
     found.append(Task(MICRO, targets.ravel(), np.ravel(logits), pooled, np.repeat(every, len(labels))))
-    return found
+    return [task for task in found if only in (None, task.name)]
 
 
 def units(task: Task, patients: NDArray[np.int64]) -> int:

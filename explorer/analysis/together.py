@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 WHOLE_FILM: dict[str, str] = {
     "exact_match": "Exact match",
-    "hamming": "Hamming loss (lower is better)",
+    "hamming": "Hamming loss ↓",
     "lrap": "LRAP",
-    "coverage_error": "Coverage error (lower is better)",
+    "coverage_error": "Coverage error ↓",
     "macro_f1": "Macro F1",
     "micro_f1": "Micro F1",
     "weighted_f1": "Weighted F1",

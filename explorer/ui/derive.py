@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.curves import pr_curve
-from explorer.analysis.metrics import MACRO, METRICS
+from explorer.analysis.metrics import MACRO, METRICS, interval
 from explorer.analysis.neighbours import search
 from explorer.analysis.operating import wilson
 from explorer.analysis.together import cooccurrence as together_shares
 from explorer.data.samples import SPLITS, Split
-from explorer.figures import Curve, Layer, with_interval
+from explorer.figures import Layer, with_interval
 
 if TYPE_CHECKING:
     import faiss
     from numpy.typing import NDArray
 
     from explorer.store.reader import Store
-    from explorer.store.schema import RegimeRecord, SpaceKind, SpaceRecord
+    from explorer.store.schema import SpaceKind, SpaceRecord
 
 FEW = 5
 """With fewer positives than this, a figure says next to nothing: its interval spans most of the range."""
@@ -32,6 +31,9 @@ METRIC_TITLES = {
     "recall": "Recall",
     "f1": "F1",
 }
+
+MANY = 10_000
+"""Units of evidence so many that t is the normal distribution."""
 
 State = Literal["positive", "negative", "unknown"]
 
@@ -139,6 +141,15 @@ def merits(store: Store, split: Split) -> dict[tuple[str, str, str], Merit]:
     return {name: Merit(*row) for name, row in zip(names, numbers, strict=True)}
 
 
+def drawn_text(values: NDArray[np.float64]) -> str:
+    """A figure and its 95% interval from (1 + B,) values: the films' own, then each resample's.
+
+    For figures over all patients: with so many the interval needs no expansion for few.
+    """
+    low, high = interval(values[None, :1], values[None, 1:, None], np.array([MANY]))
+    return with_interval(float(values[0]), float(low[0, 0]), float(high[0, 0]))
+
+
 def regime_table(store: Store, split: Split, label: str) -> pd.DataFrame:
     """One row a regime: every metric of a label, or of MACRO, with its 95% interval and its trivial baseline."""
     found = merits(store, split)
@@ -183,31 +194,6 @@ def verdict(store: Store, split: Split, metric: str) -> str:
     if rare:
         sentences.append(f"{rare} label{'s have' if rare > 1 else ' has'} fewer than {FEW} positives: too few to say.")
     return " ".join(sentences)
-
-
-def curve(store: Store, split: Split, regime: RegimeRecord, label: str, name: str, points: int) -> Curve:
-    """A regime's precision-recall curve of one label, thinned to about ``points``, and its operating point.
-
-    The curve is the step function whose area is the average precision: one step for each positive found.
-    """
-    rows, c = store.rows(split), store.labels.index(label)
-    targets, logits = store.targets[rows, c], store.logits(regime.name)[rows, c]
-    frame = pr_curve(targets, logits)
-    if frame.empty:
-        return Curve(name, np.zeros(0), np.zeros(0), np.nan, np.nan)
-    called = np.flatnonzero(frame["threshold"].to_numpy() >= store.threshold_array(regime.name)[c])
-    at = frame.iloc[called[-1]] if len(called) else None
-    recall, precision = frame["recall"].to_numpy(), frame["precision"].to_numpy()
-    kept = np.flatnonzero(np.diff(recall, prepend=0.0) > 0)
-    if len(kept) > points:
-        kept = kept[np.unique(np.linspace(0, len(kept) - 1, points).round().astype(int))]
-    return Curve(
-        name,
-        np.concatenate([[0.0], recall[kept]]),
-        np.concatenate([precision[kept[:1]], precision[kept]]),
-        np.nan if at is None else float(at["recall"]),
-        np.nan if at is None else float(at["precision"]),
-    )
 
 
 # --- maps ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import streamlit as st
 from explorer.ui import derive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from explorer.store.reader import Store
     from explorer.store.schema import RegimeRecord
@@ -17,8 +17,16 @@ if TYPE_CHECKING:
 PAGE = 24
 
 
-def gallery(store: Store, rows: Sequence[int], label: str, regime: RegimeRecord, key: str) -> None:
-    """A paged sheet of films: id, split, findings, the regime's logit for a label, ways to look closer."""
+def gallery(
+    store: Store,
+    rows: Sequence[int],
+    label: str,
+    regime: RegimeRecord,
+    key: str,
+    told: Callable[[int], str] | None = None,
+) -> None:
+    """A paged sheet of films: id, split, findings, what is told of each (by default the regime's logit for a label),
+    ways to look closer."""
     pages = -(-len(rows) // PAGE)
     number = st.pagination(pages, key=f"{key}-{len(rows)}") if pages > 1 else 1
     logits = store.logits(regime.name)[:, store.labels.index(label)]
@@ -29,7 +37,7 @@ def gallery(store: Store, rows: Sequence[int], label: str, regime: RegimeRecord,
                 st.image(store.thumbnail(row), width=150, alt=f"Film {sample_id}")
                 st.caption(
                     f"**{sample_id}** · {store.samples['split'].iat[row]}  \n{derive.findings(store, row)}  \n"
-                    f"{regime.title} logit {logits[row]:.2f}"
+                    + (told(row) if told else f"{regime.title} logit {logits[row]:.2f}")
                 )
                 links(sample_id)
 

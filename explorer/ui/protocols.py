@@ -22,7 +22,7 @@ from explorer.analysis.multilabel import (
     trivial_baselines,
 )
 from explorer.data.labels import DOMAINS
-from explorer.figures import with_interval
+from explorer.ui import derive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -318,8 +318,6 @@ def _line(group: str, name: str, cells: dict[str, str]) -> dict[str, str]:
 
 
 def _interval(values: NDArray[np.float64], sign: bool = False) -> str:
-    """The point, which comes first, and the 95% percentile interval of the resamples after it."""
-    drawn = values[1:][~np.isnan(values[1:])]
-    low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) * 2 >= len(values) - 1 else (np.nan, np.nan)
-    text = with_interval(float(values[0]), float(low), float(high))
+    """The point, which comes first, and the 95% interval of the resamples after it."""
+    text = derive.drawn_text(values)
     return f"+{text}" if sign and values[0] >= 0 else text

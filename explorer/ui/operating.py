@@ -1,0 +1,296 @@
+"""The thresholds view: turn one, and see which films change hands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer import figures_curves
+from explorer.analysis.calibration import fit
+from explorer.analysis.operating import Figure, at_threshold, cells, net_benefit
+from explorer.data.reports import sentence
+from explorer.figures import with_interval
+from explorer.ui import choose, curve_frames, derive, rules, selection
+from explorer.ui.frame import errors_shown
+from explorer.ui.gallery import gallery
+from explorer.ui.rules import Choice, Decided
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import plotly.graph_objects as go
+    from numpy.typing import NDArray
+
+    from explorer.data.samples import Split
+    from explorer.store.reader import Store
+    from explorer.store.schema import RegimeRecord
+    from explorer.ui.frame import View
+
+FIGURES = {
+    "recall": "Recall",
+    "specificity": "Specificity",
+    "precision": "Precision",
+    "npv": "NPV",
+    "f1": "F1",
+    "mcc": "MCC",
+}
+COLOURS = ("#E69F00", "#3a9bdc")
+"""Positive and negative films."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What is looked at: a label and a rule in every regime, one of them foremost."""
+
+    label: str
+    choice: Choice
+    regime: RegimeRecord
+    decided: dict[str, Decided]
+
+
+def thresholds(view: View) -> None:
+    """All that hangs on a threshold, redrawn on its own when it is turned."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width=280):
+            label = choose.label(view)
+        regime = choose.regime(view)
+    _turned(view, label, regime)
+    _worth(view, label)
+
+
+@st.fragment
+def _turned(view: View, label: str, regime: RegimeRecord) -> None:
+    with errors_shown():
+        point = _ask(view, label, regime)
+        left, right = st.columns(2, gap="large")
+        with left:
+            _scores(view, point)
+        with right:
+            shown = _cells(view, point)
+        _table(view, point)
+        _gallery(view, point, shown)
+        _labels_a_film(view, point)
+
+
+def _ask(view: View, label: str, regime: RegimeRecord) -> Point:
+    store, rows = view.store, view.store.rows(view.split)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width=280):
+            rule = st.selectbox(
+                "Threshold", list(rules.TITLES), key="rule", bind="query-params", format_func=rules.TITLES.__getitem__
+            )
+        level, together = np.nan, False
+        if rule in rules.LEVELS:
+            level = st.slider("At least", 0.05, 1.0, 0.8, 0.05, key="level", bind="query-params", width=220)
+        elif rule == "typed":
+            with st.container(width=160):
+                level = float(st.number_input("Logit", value=0.0, step=0.1, key="cut", bind="query-params"))
+        elif rule == "share":
+            percent = st.slider("Films called, %", 0.0, 100.0, 10.0, 0.5, key="share", bind="query-params", width=320)
+            level = percent / 100
+        if rule not in (*rules.PRESETS, *rules.HAND):
+            together = st.toggle(
+                "One for all labels",
+                key="together",
+                bind="query-params",
+                help="A single threshold, chosen on all film-label pairs of val pooled.",
+            )
+    choice = Choice(rule, level, together, label)
+    decided = {r.name: rules.decide(store, r.name, choice, rows) for r in store.regimes}
+    return Point(label, choice, regime, decided)
+
+
+def _scores(view: View, point: Point) -> None:
+    """Where the threshold parts positive films from negative ones."""
+    store, c = view.store, view.store.labels.index(point.label)
+    rows, decided = store.rows(view.split), point.decided[point.regime.name]
+    figure = figures_curves.score_histogram(
+        decided.scores[rows, c], store.targets[rows, c], float(decided.cuts[c]), decided.unit, COLOURS
+    )
+    st.plotly_chart(figure, key="scores", config={"displayModeBar": False}, alt="Scores of positive and negative films")
+    cut = decided.cuts[c]
+    where = "val could not decide: nothing is called" if np.isnan(cut) else f"at {cut:.3g}"
+    st.caption(
+        f"{point.regime.title}, {rules.said(point.choice, point.regime.name)}: {where} (line). Positive films above, "
+        "negative ones below, each as a share of its own."
+    )
+
+
+def _cells(view: View, point: Point) -> str:
+    """The 2×2 and what changes hands, as buttons; returns the cell chosen, which stands in the address."""
+    members = _members(view, point)
+    chosen = st.query_params.get("cell", "fp")
+    chosen = chosen if chosen in members else "fp"
+    first, last = view.store.regimes[0].title, view.store.regimes[-1].title
+    grid = (
+        (f"{point.regime.title}: called / not called", ("tp", "fn"), ("True positives", "Missed")),
+        ("", ("fp", "tn"), ("False alarms", "True negatives")),
+        (
+            f"{first} against {last}",
+            ("gained", "lost"),
+            (f"Wrong, right in {last}", f"Right, wrong in {last}"),
+        ),
+        ("Against max F1 on val", ("up", "down"), ("Newly called", "No longer called")),
+    )
+    for title, names, said in grid:
+        if title:
+            st.caption(title)
+        with st.container(horizontal=True, gap="small"):
+            for name, what in zip(names, said, strict=True):
+                st.button(
+                    f"{what}: **{len(members[name]):,}**",
+                    key=f"cell-{name}",
+                    type="primary" if name == chosen else "secondary",
+                    width="stretch",
+                    on_click=partial(st.query_params.__setitem__, "cell", name),
+                )
+    unknown = int(np.isnan(view.store.targets[view.store.rows(view.split), view.store.labels.index(point.label)]).sum())
+    st.caption(f"{unknown:,} films where {point.label} is unknown are in no cell. Click one to see its films below.")
+    return chosen
+
+
+def _members(view: View, point: Point) -> dict[str, NDArray[np.int64]]:
+    """Rows of every cell."""
+    store, c = view.store, view.store.labels.index(point.label)
+    rows, mine = store.rows(view.split), point.decided[point.regime.name]
+    targets = store.targets[rows, c]
+    calls = {name: decided.calls(rows)[:, c] for name, decided in point.decided.items()}
+    kinds = cells(targets, calls[point.regime.name])
+    truth, known = targets == 1, ~np.isnan(targets)
+    first, last = (calls[store.regimes[i].name] == truth for i in (0, -1))
+    # the paper's zero-shot scores other prompts than the run's own: the stored threshold is in the run's own logits
+    before = np.asarray(store.logits(point.regime.name)[rows, c] >= store.threshold_array(point.regime.name)[c])
+    now = mine.calls(rows)[:, c]
+    masks = dict(zip(("tp", "fp", "fn", "tn"), kinds.T, strict=True))
+    masks |= {"gained": known & ~first & last, "lost": known & first & ~last}
+    masks |= {"up": known & now & ~before, "down": known & before & ~now}
+    return {name: rows[mask] for name, mask in masks.items()}
+
+
+def _table(view: View, point: Point) -> None:
+    """Every regime's figures at the threshold."""
+    store, c = view.store, view.store.labels.index(point.label)
+    rows = store.rows(view.split)
+    lines = []
+    for regime in store.regimes:
+        decided = point.decided[regime.name]
+        calls = decided.calls(rows)[:, c]
+        found = at_threshold(store.targets[rows, c], calls, store.patients[rows], seed=store.manifest.seed)
+        cut = decided.cuts[c]
+        line = {
+            "Regime": regime.title,
+            "Threshold": "none" if np.isnan(cut) else f"{cut:.3g}",
+            "Called": f"{int(calls.sum()):,}",
+        }
+        lines.append(line | {title: _said(found[name]) for name, title in FIGURES.items()})
+    positive, negative, _ = derive.counts(store, view.split, point.label)
+    st.dataframe(pd.DataFrame(lines), hide_index=True, height="content")
+    few = f" Fewer than {derive.FEW} positives: too few to say." if positive < derive.FEW else ""
+    st.caption(
+        f"{view.split}: {positive:,} positive, {negative:,} negative. Value [95% interval] · what random calls at that "
+        "rate reach. Wilson's interval for shares of films; resampled patients for F1 and MCC." + few
+    )
+
+
+def _said(figure: Figure) -> str:
+    said = with_interval(figure.value, figure.low, figure.high)
+    return said if np.isnan(figure.value) else f"{said} · {figure.baseline:.2f}"
+
+
+def _gallery(view: View, point: Point, shown: str) -> None:
+    """The films of a cell, the most confident first, with their reports and every regime's scores."""
+    store, c = view.store, view.store.labels.index(point.label)
+    rows = _members(view, point)[shown]
+    names = {
+        "tp": "true positives",
+        "fp": "false alarms",
+        "fn": "missed",
+        "tn": "true negatives",
+        "gained": f"right only in {store.regimes[-1].title}",
+        "lost": f"right only in {store.regimes[0].title}",
+        "up": "newly called",
+        "down": "no longer called",
+    }
+    st.subheader(f"{point.label}: {names[shown]}")
+    if not len(rows):
+        st.caption("No film.")
+        return
+    mine = point.decided[point.regime.name]
+    margin = mine.scores[rows, c] - mine.cuts[c]
+    rows = rows[np.argsort(-np.abs(np.nan_to_num(margin)), kind="stable")]
+    selection.actions(view, rows, f"{point.label}, {names[shown]}, {point.regime.title}", "cell")
+
+    def told(row: int) -> str:
+        scores = []
+        for regime in store.regimes:
+            decided = point.decided[regime.name]
+            score, cut = decided.scores[row, c], decided.cuts[c]
+            called = score > cut if decided.strict else score >= cut
+            scores.append(f"{regime.title} {score:.2f}{' ●' if called else ''}")
+        report = str(store.samples["report"].iat[row] or "")
+        return f"{sentence(report, point.label)}  \n" + "  \n".join(scores)
+
+    gallery(store, [int(row) for row in rows], point.label, point.regime, "cell", told)
+    st.caption(f"Furthest from {point.regime.title}'s threshold first. ● is called.")
+
+
+def _labels_a_film(view: View, point: Point) -> None:
+    """How many labels the rule calls on a film, against how many there are."""
+    store, rows = view.store, view.store.rows(view.split)
+    true = (store.targets[rows] == 1).sum(axis=1)
+    called = {regime.title: point.decided[regime.name].calls(rows).sum(axis=1) for regime in store.regimes}
+    st.subheader("Labels called a film")
+    st.plotly_chart(
+        figures_curves.label_counts(true, called, curve_frames.styles(store)),
+        key="labels-a-film",
+        config={"displayModeBar": False},
+        alt="Labels called a film in every regime, and true labels",
+    )
+    hand = " Only the chosen label is set by hand; the others keep max F1." if point.choice.rule in rules.HAND else ""
+    st.caption(
+        f"All {len(store.labels)} labels by this rule, over {len(rows):,} {view.split} films. Switch to the paper's "
+        f"presets to see over-prediction come and go with the threshold.{hand}"
+    )
+
+
+@st.fragment
+def _worth(view: View, label: str) -> None:
+    """Net benefit of acting on each regime."""
+    with errors_shown():
+        store = view.store
+        positive, negative, _ = derive.counts(store, view.split, label)
+        st.subheader(f"Is calling {label} worth it?")
+        if positive < derive.FEW or negative == 0:
+            st.info("Too few positives to say.", icon=":material/hourglass_empty:")
+            return
+        st.plotly_chart(
+            _decision(store.path, store.manifest.created, view.split, label, store),
+            key="decision",
+            config={"displayModeBar": False},
+            alt=f"Net benefit of every regime for {label}",
+        )
+        st.caption(
+            "Net benefit (Vickers & Elkin 2006): true positives less false ones, these weighted by p / (1 − p) at "
+            f"threshold probability p, a film; 95% bands. {positive:,} positive, {negative:,} negative. A regime is "
+            "worth using where it lies above both calling all and calling none. Probabilities by Platt scaling on val."
+        )
+
+
+@st.cache_data(max_entries=64, show_spinner="Weighing")
+def _decision(path: Path, made: str, split: Split, label: str, _store: Store) -> go.Figure:
+    store, c = _store, _store.labels.index(label)
+    rows, val = store.rows(split), store.rows("val")
+    targets = store.targets[rows, c]
+    prevalence = float(np.nanmean(targets))
+    at = np.linspace(0.01, min(0.95, max(0.3, 3 * prevalence)), 40)
+    curves = {}
+    for regime in store.regimes:
+        logits = store.logits(regime.name)
+        p = fit("platt", store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
+        curves[regime.title] = net_benefit(targets, p, store.patients[rows], at, seed=store.manifest.seed)
+    return figures_curves.decision(curves, curve_frames.styles(store))
