@@ -36,7 +36,7 @@ RUN: Stages = {
     "score": ("regimes", 2),
     "maps": ("spaces", 40),
     "clusters": ("spaces", 3),
-    "metrics": ("regimes", 3),
+    "metrics": ("splits", 3),
     "curves": ("regimes", 2),
     "calibration": ("regimes", 1),
     "separability": ("spaces", 8),

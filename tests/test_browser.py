@@ -120,7 +120,7 @@ def test_a_choice_lands_in_the_address_and_the_address_opens_it_again(
     page: Page, address: str, tiny_store: Path
 ) -> None:
     labels = open_store(tiny_store).labels
-    page.goto(f"{address}/pr_curves")
+    page.goto(f"{address}/pr_curves?view=One+label")
     assert_whole(page)
     box = page.get_by_role("combobox", name="Label")
     shown = box.input_value()

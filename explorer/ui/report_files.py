@@ -69,9 +69,10 @@ def as_picture(forest: Forest, note: str, kind: Literal["png", "svg"]) -> bytes:
 
     markers = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^"}
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "report", "font.size": 9}):
-        figure = Figure(figsize=(8.5, 1.2 + 0.5 * len(forest.rows)))
+        figure = Figure(figsize=(8.5, 1.6 + 0.5 * len(forest.rows)))
         FigureCanvasAgg(figure)
-        axes = figure.add_axes((0.25, 0.7 / figure.get_figheight(), 0.42, 1 - 1.1 / figure.get_figheight()))
+        height = figure.get_figheight()
+        axes = figure.add_axes((0.3, 1.1 / height, 0.48, 1 - 1.5 / height))
         step = 0.26
         for i, (name, positives, merits) in enumerate(forest.rows):
             axes.text(-0.04, i, f"{name} ({positives:,})", ha="right", va="center")
@@ -96,8 +97,8 @@ def as_picture(forest: Forest, note: str, kind: Literal["png", "svg"]) -> bytes:
         for style, regime in zip(forest.styles, forest.regimes, strict=True):
             axes.plot([], [], marker=markers[style.symbol], color=style.colour, label=regime)
         axes.plot([], [], color=GREY, lw=1.5, label="baseline: prevalence")
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.3, 1.0), ncols=4, frameon=False)
-        figure.text(0.02, 0.02, "\n".join(wrap(note, 135)), fontsize=6.5, color="#555555", va="bottom")
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.45, 1.0), ncols=4, frameon=False)
+        figure.text(0.02, 0.15 / height, "\n".join(wrap(note, 135)), fontsize=6.5, color="#555555", va="bottom")
         file = io.BytesIO()
         figure.savefig(file, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
     return file.getvalue()
