@@ -196,8 +196,9 @@ def test_a_label_without_positives_leaves_the_others_alone(seed: int) -> None:
 
 def test_no_interval_from_a_single_patient_or_the_few_resamples_that_kept_both() -> None:
     scores = np.arange(10, 0, -1, dtype=np.float32)[:, None]
-    for negatives, expected in ((1, False), (2, True)):
-        targets = np.float32([[1]] * (10 - negatives) + [[0]] * negatives)
+    for negatives, expected in (([4], False), ([4, 7], True)):
+        targets = np.ones((10, 1), np.float32)
+        targets[negatives] = 0
         frame = evaluate("a", targets, scores, np.float32([5]), np.arange(10), resamples=300, seed=0)
         assert frame["value"].notna().all()
         assert (frame.loc[frame["label"] == "a", "ci_low"].notna() == expected).all()
