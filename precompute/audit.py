@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy.special import expit
 
+from explorer.analysis.acquisition import measure
+from explorer.analysis.crossfit import cross_fit
 from explorer.analysis.outliers import DISTANCES, distances, fit_cloud, percentiles
-from explorer.store.files import write_array
+from explorer.analysis.shortcuts import acquisition_scores, attributes, from_embedding, of_acquisition, of_labels
+from explorer.data.samples import SPLITS
+from explorer.store.files import write_array, write_frame, write_json
+from precompute.duplicates import exact_pairs, near_pairs
+from precompute.label_errors import label_quality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Report = Callable[[int, int], None]
+
+PAIR_COLUMNS = ["a", "b", "kind", "correlation", "similarity", "hash_bits"]
 
 
 def write_outliers(
@@ -43,3 +58,120 @@ def write_outliers(
     for name, array in arrays.items():
         write_array(folder / f"audit/outliers/{name}.npy", array.astype(np.float32))
     return [f"audit/outliers/{name}.npy" for name in arrays]
+
+
+def write_copies(
+    folder: Path,
+    pixel_hashes: Sequence[str],
+    samples: pd.DataFrame,
+    vectors: NDArray[np.float32],
+    report: Report,
+    seed: int,
+) -> list[str]:
+    """Pairs of films that are one film, exact ones first, and by what rule near ones were called so.
+
+    Parameters
+    ----------
+    pixel_hashes : (N,) SHA-256 of each film's decoded pixels
+    samples : DataFrame
+        patient_id and view.
+    vectors : (N, D) unit norm, of the frozen encoder
+    """
+    exact = exact_pairs(pixel_hashes)
+    patients = pd.factorize(samples["patient_id"])[0]
+    near, rule = near_pairs(
+        Thumbnails(folder), vectors, patients, samples["view"].fillna("").to_numpy(object), report, seed
+    )
+    same = set(map(tuple, exact.tolist()))
+    near = near[[pair not in same for pair in zip(near["a"], near["b"], strict=True)]]
+    found = pd.DataFrame(exact, columns=["a", "b"]).assign(kind="exact", correlation=1.0)
+    kind = np.where(near.pop("near"), "near", "alike")
+    frame = pd.concat([found, near.assign(kind=kind)], ignore_index=True).reindex(columns=PAIR_COLUMNS)
+    write_frame(folder / "audit/copies/pairs.parquet", frame)
+    write_json(folder / "audit/copies/rule.json", rule)
+    return ["audit/copies/pairs.parquet", "audit/copies/rule.json"]
+
+
+def write_label_errors(
+    folder: Path,
+    targets: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    patients: NDArray[np.int64],
+    penalty: float,
+    unseen: Mapping[str, NDArray[np.float32]],
+    report: Report,
+) -> list[str]:
+    """Each label cell's quality by the cross-fitted probe, and by regimes where they did not train on the film.
+
+    Parameters
+    ----------
+    vectors : (N, D) of the frozen encoder
+    penalty : float
+        The probe's own C.
+    unseen : regime to (N, C) logits, NaN for films it was trained on
+    """
+    sources = {"linear_probe": cross_fit(vectors, targets, patients, penalty)}
+    sources |= {name: expit(logits) for name, logits in unseen.items()}
+    paths = []
+    for i, (name, probabilities) in enumerate(sources.items()):
+        quality, flagged = label_quality(targets, probabilities)
+        for what, array in (("probabilities", probabilities), ("quality", quality), ("flagged", flagged)):
+            write_array(folder / f"audit/labels/{name}/{what}.npy", array)
+            paths.append(f"audit/labels/{name}/{what}.npy")
+        report(i + 1, len(sources))
+    return paths
+
+
+def write_shortcuts(
+    folder: Path,
+    samples: pd.DataFrame,
+    labels: Sequence[str],
+    vectors: Mapping[str, NDArray[np.float32]],
+    report: Report,
+    seed: int,
+) -> list[str]:
+    """What attributes tell of labels, embeddings of attributes, and acquisition alone of labels, split by split.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        SAMPLE_COLUMNS and labels.
+    vectors : encoder to (N, D) embeddings
+    """
+    picture = Thumbnails(folder)
+    patients = pd.factorize(samples["patient_id"])[0]
+    targets = samples[list(labels)].astype("Float32").to_numpy(dtype=np.float32, na_value=np.nan)
+    measures = np.stack([measure(picture(row)) for row in range(len(samples))])
+    found = attributes(samples, labels, measures)
+    steps = 2 + len(vectors)
+    report(1, steps)
+    told = []
+    for i, (encoder, embedding) in enumerate(vectors.items()):
+        told.append(from_embedding(found, embedding, patients, seed).assign(encoder=encoder))
+        report(2 + i, steps)
+    scores = acquisition_scores(found, targets, patients, seed)
+    by_split = []
+    for split in SPLITS:
+        rows = np.flatnonzero(samples["split"].to_numpy() == split)
+        by_split.append(of_acquisition(labels, targets[rows], scores[rows], patients[rows], seed).assign(split=split))
+    where = folder / "audit/shortcuts"
+    write_frame(where / "attributes.parquet", found.values)
+    write_frame(where / "labels.parquet", of_labels(found, labels, targets, patients, seed))
+    write_frame(where / "embeddings.parquet", pd.concat(told, ignore_index=True))
+    write_frame(where / "acquisition.parquet", pd.concat(by_split, ignore_index=True))
+    write_json(where / "attributes.json", {"kinds": found.kinds, "lacking": found.lacking})
+    report(steps, steps)
+    names = ("attributes.parquet", "labels.parquet", "embeddings.parquet", "acquisition.parquet", "attributes.json")
+    return [f"audit/shortcuts/{name}" for name in names]
+
+
+class Thumbnails:
+    """The run's thumbnails as grey arrays, by row."""
+
+    def __init__(self, folder: Path) -> None:
+        self._offsets = np.load(folder / "thumbnails/offsets.npy")
+        self._bytes = np.memmap(folder / "thumbnails/data.bin", dtype=np.uint8, mode="r")
+
+    def __call__(self, row: int) -> NDArray[np.uint8]:
+        start, stop = self._offsets[row : row + 2]
+        return np.asarray(Image.open(io.BytesIO(self._bytes[start:stop].tobytes())))

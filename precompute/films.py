@@ -31,6 +31,7 @@ class _Decoded:
     height: int
     width: int
     sha256: str
+    pixels_sha256: str
     view: str
 
 
@@ -48,7 +49,8 @@ def decode_films(
     """Decode each film once, in threads (the decoder runs outside the interpreter's lock).
 
     Writes ``thumbnails/`` to ``folder``; ``pixels.bin`` (N_kept, S, S) uint8 and ``films.json`` (rows kept with height,
-    width, sha256 and a DICOM header's view; rows skipped with the reason) to ``scratch``.
+    width, the SHA-256 of the file and of the decoded pixels, and a DICOM header's view; rows skipped with the reason)
+    to ``scratch``.
 
     Raises
     ------
@@ -71,6 +73,7 @@ def decode_films(
             height=film.height,
             width=film.width,
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            pixels_sha256=hashlib.sha256(f"{film.size}".encode() + film.tobytes()).hexdigest(),
             view=facts.view,
         )
 
@@ -100,7 +103,7 @@ def decode_films(
                     offsets.append(offsets[-1] + len(film.thumbnail))
                     pixels.write(film.pixels.tobytes())
                     record = {"height": film.height, "width": film.width, "sha256": film.sha256, "view": film.view}
-                    kept.append({"row": row, **record})
+                    kept.append({"row": row, **record, "pixels_sha256": film.pixels_sha256})
                 report(row + 1, len(images))
         if not kept:
             raise UserError(f"None of the {len(images)} images of {source.file} can be used.", "Check --images.")

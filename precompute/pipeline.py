@@ -46,7 +46,7 @@ from explorer.store.schema import (
 )
 from explorer.store.writer import SCRATCH, RunWriter
 from precompute import paper
-from precompute.audit import write_outliers
+from precompute.audit import write_copies, write_label_errors, write_outliers, write_shortcuts
 from precompute.films import decode_films
 from precompute.finetune import fine_tune
 from precompute.loop import Curve, best_epoch
@@ -191,6 +191,9 @@ class _Run:
         self.separability()
         self.outliers()
         self.retrieval()
+        self.copies()
+        self.label_errors()
+        self.shortcuts()
         return self.writer.finish(self.manifest())
 
     # --- stages ------------------------------------------------------------------------------------------------------
@@ -684,7 +687,7 @@ class _Run:
                 folder, self.embeddings("frozen"), self.rows("train"), self.patients, self.settings.seed
             )
 
-        given = {f: self.writer.sha256(f) for f in ("encoders/frozen/embeddings.npy", "samples.parquet")}
+        given = self._hashes("encoders/frozen/embeddings.npy", "samples.parquet")
         self._stage("outliers", {**given, "seed": self.settings.seed}, make)
 
     def retrieval(self) -> None:
@@ -712,6 +715,51 @@ class _Run:
         given |= {r.name: self.writer.sha256(f"regimes/{r.name}/logits.npy") for r in self.regimes}
         given |= {"samples": self.writer.sha256("samples.parquet"), "resamples": self.settings.resamples}
         self._stage("retrieval", {**given, "seed": self.settings.seed}, make)
+
+    def copies(self) -> None:
+        """Films that are in the set twice, by their pixels and nearly."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            pixels = [film["pixels_sha256"] for film in self.decoded["kept"]]
+            vectors = np.asarray(self.embeddings("frozen"))
+            return write_copies(folder, pixels, self.frame, vectors, report, self.settings.seed)
+
+        files = ("thumbnails/data.bin", "encoders/frozen/embeddings.npy", "samples.parquet", f"{SCRATCH}/films.json")
+        self._stage("copies", {**self._hashes(*files), "seed": self.settings.seed}, make)
+
+    def label_errors(self) -> None:
+        """Labels that a probe which has not seen the film, or the fine-tune on films it has not trained on, doubts."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            trained = json.loads((folder / "regimes/linear_probe/training.json").read_text(encoding="utf-8"))
+            tuned = np.load(folder / "regimes/fine_tune/logits.npy")
+            unseen = np.where(self.frame["split"].to_numpy()[:, None] == "train", np.nan, tuned)
+            return write_label_errors(
+                folder,
+                self.targets,
+                np.asarray(self.embeddings("frozen")),
+                self.patients,
+                float(trained["C"]),
+                {"fine_tune": unseen.astype(np.float32)},
+                report,
+            )
+
+        regimes = [f"regimes/{name}" for name in ("linear_probe/training.json", "fine_tune/logits.npy")]
+        self._stage("label errors", self._hashes("encoders/frozen/embeddings.npy", "samples.parquet", *regimes), make)
+
+    def shortcuts(self) -> None:
+        """What view, patient, device and border tell of the labels, and the embeddings of them."""
+
+        def make(folder: Path, report: Report) -> list[str]:
+            vectors = {name: np.asarray(self.embeddings(name)) for name in ("frozen", "fine_tune")}
+            return write_shortcuts(folder, self.frame, self.labels, vectors, report, self.settings.seed)
+
+        files = ("thumbnails/data.bin", "samples.parquet")
+        encoders = [f"encoders/{name}/embeddings.npy" for name in ("frozen", "fine_tune")]
+        self._stage("shortcuts", {**self._hashes(*files, *encoders), "seed": self.settings.seed}, make)
+
+    def _hashes(self, *files: str) -> dict[str, object]:
+        return {file: self.writer.sha256(file) for file in files}
 
     def annotations(self) -> None:
         source = self.job.source

@@ -42,6 +42,9 @@ RUN: Stages = {
     "separability": ("spaces", 8),
     "outliers": ("steps", 1),
     "retrieval": ("spaces", 3),
+    "copies": ("pairs", 8),
+    "label errors": ("steps", 2),
+    "shortcuts": ("steps", 4),
 }
 
 _EVERY = 0.5

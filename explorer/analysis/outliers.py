@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.covariance import LedoitWolf
 
 from explorer.analysis.neighbours import build_index
 
@@ -133,5 +132,7 @@ def outlyingness(cloud: Cloud, query: NDArray[np.float32]) -> NDArray[np.float64
 
 
 def _gauss(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from sklearn.covariance import LedoitWolf  # slow to import, and not needed to score a new film
+
     fitted = LedoitWolf().fit(np.asarray(vectors, dtype=np.float64))
     return fitted.location_, fitted.precision_

@@ -50,7 +50,22 @@ def projections(views: Sequence[str]) -> NDArray[np.str_]:
 def assign_splits(
     patients: NDArray[np.object_], targets: NDArray[np.float32], fractions: tuple[float, float, float], seed: int
 ) -> NDArray[np.object_]:
-    """Share patients out among train, val and test so that every label's positives follow the fractions.
+    """Share patients out among train, val and test; see :func:`share_out`.
+
+    Returns
+    -------
+    (N,) of "train", "val" or "test"
+    """
+    return np.array(SPLITS, dtype=object)[share_out(patients, targets, fractions, seed)]
+
+
+def share_out(
+    patients: NDArray[np.object_] | NDArray[np.int64],
+    targets: NDArray[np.float32],
+    fractions: Sequence[float],
+    seed: int,
+) -> NDArray[np.int64]:
+    """Share patients out among parts so that every label's positives follow the fractions.
 
     Iterative stratification (Sechidis et al., ECML 2011) over patients in place of rows: the label with the fewest
     positives left goes first, and each of its patients goes where that label is most wanting.
@@ -60,13 +75,13 @@ def assign_splits(
     patients : (N,)
         A patient's films stay together: that is the leakage unit.
     targets : (N, C) 1, 0 or NaN
-    fractions : train, val, test; sum 1
+    fractions : of each part; sum 1
     seed : int
         Decides ties.
 
     Returns
     -------
-    (N,) of "train", "val" or "test"
+    (N,) number of the part
     """
     codes, _ = pd.factorize(patients)
     n_patients = int(codes.max()) + 1
@@ -74,7 +89,7 @@ def assign_splits(
     # counts of each patient: positives by label, then films
     counts = np.zeros((n_patients, n_labels + 1))
     np.add.at(counts, codes, np.column_stack([np.nan_to_num(targets), np.ones(len(targets))]))
-    wanted = np.outer(fractions, counts.sum(axis=0))  # (3, C + 1) still to be given
+    wanted = np.outer(fractions, counts.sum(axis=0))  # (parts, C + 1) still to be given
     order = np.random.default_rng(seed).permutation(n_patients)
     free = np.ones(n_patients, dtype=bool)
     chosen = np.zeros(n_patients, dtype=np.int64)
@@ -85,8 +100,8 @@ def assign_splits(
         # patients with most positives first: they are the hardest to place
         for patient in holders[np.argsort(-counts[holders, rarest], kind="stable")]:
             # most wanting of this label; then of films
-            split = max(range(3), key=lambda s: (wanted[s, rarest], wanted[s, -1]))
-            chosen[patient] = split
-            wanted[split] -= counts[patient]
+            part = max(range(len(fractions)), key=lambda s: (wanted[s, rarest], wanted[s, -1]))
+            chosen[patient] = part
+            wanted[part] -= counts[patient]
             free[patient] = False
-    return np.array(SPLITS, dtype=object)[chosen[codes]]
+    return chosen[codes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,6 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
 from explorer.analysis.clusters import Cluster
-from explorer.analysis.outliers import Cloud
 from explorer.analysis.thresholds import Thresholds
 from explorer.data.images import BadImage, inside
 from explorer.data.samples import SPLITS, Split, projections
@@ -31,6 +30,8 @@ from explorer.store.schema import (
 if TYPE_CHECKING:
     import faiss
     from numpy.typing import NDArray
+
+    from explorer.analysis.outliers import Cloud
 
 _Record = TypeVar("_Record", RegimeRecord, SpaceRecord)
 
@@ -96,6 +97,17 @@ def open_store(root: Path, run_id: str | None = None) -> Store:
             f"Choose one of: {', '.join(list_runs(root)) or 'none yet'}.",
         )
     return Store(root / chosen)
+
+
+class LabelAudit(NamedTuple):
+    """A regime's view of the labels, each (N, C); NaN, or False, where a cell is unknown or the regime trained on it.
+
+    ``quality`` is the probability of the given label; ``flagged`` is what confident learning takes for an error.
+    """
+
+    probabilities: NDArray[np.float32]
+    quality: NDArray[np.float32]
+    flagged: NDArray[np.bool_]
 
 
 class Store:
@@ -393,10 +405,43 @@ class Store:
     @cached_property
     def cloud(self) -> Cloud:
         """The frozen encoder's training films, for ``outliers.outlyingness`` of a new film."""
+        from explorer.analysis.outliers import Cloud  # with faiss, which a store opened for its tables never needs
+
         where = "audit/outliers"
         mean = self._array(self._made(f"{where}/mean.npy", "outliers"))
         vectors = np.asarray(self._array("encoders/frozen/embeddings.npy")[self.rows("train")])
         return Cloud(vectors, mean, self._array(f"{where}/precision.npy"), self._array(f"{where}/reference.npy"))
+
+    @cached_property
+    def copies(self) -> pd.DataFrame:
+        """Pairs of films that are one film or nearly: a, b, kind, correlation, similarity, hash_bits."""
+        return self._frame(self._made("audit/copies/pairs.parquet", "search for copies"))
+
+    @cached_property
+    def copy_rule(self) -> dict[str, Any]:
+        """threshold of the correlation, rule and n_pairs."""
+        return self._json(self._made("audit/copies/rule.json", "search for copies"))
+
+    @property
+    def audited_regimes(self) -> tuple[RegimeRecord, ...]:
+        """Regimes whose out-of-sample probabilities the labels were held against."""
+        made = self.manifest.artefacts
+        return tuple(r for r in self.regimes if f"audit/labels/{r.name}/quality.npy" in made)
+
+    def label_audit(self, regime: str) -> LabelAudit:
+        """What a regime makes of the labels, where it has not seen the film."""
+        where = f"audit/labels/{regime}"
+        self._made(f"{where}/quality.npy", "search for label errors")
+        return LabelAudit(*(self._array(f"{where}/{name}.npy") for name in LabelAudit._fields))
+
+    def shortcuts(self, which: Literal["labels", "embeddings", "acquisition", "attributes"]) -> pd.DataFrame:
+        """One of the shortcut tables."""
+        return self._frame(self._made(f"audit/shortcuts/{which}.parquet", "search for shortcuts"))
+
+    @cached_property
+    def attribute_facts(self) -> dict[str, dict[str, str]]:
+        """kinds: attribute to kind; lacking: what the set does not tell, and why."""
+        return self._json(self._made("audit/shortcuts/attributes.json", "search for shortcuts"))
 
     def _made(self, relative: str, what: str) -> str:
         """The path of a file that runs made by an earlier version lack."""

@@ -47,6 +47,17 @@
                                               percent; by k-NN and by Mahalanobis distance in the frozen encoder
       audit/outliers/mean.npy, precision.npy, reference.npy
                                               (D,), (D, D), (n_train, 2): what an uploaded film is held against
+      audit/copies/pairs.parquet              a, b (rows), kind (exact, near, alike: no copies, only the most alike),
+                                              correlation of fine detail, similarity (cosine), hash_bits (of 576)
+      audit/copies/rule.json                  from what correlation a pair is a near copy, and why
+      audit/labels/<regime>/probabilities.npy, quality.npy (N, C) float32, flagged.npy (N, C) bool
+                                              out of sample: the probe cross-fitted by patient, the fine-tune on val and
+                                              test; quality is the probability of the given label; NaN where unknown
+      audit/shortcuts/attributes.parquet, attributes.json
+                                              (N rows) view, sex, age, device, film and border; kinds, what is lacking
+      audit/shortcuts/labels.parquet          AUROC of each attribute alone for each label
+      audit/shortcuts/embeddings.parquet      AUROC of each encoder's embedding for each attribute, cross-fitted
+      audit/shortcuts/acquisition.parquet     AUROC of all acquisition attributes together, cross-fitted, by split
     STORE/LATEST                 the run_id to open by default
 """
 

@@ -1,0 +1,85 @@
+"""What crosses the splits: patients, studies, and films that are in the set twice; and what it does to the figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from explorer.analysis.metrics import MACRO, METRICS, interval, resample
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from explorer.analysis.metrics import Scored
+
+SHOWN = ("average_precision", "auroc")
+
+
+def crossing(groups: NDArray[np.object_], splits: NDArray[np.object_]) -> list[str]:
+    """Names of the patients or studies that have films in more than one split.
+
+    Examples
+    --------
+    >>> crossing(np.array(["a", "a", "b"], object), np.array(["train", "test", "val"], object))
+    ['a']
+    """
+    counts = pd.Series(splits).groupby(pd.Series(groups)).nunique()
+    return [str(name) for name in counts.index[counts > 1]]
+
+
+def leaking(pairs: NDArray[np.int64], splits: NDArray[np.object_], split: str) -> NDArray[np.int64]:
+    """Rows of a split that have a copy in another split, ascending.
+
+    Parameters
+    ----------
+    pairs : (p, 2) rows that are one film
+    """
+    crosses = pairs[splits[pairs[:, 0]] != splits[pairs[:, 1]]].ravel()
+    return np.unique(crosses[splits[crosses] == split])
+
+
+def without(
+    labels: Sequence[str],
+    targets: NDArray[np.float32],
+    regimes: Mapping[str, Scored],
+    patients: NDArray[np.int64],
+    left_out: NDArray[np.bool_],
+    *,
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Each regime's mean figures with and without some films, and their difference on the same resamples.
+
+    Parameters
+    ----------
+    targets : (n, C) 1, 0 or NaN
+    left_out : (n,)
+        Films left out; their label cells are masked, so that both figures come from the same draws of patients.
+
+    Returns
+    -------
+    DataFrame
+        regime, metric, which ("with", "without", "difference"), value, ci_low, ci_high, baseline, n; the baseline is
+        the trivial one on the films scored, and 0 for the difference.
+    """
+    masked = np.where(left_out[:, None], np.float32(np.nan), targets)
+    both = [resample(labels, t, regimes, patients, resamples=resamples, seed=seed) for t in (targets, masked)]
+    rows = []
+    for name in regimes:
+        whole, rest = both[0][name], both[1][name]
+        at = [whole.names.index(MACRO)]
+        columns = [METRICS.index(metric) for metric in SHOWN]
+        for which, value, drawn, baseline, n in (
+            ("with", whole.value, whole.drawn, whole.baseline, len(targets)),
+            ("without", rest.value, rest.drawn, rest.baseline, int((~left_out).sum())),
+            ("difference", rest.value - whole.value, rest.drawn - whole.drawn, np.zeros_like(rest.value), len(targets)),
+        ):
+            low, high = interval(value[at], drawn[at], rest.units[at])
+            for metric, c in zip(SHOWN, columns, strict=True):
+                ends = (value[at[0], c], low[0, c], high[0, c], baseline[at[0], c])
+                rows.append((name, metric, which, *map(float, ends), n))
+    return pd.DataFrame(rows, columns=["regime", "metric", "which", "value", "ci_low", "ci_high", "baseline", "n"])
