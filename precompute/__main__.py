@@ -47,6 +47,11 @@ Seeds = Annotated[
     int, typer.Option("--seeds", min=1, help="Train with so many seeds, to show how far figures hang on them.")
 ]
 
+Corrections = Annotated[
+    Path | None,
+    typer.Option("--corrections", help="A review's CSV, exported from the audit page: sample_id, label, verdict."),
+]
+
 DEMO_FILMS = 1500
 DEMO_ENCODER = Path(__file__).parents[1] / "encoders" / "phantom-clip"
 
@@ -56,6 +61,7 @@ def demo(
     out: Out = Path("store"),
     n: Annotated[int, typer.Option("--n", min=60, help="How many phantom films.")] = DEMO_FILMS,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Fine-tune at most so long.")] = 4,
+    corrections: Corrections = None,
     seed: Seed = 0,
     protocol: ProtocolName = "sound",
     seeds: Seeds = 1,
@@ -68,7 +74,7 @@ def demo(
     reporter = Reporter(console, {**DRAW, **_stages(seeds)}, out)
     with reporter.job():
         _run(
-            draw(out, n, seed, reporter),
+            _corrected(draw(out, n, seed, reporter), corrections),
             f"local-dir:{DEMO_ENCODER}",
             out,
             {**chosen, "seeds": seeds},
@@ -115,6 +121,7 @@ def run(
         Path | None,
         typer.Option("--annotations", help="csv: a CSV of boxes: image, label, x, y, w, h in original pixels."),
     ] = None,
+    corrections: Corrections = None,
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="Your own prompt file for zero-shot, as in precompute/prompt_sets.")
     ] = None,
@@ -172,7 +179,7 @@ def run(
     reporter = Reporter(console, _stages(seeds), out)
     with reporter.job():
         _run(
-            table,
+            _corrected(table, corrections),
             encoder,
             out,
             chosen,
@@ -301,6 +308,12 @@ def pretrain(
 
         record = train(out, work, settings, choose_device(device), report)
     typer.echo(json.dumps(record["zero_shot_auroc"], indent=2))
+
+
+def _corrected(source: Source, corrections: Path | None) -> Source:
+    from precompute.corrections import correct
+
+    return source if corrections is None else correct(source, corrections)
 
 
 def _run(

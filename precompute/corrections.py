@@ -1,0 +1,76 @@
+"""Labels corrected by reviewers, taken into a source before any film is decoded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from explorer.errors import UserError
+from explorer.store.files import sha256_file, sha256_json
+from explorer.store.reviews import COLUMNS, VERDICTS, Verdict
+from precompute.sources.table import Source, read_table
+
+
+def correct(source: Source, file: Path) -> Source:
+    """The source with a review's verdicts applied: wrong is turned over, unsure becomes unknown, keep stays.
+
+    Parameters
+    ----------
+    file : Path
+        CSV as the audit page exports it: sample_id, label, verdict; where it has ``given``, the label must still be so.
+
+    Raises
+    ------
+    UserError
+        With file, row and fix.
+    """
+    table = read_table(file)
+    needed = COLUMNS[:3]
+    for column in needed:
+        if column not in table:
+            raise UserError(f"{file} has no column {column}.", f"It needs {', '.join(needed)}.")
+    frame = source.frame.copy()
+    row_of = {sample_id: row for row, sample_id in enumerate(frame["sample_id"])}
+    seen: dict[tuple[str, str], int] = {}
+    done: Counter[str] = Counter()
+    for index, cells in enumerate(table.to_dict("records")):
+        place = f"{file} row {index + 2}"
+        sample_id, label, verdict = (str(cells[column]).strip() for column in needed)
+        if sample_id not in row_of:
+            raise UserError(f"{place}: no film {sample_id!r} in {source.file}.", "Correct the id, or delete the row.")
+        if label not in source.labels:
+            raise UserError(f"{place}: {label!r} is not one of the labels.", f"Use one of: {', '.join(source.labels)}.")
+        if verdict not in VERDICTS:
+            raise UserError(f"{place}: verdict is {verdict!r}.", f"Write {', '.join(get_args(Verdict))}.")
+        if (sample_id, label) in seen:
+            raise UserError(
+                f"{place} judges {label!r} of {sample_id!r} a second time, after row {seen[sample_id, label]}.",
+                "Keep one of the two rows.",
+            )
+        seen[sample_id, label] = index + 2
+        now = float(frame[label].to_numpy()[row_of[sample_id]])
+        given = str(cells.get("given", "")).strip()
+        if given and given != ("" if np.isnan(now) else f"{now:.0f}"):
+            raise UserError(
+                f"{place}: {label!r} of {sample_id!r} was {given} when it was judged, and is "
+                f"{'unknown' if np.isnan(now) else f'{now:.0f}'} in {source.file}.",
+                "Judge it anew, or delete the row: it may have been corrected already.",
+            )
+        if verdict == "wrong" and np.isnan(now):
+            raise UserError(
+                f"{place}: {label!r} of {sample_id!r} is unknown, so it cannot be wrong.", "Delete the row."
+            )
+        if verdict != "keep":
+            frame.loc[frame.index[row_of[sample_id]], label] = np.float32(1 - now if verdict == "wrong" else np.nan)
+        done[verdict] += 1
+    told = ", ".join(f"{done[verdict]} {verdict}" for verdict in VERDICTS)
+    return replace(
+        source,
+        frame=frame,
+        sha256=sha256_json([source.sha256, sha256_file(file)]),
+        label_origin=f"{source.label_origin}; corrected by {file.name} ({told}; sha256 {sha256_file(file)[:12]})",
+    )
