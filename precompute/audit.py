@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy.special import expit
 
 from explorer.analysis.acquisition import measure
 from explorer.analysis.crossfit import cross_fit
@@ -97,7 +96,6 @@ def write_label_errors(
     targets: NDArray[np.float32],
     vectors: NDArray[np.float32],
     patients: NDArray[np.int64],
-    penalty: float,
     unseen: Mapping[str, NDArray[np.float32]],
     report: Report,
 ) -> list[str]:
@@ -106,12 +104,9 @@ def write_label_errors(
     Parameters
     ----------
     vectors : (N, D) of the frozen encoder
-    penalty : float
-        The probe's own C.
-    unseen : regime to (N, C) logits, NaN for films it was trained on
+    unseen : regime to (N, C) probabilities, NaN for films it was trained on
     """
-    sources = {"linear_probe": cross_fit(vectors, targets, patients, penalty)}
-    sources |= {name: expit(logits) for name, logits in unseen.items()}
+    sources = {"linear_probe": cross_fit(vectors, targets, patients), **unseen}
     paths = []
     for i, (name, probabilities) in enumerate(sources.items()):
         quality, flagged = label_quality(targets, probabilities)

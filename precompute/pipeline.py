@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 import explorer
-from explorer.analysis.calibration import CALIBRATION_COLUMNS, calibration
+from explorer.analysis.calibration import CALIBRATION_COLUMNS, calibration, probabilities
 from explorer.analysis.clusters import describe_clusters, find_clusters
 from explorer.analysis.curves import BAND_COLUMNS, bands
 from explorer.analysis.differences import DIFFERENCE_COLUMNS, differences
@@ -731,21 +731,21 @@ class _Run:
         """Labels that a probe which has not seen the film, or the fine-tune on films it has not trained on, doubts."""
 
         def make(folder: Path, report: Report) -> list[str]:
-            trained = json.loads((folder / "regimes/linear_probe/training.json").read_text(encoding="utf-8"))
-            tuned = np.load(folder / "regimes/fine_tune/logits.npy")
-            unseen = np.where(self.frame["split"].to_numpy()[:, None] == "train", np.nan, tuned)
+            val, seen = self.rows("val"), self.frame["split"].to_numpy() == "train"
+            logits = np.load(folder / "regimes/fine_tune/logits.npy")
+            unseen = np.full(logits.shape, np.nan, dtype=np.float32)
+            unseen[~seen] = probabilities("platt", self.targets[val], logits[val], logits[~seen])
             return write_label_errors(
                 folder,
                 self.targets,
                 np.asarray(self.embeddings("frozen")),
                 self.patients,
-                float(trained["C"]),
-                {"fine_tune": unseen.astype(np.float32)},
+                {"fine_tune": unseen},
                 report,
             )
 
-        regimes = [f"regimes/{name}" for name in ("linear_probe/training.json", "fine_tune/logits.npy")]
-        self._stage("label errors", self._hashes("encoders/frozen/embeddings.npy", "samples.parquet", *regimes), make)
+        files = ("encoders/frozen/embeddings.npy", "samples.parquet", "regimes/fine_tune/logits.npy")
+        self._stage("label errors", self._hashes(*files), make)
 
     def shortcuts(self) -> None:
         """What view, patient, device and border tell of the labels, and the embeddings of them."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from explorer.analysis.crossfit import FOLDS, cross_fit
+from explorer.analysis.crossfit import FOLDS, PENALTY, cross_fit
 from explorer.analysis.hard import confident_errors, disagreement
 from explorer.data.samples import share_out
 from explorer.store.reader import open_store
@@ -38,7 +38,7 @@ def test_five_percent_flipped_labels_lead_the_queue(tiny_store: Path, seed: int)
     flipped = known & (np.random.default_rng(seed).random(known.shape) < 0.05)
     right = truth(store.n)
     targets = np.where(known, np.where(flipped, 1 - right, right), np.nan).astype(np.float32)
-    probabilities = cross_fit(np.asarray(store.vectors("frozen")), targets, store.patients, 0.1)
+    probabilities = cross_fit(np.asarray(store.vectors("frozen")), targets, store.patients)
     quality, flagged = label_quality(targets, probabilities)
     queue = np.argsort(np.where(flagged, quality, np.inf).ravel(), kind="stable")[:100]
     base = flipped.sum() / known.sum()
@@ -63,13 +63,13 @@ def test_cross_fitting_is_a_model_that_saw_no_film_of_the_patient() -> None:
     patients = np.repeat(np.arange(50), 3)
     targets = np.column_stack([features[:, 0] + rng.standard_normal(150) > 0, rng.random(150) < 0.3]).astype(np.float32)
     targets[::7, 1] = np.nan
-    found = cross_fit(features, targets, patients, 0.5)
+    found = cross_fit(features, targets, patients)
     fold = share_out(patients, targets, (1 / FOLDS,) * FOLDS, 0)
     assert all(len(set(fold[patients == p])) == 1 for p in range(50))
     away = fold == 2
     train = ~away & ~np.isnan(targets[:, 1])
     scaler = StandardScaler().fit(features[~away])
-    model = LogisticRegression(C=0.5, max_iter=2000).fit(scaler.transform(features[train]), targets[train, 1])
+    model = LogisticRegression(C=PENALTY, max_iter=2000).fit(scaler.transform(features[train]), targets[train, 1])
     expected = model.predict_proba(scaler.transform(features[away]))[:, 1]
     np.testing.assert_allclose(found[away, 1], expected, atol=1e-3)
     assert np.isfinite(found).all(), "unknown cells are predicted like others"
@@ -77,7 +77,7 @@ def test_cross_fitting_is_a_model_that_saw_no_film_of_the_patient() -> None:
 
 def test_a_label_never_seen_positive_gets_its_rate() -> None:
     targets = np.zeros((20, 1), dtype=np.float32)
-    found = cross_fit(np.random.default_rng(1).standard_normal((20, 2)), targets, np.arange(20), 1.0)
+    found = cross_fit(np.random.default_rng(1).standard_normal((20, 2)), targets, np.arange(20))
     np.testing.assert_allclose(found, 1 / 18, atol=1e-6)  # (0 + 1) / (16 + 2)
 
 
@@ -85,9 +85,9 @@ def test_films_a_regime_trained_on_are_left_out(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     vectors = rng.standard_normal((80, 6)).astype(np.float32)
     targets = (vectors[:, :2] + rng.standard_normal((80, 2)) > 0).astype(np.float32)
-    unseen = np.where(np.arange(80)[:, None] < 50, np.nan, vectors[:, :2]).astype(np.float32)
+    unseen = np.where(np.arange(80)[:, None] < 50, np.nan, 1 / (1 + np.exp(-vectors[:, :2]))).astype(np.float32)
     paths = write_label_errors(
-        tmp_path, targets, vectors, np.arange(80), 0.1, {"fine_tune": unseen}, lambda done, total: None
+        tmp_path, targets, vectors, np.arange(80), {"fine_tune": unseen}, lambda done, total: None
     )
     assert len(paths) == 6
     for what in ("quality", "probabilities"):

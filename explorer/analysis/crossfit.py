@@ -15,24 +15,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOLDS = 5
+PENALTY = 0.1
+"""scikit-learn's C, the inverse of the L2 strength."""
 
 
 def cross_fit(
     features: NDArray[np.floating],
     targets: NDArray[np.float32],
     patients: NDArray[np.int64],
-    penalty: float,
     seed: int = 0,
 ) -> NDArray[np.float32]:
     """Probability of each label for each film, from logistic regressions that saw none of its patient's films.
+
+    Features are standardised within each fold's training films.
 
     Parameters
     ----------
     features : (N, F)
     targets : (N, C) 1, 0 or NaN; NaN cells train nothing, and are predicted like all others
     patients : (N,) int
-    penalty : float
-        scikit-learn's C, the inverse of the L2 strength, on features standardised within each fold's training films.
 
     Returns
     -------
@@ -55,6 +56,6 @@ def cross_fit(
                 continue
             with warnings.catch_warnings():
                 warnings.simplefilter("error", ConvergenceWarning)
-                model = LogisticRegression(C=penalty, max_iter=2000).fit(scaled[train], y)
+                model = LogisticRegression(C=PENALTY, max_iter=2000).fit(scaled[train], y)
             found[away, c] = model.predict_proba(scaled[away])[:, 1]
     return found

@@ -27,8 +27,6 @@ Kind = Literal["acquisition", "patient", "device", "exposure"]
 FEWEST = 20
 """Films that must have, and that must lack, a category for it to be an attribute."""
 RESAMPLES = 300
-PENALTY = 0.1
-"""scikit-learn's C of the models on attributes and on embeddings, features standardised."""
 DEVICE = "Support Devices"
 
 FIGURES = ["value", "ci_low", "ci_high", "n_pos", "n_neg", "baseline"]
@@ -139,7 +137,7 @@ def from_embedding(
     """
     asked = np.column_stack([_halves(value.to_numpy(np.float64)) for _, value in found.values.items()])
     names = [str(name) for name in found.values]
-    told = cross_fit(vectors, asked, patients, PENALTY, seed)
+    told = cross_fit(vectors, asked, patients, seed)
     frame = _auroc(names, asked, told, patients, seed).rename(columns={"label": "attribute"})
     return frame.assign(kind=frame["attribute"].map(found.kinds))[["attribute", "kind", *FIGURES]]
 
@@ -155,7 +153,7 @@ def acquisition_scores(
     missing = values.isna()
     filled = values.fillna(values.mean())
     features = np.column_stack([filled, missing.loc[:, missing.any()]]).astype(np.float64)
-    return cross_fit(features, targets, patients, PENALTY, seed)
+    return cross_fit(features, targets, patients, seed)
 
 
 def of_acquisition(
