@@ -89,7 +89,9 @@ def demo(
 @app.command()
 def run(
     ctx: typer.Context,
-    encoder: Annotated[str, typer.Option("--encoder", help="local-dir:DIR or hf-hub:NAME[@REVISION].")],
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="local-dir:DIR, hf-hub:NAME[@REVISION] or open-clip:MODEL/TAG.")
+    ],
     source: Annotated[SourceName, typer.Option("--source", help="The layout of the input; see sources.")] = "csv",
     csv: Annotated[
         Path | None, typer.Option("--csv", help="csv: one row an image: image, patient_id, one column a label.")
@@ -124,6 +126,12 @@ def run(
     corrections: Corrections = None,
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="Your own prompt file for zero-shot, as in precompute/prompt_sets.")
+    ] = None,
+    fit: Annotated[
+        Literal["crop", "pad"] | None,
+        typer.Option(
+            "--fit", help="Cut out the film's middle square, or pad the whole film with black; else as the model does."
+        ),
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")] = False,
     allow_burned_in: Annotated[
@@ -189,6 +197,7 @@ def run(
             skip_bad=skip_bad,
             allow_empty=allow_empty,
             allow_burned_in=allow_burned_in,
+            fit=fit,
         )
 
 
@@ -279,6 +288,21 @@ def phantom(
     console.print(f"{n} films in {out}")
 
 
+@app.command(name="pack-encoder")
+def pack_encoder(
+    encoder: Annotated[str, typer.Argument(help="local-dir:DIR, hf-hub:NAME[@REVISION] or open-clip:MODEL/TAG.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder, for --encoder local-dir:DIR.")],
+) -> None:
+    """Copy an encoder into one folder that loads without network and cache, and check that it does."""
+    from explorer.model.device import choose_device
+    from explorer.model.encoder import load_clip
+    from precompute.pack_encoder import pack_encoder as pack
+
+    names = pack(encoder, out)
+    load_clip(f"local-dir:{out}", choose_device("cpu"))
+    console.print(f"{', '.join(names)} in {out}. Use it: --encoder local-dir:{out}")
+
+
 @app.command()
 def pretrain(
     out: Annotated[Path, typer.Option("--out", help="The encoder's folder.")],
@@ -328,6 +352,7 @@ def _run(
     skip_bad: bool,
     allow_empty: bool,
     allow_burned_in: bool = False,
+    fit: Literal["crop", "pad"] | None = None,
 ) -> None:
     from explorer.model.device import choose_device
     from explorer.model.encoder import load_clip
@@ -347,7 +372,7 @@ def _run(
     console.print(f"Device: {chosen}. Encoder: {encoder}.")
     job = Job(
         source=source,
-        clip=load_clip(encoder, chosen),
+        clip=load_clip(encoder, chosen, fit),
         prompt_sets=read_prompt_sets(source.labels, prompts or (BARE_NAMES if checked.protocol == "paper" else None)),
         settings=checked,
         skip_bad=skip_bad,

@@ -35,8 +35,9 @@ from torch.nn import functional
 from transformers import BertConfig, BertTokenizer
 
 from explorer.data.geometry import Fit
-from explorer.model.encoder import CONFIG, LOCAL, WEIGHTS, Clip, load_clip, untrained_clip
+from explorer.model.encoder import Clip, load_clip, untrained_clip
 from explorer.model.head import prompt_head
+from explorer.model.hub import CONFIG, LOCAL, WEIGHTS
 from explorer.store.files import atomic_path, sha256_json, write_array, write_json, write_text
 from precompute.checkpoint import load_checkpoint, save_checkpoint
 from precompute.phantom import LABELS, FilmSpec, plan, render

@@ -6,21 +6,26 @@ import importlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from explorer.errors import UserError
 from explorer.model import compat
 from explorer.model.device import choose_device
-from explorer.model.encoder import CONFIG, ImageTower, load_clip
+from explorer.model.encoder import ImageTower, load_clip
+from explorer.model.hub import BIOMEDBERT, BIOMEDCLIP, CONFIG, KNOWN, TEXT_CONFIG, locate
+from precompute.pack_encoder import pack_encoder
 
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip
@@ -240,9 +245,9 @@ def test_what_does_not_belong_together_is_one_message(
 
 def test_an_unusual_input_is_refused_not_guessed(folder: Path) -> None:
     config = json.loads((folder / CONFIG).read_text())
-    config["preprocess_cfg"]["resize_mode"] = "longest"
+    config["preprocess_cfg"] |= {"resize_mode": "longest", "fill_color": 127}
     (folder / CONFIG).write_text(json.dumps(config))
-    refused(f"local-dir:{folder}", "not supported")
+    refused(f"local-dir:{folder}", "not supported: .*fill 127")
 
 
 @pytest.mark.parametrize("spoil", ["encoder.json", "image_tower.safetensors"])
@@ -254,6 +259,108 @@ def test_a_damaged_tower_is_one_message(clip: Clip, tmp_path: Path, spoil: str) 
     (tmp_path / spoil).unlink()
     with pytest.raises(UserError, match=spoil):
         ImageTower.load(tmp_path)
+
+
+# --- the hub's cache -----------------------------------------------------------------------------------------
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """An empty cache and no network; the fixture fills the cache as huggingface_hub does."""
+
+    def refuse(*where: object) -> None:
+        raise OSError("there is no network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+    def fill(name: str, files: list[Path], commit: str = COMMIT) -> Path:
+        repository = tmp_path / f"cache/models--{name.replace('/', '--')}"
+        snapshot = repository / f"snapshots/{commit}"
+        for made in (repository / "blobs", repository / "refs", snapshot):
+            made.mkdir(parents=True)
+        (repository / "refs/main").write_text(commit)
+        for file in files:
+            shutil.copyfile(file, repository / "blobs" / file.name)
+            (snapshot / file.name).symlink_to(f"../../blobs/{file.name}")
+        return snapshot
+
+    return fill
+
+
+def test_a_filled_cache_needs_no_network(clip: Clip, hub: Callable[..., Path]) -> None:
+    hub("someone/phantom", [file for file in ENCODER.iterdir() if file.is_file()])
+    for spec in ("hf-hub:someone/phantom", f"hf-hub:someone/phantom@{COMMIT}", "hf-hub:someone/phantom@main"):
+        other = load_clip(spec, CPU)
+        assert other.source == f"hf-hub:someone/phantom@{COMMIT}", "whatever was asked for, the commit is recorded"
+        assert np.array_equal(other.tower.embed(pixels(clip), 3), clip.tower.embed(pixels(clip), 3))
+    refused(f"hf-hub:someone/phantom@{'f' * 40}", "neither in the hub's cache nor to be fetched at its revision ffff")
+
+
+def test_the_known_models_revision_is_taken_where_none_is_named(hub: Callable[..., Path]) -> None:
+    hub(BIOMEDCLIP, [ENCODER / name for name in (CONFIG, WEIGHTS)])  # of another commit
+    refused(f"hf-hub:{BIOMEDCLIP}", f"revision {KNOWN[BIOMEDCLIP].revision}")
+    assert locate(f"hf-hub:{BIOMEDCLIP}@{COMMIT}").source.endswith(COMMIT)
+
+
+def test_a_cache_without_weights_is_not_an_encoder(hub: Callable[..., Path]) -> None:
+    hub("someone/phantom", [file for file in ENCODER.iterdir() if file.is_file() and file.name != WEIGHTS])
+    refused("hf-hub:someone/phantom", "neither in the hub's cache nor to be fetched")
+    refused(f"hf-hub:someone/phantom@{COMMIT}", "neither in the hub's cache nor to be fetched")
+
+
+def test_open_clips_models_by_name_and_tag(hub: Callable[..., Path]) -> None:
+    name = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
+    hub(name, [ENCODER / CONFIG, ENCODER / WEIGHTS])
+    assert locate("open-clip:ViT-B-32/laion2b_s34b_b79k").source == f"hf-hub:{name}@{COMMIT}"
+    for spec in ("open-clip:ViT-B-32/none", "open-clip:none/openai", "open-clip:ViT-B-32", "open-clip:"):
+        assert "list_pretrained" in refused(spec, "open_clip has no model").fix
+    refused("open-clip:ViTamin-S/datacomp1b", "in its own layout")  # weights alone: no preprocessing
+
+
+def other_text_tower(folder: Path, name: str) -> Path:
+    """Let the folder's config name a text tower that lies elsewhere, as BiomedCLIP's does; return that one's config."""
+    config = json.loads((folder / CONFIG).read_text())
+    config["model_cfg"]["text_cfg"]["hf_model_name"] = name
+    (folder / CONFIG).write_text(json.dumps(config))
+    return (folder / TEXT_CONFIG).rename(folder.parent / TEXT_CONFIG)
+
+
+def test_pack_makes_a_folder_that_needs_nothing_else(
+    clip: Clip, folder: Path, hub: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower = other_text_tower(folder, BIOMEDBERT)
+    hub("someone/phantom", [file for file in folder.iterdir() if file.is_file()])
+    spec, out = "hf-hub:someone/phantom", tmp_path / "packed"
+    with pytest.raises(UserError, match=r"has no config\.json, and that of its text tower .* is neither"):
+        pack_encoder(spec, out)
+    assert not out.exists()
+    hub(BIOMEDBERT, [tower], KNOWN[BIOMEDBERT].revision)
+    names = pack_encoder(spec, out)
+    assert {CONFIG, TEXT_CONFIG, WEIGHTS, "tokenizer.json"} <= set(names)
+    assert not any(file.is_symlink() for file in out.iterdir())
+    assert (out / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "none"))
+    packed = load_clip(f"local-dir:{out}", CPU)
+    assert packed.source == f"hf-hub:someone/phantom@{COMMIT}", "the folder says where it came from"
+    np.testing.assert_array_equal(packed.embed_text(["edema"]), clip.embed_text(["edema"]))
+    with pytest.raises(UserError, match="is there already"):
+        pack_encoder(spec, out)
+
+
+# --- geometry ------------------------------------------------------------------------------------------------
+
+
+def test_crop_or_pad_in_place_of_the_models_own_way(clip: Clip, tmp_path: Path) -> None:
+    assert clip.tower.fit.resize_mode == "shortest"
+    padded = load_clip(f"local-dir:{ENCODER}", CPU, "pad").tower
+    assert padded.fit == clip.tower.fit.model_copy(update={"resize_mode": "longest"})
+    assert load_clip(f"local-dir:{ENCODER}", CPU, "crop").tower.fit == clip.tower.fit
+    padded.save(tmp_path)
+    assert ImageTower.load(tmp_path).fit == padded.fit, "the store keeps it, and Grad-CAM reads it there"
 
 
 def test_without_network_and_cache_the_hub_answers_at_once(tmp_path: Path) -> None:
@@ -276,12 +383,12 @@ def test_without_network_and_cache_the_hub_answers_at_once(tmp_path: Path) -> No
 
 
 def test_the_real_biomedclip_config_is_understood() -> None:
-    from explorer.model.encoder import _read_config
+    from explorer.model.hub import read_config
 
     shared = Path(os.environ.get("CXR_SHARED", ROOT / "../shared/data")) / "biomedclip"
     if not shared.is_dir():
         pytest.skip("BiomedCLIP's config is not here: CXR_SHARED names no folder with biomedclip")
-    assert _read_config(shared)["model_cfg"]["embed_dim"] == 512
+    assert read_config(shared)["model_cfg"]["embed_dim"] == 512
     refused(f"local-dir:{shared}", "no weights")
 
 

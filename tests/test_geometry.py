@@ -16,7 +16,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2  # isort: skip
 FITS = [
     Fit(size=32, interpolation=interpolation, resize_mode=mode)  # type: ignore[arg-type]
     for interpolation in ("bicubic", "bilinear")
-    for mode in ("shortest", "squash")
+    for mode in ("shortest", "longest", "squash")
 ]
 sides = st.integers(5, 150)
 
@@ -42,11 +42,13 @@ def test_pixels_are_open_clips_own(fit: Fit, height: int, width: int) -> None:
         assert np.array_equal(np.round(back * 255).astype(np.uint8), grey)
 
 
+@pytest.mark.parametrize("mode", ["shortest", "longest"])
 @pytest.mark.parametrize("size", [(2544, 3056), (3056, 2544), (512, 512), (225, 224), (224, 225), (2021, 2020)])
-def test_pixels_of_films_of_real_sizes(size: tuple[int, int]) -> None:
-    config = PreprocessCfg(size=224, interpolation="bicubic", resize_mode="shortest", mean=(0, 0, 0), std=(1, 1, 1))
+def test_pixels_of_films_of_real_sizes(size: tuple[int, int], mode: str) -> None:
+    config = PreprocessCfg(size=224, interpolation="bicubic", resize_mode=mode, mean=(0, 0, 0), std=(1, 1, 1))
     theirs = image_transform_v2(config, is_train=False)(noise(*size)).numpy()[0]
-    assert np.array_equal(np.round(theirs * 255).astype(np.uint8), Fit(size=224).apply(noise(*size)))
+    fit = Fit(size=224, resize_mode=mode)  # type: ignore[arg-type]
+    assert np.array_equal(np.round(theirs * 255).astype(np.uint8), fit.apply(noise(*size)))
 
 
 @given(sides, sides)
@@ -71,30 +73,47 @@ def test_a_squash_sees_the_whole_film(height: int, width: int) -> None:
     assert np.isfinite(fit.to_film(np.ones((4, 4), np.float32), height, width)).all()
 
 
+@given(sides, sides)
+def test_a_pad_sees_the_whole_film_and_black(height: int, width: int) -> None:
+    fit = Fit(size=32, resize_mode="longest")
+    x, y, w, h = fit.window(height, width)
+    assert x <= 0
+    assert y <= 0
+    assert x + w >= width - 1e-9
+    assert y + h >= height - 1e-9
+    white = fit.apply(Image.new("L", (width, height), 255))
+    assert (white == 255).sum() == np.prod(fit.resized(height, width))
+    assert ((white == 0) | (white == 255)).all()
+    assert np.isfinite(fit.to_film(np.ones((4, 4), np.float32), height, width)).all()
+
+
 def test_the_window_by_hand() -> None:
+    pad = Fit(size=224, resize_mode="longest")
+    assert pad.window(448, 896) == (0, -224, 896, 896)
+    assert pad.window(896, 448) == (-224, 0, 896, 896)
     assert Fit(size=224).window(448, 896) == (224, 0, 448, 448)
     assert Fit(size=224).window(896, 448) == (0, 224, 448, 448)
 
 
 @settings(deadline=None)
-@given(st.integers(16, 150), st.integers(16, 150), st.sampled_from(["shortest", "squash"]))
+@given(st.integers(16, 150), st.integers(16, 150), st.sampled_from(["shortest", "longest", "squash"]))
 def test_back_on_the_film_what_was_seen_lies_where_it_was(height: int, width: int, mode: str) -> None:
     fit = Fit(size=64, resize_mode=mode)  # type: ignore[arg-type]
     # a film whose value is its own column and row, seen by the model and carried back
     rows, cols = np.mgrid[:height, :width].astype(np.float32)
     for plane in (rows, cols):
-        seen = np.asarray(Image.fromarray(plane).resize(fit.resized(height, width)[::-1], Image.Resampling.BILINEAR))
+        small = Image.fromarray(plane).resize(fit.resized(height, width)[::-1], Image.Resampling.BILINEAR)
         top, left = fit.offset(height, width)
-        seen = seen[top : top + 64, left : left + 64]
-        back = fit.to_film(np.ascontiguousarray(seen), height, width)
+        back = fit.to_film(np.asarray(small.crop((left, top, left + 64, top + 64))), height, width)
         assert back.shape == (height, width)
         known = np.isfinite(back)
         x, y, w, h = fit.window(height, width)
-        assert known.sum() == pytest.approx(w * h, rel=0.15)
+        x, right, y, bottom = max(x, 0), min(x + w, width), max(y, 0), min(y + h, height)
+        assert known.sum() == pytest.approx((right - x) * (bottom - y), rel=0.15)
         inner = known.copy()
         margin = 1 + max(height, width) // 32  # the resize's own edge
-        inner[: int(y) + margin], inner[int(y + h) - margin :] = False, False
-        inner[:, : int(x) + margin], inner[:, int(x + w) - margin :] = False, False
+        inner[: int(y) + margin], inner[int(bottom) - margin :] = False, False
+        inner[:, : int(x) + margin], inner[:, int(right) - margin :] = False, False
         assert np.abs(back - plane)[inner].max(initial=0) < 0.6
 
 

@@ -1,7 +1,8 @@
 """The exact geometry of preprocessing, forwards to the model's pixels and back to the film's.
 
-Mirrors open_clip's evaluation transform (``open_clip.transform.image_transform_v2``): resize, then centre crop, both in
-8-bit PIL; a test holds the two equal bit for bit. Written without torch so that worker processes and pages stay light.
+Mirrors open_clip's evaluation transform (``open_clip.transform.image_transform_v2``): resize, then centre crop or pad,
+both in 8-bit PIL; a test holds the two equal bit for bit. Written without torch so that worker processes and pages stay
+light.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+RESIZE_MODES: dict[Literal["crop", "pad"], Literal["shortest", "longest"]] = {"crop": "shortest", "pad": "longest"}
+"""What may be asked for in place of the model's own way."""
+
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -29,26 +33,33 @@ class Fit(BaseModel):
     interpolation : str
         Resampling filter of the resize.
     resize_mode : str
-        ``shortest``: the short side becomes S and the middle S x S is cut out; ``squash``: both sides become S.
+        ``shortest``: the short side becomes S and the middle S x S is cut out; ``longest``: the long side becomes S and
+        the rest is padded with black, which open_clip pads with and a film shows beyond its collimation; ``squash``:
+        both sides become S.
     """
 
     model_config = ConfigDict(frozen=True)
 
     size: int
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
-    resize_mode: Literal["shortest", "squash"] = "shortest"
+    resize_mode: Literal["shortest", "longest", "squash"] = "shortest"
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of the film after the resize, before the crop."""
+        """(height, width) of the film after the resize, before the crop or padding."""
         if self.resize_mode == "squash":
             return self.size, self.size
         short, long = min(height, width), max(height, width)
+        if self.resize_mode == "longest":
+            ratio = long / self.size
+            return round(height / ratio), round(width / ratio)
         other = int(self.size * long / short)  # truncated, as torchvision does
         return (other, self.size) if height > width else (self.size, other)
 
     def offset(self, height: int, width: int) -> tuple[int, int]:
-        """(top, left) of the crop in the resized film."""
+        """(top, left) of the crop in the resized film; negative where it is padded."""
         tall, wide = self.resized(height, width)
+        if self.resize_mode == "longest":
+            return -((self.size - tall) // 2), -((self.size - wide) // 2)
         return round((tall - self.size) / 2.0), round((wide - self.size) / 2.0)
 
     def apply(self, film: Image.Image) -> NDArray[np.uint8]:
@@ -56,10 +67,10 @@ class Fit(BaseModel):
         tall, wide = self.resized(film.height, film.width)
         top, left = self.offset(film.height, film.width)
         small = film.resize((wide, tall), _RESAMPLING[self.interpolation])
-        return np.asarray(small.crop((left, top, left + self.size, top + self.size)))
+        return np.asarray(small.crop((left, top, left + self.size, top + self.size)))  # black beyond the film
 
     def window(self, height: int, width: int) -> tuple[float, float, float, float]:
-        """(x, y, w, h) of what the model sees, in the film's own pixels."""
+        """(x, y, w, h) of what the model sees, in the film's own pixels; it reaches beyond a padded film."""
         tall, wide = self.resized(height, width)
         top, left = self.offset(height, width)
         sx, sy = width / wide, height / tall

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import open_clip
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from open_clip.model import _build_vision_tower  # the only way to build one tower without the other
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
@@ -21,16 +18,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from explorer.data.geometry import Fit
+from explorer.data.geometry import RESIZE_MODES, Fit
 from explorer.errors import UserError
+from explorer.model.hub import LOCAL, find_weights, locate, read_config, text_tower
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-CONFIG = "open_clip_config.json"
-WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
-"""In open_clip's own order of preference, so that the file hashed is the file loaded."""
-LOCAL, HUB = "local-dir:", "hf-hub:"
 
 _UNFIT = (RuntimeError, ValueError, TypeError, KeyError, OSError, EOFError, SafetensorError, UnpicklingError)
 """What open_clip, transformers and torch raise for a config, tokenizer or weights that do not belong together."""
@@ -180,46 +173,33 @@ class Clip:
         return functional.normalize(embedded.float(), dim=-1).cpu().numpy()
 
 
-def load_clip(spec: str, device: torch.device) -> Clip:
+def load_clip(spec: str, device: torch.device, fit: Literal["crop", "pad"] | None = None) -> Clip:
     """Load a CLIP model from a folder or the hub's cache, with its own preprocessing; never with random weights.
 
     Parameters
     ----------
     spec : str
-        ``local-dir:DIR``, a folder with open_clip_config.json, weights and tokenizer; or ``hf-hub:NAME[@REVISION]``,
-        fetched into huggingface_hub's cache and then read as such a folder. Works offline from a filled cache.
+        As :func:`explorer.model.hub.locate` takes it.
+    fit : "crop" or "pad", optional
+        Cut the film's middle square out, or pad the film to a square, whatever the model's config says.
 
     Raises
     ------
     UserError
         Unknown spelling, no such folder, no weights, weights that do not fit, no network.
     """
-    if spec.startswith(LOCAL):
-        folder = Path(spec.removeprefix(LOCAL)).expanduser()
-        source = f"{LOCAL}{folder.resolve().name}"  # the place it lay in is nobody's business
-    elif spec.startswith(HUB):
-        folder, source = _fetch(spec)
-    else:
-        raise UserError(f"{spec!r} is not an encoder.", "Write local-dir:DIR or hf-hub:NAME.")
-    config = _read_config(folder)
-    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-    if weights is None:
-        raise UserError(
-            f"The encoder folder {folder} has no weights ({' or '.join(WEIGHTS)}).",
-            "Copy the model's weights into it; an encoder with random weights is never used.",
-        )
+    place = locate(spec)
+    config = read_config(place.folder)
+    weights = find_weights(place.folder)
     text_cfg = dict(config["model_cfg"].get("text_cfg", {}))
-    if "hf_model_name" in text_cfg:
-        text_cfg["hf_model_pretrained"] = False
-        # open_clip reads a relative hf_model_name from the working directory; a folder that carries its text tower's
-        # config is made to work wherever it lies
-        if (folder / "config.json").is_file():
-            text_cfg["hf_model_name"] = str(folder.resolve())
+    tower = text_tower(place.folder, config)
+    if tower:
+        text_cfg |= {"hf_model_pretrained": False, "hf_model_name": str(tower)}
     try:
         model = open_clip.create_model(
-            f"{LOCAL}{folder}", device=device, require_pretrained=True, pretrained_hf=False, text_cfg=text_cfg
+            f"{LOCAL}{place.folder}", device=device, require_pretrained=True, pretrained_hf=False, text_cfg=text_cfg
         )
-        tokenizer = open_clip.get_tokenizer(f"{LOCAL}{folder}")
+        tokenizer = open_clip.get_tokenizer(f"{LOCAL}{place.folder}")
     except _UNFIT as error:
         raise UserError(
             f"The encoder {spec} cannot be loaded: {error}",
@@ -229,65 +209,38 @@ def load_clip(spec: str, device: torch.device) -> Clip:
     return Clip(
         model=model,
         tokenizer=tokenizer,
-        tower=ImageTower(model.visual, _tower_config(config, model.visual), device),
-        source=source,
-        title=str(config.get("title", folder.resolve().name if spec.startswith(LOCAL) else spec.removeprefix(HUB))),
-        licence=str(config.get("licence", "not stated")),
+        tower=ImageTower(model.visual, _tower_config(config, model.visual, fit), device),
+        source=place.source,
+        title=place.title,
+        licence=place.licence,
         weights=weights,
     )
 
 
 def untrained_clip(folder: Path) -> nn.Module:
     """A model of the folder's config with random weights, to be trained. Nothing else may start from random weights."""
-    config = _read_config(folder)["model_cfg"]
+    config = read_config(folder)["model_cfg"]
     text_cfg = {**config["text_cfg"], "hf_model_name": str(folder.resolve()), "hf_model_pretrained": False}
     model: nn.Module = open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], text_cfg)
     return model
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    file = folder / CONFIG
-    if not file.is_file():
-        raise UserError(f"The encoder folder {folder} has no {CONFIG}.", "Name a folder in open_clip's layout.")
-    try:
-        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        config["model_cfg"]["vision_cfg"], config["model_cfg"]["embed_dim"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is not an open_clip config: {error!r}", "Copy the model's config again.") from error
-    return config
-
-
-def _tower_config(config: dict[str, Any], visual: nn.Module) -> TowerConfig:
+def _tower_config(config: dict[str, Any], visual: nn.Module, fit: Literal["crop", "pad"] | None) -> TowerConfig:
     """Preprocessing comes from the model's own config, as open_clip resolved it; never from a default of ours."""
     preprocess: dict[str, Any] = visual.preprocess_cfg  # type: ignore[assignment]
-    size = preprocess["size"]
+    size, mode = preprocess["size"], RESIZE_MODES[fit] if fit else preprocess["resize_mode"]
     sides = {size} if isinstance(size, int) else set(size)
-    if len(sides) != 1 or preprocess["resize_mode"] not in ("shortest", "squash"):
+    if len(sides) != 1 or (mode == "longest" and preprocess["fill_color"] != 0):
         raise UserError(
-            f"The encoder's preprocessing is not supported: size {size}, resize mode {preprocess['resize_mode']}.",
-            "Use an encoder with a square input and resize mode shortest or squash.",
+            f"The encoder's preprocessing is not supported: size {size}, resize mode {mode}, "
+            f"fill {preprocess['fill_color']}.",
+            "Use an encoder with a square input that pads, if at all, with black.",
         )
     return TowerConfig(
         embed_dim=config["model_cfg"]["embed_dim"],
         vision_cfg=config["model_cfg"]["vision_cfg"],
         quick_gelu=config["model_cfg"].get("quick_gelu", False),
-        fit=Fit(size=sides.pop(), interpolation=preprocess["interpolation"], resize_mode=preprocess["resize_mode"]),
+        fit=Fit(size=sides.pop(), interpolation=preprocess["interpolation"], resize_mode=mode),
         mean=preprocess["mean"],
         std=preprocess["std"],
     )
-
-
-def _fetch(spec: str) -> tuple[Path, str]:
-    name, _, revision = spec.removeprefix(HUB).partition("@")
-    try:
-        folder = snapshot_download(
-            name,
-            revision=revision or None,
-            allow_patterns=[CONFIG, *WEIGHTS, "config.json", "tokenizer*", "vocab.txt", "special_tokens_map.json"],
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise UserError(
-            f"The encoder {spec} is neither in the hub's cache nor to be fetched: {error}",
-            "Connect once to fill the cache, or copy the model into a folder and name it local-dir:DIR.",
-        ) from error
-    return Path(folder), f"{HUB}{name}@{Path(folder).name}"

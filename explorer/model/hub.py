@@ -1,0 +1,193 @@
+"""Where an encoder comes from: a folder, or huggingface_hub's cache at a revision that stays what it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import open_clip
+from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+from explorer.errors import UserError
+
+CONFIG = "open_clip_config.json"
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
+"""In open_clip's own order of preference, so that the file hashed is the file loaded."""
+TEXT_CONFIG = "config.json"
+"""The text tower's own config, where it is one of transformers'."""
+TOKENIZER = ("tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt", "*.model")
+LOCAL, HUB, OPEN_CLIP = "local-dir:", "hf-hub:", "open-clip:"
+SPELLING = "Write local-dir:DIR, hf-hub:NAME[@REVISION] or open-clip:MODEL/TAG."
+
+
+class Known(NamedTuple):
+    """A hub model of which this is known: the revision taken where none is named, and its licence."""
+
+    revision: str
+    licence: str
+
+
+BIOMEDCLIP = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
+BIOMEDBERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
+"""The text tower that BiomedCLIP's config names."""
+KNOWN = {
+    BIOMEDCLIP: Known("9f341de24bfb00180f1b847274256e9b65a3a32e", "MIT"),
+    BIOMEDBERT: Known("d673b8835373c6fa116d6d8006b33d48734e305d", "MIT"),
+}
+
+
+class Place(NamedTuple):
+    """An encoder's folder on this machine.
+
+    Attributes
+    ----------
+    folder : Path
+        With open_clip_config.json, weights and tokenizer.
+    source : str
+        How the store names it: a hub model with its revision, or a folder without the place it lies in.
+    title, licence : str
+        As the folder's config says, else as the hub names it.
+    """
+
+    folder: Path
+    source: str
+    title: str
+    licence: str
+
+
+def locate(spec: str) -> Place:
+    """Find an encoder, and fetch it into the hub's cache where it is not there yet.
+
+    Parameters
+    ----------
+    spec : str
+        ``local-dir:DIR``; ``hf-hub:NAME[@REVISION]``; or ``open-clip:MODEL/TAG``, one of open_clip's pretrained models
+        by the names of ``open_clip.list_pretrained()``.
+
+    Raises
+    ------
+    UserError
+        Unknown spelling, no such folder or model, or neither cache nor network.
+    """
+    if spec.startswith(LOCAL):
+        folder = Path(spec.removeprefix(LOCAL)).expanduser()
+        config = read_config(folder)
+        # the place it lies in is nobody's business
+        name = folder.resolve().name
+        source = str(config.get("source", f"{LOCAL}{name}"))
+        return Place(folder, source, str(config.get("title", name)), str(config.get("licence", "not stated")))
+    if spec.startswith(OPEN_CLIP):
+        name, revision = _pretrained(spec), ""
+    elif spec.startswith(HUB):
+        name, _, revision = spec.removeprefix(HUB).partition("@")
+    else:
+        raise UserError(f"{spec!r} is not an encoder.", SPELLING)
+    known = KNOWN.get(name)
+    folder = _fetch(spec, name, revision or (known.revision if known else None))
+    config = read_config(folder)
+    licence = config.get("licence", known.licence if known else "not stated")
+    return Place(folder, f"{HUB}{name}@{folder.name}", str(config.get("title", name)), str(licence))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's open_clip_config.json."""
+    file = folder / CONFIG
+    if not file.is_file():
+        raise UserError(f"The encoder folder {folder} has no {CONFIG}.", "Name a folder in open_clip's layout.")
+    try:
+        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        config["model_cfg"]["vision_cfg"], config["model_cfg"]["embed_dim"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is not an open_clip config: {error!r}", "Copy the model's config again.") from error
+    return config
+
+
+def find_weights(folder: Path) -> Path:
+    """The file of weights that open_clip will load."""
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    raise UserError(
+        f"The encoder folder {folder} has no weights ({' or '.join(WEIGHTS)}).",
+        "Copy the model's weights into it; an encoder with random weights is never used.",
+    )
+
+
+def text_tower(folder: Path, config: dict[str, Any]) -> Path | None:
+    """The folder of the text tower's own config, or None where open_clip's config says all.
+
+    open_clip would read a relative name from the working directory, and ask the hub for any other: a folder that
+    carries the file works wherever it lies, and without a network.
+    """
+    name = config["model_cfg"].get("text_cfg", {}).get("hf_model_name")
+    if not name:
+        return None
+    if (folder / TEXT_CONFIG).is_file():
+        return folder.resolve()
+    if Path(name).is_dir():
+        return Path(name)
+    revision = KNOWN[name].revision if name in KNOWN else None
+    cached = try_to_load_from_cache(name, TEXT_CONFIG, revision=revision)
+    if isinstance(cached, str):
+        return Path(cached).parent
+    try:
+        return Path(hf_hub_download(name, TEXT_CONFIG, revision=revision)).parent
+    except (HfHubHTTPError, EntryNotFoundError, OSError, ValueError) as error:
+        raise UserError(
+            f"{folder} has no {TEXT_CONFIG}, and that of its text tower {name} is neither in the hub's cache nor to be "
+            f"fetched: {error}",
+            "Make the folder whole on a connected machine: python -m precompute pack-encoder SPEC --out DIR.",
+        ) from error
+
+
+def _pretrained(spec: str) -> str:
+    """The hub's name of one of open_clip's pretrained models."""
+    model, _, tag = spec.removeprefix(OPEN_CLIP).partition("/")
+    # a name ends in a slash where the repository is in open_clip's layout, and else names a file of weights alone,
+    # which do not say how a film is to be prepared
+    name = str((open_clip.get_pretrained_cfg(model, tag) or {}).get("hf_hub", ""))
+    if not name.endswith("/"):
+        raise UserError(
+            f"open_clip has no model {model!r} with weights {tag!r} in its own layout.",
+            'See python -c "import open_clip; print(open_clip.list_pretrained())".',
+        )
+    return name.removesuffix("/")
+
+
+def _fetch(spec: str, name: str, revision: str | None) -> Path:
+    """A snapshot in the hub's cache, fetched where it is not whole; hub progress bars tell how far it is.
+
+    A commit that is in the cache is taken from there without asking: it cannot have changed.
+    """
+    wanted = [CONFIG, TEXT_CONFIG, *TOKENIZER]
+    try:
+        if revision and len(revision) == 40:
+            try:
+                folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=True))
+                if _has_weights(folder):
+                    return folder
+            except LocalEntryNotFoundError:
+                pass
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        for file in WEIGHTS:
+            if _has_weights(folder):
+                break
+            try:
+                hf_hub_download(name, file, revision=folder.name)
+            except EntryNotFoundError as error:
+                missing = error
+        else:
+            raise missing
+    except (HfHubHTTPError, EntryNotFoundError, OSError, ValueError) as error:
+        raise UserError(
+            f"The encoder {spec} is neither in the hub's cache nor to be fetched"
+            f"{f' at its revision {revision}' if revision else ''}: {error}",
+            "Connect once to fill the cache, or copy the model into a folder and name it local-dir:DIR.",
+        ) from error
+    return folder
+
+
+def _has_weights(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in WEIGHTS)
