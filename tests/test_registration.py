@@ -47,7 +47,7 @@ class BrightnessTower(nn.Module):
         return self.head(self.trunk(x))
 
 
-@pytest.mark.parametrize("mode", ["shortest", "squash"])
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
 @pytest.mark.parametrize(
     ("width", "height", "x", "y", "w", "h"),
     [
