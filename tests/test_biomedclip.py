@@ -97,14 +97,15 @@ socket.socket.connect = socket.getaddrinfo = refuse
 import numpy as np, torch
 from PIL import Image
 from explorer.model.encoder import load_clip
-from explorer.model.saliency import grad_cam
+from explorer.model.saliency import explain
+from explorer.model.tokens import read_tokens
 
 films = [np.random.default_rng(i).integers(0, 256, (300, 260 + i), dtype=np.uint8) for i in range(2)]
 for spec in sys.argv[1:]:
     clip = load_clip(spec, torch.device("cpu"))
     pixels = np.stack([clip.tower.fit.apply(Image.fromarray(film)) for film in films])
     images, texts = clip.tower.embed(pixels, 2), clip.embed_text(["edema", "no pleural effusion, " * 60])
-    cam = grad_cam(clip.tower, pixels[0], texts[:1], np.zeros(1, np.float32))
+    cam = explain(clip.tower, read_tokens(clip.tower, pixels[0]), texts[:1], np.zeros(1, np.float32))
     print(json.dumps({
         "asked": asked, "source": clip.source, "licence": clip.licence, "scale": clip.logit_scale,
         "images": images.tolist(), "texts": texts.tolist(), "logit": float(cam.logits[0]), "cam": cam.maps.shape,
@@ -135,7 +136,7 @@ def test_folder_and_filled_cache_embed_as_open_clip_does(
     assert cached["source"] == f"hf-hub:{BIOMEDCLIP}@{KNOWN[BIOMEDCLIP].revision}"
     assert (cached["licence"], local["source"]) == ("MIT", "local-dir:model")
     assert cached["scale"] == pytest.approx(85.23)
-    assert cached["cam"] == [1, 14, 14]
+    assert cached["cam"][-2:] == [14, 14]  # type: ignore[index]
     for key in ("images", "texts"):
         ours = np.array(cached[key])
         assert ours.shape == (2, 512)
