@@ -51,8 +51,7 @@ class Curve:
 
 def one(curves: Sequence[Curve], styles: Sequence[Style], shown: Shown, prevalence: float) -> go.Figure:
     """One label large: a line a regime with its band and operating point, the baseline, and what cannot be reached."""
-    figure = go.Figure()
-    _add(figure, curves, styles, shown, prevalence, large=True)
+    figure = go.Figure(_traces(curves, styles, shown, prevalence, large=True))
     figure.update_xaxes(title=AXES[shown][0], range=[-0.02, 1.02], zeroline=False)
     figure.update_yaxes(title=AXES[shown][1], range=[-0.02, 1.04], zeroline=False)
     return _compact(figure.update_layout(hovermode="closest"), height=440)
@@ -60,42 +59,57 @@ def one(curves: Sequence[Curve], styles: Sequence[Style], shown: Shown, prevalen
 
 def small(curves: Sequence[Curve], styles: Sequence[Style], shown: Shown, prevalence: float) -> go.Figure:
     """The same small, without a legend of its own; without curves it says that there are too few positives."""
-    figure = go.Figure()
-    if curves:
-        _add(figure, curves, styles, shown, prevalence, large=False)
-    else:
-        text = {"size": 12, "color": GREY}
-        figure.add_annotation(x=0.5, y=0.5, text="too few to say", showarrow=False, font=text)
-    for update, title, top in (
-        (figure.update_xaxes, AXES[shown][0], 1.03),
-        (figure.update_yaxes, AXES[shown][1], 1.06),
-    ):
-        update(title={"text": title, "font": {"size": 10}, "standoff": 2}, range=[-0.03, top], zeroline=False)
-        update(tickvals=[0, 0.5, 1], tickfont={"size": 10}, fixedrange=True)
-    figure = _compact(figure, height=190)
-    return figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, showlegend=False, hovermode="closest")
+    axes = [
+        {
+            "title": {"text": title, "font": {"size": 10}, "standoff": 2},
+            "range": [-0.03, 1.05],
+            "zeroline": False,
+            "tickvals": [0, 0.5, 1],
+            "tickfont": {"size": 10},
+            "fixedrange": True,
+            "automargin": True,
+        }
+        for title in AXES[shown]
+    ]
+    few = {"x": 0.5, "y": 0.5, "text": "too few to say", "showarrow": False, "font": {"size": 12, "color": GREY}}
+    # one layout at once: a page draws some twenty of these
+    layout = {
+        "xaxis": axes[0],
+        "yaxis": axes[1],
+        "annotations": [] if curves else [few],
+        "height": 190,
+        "margin": {"l": 4, "r": 4, "t": 4, "b": 4},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "showlegend": False,
+        "hovermode": "closest",
+    }
+    return go.Figure(_traces(curves, styles, shown, prevalence, large=False) if curves else [], layout)
 
 
-def _add(
-    figure: go.Figure,
+def _traces(
     curves: Sequence[Curve],
     styles: Sequence[Style],
     shown: Shown,
     prevalence: float,
     *,
     large: bool,
-) -> None:
+) -> list[go.Scatter]:
+    """Foot, baseline, bands, then lines with their marks: bottom first."""
+    traces = []
     if shown == "pr":
         recall = np.linspace(0, 1, 41)
-        figure.add_scatter(
-            x=recall,
-            y=least_precision(recall, prevalence),
-            mode="lines",
-            name=FLOOR,
-            line={"color": GREY, "width": 0},
-            fill="tozeroy",
-            fillcolor=_clear(GREY, 0.16),
-            hoverinfo="skip",
+        traces.append(
+            go.Scatter(
+                x=recall,
+                y=least_precision(recall, prevalence),
+                mode="lines",
+                name=FLOOR,
+                line={"color": GREY, "width": 0},
+                fill="tozeroy",
+                fillcolor=_clear(GREY, 0.16),
+                hoverinfo="skip",
+            )
         )
     said = f"prevalence {prevalence:.3f}" if large else "prevalence"
     name, y = {
@@ -103,59 +117,68 @@ def _add(
         "roc": ("baseline: random ranking", [0, 1]),
         "gain": ("baseline: all called positive", [1, 0]),
     }[shown]
-    figure.add_scatter(
-        x=[0, 1],
-        y=y,
-        mode="lines",
-        name=name,
-        line={"color": GREY, "width": 1.5, "dash": "longdash"},
-        hoverinfo="skip",
+    traces.append(
+        go.Scatter(
+            x=[0, 1],
+            y=y,
+            mode="lines",
+            name=name,
+            line={"color": GREY, "width": 1.5, "dash": "longdash"},
+            hoverinfo="skip",
+        )
     )
     for curve, style in zip(curves, styles, strict=True):
         if curve.band is not None:
             x, low, high = curve.band[:, ~np.isnan(curve.band).any(axis=0)]
-            figure.add_scatter(
-                x=np.concatenate([x, x[::-1]]),
-                y=np.concatenate([high, low[::-1]]),
-                mode="lines",
-                line={"width": 0},
-                fill="toself",
-                fillcolor=_clear(style.colour, 0.13),
-                legendgroup=curve.name,
-                hoverinfo="skip",
-                showlegend=False,
+            traces.append(
+                go.Scatter(
+                    x=np.concatenate([x, x[::-1]]),
+                    y=np.concatenate([high, low[::-1]]),
+                    mode="lines",
+                    line={"width": 0},
+                    fill="toself",
+                    fillcolor=_clear(style.colour, 0.13),
+                    legendgroup=curve.name,
+                    hoverinfo="skip",
+                    showlegend=False,
+                )
             )
     axes = AXES[shown]
     for curve, style in zip(curves, styles, strict=True):
-        figure.add_scatter(
-            x=curve.x,
-            y=curve.y,
-            mode="lines",
-            name=curve.name,
-            legendgroup=curve.name,
-            line={
-                "color": style.colour,
-                "width": 2,
-                "dash": style.dash,
-                "shape": "linear" if shown == "roc" else "vh",
-            },
-            hovertemplate=f"{axes[0]} %{{x:.2f}}, {axes[1]} %{{y:.2f}}<extra></extra>",
+        traces.append(
+            go.Scatter(
+                x=curve.x,
+                y=curve.y,
+                mode="lines",
+                name=curve.name,
+                legendgroup=curve.name,
+                line={
+                    "color": style.colour,
+                    "width": 2,
+                    "dash": style.dash,
+                    "shape": "linear" if shown == "roc" else "vh",
+                },
+                hovertemplate=f"{axes[0]} %{{x:.2f}}, {axes[1]} %{{y:.2f}}<extra></extra>",
+            )
         )
         if not np.isnan(curve.at).any():
-            figure.add_scatter(
-                x=[curve.at[0]],
-                y=[curve.at[1]],
-                mode="markers",
-                legendgroup=curve.name,
-                marker={
-                    "color": style.colour,
-                    "symbol": style.symbol,
-                    "size": 12 if large else 8,
-                    "line": {"color": "white", "width": 1.5 if large else 1},
-                },
-                hovertemplate=f"threshold from val: {axes[0]} %{{x:.2f}}, {axes[1]} %{{y:.2f}}<extra></extra>",
-                showlegend=False,
+            traces.append(
+                go.Scatter(
+                    x=[curve.at[0]],
+                    y=[curve.at[1]],
+                    mode="markers",
+                    legendgroup=curve.name,
+                    marker={
+                        "color": style.colour,
+                        "symbol": style.symbol,
+                        "size": 12 if large else 8,
+                        "line": {"color": "white", "width": 1.5 if large else 1},
+                    },
+                    hovertemplate=f"threshold from val: {axes[0]} %{{x:.2f}}, {axes[1]} %{{y:.2f}}<extra></extra>",
+                    showlegend=False,
+                )
             )
+    return traces
 
 
 def difference_dots(frame: pd.DataFrame, colour: str, title: str) -> go.Figure:

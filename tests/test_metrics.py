@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
 from explorer.analysis.metrics import BASELINES, MACRO, METRIC_COLUMNS, METRICS, evaluate, patient_weights
+from explorer.analysis.pooled import MICRO
 from explorer.analysis.ranking import rank, score
 
 NAN = float("nan")
@@ -161,6 +162,40 @@ def test_evaluate_counts_averages_and_holds_its_point() -> None:
     assert (first["n_pos"], first["n_neg"]) == ((column == 1).sum(), (column == 0).sum())
     assert first["n_unknown"] == np.isnan(column).sum() > 0
     assert macro["n_pos"].iloc[0] == (given["targets"] == 1).sum()
+
+
+def test_copies_of_a_patients_films_change_nothing() -> None:
+    """They bring no new evidence: neither a figure nor its interval may move."""
+    given = problem(120)
+    copied = {name: np.repeat(given[name], 2, axis=0) for name in ("targets", "logits", "patients")}
+    one = evaluate("abc", **given, resamples=50, seed=1)
+    two = evaluate("abc", **copied, thresholds=given["thresholds"], resamples=50, seed=1)
+    columns = ["value", "ci_low", "ci_high", "baseline"]
+    pd.testing.assert_frame_equal(one[columns], two[columns])
+    assert (two[["n_pos", "n_neg", "n_unknown"]] == 2 * one[["n_pos", "n_neg", "n_unknown"]]).all(axis=None)
+
+
+def test_domains_and_micro_are_what_they_say() -> None:
+    rng = np.random.default_rng(0)
+    labels = ["Cardiomegaly", "Enlarged Cardiomediastinum", "Fracture"]
+    targets = (rng.random((200, 3)) < [0.2, 0.1, 0.3]).astype(np.float32)
+    logits = (rng.normal(size=(200, 3)) + targets).astype(np.float32)
+    cuts = np.float32([0.5, 1.0, 0.2])
+    targets[:5, 0] = np.nan
+    frame = evaluate(labels, targets, logits, cuts, np.arange(200), resamples=20).set_index(["label", "metric"])
+    value = frame["value"]
+    known = ~np.isnan(targets)
+    micro_y, micro_scores = targets[known], logits[known]
+    assert value[MICRO, "average_precision"] == pytest.approx(average_precision_score(micro_y, micro_scores))
+    assert value[MICRO, "auroc"] == pytest.approx(roc_auc_score(micro_y, micro_scores))
+    assert value[MICRO, "f1"] == pytest.approx(f1_score(micro_y, (logits >= cuts)[known]))
+    either = (targets[:, :2] == 1).any(axis=1)
+    sure = either | ~np.isnan(targets[:, :2]).any(axis=1)  # one positive is enough, but not one negative
+    assert frame.loc[("Cardiovascular", "f1"), "n_unknown"] == (~sure).sum()
+    called = (logits[:, :2] >= cuts[:2]).any(axis=1)
+    assert value["Cardiovascular", "f1"] == pytest.approx(f1_score(either[sure], called[sure]))
+    above = (logits[:, :2] - cuts[:2]).max(axis=1)
+    assert value["Cardiovascular", "auroc"] == pytest.approx(roc_auc_score(either[sure], above[sure]))
 
 
 def test_a_seed_repeats_exactly_and_another_does_not() -> None:

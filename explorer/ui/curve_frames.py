@@ -78,7 +78,9 @@ def order(store: Store, split: Split, by: Sort, few: int) -> list[str]:
             rank[name] = 0.0
         else:
             rank[name] = float(np.nanmax(values) - (np.nanmin(values) if by == "difference" else 0))
-    return sorted(names, key=lambda name: (derive.counts(store, split, name)[0] < few, -rank[name]))
+    here = store.metrics[store.metrics["split"] == split]
+    positives = dict(zip(here["label"], here["n_pos"], strict=True))
+    return sorted(names, key=lambda name: (positives[name] < few, -rank[name]))
 
 
 def styles(store: Store) -> list[Style]:
