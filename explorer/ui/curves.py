@@ -46,6 +46,8 @@ def overview(view: View) -> None:
 def gains(view: View, few: int) -> None:
     """What one regime gains over another, label by label."""
     store, split = view.store, view.split
+    if len(store.regimes) < 2:
+        return
     st.subheader("Differences between regimes")
     with st.container(horizontal=True, gap="medium"):
         metric = choose.pick_one("Metric", list(METRICS), "average_precision", "gain", METRICS)
@@ -111,6 +113,8 @@ def one_label(view: View) -> None:
             f"In brackets, {'AUROC' if shown == 'roc' else 'average precision'} with its 95% interval; bands are "
             f"pointwise. Marks are thresholds chosen on val. {_baseline(shown)} {_about(name)}"
         )
+    if len(store.regimes) < 2:
+        return
     with right:
         st.dataframe(_own_differences(view, name, few), hide_index=True)
         st.caption("Differences are paired. Holm's p allows for all labels tested in this pair and metric.")
@@ -120,7 +124,7 @@ def fewest(view: View) -> int:
     """The least number of positives for a figure to be shown, in the address."""
     with st.container(width=130):
         value = st.number_input(
-            "At least, positives",
+            "Least positives",
             min_value=1,
             max_value=1000,
             value=derive.FEW,
