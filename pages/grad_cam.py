@@ -1,9 +1,15 @@
-"""What each regime looks at when it scores a film for a label."""
+"""What each regime looks at when it scores a film for a label, and whether a radiologist would."""
 
-from explorer.ui import saliency, saliency_views
+from explorer.ui import agreement, marking, saliency, saliency_views
 from explorer.ui.frame import page
 
 with page("Grad-CAM") as view:
-    question = saliency.ask(view)
-    saliency.describe(view, question)
-    saliency_views.show(view, question)
+    match saliency.shown():
+        case "agreement":
+            agreement.show(view)
+        case "mark":
+            marking.show(view)
+        case shown:
+            question = saliency.ask(view, shown)
+            saliency.describe(view, question)
+            saliency_views.show(view, question)

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from explorer.data.labels import Uncertain
+from explorer.data.saliency import MethodName
+from explorer.data.samples import Split
 from explorer.errors import UserError
 from precompute.reporter import DRAW, RUN, SEEDS, Reporter, Stages
 from precompute.settings import PAPER, Protocol
@@ -268,6 +270,40 @@ def summary(
         typer.echo(json.dumps(as_records(opened), indent=2, allow_nan=False))
     else:
         _console(stderr=False).print(as_table(opened))
+
+
+@app.command()
+def saliency(
+    store: Annotated[Path, typer.Argument(help="The store's folder, or one run's.")],
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", "--labels", help="Only this label; repeat. All by default.")
+    ] = None,
+    split: Annotated[Split, typer.Option("--split", help="Whose films; val comes along for the thresholds.")] = "test",
+    method: Annotated[MethodName, typer.Option("--method", help="How the maps are made.")] = "grad_cam",
+    block: Annotated[int | None, typer.Option("--block", help="Transformer block, from 1; else the last.")] = None,
+    device: DeviceName = "auto",
+) -> None:
+    """Make the maps of a whole split and measure how they agree with the readers; a killed job resumes."""
+    from explorer.model.device import choose_device
+    from explorer.store import open_store
+    from explorer.store.marks import all_annotations
+    from precompute.saliency import SALIENCY, plan
+    from precompute.saliency import run as run_saliency
+    from precompute.summary import as_agreement
+
+    opened = open_store(store)
+    reporter = Reporter(console, SALIENCY)
+    with reporter.job():
+        wanted = plan(opened, labels or (), split, method, block)
+        made = run_saliency(opened, all_annotations(opened), wanted, choose_device(device), reporter)
+    if made.record.n_annotated:
+        _console(stderr=False).print(as_agreement(made))
+    else:
+        console.print(
+            f"No reader marked a film of {split} for these labels: the maps are made, agreement cannot be measured. "
+            "Add marks with `python -m precompute annotate`, or in the app."
+        )
+    console.print(f"{made.title}: {made.path}")
 
 
 @app.command()

@@ -8,8 +8,11 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
+from explorer.analysis.localisation import METRICS as METRIC_TITLES
+from explorer.analysis.localisation import summarise
 from explorer.analysis.metrics import BASELINES, MACRO, METRICS
 from explorer.store import Store
+from explorer.store.saliency import SaliencySet
 
 TITLES = {"average_precision": "AP", "auroc": "AUROC", "f1": "F1", "precision": "Precision", "recall": "Recall"}
 
@@ -54,3 +57,28 @@ def _cell(row: pd.Series[Any]) -> str:
         return "none"
     interval = "no interval" if math.isnan(row["ci_low"]) else f"{row['ci_low']:.3f}, {row['ci_high']:.3f}"
     return f"{row['value']:.3f} [{interval}]\nbaseline {row['baseline']:.3f}"
+
+
+def as_agreement(made: SaliencySet) -> Table:
+    """How the maps agree with the readers: every metric of every source, by label and over all."""
+    frame = summarise(made.frame("agreement"))
+    table = Table(
+        title=f"{made.title}: agreement with the readers, {made.record.split}, n = {made.record.n_annotated} pairs of "
+        "film and label",
+        caption="mean [95% patient-level interval]; + lies above the centre prior, − below, with its whole interval.",
+    )
+    for column in ("Label", "n", "Source", *METRIC_TITLES.values()):
+        table.add_column(column)
+    for (label, source), part in frame.groupby(["label", "source"], sort=False):
+        rows = part.set_index("metric")
+        cells = [_agreed(rows.loc[[metric]].iloc[0]) for metric in METRIC_TITLES]
+        table.add_row(str(label), str(part["n"].iat[0]), str(source), *cells)
+    return table
+
+
+def _agreed(row: pd.Series[Any]) -> str:
+    if math.isnan(row["value"]):
+        return "none"
+    ends = "" if math.isnan(row["ci_low"]) else f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
+    better = "+" if row["gain_low"] > 0 else "−" if row["gain_high"] < 0 else ""
+    return f"{row['value']:.2f}{ends}{better}"

@@ -110,3 +110,31 @@ def test_the_export_holds_pictures_raw_maps_and_their_settings(store: Store) -> 
             assert settings["seen_by_the_model"] == dict(zip("xywh", seen, strict=True))
             picture = Image.open(io.BytesIO(archive.read(f"{regime.name}.png")))
             assert picture.size == (int(sample["width"]), int(sample["height"]))
+
+
+def test_without_a_batch_of_maps_the_page_names_the_command(store: Store) -> None:
+    app = open_page(show="Agreement")
+    assert f"python -m precompute saliency {store.path.parent} --split test" in app.code[0].value
+    assert f"{len(store.annotations):,} annotations" in said(app)
+
+
+def test_a_reader_is_asked_for_a_name_and_a_sample_is_drawn(store: Store) -> None:
+    app = open_page(show="Mark")
+    assert "Name the reader first" in said(app)
+    app.text_input(key="reader").input("Dr A").run()
+    assert "marks are **blind**" in said(app)
+    next(b for b in app.button if b.label == "Select them").click().run()
+    assert "1 of 15 in the selection 15 films to mark" in said(app)
+
+
+def test_a_reader_who_saw_a_map_is_not_blind(store: Store) -> None:
+    app = open_page(cam="true")
+    app.segmented_control(key="show").set_value("mark").run()
+    app.text_input(key="reader").input("Dr A").run()
+    assert not app.exception
+    assert "marks are **not blind**" in said(app)
+
+
+def test_a_read_only_viewer_takes_no_marks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_READONLY", "1")
+    assert "read-only" in said(open_page(show="Mark"))

@@ -93,6 +93,14 @@ class Fit(BaseModel):
         """
         return spread(values, self.window(height, width), height, width)
 
+    def to_picture(
+        self, values: NDArray[np.float32], height: int, width: int, tall: int, wide: int
+    ) -> NDArray[np.float32]:
+        """As :meth:`to_film`, on a (tall, wide) picture of the whole film."""
+        x, y, w, h = self.window(height, width)
+        across, down = wide / width, tall / height
+        return spread(values, (x * across, y * down, w * across, h * down), tall, wide)
+
 
 def spread(
     values: NDArray[np.float32], seen: tuple[float, float, float, float], height: int, width: int

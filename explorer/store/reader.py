@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from explorer.analysis.clusters import Cluster
 from explorer.analysis.thresholds import Thresholds
+from explorer.data.geometry import Fit
 from explorer.data.images import BadImage, inside
 from explorer.data.samples import SPLITS, Split, projections
 from explorer.errors import UserError
@@ -348,6 +349,14 @@ class Store:
 
     def encoder_folder(self, encoder_id: str) -> Path:
         return self.path / "encoders" / self.encoder(encoder_id).id
+
+    def fit(self, encoder_id: str) -> Fit:
+        """An encoder's preprocessing geometry, read without loading the encoder."""
+        relative = f"encoders/{self.encoder(encoder_id).id}/encoder.json"
+        try:
+            return Fit.model_validate(self._json(relative)["fit"])
+        except (ValidationError, KeyError) as error:
+            raise self._damaged(relative) from error
 
     def vectors(self, space: str) -> NDArray[np.float32]:
         """(N, dim) unit-norm float32 vectors of a space."""

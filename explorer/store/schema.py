@@ -59,6 +59,16 @@
       audit/shortcuts/embeddings.parquet      AUROC of each encoder's embedding for each attribute, cross-fitted
       audit/shortcuts/acquisition.parquet     AUROC of all acquisition attributes together, cross-fitted, by split
     STORE/LATEST                 the run_id to open by default
+
+Beside a run, and outside its hashes, because they are made later or grow (``precompute saliency``)::
+
+    STORE/annotations/<data set>.parquet
+                                 marks added since, by all runs of the set: MARK_COLUMNS in marks.py
+    STORE/<run_id>.saliency/<method>-block<b>/
+      saliency.json              SaliencyRecord, written last; run_created ties it to the run
+      maps/<split>/<regime>.npy  (n, K, g, g) float32 over the model's patches, unscaled; the split's rows, ascending
+      agreement.parquet          one row a film, label and source (regime, prior, reader): patient, row, label, source,
+                                 silent, pointing, energy, iou, dice, average_precision
 """
 
 from __future__ import annotations
@@ -66,6 +76,8 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from explorer.data.saliency import MethodName
 
 SCHEMA_MAJOR = 1
 SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"
@@ -173,3 +185,17 @@ class Manifest(_Record):
     def protocol(self) -> str:
         """Whose settings split and trained it: ``sound`` or ``paper``."""
         return str(self.settings.get("protocol", "sound"))
+
+
+class SaliencyRecord(_Record):
+    """The whole of saliency.json. ``block`` counts from 1; ``shares`` are thresholds by source and label, from val."""
+
+    run_id: str
+    run_created: str
+    method: MethodName
+    block: int
+    split: str
+    labels: tuple[str, ...]
+    shares: dict[str, dict[str, float]]
+    n_annotated: int = Field(description="pairs of film and label in the split that a reader marked")
+    sha256: dict[str, str] = Field(description="of every file of the folder, by its relative path")

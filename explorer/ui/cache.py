@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,8 +61,7 @@ def hover(opened: Store) -> NDArray[np.str_]:
 
 def fit(opened: Store, encoder_id: str) -> Fit:
     """An encoder's preprocessing geometry, read without loading the encoder."""
-    record = json.loads((opened.encoder_folder(encoder_id) / "encoder.json").read_text(encoding="utf-8"))
-    return Fit.model_validate(record["fit"])
+    return opened.fit(encoder_id)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the image tower")

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.data.saliency import METHODS, MethodName
+from explorer.store.marks import all_annotations
 from explorer.ui import cache, choose, derive, selection
 from explorer.ui.overlay import Colours, Look
 
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
 
     from explorer.ui.frame import View
 
-Shown = Literal["regimes", "layers", "labels"]
-TITLES = {"regimes": "Regimes", "layers": "Every block", "labels": "Every label"}
+Shown = Literal["regimes", "layers", "labels", "agreement", "mark"]
+TITLES = {
+    "regimes": "Regimes",
+    "layers": "Every block",
+    "labels": "Every label",
+    "agreement": "Agreement",
+    "mark": "Mark",
+}
 
 
 @dataclass(frozen=True)
@@ -35,14 +42,18 @@ class Question:
     outlines: bool
 
 
-def ask(view: View) -> Question:
-    """The page's controls. No model is loaded before maps are asked for."""
-    shown = cast("Shown", choose.pick_one("Show", list(TITLES), "regimes", "show", TITLES))
+def shown() -> Shown:
+    """Which of the page's views is open; the others are not computed."""
+    return cast("Shown", choose.pick_one("Show", list(TITLES), "regimes", "show", TITLES))
+
+
+def ask(view: View, shown: Shown) -> Question:
+    """The controls of a view of maps. No model is loaded before maps are asked for."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=230):
             label = choose.label(view)
         row = choose.film(view, label)
-        _stepper(view, label, row)
+        stepper(view, label, row)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         maps = st.toggle("Maps", key="cam", bind="query-params", help="Loads the models: a few seconds the first time.")
         with st.container(width=190):
@@ -97,7 +108,7 @@ def _look() -> tuple[Look, bool]:
     return Look(cast("Colours", colours), opacity / 100, contour / 100, against), outlines
 
 
-def _stepper(view: View, label: str, row: int) -> None:
+def stepper(view: View, label: str, row: int) -> None:
     """Previous and next in the selection, or without one among the split's films that have the label."""
     order, name = _order(view, label)
     after = int(np.searchsorted(order, row))
@@ -127,7 +138,8 @@ def describe(view: View, question: Question) -> None:
     store = view.store
     sample = store.samples.iloc[question.row]
     value = derive.states(store, question.label)[question.row]
-    marked = store.annotations[store.annotations["row"] == question.row]
+    marked = all_annotations(store)
+    marked = marked[marked["row"] == question.row]
     mine = int((marked["label"] == question.label).sum())
     st.markdown(
         f"**{sample['sample_id']}** · {sample['split']} · {question.label}: **{value}** · all labels: "

@@ -13,9 +13,11 @@ import streamlit as st
 
 from explorer import figures
 from explorer.data.saliency import METHODS, silence
+from explorer.store.marks import all_annotations
 from explorer.ui import cache, choose, derive, heatmaps, overlay
 from explorer.ui.frame import errors_shown
 from explorer.ui.gallery import link
+from explorer.ui.marking import saw_map
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,6 +140,7 @@ def _asked(question: Question) -> bool:
 def _maps(
     store: Store, regime: RegimeRecord, labels: tuple[str, ...], blocks: tuple[int, ...], question: Question
 ) -> Saliency:
+    saw_map(question.row)
     return heatmaps.maps(
         store,
         regime.encoder,
@@ -167,7 +170,7 @@ def _picture(
 
 
 def _marked(store: Store, question: Question, label: str) -> pd.DataFrame:
-    marked = store.annotations
+    marked = all_annotations(store)
     return marked[(marked["row"] == question.row) & (marked["label"] == label) & question.outlines]
 
 

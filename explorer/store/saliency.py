@@ -1,0 +1,79 @@
+"""Maps of a whole split and how they agree with the readers, kept beside the run whose hashes they must not change."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from explorer.data.saliency import METHODS, MethodName
+from explorer.errors import UserError
+from explorer.store.schema import SaliencyRecord
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from explorer.store.reader import Store
+
+RECORD = "saliency.json"
+"""Written last, as a run's manifest is; not of that name, so that a folder of maps is never taken for a run."""
+
+
+def saliency_root(store: Store) -> Path:
+    """The folder beside the run."""
+    return store.path.with_name(f"{store.path.name}.saliency")
+
+
+def saliency_command(store: Store) -> str:
+    """What makes such a folder."""
+    return f"python -m precompute saliency {store.path.parent} --split test"
+
+
+@dataclass(frozen=True)
+class SaliencySet:
+    """One method's maps of one run, complete."""
+
+    path: Path
+    record: SaliencyRecord
+
+    @property
+    def title(self) -> str:
+        method = METHODS[self.record.method]
+        return f"{method.title} {method.layer.format(self.record.block)}"
+
+    def maps(self, split: str, regime: str) -> NDArray[np.float32]:
+        """(n, K, g, g) unscaled maps of a split's films in row order, for the record's K labels; memory-mapped."""
+        array: NDArray[np.float32] = np.load(
+            self.path / f"maps/{split}/{regime}.npy", mmap_mode="r", allow_pickle=False
+        )
+        return array
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """``agreement`` or ``proof``."""
+        return pd.read_parquet(self.path / f"{name}.parquet")
+
+
+def list_saliency(store: Store) -> list[SaliencySet]:
+    """The complete sets of maps of this very run; those of a run made again since are left out."""
+    found = []
+    for file in sorted(saliency_root(store).glob(f"*/{RECORD}")):
+        record = _read(file)
+        if record.run_created == store.manifest.created:
+            found.append(SaliencySet(file.parent, record))
+    order: list[MethodName] = list(METHODS)
+    return sorted(found, key=lambda one: (order.index(one.record.method), -one.record.block))
+
+
+def _read(file: Path) -> SaliencyRecord:
+    try:
+        raw: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return SaliencyRecord.model_validate(raw)
+    except (ValueError, ValidationError) as error:
+        raise UserError(
+            f"{file} is damaged: {error}", f"Delete {file.parent} and run precompute saliency again."
+        ) from error

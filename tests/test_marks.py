@@ -1,0 +1,148 @@
+"""Marks beside a run: written atomically, read back exactly, never lost."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from explorer.analysis.sampling import stratified_films
+from explorer.errors import UserError
+from explorer.store import marks
+from explorer.store.reader import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """As much of a run as marks ask for: two films, two labels, one annotation of its own."""
+    run = tmp_path / "run"
+    run.mkdir()
+    samples = pd.DataFrame(
+        {"sample_id": ["a", "b"], "image": ["a.png", "b.png"], "height": [400, 300], "width": [500, 200]}
+    )
+    own = {"sample_id": "a", "row": 0, "label": "Edema", "annotator": "R0", "x": 1.0, "y": 2.0, "w": 3.0, "h": 4.0}
+    return cast(
+        "Store",
+        SimpleNamespace(
+            path=run,
+            labels=("Edema", "Fracture"),
+            samples=samples,
+            annotations=pd.DataFrame([{**own, "polygon": None}]),
+            manifest=SimpleNamespace(dataset=SimpleNamespace(name="My Films, v2")),
+        ),
+    )
+
+
+def a_mark(row: int = 0, label: str = "Edema", x: float = 10, annotator: str = "R1", **more: object) -> pd.DataFrame:
+    given = {
+        "row": row,
+        "label": label,
+        "annotator": annotator,
+        "x": float(x),
+        "y": 20.0,
+        "w": 30.0,
+        "h": 40.0,
+        "polygon": None,
+    }
+    return pd.DataFrame([{**given, **more}])
+
+
+def test_a_mark_is_read_back_as_it_was_made(store: Store) -> None:
+    assert marks.add_marks(store, a_mark(blind=True), "app") == 1
+    polygon = [1.5, 2.5, 30.25, 2.5, 30.25, 40.0]
+    assert marks.add_marks(store, a_mark(row=1, label="Fracture", polygon=polygon), "boxes.csv") == 1
+    first, second = marks.read_marks(store).to_dict("records")
+    assert (first["sample_id"], first["row"], first["x"], first["h"]) == ("a", 0, 10, 40)
+    assert first["polygon"] is None
+    assert bool(first["blind"]) is True
+    assert first["origin"] == "app"
+    assert second["polygon"].tolist() == polygon
+    assert bool(second["blind"]) is False
+    assert (second["height"], second["width"]) == (300, 200)
+    assert marks.marks_file(store).parent == store.path.parent / "annotations", "outside the run and its hashes"
+    assert list(store.path.iterdir()) == []
+
+
+def test_the_same_mark_twice_is_one(store: Store) -> None:
+    marks.add_marks(store, a_mark(), "app")
+    assert marks.add_marks(store, pd.concat([a_mark(), a_mark(x=11)]), "again") == 1
+    assert len(marks.read_marks(store)) == 2
+
+
+def test_the_runs_own_and_the_added_stand_together(store: Store) -> None:
+    assert len(marks.all_annotations(store)) == 1
+    marks.add_marks(store, a_mark(), "app")
+    both = marks.all_annotations(store)
+    assert both["annotator"].tolist() == ["R0", "R1"]
+    assert set(store.annotations.columns) <= set(both.columns)
+
+
+def test_marks_are_corrected_and_deleted(store: Store) -> None:
+    marks.add_marks(store, pd.concat([a_mark(), a_mark(x=50)]), "app")
+    before = marks.read_marks(store)
+    moved = before.iloc[[0]].assign(x=99.0, label="Fracture")
+    marks.edit_marks(store, moved)
+    after = marks.read_marks(store)
+    assert after["x"].tolist() == [99, 50]
+    assert after["label"].tolist() == ["Fracture", "Edema"]
+    marks.delete_marks(store, [before["mark_id"].iat[1]])
+    assert marks.read_marks(store)["x"].tolist() == [99]
+    marks.edit_marks(store, before.iloc[[1]])  # deleted meanwhile by another: nothing comes back
+    assert len(marks.read_marks(store)) == 1
+
+
+def test_a_mark_of_a_film_that_changed_size_is_kept_but_not_drawn(store: Store) -> None:
+    marks.add_marks(store, pd.concat([a_mark(), a_mark(row=1)]), "app")
+    store.samples.loc[0, "height"] = 512
+    assert marks.read_marks(store)["sample_id"].tolist() == ["b"]
+    store.samples.loc[0, "height"] = 400
+    assert len(marks.read_marks(store)) == 2, "nothing was lost"
+
+
+def test_many_write_at_once_and_none_is_lost(store: Store) -> None:
+    writers = [threading.Thread(target=marks.add_marks, args=(store, a_mark(x=i), "app")) for i in range(12)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(marks.read_marks(store)["x"]) == list(range(12))
+    assert not list(marks.marks_file(store).parent.glob(".*.tmp"))
+
+
+def test_a_damaged_file_is_told_and_left_alone(store: Store) -> None:
+    marks.add_marks(store, a_mark(), "app")
+    file = marks.marks_file(store)
+    file.write_bytes(b"PAR1 no more")
+    for act in (lambda: marks.read_marks(store), lambda: marks.add_marks(store, a_mark(x=3), "app")):
+        with pytest.raises(UserError, match="damaged"):
+            act()
+    assert file.read_bytes() == b"PAR1 no more"
+
+
+# --- the sampler -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_holds_every_label_and_repeats_with_its_seed() -> None:
+    rng = np.random.default_rng(0)
+    targets = (rng.random((400, 14)) < np.linspace(0.01, 0.4, 14)).astype(np.float32)
+    targets[0, 0] = 1
+    targets[1:, 5] = np.nan  # hardly known at all
+    targets[0, 5] = 0
+    chosen = stratified_films(targets, 15, seed=3)
+    assert len(chosen) == len(set(chosen.tolist())) == 15
+    assert (np.diff(chosen) > 0).all()
+    has = (targets[chosen] == 1).any(axis=0)
+    assert has[[c for c in range(14) if c != 5]].all()
+    np.testing.assert_array_equal(chosen, stratified_films(targets, 15, seed=3))
+    assert not np.array_equal(chosen, stratified_films(targets, 15, seed=4))
+
+
+def test_a_sample_of_more_films_than_there_are_is_all_of_them() -> None:
+    targets = np.array([[1, 0], [np.nan, 0], [0, 0]], np.float32)
+    assert stratified_films(targets, 9, 0).tolist() == [0, 1, 2]
+    assert stratified_films(targets, 1, 0).tolist() == [0], "the one film with a positive first"
