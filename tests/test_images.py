@@ -46,13 +46,6 @@ def test_every_mode_becomes_grey(tmp_path: Path, mode: str) -> None:
     assert read_film(tmp_path / "a.png").mode == "L"
 
 
-def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
-    deep = np.linspace(0, 65535, 60 * 40).reshape(40, 60).astype(np.uint16)
-    Image.fromarray(deep).save(tmp_path / "a.png")
-    read = np.asarray(read_film(tmp_path / "a.png"))
-    assert np.array_equal(read, deep // 256)
-
-
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
 def test_exif_orientation_is_applied(tmp_path: Path, kind: str) -> None:
     exif = Image.Exif()
@@ -61,6 +54,13 @@ def test_exif_orientation_is_applied(tmp_path: Path, kind: str) -> None:
     read = read_film(tmp_path / f"a.{kind}")
     assert read.size == (40, 60)
     assert np.abs(np.int16(read) - np.rot90(np.asarray(film()), -1)).max() <= 6
+
+
+@pytest.mark.parametrize(("top", "step"), [(4095, 16), (4096, 256), (65535, 256)])
+def test_twelve_bits_in_a_16_bit_file_are_not_black(tmp_path: Path, top: int, step: int) -> None:
+    deep = np.linspace(0, top, 60 * 40).reshape(40, 60).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "a.png")
+    assert np.array_equal(np.asarray(read_film(tmp_path / "a.png")), deep // step)
 
 
 def test_orientation_of_a_16_bit_film(tmp_path: Path) -> None:

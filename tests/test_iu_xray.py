@@ -138,6 +138,11 @@ def test_a_bad_labellers_file(tmp_path: Path, text: str, said: str) -> None:
         read_iu_xray(root, labels=root / "labels.csv")
 
 
+def test_mesh_has_no_uncertain_cells(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no -1"):
+        read_iu_xray(open_i(tmp_path), uncertain="ones")
+
+
 def test_bad_folders(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="neither"):
         read_iu_xray(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 64_000_000
@@ -13,6 +14,10 @@ MAX_PIXELS = 64_000_000
 
 MAX_ASPECT = 20
 """A film's long side to its short one; the resize of a strip one pixel wide would need gigabytes."""
+
+
+TWELVE_BITS = 4096
+"""A 16-bit film all below this is a 12-bit one as detectors give it; as 16 bits it would be black."""
 
 
 class BadImage(Exception):
@@ -37,7 +42,7 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def read_film(path: Path) -> Image.Image:
-    """Decode a PNG, JPEG or DICOM film as 8-bit grey, upright (EXIF orientation applied).
+    """Decode a PNG (8, 12 or 16 bits), JPEG or DICOM film as 8-bit grey, upright (EXIF orientation applied).
 
     Raises
     ------
@@ -61,7 +66,8 @@ def read_film(path: Path) -> Image.Image:
             check_size(image.width, image.height)
             film: Image.Image = ImageOps.exif_transpose(image)
             if film.mode.startswith("I"):  # 16-bit grey: scale to 8 bits, where convert("L") would clip
-                film = film.convert("I").point(lambda value: value / 256)
+                deep = np.asarray(film.convert("I"))
+                film = Image.fromarray((deep // (16 if deep.max() < TWELVE_BITS else 256)).astype(np.uint8))
             return film.convert("L")
     except UnidentifiedImageError as error:
         raise BadImage("it is not a PNG, JPEG or DICOM image") from error

@@ -103,6 +103,8 @@ def read_iu_xray(
     UserError
         With the file, the row and the fix.
     """
+    if uncertain != "ignore" and labels is None:
+        raise UserError("MeSH headings hold no -1 for --uncertain to read.", "Leave it out, or give --labels.")
     reports = read_reports(root)
     folder = images or image_folder(root)
     rows = [(report, name, view) for report in reports for name, view in report.images.items()]
