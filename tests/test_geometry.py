@@ -87,6 +87,11 @@ def test_a_pad_sees_the_whole_film_and_black(height: int, width: int) -> None:
     assert np.isfinite(fit.to_film(np.ones((4, 4), np.float32), height, width)).all()
 
 
+def test_every_way_is_told_in_words() -> None:
+    assert Fit(size=224).words == "a film's middle square, at 224 x 224 pixels"
+    assert len({fit.words for fit in FITS}) == 3
+
+
 def test_the_window_by_hand() -> None:
     pad = Fit(size=224, resize_mode="longest")
     assert pad.window(448, 896) == (0, -224, 896, 896)

@@ -44,6 +44,16 @@ class Fit(BaseModel):
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     resize_mode: Literal["shortest", "longest", "squash"] = "shortest"
 
+    @property
+    def words(self) -> str:
+        """What the model sees of a film, in words."""
+        what = {
+            "shortest": "a film's middle square",
+            "longest": "the whole film, padded with black to a square",
+            "squash": "the whole film, squashed to a square",
+        }
+        return f"{what[self.resize_mode]}, at {self.size} x {self.size} pixels"
+
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the film after the resize, before the crop or padding."""
         if self.resize_mode == "squash":

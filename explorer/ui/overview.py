@@ -10,7 +10,7 @@ import streamlit as st
 from explorer import figures
 from explorer.analysis.metrics import MACRO
 from explorer.data.samples import SPLITS
-from explorer.ui import derive
+from explorer.ui import cache, derive
 
 if TYPE_CHECKING:
     from explorer.ui.frame import View
@@ -123,6 +123,7 @@ def provenance(view: View) -> None:
     st.dataframe(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
     st.caption(
         f"Labels: {manifest.dataset.label_origin}. Split: {manifest.dataset.split_origin}. "
+        f"The model sees {cache.fit(store, 'frozen').words}. "
         f"Run {manifest.run_id}, made {manifest.created}, seed {manifest.seed}."
     )
     if len(store.skipped):
