@@ -1,10 +1,11 @@
-"""The films nearest to one film, in every regime."""
+"""The films nearest to a film, to words or to a selection, in every regime; how good such lists are; a prompt lab."""
 
-from explorer.ui import near
+from explorer.ui import near, query
 from explorer.ui.frame import page
 
 with page("Neighbours") as view:
-    query = near.ask(view)
-    found = near.search(view, query)
-    near.summary(view, query, found)
-    near.side_by_side(view, query, found)
+    asked = query.ask(view)
+    if asked:
+        found = near.find(view, asked)
+        near.summary(view, asked, found)
+        near.side_by_side(view, asked, found)

@@ -178,16 +178,14 @@ def test_an_unknown_film_is_said_to_be_unknown(store: Store) -> None:
     assert "no film 'no-such-film'" in said(app)
 
 
-def test_neighbours_leave_the_patient_out_unless_asked(store: Store) -> None:
+def test_neighbours_leave_the_patient_and_other_views_out(store: Store) -> None:
     codes, counts = np.unique(store.patients, return_counts=True)
     row = int(np.flatnonzero(store.patients == codes[counts.argmax()])[0])
     space = store.space_of(store.regimes[0].name, "embedding").name
-    index = store.index(space)
-    rows, _ = derive.neighbours(store, index, space, row, 10, same_patient=False)
+    rows, _ = derive.neighbours(store, store.index(space), space, row, store.n)
     assert (store.patients[rows] != store.patients[row]).all()
-    rows, _ = derive.neighbours(store, index, space, row, store.n, same_patient=True)
-    assert row not in rows
-    assert len(rows) == store.n - 1
+    assert (store.views[rows] == store.views[row]).all()
+    assert len(rows) == ((store.patients != store.patients[row]) & (store.views == store.views[row])).sum()
 
 
 def test_a_selection_in_the_link_opens_as_a_gallery(store: Store) -> None:

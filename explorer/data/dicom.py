@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -20,14 +21,18 @@ VIEWS = ("PA", "AP", "LL", "RL", "LATERAL", "LLD", "RLD", "LLO", "RLO")
 """View positions that are kept; any other text in that field is not."""
 
 
-def is_dicom(path: Path) -> bool:
+CHEST = ("CHEST", "THORAX", "LUNG", "RIB")
+RADIOGRAPHS = ("CR", "DX", "RG", "DR", "XA", "RF", "OT", "SC", "")
+"""Modalities a film may come under: radiographs, scanned films, and none stated."""
+
+
+def is_dicom(file: BinaryIO) -> bool:
     """Whether the file has DICOM's mark: ``DICM`` after a preamble of 128 bytes."""
-    with path.open("rb") as file:
-        file.seek(128)
-        return file.read(4) == b"DICM"
+    file.seek(128)
+    return file.read(4) == b"DICM"
 
 
-def read_dicom(path: Path) -> Image.Image:
+def read_dicom(file: BinaryIO) -> Image.Image:
     """Decode a film: modality LUT or rescale, VOI LUT or window (else percentiles), MONOCHROME1 turned over.
 
     Raises
@@ -35,7 +40,7 @@ def read_dicom(path: Path) -> Image.Image:
     BadImage
         More than one frame, colour, too large, a transfer syntax that cannot be decoded, a damaged file.
     """
-    header = _header(path)
+    header = _header(file)
     rows, columns = int(header.get("Rows", 0)), int(header.get("Columns", 0))
     if not rows or not columns:
         raise BadImage("it is a DICOM file without a picture")
@@ -46,7 +51,8 @@ def read_dicom(path: Path) -> Image.Image:
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise BadImage(f"its pixels are {photometric or 'of no stated kind'}, not grey")
     try:
-        dataset = dcmread(path)
+        file.seek(0)
+        dataset = dcmread(file)
         values = apply_modality_lut(dataset.pixel_array, dataset)
         if "WindowCenter" in dataset or "VOILUTSequence" in dataset:
             values = np.asarray(apply_voi_lut(values, dataset), dtype=np.float64)
@@ -80,17 +86,30 @@ class Facts:
 
 def read_facts(path: Path) -> Facts:
     """What a DICOM film's header says of the film; nothing for a film of another kind."""
-    if not is_dicom(path):
-        return Facts()
-    header = _header(path)
+    with path.open("rb") as file:
+        if not is_dicom(file):
+            return Facts()
+        header = _header(file)
     view = str(header.get("ViewPosition", "")).strip().upper()
     return Facts(
         burned_in=str(header.get("BurnedInAnnotation", "")).upper() == "YES", view=view if view in VIEWS else ""
     )
 
 
-def _header(path: Path) -> Dataset:
+def check_chest(file: BinaryIO) -> None:
+    """Refuse a file whose header says that it is no radiograph, or of another part of the body."""
+    header = _header(file)
+    modality = str(header.get("Modality", "")).strip().upper()
+    part = str(header.get("BodyPartExamined", "")).strip().upper()
+    if modality not in RADIOGRAPHS:
+        raise BadImage(f"its header says modality {modality[:16]}, not a radiograph")
+    if part and not any(word in part for word in CHEST):
+        raise BadImage(f"its header says {part[:16]}, not chest")
+
+
+def _header(file: BinaryIO) -> Dataset:
+    file.seek(0)
     try:
-        return dcmread(path, stop_before_pixels=True)
+        return dcmread(file, stop_before_pixels=True)
     except (InvalidDicomError, OSError, EOFError, ValueError, KeyError) as error:
         raise BadImage(f"its DICOM header cannot be read ({error})") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -49,20 +50,26 @@ def read_film(path: Path) -> Image.Image:
     BadImage
         Missing, empty, not an image, truncated, or too large.
     """
-    from explorer.data.dicom import is_dicom, read_dicom  # pydicom only where a film is read
-
     try:
         if not path.is_file():
             raise BadImage("the file is missing")
-        if path.stat().st_size == 0:
-            raise BadImage("the file is empty (0 bytes)")
-        dicom = is_dicom(path)
+        with path.open("rb") as file:
+            return decode_film(file)
     except OSError as error:  # a name too long, a folder that may not be entered
         raise BadImage(f"the file cannot be reached ({error.strerror})") from error
-    if dicom:
-        return read_dicom(path)
+
+
+def decode_film(file: BinaryIO) -> Image.Image:
+    """The same from an open file or a buffer."""
+    from explorer.data.dicom import is_dicom, read_dicom  # pydicom only where a film is read
+
+    if file.seek(0, io.SEEK_END) == 0:
+        raise BadImage("the file is empty (0 bytes)")
+    if is_dicom(file):
+        return read_dicom(file)
+    file.seek(0)
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        with Image.open(file, formats=("PNG", "JPEG")) as image:
             check_size(image.width, image.height)
             film: Image.Image = ImageOps.exif_transpose(image)
             if film.mode.startswith("I"):  # 16-bit grey: scale to 8 bits, where convert("L") would clip

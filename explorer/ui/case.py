@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import streamlit as st
 from explorer import figures
 from explorer.errors import UserError
 from explorer.figures_case import margins
-from explorer.ui import cache, choose, derive
+from explorer.ui import cache, choose, derive, selection
 from explorer.ui.film_scores import film_scores, score_table
 from explorer.ui.gallery import link
 from explorer.ui.viewer import marks, viewer
@@ -25,7 +26,17 @@ STRIP = 6
 """Neighbours shown of each space."""
 
 
-def ask(view: View) -> int:
+@dataclass(frozen=True)
+class Film:
+    """The film shown, its place in what previous and next step through, and the label that colours the maps."""
+
+    row: int
+    label: str
+    order: NDArray[np.int64]
+    place: int
+
+
+def ask(view: View) -> Film:
     """The film, and the way to the previous and next."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=240):
@@ -49,11 +60,14 @@ def ask(view: View) -> int:
         )
         st.markdown(f"{place + 1:,} of {len(order):,} in {name}", help="The arrow keys step, too.")
     choose.sheet(view, label)
-    return row
+    return Film(row, label, order, place)
 
 
 def _order(view: View, row: int) -> tuple[NDArray[np.int64], str]:
-    """What previous and next step through: the film's own split."""
+    """What previous and next step through: the selection where the film is in it, else the film's split."""
+    chosen = selection.current(view)
+    if row in chosen:
+        return chosen, selection.name(view) or "the selection"
     return view.store.peers(row), str(view.store.samples["split"].iat[row])
 
 
@@ -62,18 +76,18 @@ def _step(view: View, order: NDArray[np.int64], place: int, by: int) -> None:
         choose.open_film(str(view.store.samples["sample_id"].iat[order[place + by]]))
 
 
-def picture(view: View, row: int) -> None:
+def picture(view: View, film: Film) -> None:
     """The film with its annotations, and what is known of it."""
-    store = view.store
+    store, row = view.store, film.row
     sample = store.samples.iloc[row]
     shown, words = st.columns([6, 5], gap="large")
     with shown:
-        order, _ = _order(view, row)
-        place = int(np.flatnonzero(order == row)[0])
         annotations = store.annotations[store.annotations["row"] == row]
         jpeg, note = _jpeg(store, row)
         size = (int(sample["width"]), int(sample["height"]))
-        viewer(str(sample["sample_id"]), jpeg, size, marks(annotations), lambda by: _step(view, order, place, by))
+        viewer(
+            str(sample["sample_id"]), jpeg, size, marks(annotations), lambda by: _step(view, film.order, film.place, by)
+        )
         if note:
             st.warning(note)
         st.caption(
@@ -137,24 +151,24 @@ def _open_button(store: Store, row: int, key: str) -> None:
     st.button(sample_id, key=f"{key}-{row}", type="tertiary", on_click=choose.open_film, args=(sample_id,))
 
 
-def scores(view: View, row: int) -> None:
+def scores(view: View, film: Film) -> None:
     """Every label's logit, threshold, outcome and rank, in every regime."""
-    frame = film_scores(view.store, row)
+    frame = film_scores(view.store, film.row)
     st.subheader("Scores")
     st.dataframe(score_table(frame), hide_index=True, height="content")
     st.caption(
         "Logit against the threshold chosen on val · outcome · rank among the split's "
-        f"{len(view.store.peers(row)):,} films: 1. is the highest, and a random score would stand in the middle."
+        f"{len(view.store.peers(film.row)):,} films: 1. is the highest, and a random score would stand in the middle."
     )
 
 
-def near(view: View, row: int) -> None:
-    """The films nearest in each encoder's embedding, other patients only."""
-    store = view.store
+def near(view: View, film: Film) -> None:
+    """The films nearest in each encoder's embedding: other patients', of a comparable view."""
+    store, row = view.store, film.row
     st.subheader("Nearest films of other patients")
     for space, titles in derive.spaces(store, "embedding"):
         index = cache.index(store, space.name)
-        rows, similarities = derive.neighbours(store, index, space.name, row, STRIP, same_patient=False)
+        rows, similarities = derive.neighbours(store, index, space.name, row, STRIP)
         st.markdown(f"**{' and '.join(titles)}**")
         with st.container(horizontal=True, gap="small"):
             for other, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
@@ -164,10 +178,9 @@ def near(view: View, row: int) -> None:
                     _open_button(store, other, space.name)
 
 
-def on_maps(view: View, row: int) -> None:
+def on_maps(view: View, film: Film) -> None:
     """Where the film lies in each space."""
-    store = view.store
-    label = str(st.session_state.get("label") or derive.by_prevalence(store, view.split)[0])
+    store, row, label = view.store, film.row, film.label
     st.subheader("Where it lies")
     kind = choose.space_kind()
     found = derive.spaces(store, kind)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.analysis.metrics import MACRO, METRICS, interval
-from explorer.analysis.neighbours import search
+from explorer.analysis.neighbours import comparable, search
 from explorer.analysis.operating import wilson
 from explorer.analysis.together import cooccurrence as together_shares
 from explorer.data.samples import SPLITS, Split
@@ -233,27 +233,32 @@ def hover(store: Store) -> NDArray[np.str_]:
 
 
 def neighbours(
-    store: Store, index: faiss.Index, space: str, row: int, k: int, *, same_patient: bool
+    store: Store, index: faiss.Index, space: str, row: int, k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The k films most similar to one, itself left out, and its patient's other films unless asked for."""
-    patients = store.patients
-    exclude = np.array([row]) if same_patient else np.flatnonzero(patients == patients[row])
-    return search(index, store.vectors(space)[row], k, exclude)
+    """The k films most similar to one, of other patients and of a comparable view."""
+    barred = (store.patients == store.patients[row]) | ~comparable(store.views, str(store.views[row]))
+    return search(index, store.vectors(space)[row], k, barred)
 
 
-def agreement(store: Store, row: int, found: NDArray[np.int64], series: str) -> pd.DataFrame:
-    """For each positive label of a film: the share of its neighbours that have it too, for figures.dots.
+def agreement(
+    store: Store, known: NDArray[np.float32], among: NDArray[np.bool_], found: NDArray[np.int64], series: str
+) -> pd.DataFrame:
+    """For each label asked for: the share of the films found that have it too, for figures.dots.
 
-    The baseline is the label's prevalence over all films other than the patient's own; unknown neighbours do not count.
+    Parameters
+    ----------
+    known : (C,) 1 for the labels asked for
+    among : (N,)
+        What could have been found; its prevalence is the baseline. Unknown films do not count.
+    found : (k,) rows
     """
-    others = store.targets[store.patients != store.patients[row]]
     out = []
-    for label in positives(store, row):
-        c = store.labels.index(label)
+    for c in np.flatnonzero(known == 1):
         have = store.targets[found, c]
         k, n = int((have == 1).sum()), int((~np.isnan(have)).sum())
         low, high = wilson(k, n)
-        known = others[~np.isnan(others[:, c]), c]
-        base = float(known.mean()) if len(known) else np.nan
-        out.append((series, label, k / n if n else np.nan, low, high, base, int((others[:, c] == 1).sum())))
+        others = store.targets[among, c]
+        positive, told = int((others == 1).sum()), int((~np.isnan(others)).sum())
+        base = positive / told if told else np.nan
+        out.append((series, store.labels[c], k / n if n else np.nan, low, high, base, positive))
     return pd.DataFrame(out, columns=["series", "label", "value", "ci_low", "ci_high", "baseline", "n_pos"])

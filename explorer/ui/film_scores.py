@@ -7,37 +7,56 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from explorer.ui import derive
-
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
     from explorer.store.reader import Store
 
 
 def film_scores(store: Store, row: int) -> pd.DataFrame:
-    """A film's score for every label and regime, against the threshold and against the other films of its split.
+    """:func:`scores` of a film of the run, against the films of its split."""
+    mine = {regime.name: np.asarray(store.logits(regime.name)[row]) for regime in store.regimes}
+    return scores(store, mine, store.targets[row], store.peers(row))
+
+
+def scores(
+    store: Store, mine: Mapping[str, NDArray[np.float32]], known: NDArray[np.float32], peers: NDArray[np.int64]
+) -> pd.DataFrame:
+    """A film's score for every label and regime, against the threshold and against other films.
+
+    Parameters
+    ----------
+    mine : mapping
+        A regime's name to the film's (C,) logits.
+    known : (C,) 1, 0 or NaN
+    peers : (n,) rows to rank it among
 
     Returns
     -------
     DataFrame
         label, state (positive, negative, unknown), series (the regime's title), logit, threshold (NaN where validation
-        could not decide), margin (standard deviations of the split's logits above the threshold), called (True, False
-        or None without a threshold), rank (1 is the split's highest) and n (films of the split). Labels the film has
-        come first, then those called by most regimes, then by falling margin.
+        could not decide), margin (standard deviations of the peers' logits above the threshold), called (True, False
+        or None without a threshold) and rank (1 is the highest). Labels the film has come first, then those called by
+        most regimes, then by falling margin.
     """
-    peers = store.peers(row)
-    states = {label: str(derive.states(store, label)[row]) for label in store.labels}
+    states = {
+        label: "unknown" if np.isnan(value) else "positive" if value == 1 else "negative"
+        for label, value in zip(store.labels, known, strict=True)
+    }
     out = []
     for regime in store.regimes:
         logits = store.logits(regime.name)[peers]  # (n, C)
-        mine, thresholds = store.logits(regime.name)[row], store.threshold_array(regime.name)
+        own, thresholds = mine[regime.name], store.threshold_array(regime.name)
         spread = logits.std(axis=0)
-        margins = (mine - thresholds) / np.where(spread > 0, spread, 1)
-        ranks = 1 + (logits > mine).sum(axis=0)
+        margins = (own - thresholds) / np.where(spread > 0, spread, 1)
+        ranks = 1 + (logits > own).sum(axis=0)
         for c, label in enumerate(store.labels):
-            called = None if np.isnan(thresholds[c]) else bool(mine[c] >= thresholds[c])
-            numbers = float(mine[c]), float(thresholds[c]), float(margins[c])
-            out.append((label, states[label], regime.title, *numbers, called, int(ranks[c]), len(peers)))
-    columns = ["label", "state", "series", "logit", "threshold", "margin", "called", "rank", "n"]
+            called = None if np.isnan(thresholds[c]) else bool(own[c] >= thresholds[c])
+            numbers = float(own[c]), float(thresholds[c]), float(margins[c])
+            out.append((label, states[label], regime.title, *numbers, called, int(ranks[c])))
+    columns = ["label", "state", "series", "logit", "threshold", "margin", "called", "rank"]
     frame = pd.DataFrame(out, columns=columns)
     by_label = frame.groupby("label").agg(
         calls=("called", lambda calls: sum(call is True for call in calls)), margin=("margin", "mean")

@@ -1,8 +1,8 @@
-"""The neighbours page's panels: a film, and what lies nearest to it in each regime's space."""
+"""The neighbours page's search: what is asked for, and what lies nearest to it in each regime's space."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,116 +10,195 @@ import pandas as pd
 import streamlit as st
 
 from explorer import figures
-from explorer.ui import cache, choose, derive
+from explorer.analysis.neighbours import search
+from explorer.analysis.outliers import OUTLYING
+from explorer.analysis.retrieval import hubs
+from explorer.figures_case import margins
+from explorer.ui import cache, choose, derive, selection
+from explorer.ui.film_scores import scores
 from explorer.ui.gallery import link
+from explorer.ui.query import Query, upload_logits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from explorer.store.reader import Store
-    from explorer.store.schema import SpaceKind
+    from explorer.store.schema import SpaceRecord
     from explorer.ui.frame import View
 
 
-Found = dict[str, tuple["NDArray[np.int64]", "NDArray[np.float32]"]]
-"""Regimes' titles to the rows found and their similarities."""
-
 REPORT = 400
 """Characters of a report shown beside its film."""
+SENTENCE = 90
+TILE = 150
+
+Found = list[tuple["SpaceRecord", list[str], "NDArray[np.int64]", "NDArray[np.float32]"]]
+"""Each distinct space, the titles of its regimes, the rows found and their similarities."""
 
 
-@dataclass(frozen=True)
-class Query:
-    """What is searched for, and where."""
-
-    row: int
-    label: str
-    kind: SpaceKind
-    k: int
-    same_patient: bool
-
-
-def ask(view: View) -> Query:
-    """The page's controls."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        with st.container(width=240):
-            label = choose.label(view)
-        kind = choose.space_kind()
-        k = int(choose.pick_one("Neighbours", ["6", "12", "24"], "6", "k"))
-        row = choose.film(view, label)
-        same_patient = st.toggle("Same patient too", key="same_patient", bind="query-params")
-    choose.sheet(view, label)
-    return Query(row, label, kind, k, same_patient)
-
-
-def search(view: View, query: Query) -> Found:
+def find(view: View, query: Query) -> Found:
     """The nearest films in each distinct space."""
-    store = view.store
-    found = {}
-    for space, titles in derive.spaces(store, query.kind):
-        index = cache.index(store, space.name)
-        found[" and ".join(titles)] = derive.neighbours(
-            store, index, space.name, query.row, query.k, same_patient=query.same_patient
+    found: Found = []
+    for space, titles in derive.spaces(view.store, query.kind):
+        rows, similarities = search(
+            cache.index(view.store, space.name), query.vectors[space.name], query.k, query.barred
         )
+        found.append((space, titles, rows, similarities))
     return found
 
 
 def summary(view: View, query: Query, found: Found) -> None:
-    """The film asked about, and whether its neighbours share its labels."""
-    store = view.store
-    sample = store.samples.iloc[query.row]
+    """What was asked for, and whether what was found shares its labels."""
     picture, words, chart = st.columns([4, 5, 11], gap="medium")
+    jpeg = view.store.thumbnail(query.row) if query.row is not None else query.upload.jpeg if query.upload else None
     with picture:
-        st.image(store.thumbnail(query.row), width="stretch", alt=f"Film {sample['sample_id']}")
+        if jpeg:
+            st.image(jpeg, width="stretch", alt=f"Film {query.name}")
     with words:
-        st.markdown(f"**{sample['sample_id']}**  \n{sample['split']} · patient {sample['patient_id']}")
-        st.markdown(_badges(derive.positives(store, query.row)) or derive.findings(store, query.row))
-        if sample["report"]:
-            st.caption(str(sample["report"])[:REPORT])
-        link("pages/grad_cam.py", "Grad-CAM of this film", str(sample["sample_id"]))
-        link("pages/map.py", "Where it lies on the map", str(sample["sample_id"]))
+        _about(view.store, query)
     with chart:
-        _agreement(store, query, {title: rows for title, (rows, _) in found.items()})
+        if query.upload:
+            _upload_scores(view, query)
+        else:
+            _agreement(view.store, query, found)
+    if query.left_out:
+        st.caption(query.left_out)
+
+
+def _about(store: Store, query: Query) -> None:
+    if query.row is None:
+        st.markdown(f"**{query.name}**" if query.upload else f"> {query.name}")
+        if query.upload:
+            _outlying(query.upload.outlying)
+        return
+    sample = store.samples.iloc[query.row]
+    st.markdown(f"**{query.name}**  \n{sample['split']} · patient {sample['patient_id']}")
+    st.markdown(_badges(derive.positives(store, query.row)) or derive.findings(store, query.row))
+    if sample["report"]:
+        st.caption(str(sample["report"])[:REPORT])
+    with st.container(horizontal=True, gap="small"):
+        link("pages/case.py", "Case", query.name)
+        link("pages/grad_cam.py", "Grad-CAM", query.name)
+        link("pages/map.py", "Map", query.name)
+
+
+def _outlying(percentiles: NDArray[np.float64] | None) -> None:
+    """How far an upload lies from the films the regimes were trained on."""
+    if percentiles is None:
+        st.caption("This run holds no training cloud to hold the film against: an earlier version made it.")
+        return
+    near, shape = percentiles.tolist()
+    said = (
+        f"Farther from the training films than {near:.0f}% of films like them (10th neighbour), {shape:.0f}% "
+        "(Mahalanobis), in the frozen encoder."
+    )
+    if max(near, shape) >= OUTLYING:
+        st.warning(
+            f"{said} It is unlike what the regimes were fitted on: neither scores nor neighbours can be trusted.",
+            icon=":material/warning:",
+        )
+    else:
+        st.caption(said)
+
+
+def _upload_scores(view: View, query: Query) -> None:
+    store = view.store
+    if query.upload is None:
+        return
+    frame = scores(store, upload_logits(store, query.upload), query.known, store.rows(view.split))
+    styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
+    st.plotly_chart(margins(frame, styles), key="upload-margins", alt="Each regime's scores of the uploaded film")
+    st.caption(f"Right of the line is called positive at the threshold chosen on val; spread of {view.split}.")
 
 
 def side_by_side(view: View, query: Query, found: Found) -> None:
     """One column a distinct space; regimes that share a space share its column."""
     shared = [
-        f"{title} share one frozen encoder, so their neighbours are the same. " for title in found if " and " in title
+        f"{' and '.join(titles)} share one frozen encoder, so their neighbours are the same. "
+        for _, titles, _, _ in found
+        if len(titles) > 1
     ]
-    st.caption(
-        f"{''.join(shared)}By falling cosine similarity. ✓ shared label, − the film has it and the neighbour does not, "
-        "+ the neighbour's own, ? unknown there."
-    )
-    for column, (title, (rows, similarities)) in zip(st.columns(len(found), gap="medium"), found.items(), strict=True):
+    notes = "By falling cosine similarity. "
+    if not np.isnan(query.known).all():
+        notes += "✓ shared label, − asked for and not there, + the neighbour's own, ? unknown there. "
+    notes += "**Hub**: among the ten nearest of unusually many films."
+    st.caption("".join(shared) + notes)
+    for column, (space, titles, rows, similarities) in zip(st.columns(len(found), gap="medium"), found, strict=True):
         with column:
-            st.subheader(title)
+            st.subheader(" and ".join(titles))
+            if query.way == "words" and view.store.regime("zero_shot").embedding_space != space.name:
+                st.caption("The text tower was not trained on with this encoder: words and films have drifted apart.")
+            if not len(rows):
+                st.caption("Nothing is left to show.")
+                continue
+            hub = _hubs(view.store, space.name)
             with st.container(horizontal=True, gap="small"):
-                for row, similarity in zip(rows, similarities, strict=True):
-                    _neighbour(view.store, query, int(row), float(similarity), title)
+                for row, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
+                    _neighbour(view.store, query, row, similarity, titles, hub)
+            selection.actions(view, rows, f"near {query.name}"[:60], key=f"near-{space.name}")
 
 
-def _neighbour(store: Store, query: Query, row: int, similarity: float, column: str) -> None:
-    sample_id = str(store.samples["sample_id"].iat[row])
-    same = " · same patient" if store.patients[row] == store.patients[query.row] else ""
-    with st.container(width=150, gap="xxsmall"):
-        st.image(store.thumbnail(row), width=150, alt=f"Film {sample_id}")
-        st.markdown(f"**{similarity:.3f}** · {store.samples['split'].iat[row]}{same}  \n{sample_id}")
-        st.markdown(_compared(store, query.row, row))
-        # a page link to the page it stands on is drawn as the current one
-        key = f"near-{column}-{row}"
-        st.button("Neighbours", key=key, type="tertiary", on_click=choose.open_film, args=(sample_id,))
-        link("pages/grad_cam.py", "Grad-CAM", sample_id)
+def _hubs(store: Store, space: str) -> dict[int, int]:
+    """Hubs of a space: their rows, and in how many lists they stand; none in a run without neighbour counts."""
+    if f"spaces/{space}/occurrences.npy" not in store.manifest.artefacts:
+        return {}
+    counts = store.occurrences(space)
+    return {int(row): int(counts[row]) for row in np.flatnonzero(hubs(counts))}
+
+
+def _neighbour(store: Store, query: Query, row: int, similarity: float, titles: list[str], hub: dict[int, int]) -> None:
+    sample = store.samples.iloc[row]
+    sample_id = str(sample["sample_id"])
+    flags = ""
+    if query.row is not None and store.patients[row] == store.patients[query.row]:
+        flags += " · same patient"
+    if row in hub:
+        flags += f" · :violet-badge[hub: {hub[row]} lists]"
+    lines = [f"**{similarity:.3f}** · {sample['split']}{flags}  \n{sample_id}", _compared(store, query.known, row)]
+    lines.append(_scores(store, row, query.label, titles))
+    if sample["report"]:
+        lines.append(f":small[{_sentence(str(sample['report']))}]")
+    with st.container(width=TILE, gap="xxsmall"):
+        st.image(store.thumbnail(row), width=TILE, alt=f"Film {sample_id}")
+        st.markdown("  \n".join(lines))
+        with st.container(horizontal=True, gap="xsmall"):
+            link("pages/case.py", "Case", sample_id)
+            link("pages/grad_cam.py", "Explain", sample_id)
+            # a page link to the page it stands on is drawn as the current one
+            key = f"near-{titles[0]}-{row}"
+            st.button("Near it", key=key, type="tertiary", on_click=_search_film, args=(sample_id,))
+
+
+def _search_film(sample_id: str) -> None:
+    st.session_state["by"] = "film"
+    choose.open_film(sample_id)
+
+
+def _scores(store: Store, row: int, label: str, titles: list[str]) -> str:
+    """The film's logit for the label in each regime of the column, against its threshold."""
+    c = store.labels.index(label)
+    out = []
+    for regime in store.regimes:
+        if regime.title in titles:
+            logit, cut = float(store.logits(regime.name)[row, c]), float(store.threshold_array(regime.name)[c])
+            against = "" if np.isnan(cut) else f" {'≥' if logit >= cut else '<'} {cut:.2f}"
+            out.append((f"{regime.title} " if len(titles) > 1 else "") + f"{logit:.2f}{against}")
+    return f":small[{label} logit: {', '.join(out)}]"
+
+
+def _sentence(report: str) -> str:
+    first = re.split(r"(?<=[.!?])\s", " ".join(report.split()), maxsplit=1)[0]
+    return first if len(first) <= SENTENCE else f"{first[:SENTENCE].rstrip()}…"
 
 
 def _badges(labels: list[str]) -> str:
     return " ".join(f":blue-badge[{label}]" for label in labels)
 
 
-def _compared(store: Store, row: int, other: int) -> str:
+def _compared(store: Store, known: NDArray[np.float32], other: int) -> str:
     """Both films' labels as badges: shared, missing, unknown, extra."""
     out = []
-    for label, mine, theirs in zip(store.labels, store.targets[row], store.targets[other], strict=True):
+    for label, mine, theirs in zip(store.labels, known, store.targets[other], strict=True):
         if mine == 1 and theirs == 1:
             out.append(f":green-badge[✓ {label}]")
         elif mine == 1 and np.isnan(theirs):
@@ -131,22 +210,23 @@ def _compared(store: Store, row: int, other: int) -> str:
     return " ".join(out) or "no positive label"
 
 
-def _agreement(store: Store, query: Query, found: dict[str, NDArray[np.int64]]) -> None:
-    frame = pd.concat([derive.agreement(store, query.row, rows, title) for title, rows in found.items()])
-    if frame.empty:
-        st.caption("This film has no positive label, so there is no agreement to measure.")
+def _agreement(store: Store, query: Query, found: Found) -> None:
+    """The share of what was found that has each label asked for, against chance."""
+    if not (query.known == 1).any():
+        st.caption("Nothing is known of what was asked for, so there is no agreement to measure.")
         return
-    st.markdown("**Do neighbours share the film's labels?**")
-    places = {
-        title: i for i, regime in enumerate(store.regimes) for title in found if regime.title in title.split(" and ")
-    }
-    styles = {title: figures.regime_style(places[title]) for title in found}
+    frame = pd.concat(
+        [derive.agreement(store, query.known, ~query.barred, rows, " and ".join(t)) for _, t, rows, _ in found]
+    )
+    st.markdown("**Do neighbours share the labels?**")
+    place = {regime.title: i for i, regime in enumerate(store.regimes)}
+    styles = {" and ".join(titles): figures.regime_style(place[titles[0]]) for _, titles, _, _ in found}
     st.plotly_chart(
         figures.dots(frame, styles, f"share of the {query.k} neighbours", few=1),
         key="agreement",
-        alt="Share of neighbours that have each of the film's labels, against prevalence",
+        alt="Share of neighbours that have each of the labels, against prevalence",
     )
     st.caption(
-        "Share of the neighbours known to have each of the film's labels, with a 95% Wilson interval. The tick is the "
-        "prevalence among other patients' films, their positives in brackets."
+        "Share of the neighbours known to have each label, with a 95% Wilson interval. The tick is the prevalence "
+        "among the films that could have been found, their positives in brackets."
     )
