@@ -63,7 +63,9 @@ def _check_picture(file: io.BytesIO) -> None:
                 _check_grey(image)
     except UnidentifiedImageError as error:
         raise BadImage("it is not a PNG, JPEG or DICOM image") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"its picture is far too large ({error})") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise BadImage(f"it cannot be decoded, it may be truncated ({error})") from error
 
 

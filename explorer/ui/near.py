@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from explorer.store.schema import SpaceRecord
     from explorer.ui.frame import View
+    from explorer.ui.inference import Upload
 
 
 REPORT = 400
@@ -49,16 +50,18 @@ def find(view: View, query: Query) -> Found:
 
 def summary(view: View, query: Query, found: Found) -> None:
     """What was asked for, and whether what was found shares its labels."""
-    picture, words, chart = st.columns([4, 5, 11], gap="medium")
     jpeg = view.store.thumbnail(query.row) if query.row is not None else query.upload.jpeg if query.upload else None
-    with picture:
-        if jpeg:
+    if jpeg:
+        picture, words, chart = st.columns([4, 5, 11], gap="medium")
+        with picture:
             st.image(jpeg, width="stretch", alt=f"Film {query.name}")
+    else:
+        words, chart = st.columns([9, 11], gap="medium")
     with words:
         _about(view.store, query)
     with chart:
         if query.upload:
-            _upload_scores(view, query)
+            _upload_scores(view, query.upload, query.known)
         else:
             _agreement(view.store, query, found)
     if query.left_out:
@@ -101,11 +104,9 @@ def _outlying(percentiles: NDArray[np.float64] | None) -> None:
         st.caption(said)
 
 
-def _upload_scores(view: View, query: Query) -> None:
+def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> None:
     store = view.store
-    if query.upload is None:
-        return
-    frame = scores(store, upload_logits(store, query.upload), query.known, store.rows(view.split))
+    frame = scores(store, upload_logits(store, upload), known, store.rows(view.split))
     styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
     st.plotly_chart(margins(frame, styles), key="upload-margins", alt="Each regime's scores of the uploaded film")
     st.caption(f"Right of the line is called positive at the threshold chosen on val; spread of {view.split}.")
@@ -161,7 +162,7 @@ def _neighbour(store: Store, query: Query, row: int, similarity: float, titles: 
     with st.container(width=TILE, gap="xxsmall"):
         st.image(store.thumbnail(row), width=TILE, alt=f"Film {sample_id}")
         st.markdown("  \n".join(lines))
-        with st.container(horizontal=True, gap="xsmall"):
+        with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             link("pages/case.py", "Case", sample_id)
             link("pages/grad_cam.py", "Explain", sample_id)
             # a page link to the page it stands on is drawn as the current one

@@ -1,0 +1,175 @@
+"""The neighbours page: search by film, words, selection and upload, and what it refuses."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from explorer.analysis.neighbours import search
+from explorer.store.reader import Store, open_store
+from explorer.ui import inference, selection
+from explorer.ui.query import mean_direction
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
+    monkeypatch.delenv("EXPLORER_ENCODER", raising=False)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return open_store(tiny_store)
+
+
+def open_page(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page("pages/neighbours.py").run()
+
+
+def said(app: AppTest) -> str:
+    parts = [*app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def results(app: AppTest, store: Store) -> list[str]:
+    """Ids of the films found, in the page's order."""
+    ids = set(store.samples["sample_id"])
+    tiles = [str(part.value).split("\n")[1].strip() for part in app.markdown if str(part.value).startswith("**0.")]
+    tiles += [str(part.value).split("\n")[1].strip() for part in app.markdown if str(part.value).startswith("**1.")]
+    assert set(tiles) <= ids
+    return tiles
+
+
+def test_the_stores_index_is_the_brute_force_over_its_vectors(store: Store) -> None:
+    for space in store.manifest.spaces:
+        vectors, index = np.asarray(store.vectors(space.name)), store.index(space.name)
+        for row in range(0, store.n, 7):
+            barred = store.patients == store.patients[row]
+            rows, similarities = search(index, vectors[row], 9, barred)
+            brute = np.where(barred, -np.inf, vectors @ vectors[row])
+            np.testing.assert_allclose(similarities, np.sort(brute)[::-1][:9], atol=1e-5)
+            np.testing.assert_allclose(brute[rows], similarities, atol=1e-5)
+
+
+def test_label_prompts_search_without_a_text_tower(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(inference, "SHIPPED", tmp_path)
+    label = "Cardiomegaly"
+    app = open_page(by="Words", label=label)
+    assert not app.exception
+    assert not app.error
+    best = int(np.asarray(store.logits("zero_shot"))[:, store.labels.index(label)].argmax())
+    assert results(app, store)[0] == store.samples["sample_id"].iat[best], "the order is zero-shot's own"
+
+
+def test_a_sentence_needs_the_text_tower_and_says_where_to_get_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(inference, "SHIPPED", tmp_path)
+    app = open_page(by="Words", prompts="My own", text="a big heart")
+    assert not app.exception
+    assert "needs the text tower" in app.error[0].value
+    assert "EXPLORER_ENCODER=local-dir:DIR" in app.error[0].value
+
+
+def test_another_encoder_than_the_runs_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_ENCODER", f"local-dir:{ROOT / 'encoders/phantom-clip'}")
+    record = store.manifest.encoders[0].model_copy(update={"weights_sha256": "0" * 64})
+    other = store.manifest.model_copy(update={"encoders": (record, *store.manifest.encoders[1:])})
+    monkeypatch.setattr(store, "manifest", other)
+    with pytest.raises(Exception, match="its weights differ"):
+        inference.text_encoder(store)
+
+
+def test_a_sentence_of_ones_own_is_embedded_as_precompute_embeds(store: Store) -> None:
+    text = store.texts[5]
+    np.testing.assert_allclose(inference.text_encoder(store).embed_text([text])[0], store.text_vectors()[5], atol=1e-5)
+    app = open_page(by="Words", prompts="My own", text="a large heart with fluid")
+    assert not app.exception
+    assert not app.error
+    assert results(app, store)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("x" * 10_000, "10,000 characters"), ("心臓が大きい", "knows no word"), ("!?%&" * 20, "")],
+)
+def test_sentences_that_cannot_be_read_are_told(store: Store, text: str, told: str) -> None:
+    app = open_page(by="Words", prompts="My own", text=text)
+    assert not app.exception
+    assert told in said(app)
+
+
+def test_an_empty_sentence_asks_for_one(store: Store) -> None:
+    app = open_page(by="Words", prompts="My own", text="   ")
+    assert not app.exception
+    assert "Any sentence" in said(app)
+
+
+def test_the_middle_of_a_selection_is_searched_without_its_films(store: Store) -> None:
+    rows = store.rows("test")[:4]
+    app = open_page(by="Selection")
+    assert "Nothing is selected" in said(app)
+    token = selection.pack(store.manifest.run_id, store.n, rows, "four films")
+    app = open_page(by="Selection", sel=token)
+    assert not app.exception
+    assert "the middle of four films, 4 films" in said(app)
+    found = results(app, store)
+    assert found
+    assert not set(found) & set(store.samples["sample_id"].iloc[rows])
+
+
+def upload(app: AppTest, name: str, data: bytes) -> AppTest:
+    return app.file_uploader[0].set_value((name, data, "image/png")).run()
+
+
+def test_an_uploaded_film_of_the_set_finds_itself(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    row = int(store.rows("test")[2])
+    app = upload(open_page(by="Upload"), "mine.png", store.film(row).read_bytes())
+    assert not app.exception
+    assert not app.error
+    first = [part.value for part in app.markdown if str(part.value).startswith("**1.000**")]
+    assert len(first) == len({regime.encoder for regime in store.regimes}), "each encoder embeds it as precompute did"
+    assert all(str(store.samples["sample_id"].iat[row]) in value for value in first)
+    assert "Farther from the training films than" in said(app)
+    assert list(tmp_path.iterdir()) == [], "nothing is written to disk"
+
+
+def test_an_upload_stays_in_its_own_session(store: Store) -> None:
+    mine = upload(open_page(by="Upload"), "mine.png", store.film(0).read_bytes())
+    other = open_page(by="Upload")
+    assert results(mine, store)
+    assert not results(other, store)
+    assert "your film" not in said(other)
+    gone = mine.file_uploader[0].set_value(None).run()
+    assert not results(gone, store)
+
+
+def test_an_upload_that_is_no_film_is_told_why(store: Store) -> None:
+    app = upload(open_page(by="Upload"), "notes.txt", b"not an image")
+    assert not app.exception
+    assert "notes.txt cannot be used: it is not a PNG, JPEG or DICOM image" in app.error[0].value
+
+
+def test_uploads_are_decoded_one_at_a_time(store: Store) -> None:
+    assert inference._turn() is inference._turn(), "one turn for all sessions"
+    with pytest.raises(Exception, match="empty"):
+        inference.embed_upload(store, "a.png", b"")
+    assert not inference._turn().locked(), "a refused upload gives its turn back"
+
+
+def test_sentences_that_cancel_out_have_no_direction() -> None:
+    with pytest.raises(Exception, match="cancel"):
+        mean_direction(np.array([[1, 0], [-1, 0]], dtype=np.float32))
