@@ -1,11 +1,10 @@
 """The films nearest to a film, to words or to a selection, in every regime; how good such lists are; a prompt lab."""
 
-from explorer.ui import near, query
+from explorer.ui import choose, lists, near, prompt_lab
 from explorer.ui.frame import page
 
+PARTS = {"search": "Search", "lists": "How good the lists are", "lab": "Prompt lab"}
+
 with page("Neighbours") as view:
-    asked = query.ask(view)
-    if asked:
-        found = near.find(view, asked)
-        near.summary(view, asked, found)
-        near.side_by_side(view, asked, found)
+    part = choose.pick_one("Show", list(PARTS), "search", "show", PARTS)
+    {"search": near.panel, "lists": lists.panel, "lab": prompt_lab.lab}[part](view)

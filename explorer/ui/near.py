@@ -14,10 +14,10 @@ from explorer.analysis.neighbours import search
 from explorer.analysis.outliers import OUTLYING
 from explorer.analysis.retrieval import hubs
 from explorer.figures_case import margins
-from explorer.ui import cache, choose, derive, selection
+from explorer.ui import cache, choose, derive, map_signs, selection
 from explorer.ui.film_scores import scores
 from explorer.ui.gallery import link
-from explorer.ui.query import Query, upload_logits
+from explorer.ui.query import Query, ask, upload_logits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +35,16 @@ TILE = 150
 
 Found = list[tuple["SpaceRecord", list[str], "NDArray[np.int64]", "NDArray[np.float32]"]]
 """Each distinct space, the titles of its regimes, the rows found and their similarities."""
+
+
+def panel(view: View) -> None:
+    """Ask, search, show."""
+    query = ask(view)
+    if query is None:
+        return
+    found = find(view, query)
+    summary(view, query, found)
+    side_by_side(view, query, found)
 
 
 def find(view: View, query: Query) -> Found:
@@ -66,6 +76,8 @@ def summary(view: View, query: Query, found: Found) -> None:
             _agreement(view.store, query, found)
     if query.left_out:
         st.caption(query.left_out)
+    if query.way == "words":
+        st.caption(map_signs.gap(view.store.path, view.store.manifest.created, view.split, view.store))
 
 
 def _about(store: Store, query: Query) -> None:

@@ -1,0 +1,89 @@
+"""What other prompts for a label change: figures, thresholds and ranks of the same films under two zero-shot heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from explorer.analysis.differences import differences
+from explorer.analysis.metrics import Scored, resample, summarise
+from explorer.analysis.thresholds import choose_max_f1
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STORED, EDITED = "stored", "edited"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Two scorings of the same n films.
+
+    Attributes
+    ----------
+    figures : DataFrame
+        version, metric, value, ci_low, ci_high, baseline of METRICS; the last three at each version's own threshold.
+    differences : DataFrame
+        metric, difference, ci_low, ci_high, p: edited minus stored, from the same resamples.
+    thresholds : dict
+        Version to the logit of highest F1, NaN without one.
+    flips : tuple of int
+        Films newly called and films no longer called.
+    spearman : float
+        Of the two rankings.
+    rises : (n,) int64
+        Places each film rises; negative where it falls.
+    """
+
+    figures: pd.DataFrame
+    differences: pd.DataFrame
+    thresholds: dict[str, float]
+    flips: tuple[int, int]
+    spearman: float
+    rises: NDArray[np.int64]
+
+
+def compare(
+    label: str,
+    targets: NDArray[np.float32],
+    stored: NDArray[np.float32],
+    edited: NDArray[np.float32],
+    patients: NDArray[np.int64],
+    *,
+    resamples: int,
+    seed: int,
+) -> Change:
+    """Hold edited prompts against stored ones.
+
+    Parameters
+    ----------
+    targets : (n,) 1, 0 or NaN
+        Of validation films: prompts are a choice, so they may not be tried out on the films that judge them.
+    stored, edited : (n,) logits
+    patients : (n,)
+    """
+    column = targets[:, None]
+    scored = {}
+    for version, logits in ((STORED, stored), (EDITED, edited)):
+        chosen = choose_max_f1((label,), column, logits[:, None]).values((label,))
+        scored[version] = Scored(logits[:, None], chosen)
+    draws = resample((label,), column, scored, patients, resamples=resamples, seed=seed)
+    parts = [summarise(found).assign(version=version) for version, found in draws.items()]
+    figures = pd.concat(parts, ignore_index=True)
+    changed = differences((label,), column, scored, patients, draws)
+    figures, changed = (frame[frame["label"] == label].reset_index(drop=True) for frame in (figures, changed))
+    thresholds = {version: float(found.thresholds[0]) for version, found in scored.items()}
+    calls = {version: found.logits[:, 0] >= found.thresholds[0] for version, found in scored.items()}
+    ranks = {version: stats.rankdata(-found.logits[:, 0], method="ordinal") for version, found in scored.items()}
+    return Change(
+        figures,
+        changed,
+        thresholds,
+        (int((calls[EDITED] & ~calls[STORED]).sum()), int((calls[STORED] & ~calls[EDITED]).sum())),
+        float(stats.spearmanr(stored, edited).statistic) if np.ptp(stored) > 0 and np.ptp(edited) > 0 else np.nan,
+        (ranks[STORED] - ranks[EDITED]).astype(np.int64),
+    )
