@@ -307,6 +307,37 @@ def saliency(
 
 
 @app.command()
+def annotate(
+    store: Annotated[Path, typer.Argument(help="The store's folder, or one run's.")],
+    file: Annotated[Path, typer.Argument(help="CSV of boxes, COCO or CheXlocalize JSON, or a folder of mask PNGs.")],
+    reader: Annotated[str | None, typer.Option("--reader", help="Who marked, where the file does not say.")] = None,
+    frame: Annotated[
+        str | None,
+        typer.Option("--frame", help="What coordinates count: WIDTHxHEIGHT, normalised, or file; else film pixels."),
+    ] = None,
+    rename: Annotated[
+        list[str] | None, typer.Option("--rename", help="THEIRS=OURS: a label's name in the file and here; repeat.")
+    ] = None,
+    skip_unknown: Annotated[
+        bool, typer.Option("--skip-unknown", help="Pass over films and labels the run does not have.")
+    ] = False,
+) -> None:
+    """Add readers' marks from a file to a finished run; its hashed files stay as they are."""
+    from explorer.store import open_store
+    from precompute.annotations import annotate as add
+
+    pairs = [text.partition("=") for text in rename or ()]
+    for theirs, _, ours in pairs:
+        if not theirs or not ours:
+            raise UserError(f"--rename {theirs!r} is no THEIRS=OURS.", "Write as in --rename Infiltrate=Infiltration.")
+    names = {theirs: ours for theirs, _, ours in pairs}
+    counts = add(open_store(store), file, reader=reader, frame=frame, rename=names, skip_unknown=skip_unknown)
+    console.print(
+        f"{counts['added']:,} marks added, {counts['there']:,} were there already, {counts['passed']:,} passed over."
+    )
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Option("--out", help="Folder for images/, labels.csv and annotations.csv.")],
     n: Annotated[int, typer.Option("--n", min=1, help="How many films.")] = DEMO_FILMS,

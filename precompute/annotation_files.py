@@ -1,0 +1,245 @@
+"""Layouts of annotation files: boxes and outlines as their sets ship them, in the file's own coordinates."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from explorer.errors import UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LAYOUTS = (
+    "a CSV with image, label, x, y, w, h (and annotator, polygon); VinDr-CXR's and NIH's CSVs of boxes; COCO JSON; "
+    "CheXlocalize's JSON of contours or segmentations; or a folder of mask PNGs, [READER/]LABEL/FILM.png"
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One box or outline as a file gives it.
+
+    Attributes
+    ----------
+    box : x, y, w, h
+    polygon : x and y in turn, or None
+    reader : str
+        Empty where the file does not say.
+    size : width, height, or None
+        Of the image it was drawn on, where the file says.
+    where : str
+        File and row, for messages.
+    """
+
+    image: str
+    label: str
+    box: tuple[float, float, float, float]
+    where: str
+    polygon: list[float] | None = None
+    reader: str = ""
+    size: tuple[float, float] | None = None
+
+
+def read_marks_file(path: Path) -> list[Mark]:
+    """Read marks from a file of one of LAYOUTS, told by what is in it.
+
+    Raises
+    ------
+    UserError
+        With the file, the row and the fix.
+    """
+    try:
+        if path.is_dir():
+            return list(_masks(path))
+        if path.suffix.lower() == ".json":
+            return list(_json(path))
+        return list(_csv(path))
+    except FileNotFoundError as error:
+        raise UserError(f"There is no file {path}.", "Check the path.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read: {error}", "Save it as UTF-8.") from error
+
+
+def _none_of_them(path: Path, why: str) -> UserError:
+    return UserError(f"{path} is no annotation file known here: {why}.", f"Give one of: {LAYOUTS}.")
+
+
+# --- CSV -------------------------------------------------------------------------------------------------------------
+
+
+def _csv(path: Path) -> Iterator[Mark]:
+    with path.open(encoding="utf-8-sig", newline="") as text:
+        header, *rows = [*csv.reader(text, strict=True)] or [[]]
+    names = [name.strip() for name in header]
+    if names[:3] == ["Image Index", "Finding Label", "Bbox [x"]:  # NIH's header splits its own brackets
+        names = ["image", "label", "x", "y", "w", "h"]
+    alias = {"path": "image", "filename": "image", "image_path": "image", "image_id": "image", "class_name": "label"}
+    names = [alias.get(name, name) for name in names]
+    corners = {"x_min", "y_min", "x_max", "y_max"} <= set(names)  # VinDr-CXR
+    needed = {"image", "label"} | (set() if corners else {"x", "y", "w", "h"})
+    if not needed <= set(names):
+        raise _none_of_them(path, f"it has no column {', '.join(sorted(needed - set(names)))}")
+    for i, cells in enumerate(rows):
+        if not any(cells):
+            continue
+        row, where = dict(zip(names, (cell.strip() for cell in cells), strict=False)), f"{path} row {i + 2}"
+        sides = ("x_min", "y_min", "x_max", "y_max") if corners else ("x", "y", "w", "h")
+        if corners and not any(row.get(side) for side in sides):
+            continue  # a reading that found nothing
+        x, y, w, h = (_number(row.get(side, ""), where, side) for side in sides)
+        polygon = [_number(value, where, "polygon") for value in row.get("polygon", "").split()]
+        if len(polygon) % 2 or 0 < len(polygon) < 6:
+            raise UserError(f"{where}: polygon has {len(polygon)} numbers.", "Give x and y of three points or more.")
+        box = (x, y, w - x, h - y) if corners else (x, y, w, h)
+        yield Mark(
+            row["image"], row["label"], box, where, polygon or None, row.get("annotator") or row.get("rad_id", "")
+        )
+
+
+def _number(text: str, where: str, column: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{where}: {column} is {text!r}, no number.", "Correct the row, or delete it.")
+    return value
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+
+def _json(path: Path) -> Iterator[Mark]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is no JSON: {error}", "Export it again.") from error
+    if not isinstance(content, dict):
+        raise _none_of_them(path, "it is no JSON object")
+    try:
+        yield from _coco(path, content) if "annotations" in content else _chexlocalize(path, content)
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise _none_of_them(path, f"something is missing or of another kind ({error!r})") from error
+
+
+def _coco(path: Path, content: dict[str, Any]) -> Iterator[Mark]:
+    images = {image["id"]: image for image in content["images"]}
+    labels = {category["id"]: str(category["name"]) for category in content["categories"]}
+    for i, one in enumerate(content["annotations"]):
+        where = f"{path} annotation {one.get('id', i)}"
+        if one["image_id"] not in images or one["category_id"] not in labels:
+            raise UserError(f"{where} is of an image or category the file does not list.", "Export it again.")
+        image = images[one["image_id"]]
+        size = (float(image["width"]), float(image["height"])) if "width" in image and "height" in image else None
+        about = str(image["file_name"]), labels[one["category_id"]]
+        reader = str(one.get("annotator", ""))
+        shape = one.get("segmentation")
+        if isinstance(shape, dict):
+            yield from _outlines(_run_lengths(shape), *about, where, reader)
+        elif shape:
+            for polygon in shape:
+                yield _outline([float(value) for value in polygon], *about, where, reader, size)
+        else:
+            x, y, w, h = (float(side) for side in one["bbox"])
+            yield Mark(*about, (x, y, w, h), where, None, reader, size)
+
+
+def _chexlocalize(path: Path, content: dict[str, Any]) -> Iterator[Mark]:
+    """Saporta et al., Nature Machine Intelligence 2022: contours with ``img_size`` (height, width), or run lengths."""
+    for image, findings in content.items():
+        size = None
+        if "img_size" in findings:
+            height, width = findings["img_size"]
+            size = float(width), float(height)
+        for label, shape in findings.items():
+            where = f"{path} {image}, {label}"
+            if label == "img_size":
+                continue
+            if isinstance(shape, dict):
+                yield from _outlines(_run_lengths(shape), image, label, where)
+            else:
+                for contour in shape:
+                    yield _outline(np.asarray(contour, dtype=float).ravel().tolist(), image, label, where, "", size)
+
+
+def _run_lengths(shape: dict[str, Any]) -> NDArray[np.bool_]:
+    """(h, w) mask of COCO's run lengths, plain or packed as pycocotools packs them; columns first, zeros first."""
+    height, width = shape["size"]
+    counts = shape["counts"]
+    runs = _unpacked(counts) if isinstance(counts, str) else [int(count) for count in counts]
+    if sum(runs) != height * width or min(runs, default=0) < 0:
+        raise ValueError("run lengths do not fill the image")
+    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return values.reshape(width, height).T
+
+
+def _unpacked(text: str) -> list[int]:
+    """Run lengths from characters of 5 bits each, lowest first; from the fourth on, less the one before last."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            if bits & 16:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs
+
+
+# --- masks -----------------------------------------------------------------------------------------------------------
+
+
+def _masks(folder: Path) -> Iterator[Mark]:
+    files = sorted(folder.rglob("*.png"))
+    if not files:
+        raise _none_of_them(folder, "the folder holds no PNG")
+    for file in files:
+        parts = file.relative_to(folder).parts
+        if len(parts) not in (2, 3):
+            raise UserError(f"{file} is not LABEL/FILM.png or READER/LABEL/FILM.png below {folder}.", "Move it.")
+        try:
+            with Image.open(file, formats=("PNG",)) as image:
+                mask = np.asarray(image.convert("L")) > 0
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+            raise UserError(f"{file} cannot be read as a PNG: {error}", "Export it again.") from error
+        if not mask.any():
+            raise UserError(f"{file}: nothing is marked in this mask.", "Delete it: no mask says nothing was found.")
+        yield from _outlines(mask, file.stem, parts[-2], str(file), parts[0] if len(parts) == 3 else "")
+
+
+def _outlines(mask: NDArray[np.bool_], image: str, label: str, where: str, reader: str = "") -> Iterator[Mark]:
+    """A mark for each separate part of a mask; holes are filled."""
+    height, width = mask.shape
+    # twice as large, so that an outline runs near the pixels' outer edges (to a quarter) and not through their middles
+    double = mask.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    lines, _ = cv2.findContours(double, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for line in lines:
+        points = (line[:, 0].astype(float) + 0.5) / 2
+        yield _outline(points.ravel().tolist(), image, label, where, reader, (float(width), float(height)))
+
+
+def _outline(
+    polygon: list[float], image: str, label: str, where: str, reader: str, size: tuple[float, float] | None
+) -> Mark:
+    if len(polygon) < 6 or len(polygon) % 2:
+        raise UserError(f"{where}: an outline has {len(polygon)} numbers.", "Give x and y of three points or more.")
+    x, y = _span(polygon[::2]), _span(polygon[1::2])
+    return Mark(image, label, (x[0], y[0], x[1], y[1]), where, polygon, reader, size)
+
+
+def _span(values: Iterable[float]) -> tuple[float, float]:
+    least, most = min(values := list(values)), max(values)
+    return least, most - least
