@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -14,6 +15,7 @@ from explorer.errors import UserError
 from precompute.__main__ import app
 from precompute.sources import check_source
 from precompute.sources.chexpert import read_chexpert
+from precompute.sources.table import deny_no_finding
 
 HEADER = ",".join(("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *CHEXPERT_LABELS))
 
@@ -57,6 +59,14 @@ def test_blank_is_unknown_and_uncertain_goes_by_the_policy(root: Path, policy: s
     source = read_chexpert(root, uncertain=policy)  # type: ignore[arg-type]
     np.testing.assert_array_equal(source.frame.loc[0, list(CHEXPERT_LABELS[:4])].astype(float), [1, 0, value, np.nan])
     assert policy in source.label_origin
+
+
+def test_a_positive_finding_denies_no_finding_and_silence_does_not() -> None:
+    blank = dict.fromkeys(CHEXPERT_LABELS, np.nan)
+    rows = [{"Edema": 1.0}, {"Support Devices": 1.0}, {"Edema": 0.0}, {"No Finding": 1.0}, {}]
+    targets = pd.DataFrame([blank | row for row in rows])
+    np.testing.assert_array_equal(deny_no_finding(targets)["No Finding"], [0, np.nan, np.nan, 1, np.nan])
+    assert deny_no_finding(targets).drop(columns="No Finding").equals(targets.drop(columns="No Finding"))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from precompute.sources.table import (
     Views,
     check_crossing,
     check_paths,
+    deny_no_finding,
     fingerprint,
     need_columns,
     need_known,
@@ -44,7 +45,8 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", views: Views =
     root : Path
         The folder with ``train.csv`` and ``valid.csv``, and the folders ``train`` and ``valid`` of films.
     uncertain : "ignore", "zeros" or "ones"
-        What -1 becomes: unknown, 0 or 1 (Irvin et al., section 3.1). Blank is unknown.
+        What -1 becomes: unknown, 0 or 1 (Irvin et al., section 3.1). Blank is unknown, but a positive finding denies
+        No Finding.
     views : "frontal" or "all"
         Leave out lateral films, or take them.
 
@@ -59,7 +61,7 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", views: Views =
     if table.empty:
         raise UserError(f"{root} names no frontal film.", "Take lateral films too, with --views all.")
     where = table["where"].tolist().__getitem__
-    targets = parse_labels(table, CHEXPERT_LABELS, uncertain, where, f"Correct the cell. {AS_SHIPPED}")
+    targets = deny_no_finding(parse_labels(table, CHEXPERT_LABELS, uncertain, where, f"Correct the cell. {AS_SHIPPED}"))
     names = table["image"].map(lambda path: Path(path).with_suffix("").as_posix())
     frame = samples_frame(
         {
@@ -83,7 +85,8 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", views: Views =
         images=root,
         frame=frame,
         labels=CHEXPERT_LABELS,
-        label_origin=f"train, val: CheXpert's labeller, uncertain: {uncertain}, blank is unknown; test: radiologists",
+        label_origin=f"train and val: CheXpert's labeller, uncertain: {uncertain}, blank is unknown, a positive "
+        "finding denies No Finding; test: radiologists",
         where=where,
         split_origin="valid.csv is test; one patient in ten of train.csv is val, by a hash of the id",
         annotations=no_annotations(),

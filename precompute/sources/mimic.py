@@ -15,6 +15,7 @@ from precompute.sources.table import (
     Views,
     check_crossing,
     check_paths,
+    deny_no_finding,
     fingerprint,
     need_columns,
     need_known,
@@ -49,7 +50,7 @@ def read_mimic(
     labels : Path, optional
         Another labeller's CSV, such as ``mimic-cxr-2.0.0-negbio.csv``; by default CheXpert's.
     uncertain : "ignore", "zeros" or "ones"
-        What -1 becomes: unknown, 0 or 1. Blank is unknown.
+        What -1 becomes: unknown, 0 or 1. Blank is unknown, but a positive finding denies No Finding.
     views : "frontal" or "all"
         Only films whose view position is PA or AP, or all.
 
@@ -104,7 +105,8 @@ def read_mimic(
         images=root,
         frame=frame,
         labels=CHEXPERT_LABELS,
-        label_origin=f"{label_file.name.removesuffix('.gz')}, uncertain: {uncertain}, blank is unknown",
+        label_origin=f"{label_file.name.removesuffix('.gz')}, uncertain: {uncertain}, blank is unknown, "
+        "a positive finding denies No Finding",
         where=where,
         split_origin="the official split; validate is val",
         annotations=no_annotations(),
@@ -150,4 +152,4 @@ def _study_targets(file: Path, uncertain: Uncertain) -> pd.DataFrame:
     need_columns(table, file, ("study_id", *CHEXPERT_LABELS), AS_SHIPPED)
     need_once(table["study_id"], where, "study")
     targets = parse_labels(table, CHEXPERT_LABELS, uncertain, where, f"Correct the cell. {AS_SHIPPED}")
-    return targets.set_index(table["study_id"].str.strip())
+    return deny_no_finding(targets).set_index(table["study_id"].str.strip())

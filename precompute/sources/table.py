@@ -117,6 +117,16 @@ def parse_labels(
     return pd.DataFrame(values, index=table.index)
 
 
+def deny_no_finding(targets: pd.DataFrame) -> pd.DataFrame:
+    """CheXpert's labels with No Finding 0 where it is blank and a finding is positive.
+
+    CheXpert's labeller writes No Finding only as 1, where no finding but Support Devices is positive or uncertain
+    (Irvin et al., AAAI 2019, section 3.1), so a positive finding says that it is absent. All other blanks stay unknown.
+    """
+    found = (targets.drop(columns=["No Finding", "Support Devices"]) == 1).any(axis=1)
+    return targets.assign(**{"No Finding": targets["No Finding"].mask(targets["No Finding"].isna() & found, 0.0)})
+
+
 def need_columns(table: pd.DataFrame, file: Path, columns: Sequence[str], fix: str) -> None:
     """Refuse a file without one of ``columns``."""
     for column in columns:
