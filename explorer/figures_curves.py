@@ -174,7 +174,7 @@ def _traces(
                         "size": 12 if large else 8,
                         "line": {"color": "white", "width": 1.5 if large else 1},
                     },
-                    hovertemplate=f"threshold from val: {axes[0]} %{{x:.2f}}, {axes[1]} %{{y:.2f}}<extra></extra>",
+                    hovertemplate=f"threshold: {axes[0]} %{{x:.2f}}, {axes[1]} %{{y:.2f}}<extra></extra>",
                     showlegend=False,
                 )
             )

@@ -135,14 +135,14 @@ def curves(store: Store, split: Split, name: str, shown: Shown) -> list[Curve]:
                 store.threshold_array(regime.name),
                 only=name,
             )
-            line = _line(pr_curve(asked[0].targets, asked[0].scores), shown)
+            line = corners(pr_curve(asked[0].targets, asked[0].scores), shown)
         at = operating_point(found, regime.name, name, shown, counts(store, split, name)[:2])
         prevalence = found[regime.name, name, "average_precision"].baseline
         drawn.append(_shown(f"{regime.title} ({merit})", line, band[[0, 2, 3]], at, shown, prevalence))
     return drawn
 
 
-def _line(frame: pd.DataFrame, shown: Shown) -> NDArray[np.float64]:
+def corners(frame: pd.DataFrame, shown: Shown) -> NDArray[np.float64]:
     """(2, p) the curve's corners: one for each positive found, thinned to about THIN."""
     x, y = ("fpr", "recall") if shown == "roc" else ("recall", "precision")
     points = frame[[x, y]].to_numpy().T

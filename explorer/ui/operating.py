@@ -12,9 +12,11 @@ import streamlit as st
 
 from explorer import figures_curves
 from explorer.analysis.calibration import fit
+from explorer.analysis.curves import pr_curve
 from explorer.analysis.operating import Figure, at_threshold, cells, net_benefit
 from explorer.data.reports import sentence
-from explorer.figures import with_interval
+from explorer.figures import regime_style, with_interval
+from explorer.figures_curves import Curve
 from explorer.ui import choose, curve_frames, derive, rules, selection
 from explorer.ui.frame import errors_shown
 from explorer.ui.gallery import gallery
@@ -67,7 +69,7 @@ def thresholds(view: View) -> None:
 def _turned(view: View, label: str, regime: RegimeRecord) -> None:
     with errors_shown():
         point = _ask(view, label, regime)
-        left, right = st.columns(2, gap="large")
+        left, right = st.columns([6, 5], gap="large")
         with left:
             _scores(view, point)
         with right:
@@ -91,7 +93,9 @@ def _ask(view: View, label: str, regime: RegimeRecord) -> Point:
             with st.container(width=160):
                 level = float(st.number_input("Logit", value=0.0, step=0.1, key="cut", bind="query-params"))
         elif rule == "share":
-            percent = st.slider("Films called, %", 0.0, 100.0, 10.0, 0.5, key="share", bind="query-params", width=320)
+            percent = st.slider(
+                "Films called, %", 0.0, 100.0, 10.0, 0.5, "%.1f", key="share", bind="query-params", width=320
+            )
             level = percent / 100
         if rule not in (*rules.PRESETS, *rules.HAND):
             together = st.toggle(
@@ -106,19 +110,41 @@ def _ask(view: View, label: str, regime: RegimeRecord) -> Point:
 
 
 def _scores(view: View, point: Point) -> None:
-    """Where the threshold parts positive films from negative ones."""
+    """Where the threshold parts positive films from negative ones, and where it lies on the curve."""
     store, c = view.store, view.store.labels.index(point.label)
     rows, decided = store.rows(view.split), point.decided[point.regime.name]
-    figure = figures_curves.score_histogram(
-        decided.scores[rows, c], store.targets[rows, c], float(decided.cuts[c]), decided.unit, COLOURS
+    scores, targets = decided.scores[rows, c], store.targets[rows, c]
+    wide, narrow = st.columns([5, 4], gap="small")
+    figure = figures_curves.score_histogram(scores, targets, float(decided.cuts[c]), decided.unit, COLOURS)
+    wide.plotly_chart(figure, key="scores", config={"displayModeBar": False}, alt="Scores of films by their label")
+    narrow.plotly_chart(
+        _on_the_curve(view, point, targets, scores),
+        key="on-the-curve",
+        config={"displayModeBar": False},
+        alt="The threshold on the precision-recall curve",
     )
-    st.plotly_chart(figure, key="scores", config={"displayModeBar": False}, alt="Scores of positive and negative films")
     cut = decided.cuts[c]
     where = "val could not decide: nothing is called" if np.isnan(cut) else f"at {cut:.3g}"
     st.caption(
         f"{point.regime.title}, {rules.said(point.choice, point.regime.name)}: {where} (line). Positive films above, "
-        "negative ones below, each as a share of its own."
+        "negative ones below, each as a share of its own; beside them the threshold on the regime's curve."
     )
+
+
+def _on_the_curve(view: View, point: Point, targets: NDArray[np.float32], scores: NDArray[np.float32]) -> go.Figure:
+    """The foremost regime's curve of the scores that are cut, with a mark where they are."""
+    store, c = view.store, view.store.labels.index(point.label)
+    rows = store.rows(view.split)
+    positive, negative, _ = derive.counts(store, view.split, point.label)
+    calls = point.decided[point.regime.name].calls(rows)[:, c]
+    hits, called = int((calls & (targets == 1)).sum()), int((calls & ~np.isnan(targets)).sum())
+    at = (hits / positive if positive else np.nan, hits / called if called else np.nan)
+    line = curve_frames.corners(pr_curve(targets, scores), "pr")
+    curve = Curve(point.regime.title, line[0], line[1], None, at)
+    place = [regime.name for regime in store.regimes].index(point.regime.name)
+    drawn = [(curve, regime_style(place))] if positive >= derive.FEW and negative else []
+    prevalence = positive / max(positive + negative, 1)
+    return figures_curves.small([c for c, _ in drawn], [style for _, style in drawn], "pr", prevalence)
 
 
 def _cells(view: View, point: Point) -> str:
@@ -133,7 +159,7 @@ def _cells(view: View, point: Point) -> str:
         (
             f"{first} against {last}",
             ("gained", "lost"),
-            (f"Wrong, right in {last}", f"Right, wrong in {last}"),
+            (f"Only {last} right", f"Only {first} right"),
         ),
         ("Against max F1 on val", ("up", "down"), ("Newly called", "No longer called")),
     )
@@ -211,8 +237,8 @@ def _gallery(view: View, point: Point, shown: str) -> None:
         "fp": "false alarms",
         "fn": "missed",
         "tn": "true negatives",
-        "gained": f"right only in {store.regimes[-1].title}",
-        "lost": f"right only in {store.regimes[0].title}",
+        "gained": f"only {store.regimes[-1].title} right",
+        "lost": f"only {store.regimes[0].title} right",
         "up": "newly called",
         "down": "no longer called",
     }
