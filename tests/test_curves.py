@@ -82,8 +82,10 @@ def test_bands_hold_their_curve_and_are_narrower_with_more_films() -> None:
     frame = some_bands()
     assert set(frame.columns) == set(BAND_COLUMNS) - {"split"}
     assert set(frame["label"]) == {"a", "b", "c", MICRO, MACRO}
-    inside = (frame["low"] <= frame["y"] + 1e-9) & (frame["y"] <= frame["high"] + 1e-9)
+    known = frame[frame["low"].notna()]  # a recall of 1 at the end has no spread, and so no band
+    inside = (known["low"] <= known["y"] + 1e-9) & (known["y"] <= known["high"] + 1e-9)
     assert inside.mean() > 0.97
+    assert len(known) > 0.9 * len(frame)
     width = (frame["high"] - frame["low"]).groupby(frame["label"]).mean()
     assert width["a"] > width["c"], "a has a fifth of c's positives"
     pr = frame[frame["curve"] == "pr"].pivot(index="x", columns="label", values="y")
@@ -96,4 +98,4 @@ def test_a_label_without_positives_has_no_band_and_spoils_no_other() -> None:
     frame = bands("abc", given["targets"], {"r": Scored(given["logits"], given["thresholds"])}, given["patients"])
     by_label = frame.groupby("label")[["y", "low", "high"]]
     assert by_label.apply(lambda part: part.isna().all(axis=None))["a"]
-    assert by_label.apply(lambda part: part.notna().all(axis=None))[["b", MACRO]].all()
+    assert by_label.apply(lambda part: part.notna().all(axis=1).mean())[["b", MACRO]].min() > 0.9

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, rankdata
+from scipy.special import ndtr
 
 from explorer.analysis.metrics import METRICS, Draws, Scored, interval, p_value
 from explorer.analysis.pooled import MICRO, tasks
@@ -136,10 +136,10 @@ def delong(
     if m == 0 or n == 0:
         return np.full(2, np.nan), np.nan
     both = np.concatenate([scores[:, positive], scores[:, negative]], axis=1)
-    overall = rankdata(both, axis=1)
+    overall = _ranks(both)
     # the share of negatives each positive beats, and of positives each negative loses to; ties count half
-    wins = (overall[:, :m] - rankdata(both[:, :m], axis=1)) / n  # (2, m)
-    losses = 1 - (overall[:, m:] - rankdata(both[:, m:], axis=1)) / m  # (2, n)
+    wins = (overall[:, :m] - _ranks(both[:, :m])) / n  # (2, m)
+    losses = 1 - (overall[:, m:] - _ranks(both[:, m:])) / m  # (2, n)
     auroc = wins.mean(axis=1)
     _, codes = np.unique(patients, return_inverse=True)
     with_it, without = codes[positive], codes[negative]
@@ -157,9 +157,18 @@ def delong(
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     if variance <= 1e-15:
         return auroc, np.nan
-    return auroc, float(2 * norm.sf(abs(auroc[1] - auroc[0]) / np.sqrt(variance)))
+    return auroc, float(2 * ndtr(-abs(auroc[1] - auroc[0]) / np.sqrt(variance)))
 
 
 def _by_patient(values: NDArray[np.float64], codes: NDArray[np.int64], n: int) -> NDArray[np.float64]:
     """(2, n) sums over each patient's rows."""
     return np.stack([np.bincount(codes, weights=row, minlength=n) for row in values])
+
+
+def _ranks(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(2, n) rank of each score in its row, from 1; equal scores share their mean rank."""
+    ranks = []
+    for row in scores:
+        _, place, count = np.unique(row, return_inverse=True, return_counts=True)
+        ranks.append((np.cumsum(count) - (count - 1) / 2)[place])
+    return np.stack(ranks)

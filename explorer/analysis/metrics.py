@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, ndtri, stdtr, stdtrit  # scipy.stats takes a page's first second
 
 from explorer.analysis.pooled import tasks, units
 from explorer.analysis.ranking import rank, score
@@ -229,7 +228,7 @@ def interval(
     holds their coverage.
     """
     shift, spread = _shift(value, drawn), _expansion(units)
-    reach = student.ppf(0.975, units_left(units)) * spread
+    reach = stdtrit(units_left(units), 0.975) * spread
     known = np.sort(drawn, axis=1)  # NaN last
     n = (~np.isnan(known)).sum(axis=1)  # (T, M)
     enough = _enough(value, drawn, units)
@@ -241,7 +240,7 @@ def interval(
         low, high = (np.take_along_axis(known, at[:, None], axis=1)[:, 0] for at in (below, above))
         return np.where(enough, low + (place - below) * (high - low), np.nan)
 
-    return quantile(norm.cdf(2 * shift - reach[:, None])), quantile(norm.cdf(2 * shift + reach[:, None]))
+    return quantile(ndtr(2 * shift - reach[:, None])), quantile(ndtr(2 * shift + reach[:, None]))
 
 
 def p_value(value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -251,12 +250,12 @@ def p_value(value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArr
     """
     n = (~np.isnan(drawn)).sum(axis=1)
     share, ends = _share_below(np.zeros_like(value), drawn), 1 / (n + 1)
-    distance = np.abs(norm.ppf(np.clip(share, ends, 1 - ends)) - 2 * _shift(value, drawn))
+    distance = np.abs(ndtri(np.clip(share, ends, 1 - ends)) - 2 * _shift(value, drawn))
     centred = drawn - mean_defined(np.moveaxis(drawn, 1, 0))[:, None]
     spread = np.sqrt(np.nansum(centred**2, axis=1) / np.maximum(n - 1, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         tail = np.where(np.isin(share, (0, 1)) & (spread > 0), np.abs(value) / spread, 0)
-    p = 2 * student.sf(np.maximum(distance, tail) / _expansion(units)[:, None], units_left(units)[:, None])
+    p = 2 * stdtr(units_left(units)[:, None], -np.maximum(distance, tail) / _expansion(units)[:, None])
     return np.where(_enough(value, drawn, units), p, np.nan)
 
 
@@ -280,7 +279,7 @@ def _expansion(units: NDArray[np.int64]) -> NDArray[np.float64]:
 def _shift(value: NDArray[np.float64], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far the draws' median lies from the value, in normal quantiles."""
     n = np.maximum((~np.isnan(drawn)).sum(axis=1), 1)
-    return np.asarray(norm.ppf(np.clip(_share_below(value, drawn), 1 / (n + 1), 1 - 1 / (n + 1))))
+    return np.asarray(ndtri(np.clip(_share_below(value, drawn), 1 / (n + 1), 1 - 1 / (n + 1))))
 
 
 def _share_below(value: NDArray[np.float64], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
