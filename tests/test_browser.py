@@ -226,3 +226,28 @@ def test_coordinates_are_sent_once(page: Page, address: str) -> None:
     page.wait_for_timeout(500)
     assert frames
     assert max(frames) < geometry / 2
+
+
+def test_a_film_is_zoomed_windowed_and_stepped_with_the_keyboard(page: Page, address: str) -> None:
+    page.goto(f"{address}/case")
+    assert_whole(page)
+    film = page.locator("svg[role=img]")
+    film.wait_for()
+    name = film.get_attribute("aria-label")
+    whole = film.get_attribute("viewBox")
+    tools = page.locator(".bar")
+    tools.get_by_role("button", name="Zoom in").click()
+    assert film.get_attribute("viewBox") != whole
+    tools.get_by_label("Window").fill("60")
+    assert film.locator("feFuncR").get_attribute("slope") == "4.25", "255 / 60"
+    tools.get_by_role("button", name="Reset").click()
+    assert film.get_attribute("viewBox") == whole
+    assert film.locator("feFuncR").get_attribute("slope") == "1"
+    tools.get_by_label("Level").press("ArrowRight")
+    assert film.get_attribute("aria-label") == name, "an arrow key in a slider moves the slider"
+    film.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**film=**")
+    playwright.expect(film).not_to_have_attribute("aria-label", name or "")
+    page.keyboard.press("ArrowLeft")
+    playwright.expect(film).to_have_attribute("aria-label", name or "")

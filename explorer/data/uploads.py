@@ -71,7 +71,7 @@ def _check_picture(file: io.BytesIO) -> None:
 
 def _check_depth(image: Image.Image) -> None:
     highest = int(np.asarray(image).max())
-    if highest < 2**13:
+    if highest < 2**10:
         raise BadImage(
             f"it has 16 bits a pixel but no value above {highest:,}, so it would be read as black; "
             "save it over its full range, or with 8 bits"

@@ -64,7 +64,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       text.setAttribute("x", x)
       text.setAttribute("y", Math.max(y - data.height / 120, data.height / 30))
       text.setAttribute("font-size", data.height / 36)
-      text.setAttribute("stroke-width", data.height / 250)
+      text.setAttribute("stroke-width", data.height / 450)
       text.textContent = name
       group.append(shape, text)
     }
