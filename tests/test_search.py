@@ -109,6 +109,13 @@ def test_sentences_that_cannot_be_read_are_told(store: Store, text: str, told: s
     assert told in said(app)
 
 
+def test_a_sentence_from_a_link_is_shown_as_text_not_as_markup(store: Store) -> None:
+    app = open_page(by="Words", prompts="My own", text="heart [here](http://elsewhere.example) :red[now]")
+    assert not app.exception
+    assert r"\[here\]" in said(app)
+    assert "[here](" not in said(app)
+
+
 def test_an_empty_sentence_asks_for_one(store: Store) -> None:
     app = open_page(by="Words", prompts="My own", text="   ")
     assert not app.exception

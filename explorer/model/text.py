@@ -33,7 +33,7 @@ def embed_sentences(clip: Clip, texts: Sequence[str]) -> NDArray[Any]:
     for text in texts:
         if len(unknown_words(clip, text)) == len(text.split()):
             raise UserError(
-                f"The text tower of {clip.title} knows no word of {text[:80]!r}.",
+                f"The text tower of {clip.title} knows no word of this sentence.",
                 "Write in the language and script it was trained on, English for BiomedCLIP.",
             )
     return clip.embed_text(texts)

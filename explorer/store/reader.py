@@ -374,14 +374,14 @@ class Store:
         return np.asarray(self._array(f"encoders/{encoder_id}/embeddings.npy") * self._array(relative)[:, None])
 
     def index(self, space: str) -> faiss.Index:
-        """The FAISS index of a space, read only after its hash agrees with the manifest: index files are not data
+        """The FAISS index of a space, memory-mapped once its hash agrees with the manifest: index files are not data
         to trust unread."""
         import faiss
 
         relative = f"spaces/{space}/index.faiss"
         if sha256_file(self.path / relative) != self.manifest.artefacts[relative].sha256:
             raise self._damaged(relative)
-        return faiss.read_index(str(self.path / relative))
+        return faiss.read_index(str(self.path / relative), faiss.IO_FLAG_MMAP_IFC)
 
     def occurrences(self, space: str) -> NDArray[np.int32]:
         """(N,) in how many films' ten nearest each film stands."""

@@ -17,7 +17,7 @@ from explorer.figures_case import margins
 from explorer.ui import cache, choose, derive, map_signs, selection
 from explorer.ui.film_scores import scores
 from explorer.ui.gallery import link
-from explorer.ui.query import Query, ask, upload_logits
+from explorer.ui.query import Query, ask, escaped, upload_logits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def summary(view: View, query: Query, found: Found) -> None:
 
 def _about(store: Store, query: Query) -> None:
     if query.row is None:
-        st.markdown(f"**{query.name}**" if query.upload else f"> {query.name}")
+        st.markdown(f"**{query.name}**" if query.upload else f"> {escaped(query.name)}")
         if query.upload:
             _outlying(query.upload.outlying)
         return

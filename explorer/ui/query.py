@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -212,8 +213,15 @@ def _sentence(view: View, text: str) -> _Asked:
     vector = inference.embed_texts(view.store, [sentence])[0]
     unread = [] if sentence in view.store.texts else inference.unread_words(view.store, sentence)
     if unread:
-        st.warning(f"The text tower cannot read: {', '.join(unread)[:200]}. The rest of the sentence is searched for.")
+        st.warning(
+            f"The text tower cannot read: {escaped(', '.join(unread)[:200])}. The rest of the sentence is searched for."
+        )
     return _Asked(sentence, _in_every_space(view.store, vector))
+
+
+def escaped(text: str) -> str:
+    """A visitor's words as Markdown that shows them as they are: a link must not bring links of its own."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+.!|$:~^-])", r"\\\1", text)
 
 
 def mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
