@@ -24,7 +24,7 @@ from explorer.ui import derive, maps, selection
 from explorer.ui.map_colours import COLOURS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("overview", "map", "neighbours", "pr_curves", "grad_cam", "case", "protocols")
+PAGES = ("overview", "map", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols")
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,9 @@ def assert_whole(app: AppTest, title: str) -> None:
     assert said(app).count("Research use only. Not a medical device.") == 1
 
 
-TITLES = dict(zip(PAGES, ("Overview", "Map", "Neighbours", "PR curves", "Grad-CAM", "Case", "Protocols"), strict=True))
+TITLES = dict(
+    zip(PAGES, ("Overview", "Map", "Neighbours", "PR curves", "Grad-CAM", "Case", "Audit", "Protocols"), strict=True)
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -307,7 +309,7 @@ def test_pages_import_no_model_library(store: Store, tiny_store: Path) -> None:
         """
         import json, sys
         from streamlit.testing.v1 import AppTest
-        for name in ("overview", "map", "neighbours", "pr_curves", "grad_cam", "case", "protocols"):
+        for name in ("overview", "map", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols"):
             app = AppTest.from_file(sys.argv[1], default_timeout=120).switch_page(f"pages/{name}.py").run()
             assert not app.exception, app.exception
             assert not app.error, app.error

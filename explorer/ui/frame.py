@@ -26,6 +26,7 @@ PAGES: tuple[tuple[str, str], ...] = (
     ("pages/pr_curves.py", "PR curves"),
     ("pages/grad_cam.py", "Grad-CAM"),
     ("pages/case.py", "Case"),
+    ("pages/audit.py", "Audit"),
     ("pages/protocols.py", "Protocols"),
 )
 
