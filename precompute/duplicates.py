@@ -46,9 +46,10 @@ SHIFT = 6
 ROUGH = 0.8
 """Films that agree less than this when laid on each other are not compared in detail: copies reach 0.9."""
 
-CAP, FEWEST = 0.5, 20
-"""The threshold is the highest correlation of two different films of one patient, but at most CAP, since such pairs
-may be copies too; and CAP where there are fewer such pairs than FEWEST."""
+CAP, FEWEST, MARGIN = 0.5, 20, 0.02
+"""The threshold lies MARGIN above the highest correlation of two different films of one patient, since many more pairs
+are compared than those; but at most at CAP, since those may be copies too, and at CAP where they are fewer than FEWEST.
+"""
 KEPT = 50
 """Pairs kept for the reader even where none reaches the threshold: the most alike."""
 
@@ -125,13 +126,14 @@ def choose_threshold(null: NDArray[np.float64]) -> dict[str, float | int | str]:
     They share the body and often the hospital, so they are the most alike that two films can honestly be.
     """
     if len(null) < FEWEST:
-        return {"threshold": CAP, "n_pairs": len(null), "rule": f"{CAP:g}, for want of patients with several films"}
+        return {"threshold": CAP, "n_pairs": len(null), "rule": "for want of patients with several films of one view"}
     above = int((null > CAP).sum())
+    threshold = min(float(null.max()) + MARGIN, CAP)
     if above:
-        rule = f"{CAP:g}; {above} of one patient's pairs lie above it and may be copies themselves"
-        return {"threshold": CAP, "n_pairs": len(null), "rule": rule}
-    rule = "the most alike of different films of one patient and view"
-    return {"threshold": float(null.max()), "n_pairs": len(null), "rule": rule}
+        rule = f"{above} of one patient's pairs lie above it and may be copies themselves"
+        return {"threshold": threshold, "n_pairs": len(null), "rule": rule}
+    rule = f"just above {null.max():.2f}, the most alike of different films of one patient and view"
+    return {"threshold": threshold, "n_pairs": len(null), "rule": rule}
 
 
 # --- proposing -------------------------------------------------------------------------------------------------------

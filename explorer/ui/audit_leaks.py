@@ -70,7 +70,7 @@ def _counts(store: Store, splits: np.ndarray, pairs: pd.DataFrame) -> None:
         _count("studies split by view", len(set(apart) & set(several)), f"of {len(several):,} with several views")
         for kind, title in (("exact", "exact copies"), ("near", "near copies")):
             mine = (pairs["kind"] == kind).to_numpy()
-            _count(f"{title} across splits", int((mine & (a != b)).sum()), f"of {int(mine.sum()):,} pairs")
+            _count(f"{title} across splits", int((mine & (a != b)).sum()), f"of {int(mine.sum()):,} found")
 
 
 def _count(title: str, value: int, of: str) -> None:
@@ -91,6 +91,12 @@ def _pairs(store: Store, pairs: pd.DataFrame, splits: np.ndarray) -> None:
     for column, pair in zip(st.columns(PAGE, gap="medium"), shown.to_dict("records"), strict=False):
         with column:
             a, b = int(pair["a"]), int(pair["b"])
+            for side, row in zip(st.columns(2, gap="small"), (a, b), strict=True):
+                with side:
+                    sample_id = str(store.samples["sample_id"].iat[row])
+                    st.image(store.thumbnail(row), width="stretch", alt=f"Film {sample_id}")
+                    st.caption(f"**{sample_id}** · {splits[row]}  \n{derive.findings(store, row)}")
+                    link("pages/case.py", "Case", sample_id)
             crosses = ", across splits" if splits[a] != splits[b] else ""
             said = f"**{KINDS[str(pair['kind'])]}**{crosses}"
             if pair["kind"] != "exact":
@@ -99,12 +105,6 @@ def _pairs(store: Store, pairs: pd.DataFrame, splits: np.ndarray) -> None:
                     f"hash {int(pair['hash_bits'])} of 576 bits apart"
                 )
             st.markdown(said)
-            for side, row in zip(st.columns(2, gap="small"), (a, b), strict=True):
-                with side:
-                    sample_id = str(store.samples["sample_id"].iat[row])
-                    st.image(store.thumbnail(row), width="stretch", alt=f"Film {sample_id}")
-                    st.caption(f"**{sample_id}** · {splits[row]}  \n{derive.findings(store, row)}")
-                    link("pages/case.py", "Case", sample_id)
 
 
 @st.cache_data(max_entries=8, show_spinner="Scoring with and without the copies")
@@ -131,8 +131,11 @@ def _with_and_without(path: Path, made: str, split: Split, _store: Store) -> pd.
             mine = frame[(frame["regime"] == regime.name) & (frame["metric"] == metric)].set_index("which")
             line = {"Regime": regime.title, "Metric": derive.METRIC_TITLES[metric]}
             for which, cells in mine.to_dict("index").items():
-                text = with_interval(cells["value"], cells["ci_low"], cells["ci_high"])
-                whose = "" if which == "difference" else f" · {cells['baseline']:.2f}"
-                line[f"{which} (n = {cells['n']:,})" if whose else "Difference"] = f"{text}{whose}"
+                value, low, high = cells["value"], cells["ci_low"], cells["ci_high"]
+                if which == "difference":
+                    line["Difference"] = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+                else:
+                    text = with_interval(value, low, high)
+                    line[f"{str(which).capitalize()} (n = {cells['n']:,})"] = f"{text} · {cells['baseline']:.2f}"
             lines.append(line)
     return pd.DataFrame(lines)
