@@ -12,7 +12,6 @@ from explorer.analysis.hard import confident_errors, disagreement
 from explorer.analysis.operating import wilson
 from explorer.analysis.outliers import DISTANCES, OUTLYING
 from explorer.data.samples import SPLITS
-from explorer.figures import with_interval
 from explorer.figures_audit import percentile_histogram
 from explorer.ui import choose, derive, selection
 from explorer.ui.gallery import gallery
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from explorer.ui.frame import View
 
-SHOWN = 24
+SHOWN = 12
 DISTANCE_TITLES = {"knn": "10th neighbour", "mahalanobis": "Mahalanobis"}
 
 
@@ -68,8 +67,9 @@ def _outlying_table(store: Store) -> pd.DataFrame:
         line = {"Split": part, "Films": f"{len(rows):,}"}
         for i, name in enumerate(DISTANCES):
             far = int((store.outlyingness[rows, i] >= OUTLYING).sum())
-            share = far / len(rows) if len(rows) else np.nan
-            line[DISTANCE_TITLES[name]] = f"{far:,}: {with_interval(share, *wilson(far, len(rows)))}"
+            low, high = (100 * end for end in wilson(far, len(rows)))
+            told = f"{far:,} · {100 * far / len(rows):.1f}% [{low:.1f}, {high:.1f}]" if len(rows) else "—"
+            line[DISTANCE_TITLES[name]] = told
         lines.append(line)
     return pd.DataFrame(lines)
 

@@ -99,7 +99,7 @@ def _queue(store: Store, audit: LabelAudit, wanted: str, said: dict[tuple[str, s
             "film": films,
             "label": labels,
             "given": np.where(store.targets[rows, columns] == 1, "positive", "negative"),
-            "probability of it": quality[order].round(4),
+            "probability of it": [f"{p:.4f}" for p in quality[order]],
             "split": store.samples["split"].to_numpy(object)[rows],
             "verdict": verdicts,
         }
@@ -119,6 +119,7 @@ def _one(view: View, item: pd.Series, file: Path) -> None:
         st.markdown(f"**{item['film']}** · {sample['split']}  \n**{label}** is given as **{item['given']}**")
         st.markdown(" ".join(f":blue-badge[{name}]" for name in derive.positives(store, row)) or "no positive label")
         st.dataframe(_scores(store, row, int(item["column"])), hide_index=True, height="content")
+        st.caption("Unseen: the probability of the label from a model that had not seen this film.")
         if sample["report"]:
             st.markdown("> " + str(sample["report"]).replace("\n", "\n> "))
     with verdict:
@@ -131,10 +132,10 @@ def _scores(store: Store, row: int, column: int) -> pd.DataFrame:
         logit, threshold = float(store.logits(regime.name)[row, column]), store.threshold_array(regime.name)[column]
         trained = regime.name != "zero_shot" and store.samples["split"].iat[row] == "train"
         call = "no threshold" if np.isnan(threshold) else "called" if logit >= threshold else "not called"
-        line = {"Regime": regime.title, "Logit": f"{logit:.2f}", "": call + (", trained on it" if trained else "")}
+        line = {"Regime": regime.title, "Logit": f"{logit:.2f}", "Call": call + (", trained on it" if trained else "")}
         if any(r.name == regime.name for r in store.audited_regimes):
             chance = float(store.label_audit(regime.name).probabilities[row, column])
-            line["P(positive), unseen"] = "—" if np.isnan(chance) else f"{chance:.3f}"
+            line["Unseen"] = "—" if np.isnan(chance) else f"{chance:.3f}"
         lines.append(line)
     return pd.DataFrame(lines).fillna("—")
 

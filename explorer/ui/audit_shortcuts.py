@@ -24,7 +24,7 @@ def show(view: View) -> None:
     store = view.store
     facts = store.attribute_facts
     _warnings(view)
-    left, right = st.columns([7, 5], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Attribute alone, label by label")
         frame = store.shortcuts("labels")
@@ -47,10 +47,10 @@ def show(view: View) -> None:
             "AUROC of a logistic regression on the embedding, cross-fitted by patient; chance is 0.5. Several values "
             "are asked as above the median or not. An embedding that tells an attribute need not use it for a label."
         )
-    for name, why in facts["lacking"].items():
-        st.caption(f"The set lacks **{name}**: {why}.")
+    lacking = "; ".join(f"**{name}** ({why})" for name, why in facts["lacking"].items())
     st.caption(
-        "Border, collimation, white in the margin (markers, print) and brightness are measured on the thumbnails. "
+        (f"The set lacks {lacking}. " if lacking else "")
+        + "Border, collimation, white in the margin (markers, print) and brightness are measured on the thumbnails. "
         "Brightness is exposure, but body and disease too, so it never counts as acquisition."
     )
 
@@ -112,7 +112,7 @@ def _from_embeddings(store: Store) -> pd.DataFrame:
     for name in dict.fromkeys(frame["attribute"]):
         mine = frame[frame["attribute"] == name].set_index("encoder")
         first = mine.iloc[0]
-        line = {"Attribute": str(name), "n": f"{int(first['n_pos']):,} / {int(first['n_neg']):,}"}
+        line = {"Attribute": str(name), "Yes / no": f"{int(first['n_pos']):,} / {int(first['n_neg']):,}"}
         for encoder, title in titles.items():
             line[title] = with_interval(*(mine.at[encoder, c] for c in ("value", "ci_low", "ci_high")))
         lines.append(line)
