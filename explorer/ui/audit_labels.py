@@ -164,7 +164,7 @@ def _verdict(store: Store, item: pd.Series, file: Path) -> None:
                 reviewer=reviewer.strip(),
             )
             add_review(file, review)
-            st.rerun(scope="fragment")
+            st.rerun()
 
 
 def _export(store: Store, file: Path) -> None:

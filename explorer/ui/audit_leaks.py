@@ -45,7 +45,7 @@ def show(view: View) -> None:
         f"{rule['threshold']:.2f} ({rule['rule']}; {rule['n_pairs']:,} such pairs). Only pairs of different patients."
     )
     if len(leaks):
-        st.subheader(f"Figures on {split} with and without the {len(leaks):,} films copied in another split")
+        st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
         st.dataframe(
             _with_and_without(store.path, store.manifest.created, split, store), hide_index=True, height="content"
         )
