@@ -107,6 +107,30 @@ def test_a_saved_tower_comes_back_bit_for_bit(clip: Clip, tmp_path: Path) -> Non
     assert np.array_equal(again.embed(pixels(clip), 3), clip.tower.embed(pixels(clip), 3))
 
 
+def test_open_clips_own_towers_load_too(tmp_path: Path) -> None:
+    """No timm, no transformers, open_clip's own tokenizer: as most of its pretrained models are built."""
+    import open_clip
+
+    model_cfg = {
+        "embed_dim": 32,
+        "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1},
+    }
+    model = open_clip.CLIP(**model_cfg).eval()
+    save_file(model.state_dict(), tmp_path / WEIGHTS)
+    config = {"model_cfg": model_cfg, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    own = load_clip(f"local-dir:{tmp_path}", CPU)
+    batch = pixels(own)
+    with torch.inference_mode():
+        theirs = model.encode_image(own.tower.normalise(torch.from_numpy(batch)), normalize=True).numpy()
+        texts = model.encode_text(open_clip.tokenize(["edema"]), normalize=True).numpy()
+    np.testing.assert_allclose(own.tower.embed(batch, 3), theirs, atol=1e-6)
+    np.testing.assert_allclose(own.embed_text(["edema"]), texts, atol=1e-6)
+    own.tower.save(tmp_path / "store")
+    assert np.array_equal(ImageTower.load(tmp_path / "store").embed(batch, 3), own.tower.embed(batch, 3))
+
+
 def test_a_folder_works_wherever_it_lies(clip: Clip, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = clip.embed_text(["there is edema"])
     monkeypatch.chdir(folder.parent)
