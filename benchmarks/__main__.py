@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks import Measurement
 from explorer.store.files import write_json
 
-NAMES = ("open_store", "precompute_demo", "metrics_bootstrap", "pr_page", "gradcam", "search")
+NAMES = ("open_store", "precompute_demo", "metrics_bootstrap", "pr_page", "gradcam", "search", "map", "map_selection")
 RESULTS = Path(__file__).with_name("results.json")
 
 

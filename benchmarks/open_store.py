@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -38,26 +40,33 @@ def run(repeats: int) -> list[Measurement]:
 
 
 def _first_page(browser: Browser, script: Path, store: Path) -> float:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
     start = time.perf_counter()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless=true", f"--server.port={port}"],
-        cwd=ROOT,
-        env={**os.environ, "EXPLORER_STORE": str(store)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait(f"{address}/_stcore/health")
+    with served(script, store) as address:
         page = browser.new_page()
         page.goto(address)
         page.wait_for_selector(READY, timeout=60_000)
         seconds = time.perf_counter() - start
         page.close()
-        return seconds
+    return seconds
+
+
+@contextmanager
+def served(script: Path, store: Path) -> Iterator[str]:
+    """A fresh server of a script over a store; its address once it answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless=true", f"--server.port={port}"],
+        cwd=ROOT,
+        env={**os.environ, "EXPLORER_STORE": str(store), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait(f"{address}/_stcore/health")
+        yield address
     finally:
         server.terminate()
         server.wait()

@@ -184,6 +184,7 @@ class _Run:
         self.other_seeds()
         self.score()
         self.maps()
+        self.map_trust()
         self.clusters()
         self.metrics()
         self.curves()
@@ -497,7 +498,7 @@ class _Run:
         self._stage("score", {**given, "samples": self.writer.sha256("samples.parquet")}, make)
 
     def maps(self) -> None:
-        """Index, map and trust figures of every space; all maps start from the frozen space's, to be laid out alike."""
+        """Index and map of every space; all maps start from the frozen space's, to be laid out alike."""
 
         def make(folder: Path, report: Report) -> list[str]:
             paths, first = [], None
@@ -512,14 +513,7 @@ class _Run:
                 k, seed = self.settings.neighbours, self.settings.seed
                 layout = umap_map(vectors, k, seed, init="spectral" if first is None else first)
                 write_array(folder / where / "map.npy", layout)
-                points, figures = trust(vectors, layout, k, seed)
-                write_array(folder / where / "points.npy", points)
-                figures |= stability(vectors, layout, k, seed)
-                start = "spectral" if first is None else "the frozen embedding's map"
-                params = {"n_neighbors": self.settings.neighbours + 1, "metric": "cosine", "init": start}
-                record = {"method": "UMAP", "params": params, "seed": self.settings.seed, **figures}
-                write_json(folder / where / "trust.json", record)
-                paths += [f"{where}/{name}" for name in ("index.faiss", "map.npy", "points.npy", "trust.json")]
+                paths += [f"{where}/{name}" for name in ("index.faiss", "map.npy")]
                 first = layout if first is None else first
                 report(i + 1, len(self.spaces()))
             return paths
@@ -529,6 +523,28 @@ class _Run:
         }
         given |= {r.name: self.writer.sha256(f"regimes/{r.name}/logits.npy") for r in self.regimes}
         self._stage("maps", {**given, "k": self.settings.neighbours, "seed": self.settings.seed}, make)
+
+    def map_trust(self) -> None:
+        """How far every map may be believed: for every film, as a whole, and across seeds."""
+        k, seed = self.settings.neighbours, self.settings.seed
+
+        def make(folder: Path, report: Report) -> list[str]:
+            paths = []
+            for i, space in enumerate(self.spaces()):
+                where = f"spaces/{space.name}"
+                vectors, layout = self._vectors(space), np.load(folder / where / "map.npy")
+                points, figures = trust(vectors, layout, k, seed)
+                write_array(folder / where / "points.npy", points)
+                start = "spectral" if i == 0 else "the frozen embedding's map"
+                params = {"n_neighbors": k + 1, "metric": "cosine", "init": start}
+                record = {"method": "UMAP", "params": params, "seed": seed, **figures}
+                write_json(folder / where / "trust.json", record | stability(vectors, layout, k, seed))
+                paths += [f"{where}/points.npy", f"{where}/trust.json"]
+                report(i + 1, len(self.spaces()))
+            return paths
+
+        maps = {s.name: self.writer.sha256(f"spaces/{s.name}/map.npy") for s in self.spaces()}
+        self._stage("map trust", {**maps, "k": k, "seed": seed}, make)
 
     def clusters(self) -> None:
         """Groups of films in every space, named after the findings they have more of than the rest."""

@@ -30,24 +30,28 @@ HELP = {
 
 
 def verdict(trust: dict[str, float]) -> tuple[str, str]:
-    """Whether a map's neighbourhoods may be read: "yes", "with care" or "no", and the badge's words.
+    """Whether a map may be read: "yes", "with care" or "no", and the badge's words.
 
     "no" where a figure lies nearer to a random map's than to a perfect one's; "with care" where a tenth of the films
-    is torn or faked, or trustworthiness or continuity is below 0.9.
+    is torn or faked, or trustworthiness or continuity is below 0.9. Where a third of the picture differs between seeds,
+    where a group lies is chance.
 
     Examples
     --------
-    >>> verdict({"trustworthiness": 0.97, "continuity": 0.95, "doubtful": 0.03})
+    >>> verdict({"trustworthiness": 0.97, "continuity": 0.95, "doubtful": 0.03, "spread": 0.1})
     ('yes', 'neighbourhoods may be read')
+    >>> verdict({"trustworthiness": 0.97, "continuity": 0.85, "doubtful": 0.03, "spread": 0.5})
+    ('with care', 'read neighbourhoods with care, places not')
     >>> verdict({"trustworthiness": 0.7, "continuity": 0.95, "doubtful": 0.5})
     ('no', 'do not read this map')
     """
     worst = min(trust["trustworthiness"], trust.get("continuity", 1.0))
-    if worst < 0.75 or trust.get("doubtful", 0.0) > 0.5:
+    doubtful, places = trust.get("doubtful", 0.0), ", places not" if trust.get("spread", 0.0) > 1 / 3 else ""
+    if worst < 0.75 or doubtful > 0.5:
         return "no", "do not read this map"
-    if worst < 0.9 or trust.get("doubtful", 0.0) > 0.1:
-        return "with care", "read with care"
-    return "yes", "neighbourhoods may be read"
+    if worst < 0.9 or doubtful > 0.1:
+        return "with care", f"read neighbourhoods with care{places}"
+    return "yes", f"neighbourhoods may be read{places}"
 
 
 def trust_table(store: Store, regimes: Sequence[RegimeRecord], kind: SpaceKind) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from explorer.analysis.composition import lifts
 from explorer.figures_maps import lift_figure
-from explorer.ui import choose, map_colours, selection
+from explorer.ui import map_colours, selection
 from explorer.ui.gallery import gallery
 
 if TYPE_CHECKING:
@@ -21,39 +21,39 @@ if TYPE_CHECKING:
 
 
 def selected(view: View, asked: Asked, regime: RegimeRecord) -> None:
-    """The films selected: what they hold, what can be done with them, and their gallery."""
+    """The film in the address and the films selected: what they hold, what can be done with them, their gallery."""
     store = view.store
-    picked, called = selection.current(view), selection.name(view)
-    if len(picked) == 0:
-        row = store.row_of(st.query_params.get("film", ""))
-        picked, called = np.array([] if row is None else [row], dtype=np.int64), st.query_params.get("film", "")
-    if len(picked) == 0:
+    film = store.row_of(st.query_params.get("film", ""))
+    picked = selection.current(view)
+    if film is None and len(picked) == 0:
         st.caption(
-            "Click a point to select its film, twice to open its case. For many, choose box or lasso and draw around "
-            "them; Shift and click adds one, Esc clears."
+            "Click a point to see its film, twice to open its case. For many, choose box or lasso and draw around "
+            "them; Shift and click adds or takes away one, Esc clears."
         )
-        return
+    if film is not None:
+        st.subheader(f"Film {store.samples['sample_id'].iat[film]}")
+        gallery(store, [film], asked.label, regime, key="film")
+    if len(picked):
+        _films(view, asked, regime, picked)
+
+
+def _films(view: View, asked: Asked, regime: RegimeRecord, picked: NDArray[np.int64]) -> None:
+    store, called = view.store, selection.name(view)
     st.subheader(f"{len(picked):,} film{'s' if len(picked) > 1 else ''} selected")
     outside = len(np.setdiff1d(picked, map_colours.drawn(store, asked)))
     if outside:
         st.caption(f"{outside:,} of them are not in {view.split}, so they are not drawn.")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        if len(picked) > 1:
-            with st.container(width=320):
-                name = st.text_input("Name", called, max_chars=selection.LONGEST_NAME, key=f"name-{called}")
-            if name.strip() and name != called:
-                selection.put(view, picked, name)
-                called = selection.name(view)
-        st.button("Clear", icon=":material/close:", on_click=_clear)
+        with st.container(width=320):
+            name = st.text_input("Name", called, max_chars=selection.LONGEST_NAME, key=f"name-{called}")
+        if name.strip() and name != called:
+            selection.put(view, picked, name)
+            called = selection.name(view)
+        st.button("Clear", icon=":material/close:", on_click=selection.clear)
     selection.actions(view, picked, called, key="selected")
     if len(picked) > 1:
         _composition(view, asked, picked)
     gallery(store, picked.tolist(), asked.label, regime, key="selected")
-
-
-def _clear() -> None:
-    selection.clear()
-    choose.open_film("")
 
 
 def _composition(view: View, asked: Asked, picked: NDArray[np.int64]) -> None:

@@ -44,9 +44,9 @@ def _prompts(store: Store, space: str) -> list[Sign]:
     if not has_text(store, space):
         return []
     out = []
-    for side, sign, word in (("positive", "▲", ""), ("negative", "▽", "no ")):
+    for side, sign, word in (("positive", "▲", ""), ("negative", "▽", "not ")):
         vectors, labels = _prompt_means(store, side)
-        names = [word + (label.lower() if word else label) for label in labels]
+        names = [word + label for label in labels]
         out += _placed(store, space, vectors, names, "prompt", sign, "#D55E00")
     return out
 

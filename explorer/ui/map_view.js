@@ -31,6 +31,13 @@ function unpack(bytes, known) {
   return { header, arrays };
 }
 
+// a map's coordinates, x and y in turn, and how much of 0..SIZE they take up
+function layout(xy) {
+  const low = [SIZE, SIZE], high = [0, 0];
+  xy.forEach((v, i) => ((low[i & 1] = Math.min(low[i & 1], v)), (high[i & 1] = Math.max(high[i & 1], v))));
+  return { xy, width: Math.max(1, high[0] - low[0]), height: Math.max(1, high[1] - low[1]) };
+}
+
 // the selection as selection.py packs rows, without the compression: "b" and a bitmap, or "d" and gaps (LEB128)
 function packRows(rows, n) {
   const gaps = [];
@@ -117,7 +124,8 @@ const CSS = `
     text-shadow: 0 0 3px var(--st-background-color), 0 0 3px var(--st-background-color), 0 0 3px var(--st-background-color); }
   .mark i { font-style: normal; position: absolute; transform: translate(-50%, -50%); font-size: 0.95rem; }
   .mark b { position: absolute; left: 9px; transform: translateY(-50%); font-weight: 600; }
-  .mark.cluster b { left: 0; transform: translate(-50%, -50%); font-weight: 700; font-size: 0.8rem; }
+  .mark.left b { left: auto; right: 9px; }
+  .mark.cluster b { left: 0; right: auto; transform: translate(-50%, -50%); font-weight: 700; font-size: 0.8rem; }
   .legend span { display: inline-flex; align-items: center; gap: 4px; }
   .legend .ramp { width: 120px; height: 10px; border-radius: 3px; display: inline-block; }
   .legend { margin-top: 4px; opacity: .95; }
@@ -241,7 +249,8 @@ class Maps {
     panel.title.replaceChildren(given.title);
     element("span", panel.title, "", given.note);
     panel.top.setAttribute("aria-label", given.alt);
-    panel.xy = this.geometry.maps.get(given.map);
+    panel.layout = this.geometry.maps.get(given.map);
+    panel.xy = panel.layout.xy;
     const painted = this.paint.maps.get(given.name);
     if (panel.codes === painted.codes && panel.drawnFrom === panel.xy) return;
     panel.drawnFrom = panel.xy;
@@ -291,13 +300,16 @@ class Maps {
 
   // --- places: map (0..SIZE) to pixels of a panel, y up -------------------------------------------------------------
 
+  // one scale for all panels: as large as the widest and the highest map allow
   scale(panel) {
-    const side = Math.min(panel.stage.clientWidth, panel.stage.clientHeight) - 24;
+    const { clientWidth: width, clientHeight: height } = panel.stage;
+    const fit = ({ layout }) => Math.min((width - 24) / layout.width, (height - 24) / layout.height);
+    const side = Math.min(...this.panels.map(fit)) * SIZE;
     const k = (side / SIZE) * this.view.k;
     return {
       k,
-      x: panel.stage.clientWidth / 2 - k * (SIZE / 2) + this.view.x * side,
-      y: panel.stage.clientHeight / 2 + k * (SIZE / 2) + this.view.y * side,
+      x: width / 2 - k * (SIZE / 2) + this.view.x * side,
+      y: height / 2 + k * (SIZE / 2) + this.view.y * side,
       side,
     };
   }
@@ -370,21 +382,27 @@ class Maps {
     this.placeMarks(panel);
   }
 
+  // every sign, and the names of those that have room
   placeMarks(panel) {
-    const { k, x, y } = this.scale(panel);
+    const { k, x, y } = this.scale(panel), { clientWidth: width, clientHeight: height } = panel.stage;
     panel.marks.replaceChildren();
-    const taken = [];
-    for (const mark of panel.given.marks ?? []) {
+    const placed = [];
+    for (const mark of panel.given.marks) {
       const px = x + k * mark.x, py = y - k * mark.y;
-      const made = element("div", panel.marks, `mark ${mark.kind}`);
+      if (px < 0 || py < 0 || px > width || py > height) continue;
+      const made = element("div", panel.marks, `mark ${mark.kind}${px > width * 0.6 ? " left" : ""}`);
       made.style.left = `${px}px`;
       made.style.top = `${py}px`;
-      if (mark.sign) (element("i", made, "", mark.sign).style.color = mark.colour ?? "");
-      const text = element("b", made, "", mark.text);
-      const box = text.getBoundingClientRect();
-      const clash = taken.some((t) => box.left < t.right && t.left < box.right && box.top < t.bottom && t.top < box.bottom);
-      if (clash) text.remove();
-      else taken.push(box);
+      if (mark.sign) element("i", made, "", mark.sign).style.color = mark.colour;
+      placed.push({ text: element("b", made, "", mark.text), sign: mark.sign && { left: px - 5, right: px + 5, top: py - 5, bottom: py + 5 } });
+    }
+    const frame = panel.stage.getBoundingClientRect(), taken = [];
+    for (const one of placed) {
+      const box = one.text.getBoundingClientRect();
+      const here = { left: box.left - frame.left, right: box.right - frame.left, top: box.top - frame.top, bottom: box.bottom - frame.top };
+      const meets = (other) => here.left < other.right && other.left < here.right && here.top < other.bottom && other.top < here.bottom;
+      if (taken.some(meets) || placed.some((other) => other !== one && other.sign && meets(other.sign))) one.text.remove();
+      else taken.push(here);
     }
   }
 
@@ -475,10 +493,13 @@ class Maps {
     top.onpointerup = (event) => {
       const { drag } = this;
       if (!drag) return;
-      const rows = drag.moved ? (drag.path ? this.inside(panel) : null) : this.find(panel, drag.px, drag.py, REACH).slice(0, 1);
+      const rows = drag.moved && drag.path ? this.inside(panel) : [];
+      const [under] = drag.moved ? [] : this.find(panel, drag.px, drag.py, REACH);
       this.drag = null;
+      if (rows.length) this.choose(new Set(rows));
+      else if (under !== undefined && event.shiftKey) this.toggle(under);
+      else if (under !== undefined) (this.data.ring = under), this.send("clicked", under);
       this.drawTop();
-      if (rows?.length) this.choose(rows, event.shiftKey && !drag.moved);
     };
     top.onpointercancel = () => (this.drag = null);
     top.onpointerleave = () => this.leave();
@@ -495,7 +516,7 @@ class Maps {
       const step = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
       if (step) this.look({ ...this.view, x: this.view.x + step[0], y: this.view.y + step[1] });
       else if (event.key === "+" || event.key === "-") this.zoom(event.key === "+" ? 1.5 : 1 / 1.5);
-      else if (event.key === "Escape") this.choose([], false);
+      else if (event.key === "Escape") this.choose(new Set());
       else return;
       event.preventDefault();
     };
@@ -521,14 +542,18 @@ class Maps {
   }
 
   // lights up in all maps at once; the server hears of it and fills the gallery
-  choose(rows, toggle) {
-    const chosen = toggle ? new Set(this.selected) : new Set(rows);
-    if (toggle) for (const row of rows) chosen.has(row) ? chosen.delete(row) : chosen.add(row);
-    this.selected = chosen;
-    const sorted = [...chosen].sort((a, b) => a - b);
+  choose(rows) {
+    this.selected = rows;
+    const sorted = [...rows].sort((a, b) => a - b);
     this.packed = sorted.length ? packRows(sorted, this.geometry.n) : "";
     this.send("picked", this.packed);
     this.refresh();
+  }
+
+  toggle(row) {
+    const rows = new Set(this.selected);
+    if (!rows.delete(row)) rows.add(row);
+    this.choose(rows);
   }
 
   // --- hover ------------------------------------------------------------------------------------------------------
@@ -582,7 +607,7 @@ hub.parts = {
   geometry({ data }) {
     const { header, arrays } = unpack(data, hub.geometry) ?? {};
     if (!header) return;
-    const maps = new Map(header.maps.map((name, i) => [name, new Uint16Array(arrays[i].buffer)]));
+    const maps = new Map(header.maps.map((name, i) => [name, layout(new Uint16Array(arrays[i].buffer))]));
     hub.geometry.set(header.id, { n: header.n, maps });
     changed();
   },

@@ -89,6 +89,7 @@ def linked_maps(
     height: int,
     selected: NDArray[np.int64],
     ringed: int | None,
+    on_click: Callable[[int], None],
     on_pick: Callable[[NDArray[np.int64]], None],
     on_open: Callable[[int], None],
 ) -> None:
@@ -101,7 +102,8 @@ def linked_maps(
         Pixels of each map.
     selected : (m,) rows lit up; the other films stay as context
     ringed : row of the film in the address
-    on_pick : told the rows (ascending) of a click, box or lasso; none where the selection was cleared
+    on_click : told the row of a film clicked
+    on_pick : told the rows (ascending) of a box or lasso; none where the selection was cleared
     on_open : told the row of a film clicked twice
     """
     layouts = tuple(dict.fromkeys(panel.layout for panel in panels))
@@ -112,10 +114,10 @@ def linked_maps(
         if rows is not None:
             on_pick(rows)
 
-    def opened() -> None:
-        row = st.session_state["map"].opened
+    def clicked(event: str, told: Callable[[int], None]) -> None:
+        row = st.session_state["map"][event]
         if isinstance(row, int) and 0 <= row < store.n:
-            on_open(row)
+            told(row)
 
     _maps(
         key="map",
@@ -139,7 +141,8 @@ def linked_maps(
             "ring": -1 if ringed is None else ringed,
         },
         on_picked_change=picked,
-        on_opened_change=opened,
+        on_clicked_change=lambda: clicked("clicked", on_click),
+        on_opened_change=lambda: clicked("opened", on_open),
     )
     with st.container(gap=None):  # they draw nothing, and must not leave gaps
         _geometry(key="map-geometry", data=_geometry_of(*key, store), height=1)

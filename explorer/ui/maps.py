@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -20,8 +19,6 @@ from explorer.ui.map_view import Panel, Tip, linked_maps, tips
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from explorer.store.reader import Store
     from explorer.store.schema import RegimeRecord
@@ -161,7 +158,8 @@ def _maps(view: View, choice: Choice, regimes: list[RegimeRecord]) -> None:
         height=560 if len(regimes) == 1 else 380,
         selected=selection.current(view),
         ringed=store.row_of(st.query_params.get("film", "")),
-        on_pick=lambda rows: _pick(view, rows),
+        on_click=lambda row: choose.open_film(str(store.samples["sample_id"].iat[row])),
+        on_pick=lambda rows: selection.put(view, rows, f"{len(rows):,} films from the map"),
         on_open=lambda row: _open_case(store, row),
     )
     if "prompts" in choice.signs:
@@ -192,20 +190,6 @@ def _painted(
     if doubtful:
         flags = {name: doubts(_store.points(_store.space_of(name, asked.kind).name)) for name in regimes}
     return paint_id, paint_bytes(paint_id, {name: map_colours.paint(_store, asked, name) for name in regimes}, flags)
-
-
-def _pick(view: View, rows: NDArray[np.int64]) -> None:
-    if len(rows) == 1:
-        choose.open_film(str(view.store.samples["sample_id"].iat[rows[0]]))
-    else:
-        choose.open_film("")
-    selection.put(view, rows, "" if len(rows) == 0 else _called(view.store, rows))
-
-
-def _called(store: Store, rows: NDArray[np.int64]) -> str:
-    if len(rows) == 1:
-        return str(store.samples["sample_id"].iat[rows[0]])
-    return f"{len(rows):,} films from the map"
 
 
 def _open_case(store: Store, row: int) -> None:
