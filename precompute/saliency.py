@@ -25,6 +25,7 @@ from explorer.store.files import atomic_path, sha256_file, sha256_json, write_ar
 from explorer.store.saliency import RECORD, SaliencySet, saliency_root
 from explorer.store.schema import SaliencyRecord
 from precompute.reporter import Report, Reporter, Stages
+from precompute.saliency_proof import prove
 
 if TYPE_CHECKING:
     import torch
@@ -32,19 +33,20 @@ if TYPE_CHECKING:
 
     from explorer.store.reader import Store
 
-SALIENCY: Stages = {"maps": ("films", 80), "agreement": ("pairs", 20)}
+SALIENCY: Stages = {"maps": ("films", 70), "agreement": ("pairs", 10), "proof": ("films", 20)}
 CHUNK = 32
 """Films between two files: what a killed job loses at most."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What maps are wanted. ``block`` counts from 1."""
+    """What maps are wanted. ``block`` counts from 1; ``films`` are those the proof is tried on."""
 
     labels: tuple[str, ...]
     split: Split
     method: MethodName
     block: int
+    films: int = 24
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -85,7 +87,12 @@ def run(store: Store, annotations: pd.DataFrame, wanted: Plan, device: torch.dev
         files = _maps(store, wanted, folder, device, report)
     with reporter.stage("agreement") as report:
         shares, n_annotated = _agreement(store, annotations, wanted, folder, report)
-    files.append("agreement.parquet")
+    with reporter.stage("proof") as report:
+        if not (folder / "proof.parquet").is_file():
+            rows = store.rows(wanted.split)
+            proof = folder / "proof.parquet"
+            prove(store, wanted.labels, rows, wanted.method, wanted.block, wanted.films, device, proof, report)
+    files += ["agreement.parquet", "proof.parquet"]
     record = SaliencyRecord(
         run_id=store.manifest.run_id,
         run_created=store.manifest.created,
@@ -158,7 +165,7 @@ def _piece(
             tokens = {encoder: read_tokens(tower, pixels[encoder]) for encoder, tower in towers.items()}
             for regime in store.regimes:
                 weight, bias = heads[regime.name]
-                tower = towers[regime.encoder]
+                tower = towers[regime.encoder] if regime.unit else towers[regime.encoder].unnormalised()
                 found = explain(tower, tokens[regime.encoder], weight, bias, wanted.method, [wanted.block - 1])
                 made[regime.name].append(found.maps[:, 0])
     return {name: np.stack(maps) for name, maps in made.items()}

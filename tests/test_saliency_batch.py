@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from rich.console import Console
 from streamlit.testing.v1 import AppTest
 
 from explorer.analysis import localisation as loc
+from explorer.analysis.sanity import RANDOM_STEPS
 from explorer.data.geometry import Fit
 from explorer.data.images import read_film
 from explorer.errors import UserError
@@ -47,7 +49,7 @@ def annotated(store: Store) -> tuple[str, ...]:
 
 
 def make(store: Store) -> SaliencySet:
-    wanted = plan(store, annotated(store), "test", "grad_cam", None)
+    wanted = replace(plan(store, annotated(store), "test", "grad_cam", None), films=2)
     return saliency.run(store, all_annotations(store), wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
 
 
@@ -79,6 +81,32 @@ def test_every_pair_has_every_source(store: Store, made: SaliencySet) -> None:
     assert loc.READER not in set(frame["source"]), "one reader is no agreement"
     values = frame[list(loc.METRICS)].to_numpy()
     assert ((values >= 0) & (values <= 1) | np.isnan(values)).all()
+
+
+def test_every_check_is_made_of_every_regime(store: Store, made: SaliencySet) -> None:
+    frame = made.frame("proof")
+    assert frame["value"].notna().all()
+    pairs = frame[["row", "label"]].drop_duplicates()
+    assert len(pairs) == 2
+    assert all(store.targets[row, store.labels.index(label)] == 1 for row, label in pairs.itertuples(index=False))
+    counts = frame.groupby(["regime", "check"]).size()
+    for regime in store.regimes:
+        assert counts[regime.name, "randomisation"] == 2 * len(RANDOM_STEPS)
+        assert counts[regime.name, "deletion"] == counts[regime.name, "insertion"] == 2
+    assert counts["zero_shot", "prompts"] == 2
+    np.testing.assert_allclose(frame[frame["step"] == "none"]["value"], 1)
+
+
+def test_the_page_shows_the_proof(store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    app.query_params["show"] = "Proof"
+    app = app.switch_page("pages/grad_cam.py").run()
+    assert not app.exception
+    assert not app.error
+    text = "\n".join(str(part.value) for part in app.markdown)
+    assert text.count("with every block random the map still resembles itself") == len(store.regimes)
+    assert list(app.dataframe[0].value["Regime"]) == [regime.title for regime in store.regimes]
 
 
 def test_a_killed_job_goes_on_where_it_stopped(
@@ -140,7 +168,7 @@ def test_a_second_reader_shows_how_well_readers_agree(store: Store, made: Salien
 
 
 def test_without_annotations_agreement_is_not_invented(store: Store, made: SaliencySet) -> None:
-    wanted = plan(store, made.record.labels, "test", "grad_cam", None)
+    wanted = replace(plan(store, made.record.labels, "test", "grad_cam", None), films=2)
     none = store.annotations.iloc[:0]
     bare = saliency.run(store, none, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
     assert bare.record.n_annotated == 0

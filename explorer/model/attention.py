@@ -29,7 +29,7 @@ def rollout(tower: ImageTower, tokens: Tokens, at: list[int]) -> NDArray[np.floa
     (1, B, g, g)
         How much of each patch's token had reached CLS after each block of ``at``; the same for every label.
     """
-    tail = _explicit(tower, 0, np.zeros((1, len(tokens.embedding)), np.float32), np.zeros(1, np.float32))
+    tail = _explicit(tower, 0, np.zeros((1, len(tokens.projected)), np.float32), np.zeros(1, np.float32))
     with torch.no_grad():
         attention, _ = _attend(tail, tokens.before[0][None])
     eye = torch.eye(tokens.before.shape[1], device=tokens.before.device)

@@ -110,7 +110,8 @@ def explain(
     else:
         once = rollout(tower, tokens, at) if method == "rollout" else _eigen_cam(tower, tokens, weight, bias, at)
         maps = np.repeat(once, len(weight), axis=0)
-    logits = weight @ tokens.embedding.cpu().numpy() + bias
+    embedding = tokens.projected.cpu().numpy()
+    logits = weight @ (embedding / np.linalg.norm(embedding) if tower.unit else embedding) + bias
     return Saliency(maps.astype(np.float32), logits.astype(np.float32))
 
 

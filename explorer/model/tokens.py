@@ -31,16 +31,17 @@ class Tokens:
         The film as :meth:`explorer.data.geometry.Fit.apply` gives it.
     before : (L, T, W) tensor
         The input of each of L blocks: T tokens (prefix tokens first) of width W.
-    embedding : (D,) tensor, unit norm
+    projected : (D,) tensor
+        The embedding before it is brought to unit norm.
     """
 
     pixels: NDArray[np.uint8]
     before: torch.Tensor
-    embedding: torch.Tensor
+    projected: torch.Tensor
 
     @property
     def nbytes(self) -> int:
-        return self.pixels.nbytes + self.before.nbytes + self.embedding.nbytes
+        return self.pixels.nbytes + self.before.nbytes + self.projected.nbytes
 
 
 def frozen_twin(module: _Module) -> _Module:
@@ -82,8 +83,8 @@ def read_tokens(tower: ImageTower, pixels: NDArray[np.uint8]) -> Tokens:
         block.register_forward_pre_hook(lambda _, given: seen.append(given[0][0]))
     with torch.no_grad():  # not inference mode: these tensors enter a graph later
         inputs = tower.normalise(torch.from_numpy(np.array(pixels))[None])
-        embedding = functional.normalize(visual(inputs).float(), dim=-1)[0]
-    return Tokens(pixels, torch.stack(seen), embedding)
+        projected = visual(inputs).float()[0]
+    return Tokens(pixels, torch.stack(seen), projected)
 
 
 class Tail(nn.Module):
@@ -101,14 +102,19 @@ class Tail(nn.Module):
         self.visual = frozen_twin(tower.visual)
         self.trunk = vit_trunk(self.visual)
         self.start = start
+        self.unit = tower.unit
         self.weight = torch.from_numpy(weight).to(tower.device)
         self.bias = torch.from_numpy(bias).to(tower.device)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         for block in self.trunk.blocks[self.start :]:
             tokens = block(tokens)
-        projected: torch.Tensor = self.visual.head(self.trunk.forward_head(self.trunk.norm(tokens)))  # type: ignore[operator]
-        return functional.normalize(projected.float(), dim=-1) @ self.weight.T + self.bias
+        return self.logits(self.visual.head(self.trunk.forward_head(self.trunk.norm(tokens))))  # type: ignore[operator]
+
+    def logits(self, projected: torch.Tensor) -> torch.Tensor:
+        """(B, D) projections to (B, K), as the regime's head reads them."""
+        embedded = functional.normalize(projected.float(), dim=-1) if self.unit else projected.float()
+        return embedded @ self.weight.T + self.bias
 
     def fold(self, tokens: torch.Tensor) -> torch.Tensor:
         """(B, T, W) tokens to (B, W, g, g): prefix tokens come first and have no place."""
@@ -124,4 +130,4 @@ class Whole(Tail):
         super().__init__(tower, 0, weight, bias)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return functional.normalize(self.visual(inputs).float(), dim=-1) @ self.weight.T + self.bias
+        return self.logits(self.visual(inputs))

@@ -268,10 +268,16 @@ class Store:
     def head(self, regime: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight (C, D) and bias (C,) of a regime's linear head over the unit-norm embedding, or over the projection
         where the regime's record says it is not of unit norm."""
+        return self._head(f"regimes/{regime}/head.safetensors")
+
+    def prompt_head(self, prompt_set: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weight (C, D) and bias (C,) of zero-shot with a prompt set."""
+        return self._head(f"prompts/{prompt_set}/head.safetensors")
+
+    def _head(self, relative: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
-        relative = f"regimes/{regime}/head.safetensors"
         try:
             tensors = load_file(self.path / relative)
         except SafetensorError as error:

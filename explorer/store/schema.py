@@ -69,6 +69,8 @@ Beside a run, and outside its hashes, because they are made later or grow (``pre
       maps/<split>/<regime>.npy  (n, K, g, g) float32 over the model's patches, unscaled; the split's rows, ascending
       agreement.parquet          one row a film, label and source (regime, prior, reader): patient, row, label, source,
                                  silent, pointing, energy, iou, dice, average_precision
+      proof.parquet              a sample of positive films: patient, row, label, regime, check (randomisation,
+                                 deletion, insertion, prompts), step, value
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def show(view: View) -> None:
     """One metric of every label and regime beside its baselines, and all figures in a table."""
     with errors_shown():
-        made = _choose(view.store)
-        if made is None:
+        made = choose_maps(view.store)
+        if made is None or not _marked(view.store, made):
             return
         metric = choose.pick_one("Figure", list(loc.METRICS), "energy", "figure", loc.METRICS)
         table = _table(made.path, made.record.run_created, made.record.sha256["agreement.parquet"], made)
@@ -37,13 +37,14 @@ def show(view: View) -> None:
         _explain(made)
 
 
-def _choose(store: Store) -> SaliencySet | None:
+def choose_maps(store: Store) -> SaliencySet | None:
+    """One of the run's sets of maps; where there is none, what makes one is said."""
     found = list_saliency(store)
     if not found:
         n = len(all_annotations(store))
         st.info(
-            f"Agreement is measured on a whole split by a batch job, which has not run. The run has {n:,} annotations."
-            + ("" if n else " Without any, maps can be made but not checked: import some, or mark films yourself."),
+            f"Maps are checked on a whole split by a batch job, which has not run. The run has {n:,} annotations."
+            + ("" if n else " Without any, agreement cannot be measured: import some, or mark films yourself."),
             icon=":material/hourglass_empty:",
         )
         st.code(saliency_command(store), language=None)
@@ -51,7 +52,11 @@ def _choose(store: Store) -> SaliencySet | None:
     titles = {f"{one.record.method}-{one.record.block}": one.title for one in found}
     first = next(iter(titles))
     key = choose.pick_one("Maps", list(titles), first, "maps", titles) if len(found) > 1 else first
-    made = found[list(titles).index(key)]
+    return found[list(titles).index(key)]
+
+
+def _marked(store: Store, made: SaliencySet) -> bool:
+    """Whether there is anything to agree with."""
     if not made.record.n_annotated:
         st.info(
             f"{made.title}: the maps are there, but no reader marked a film of {made.record.split}. Agreement is not "
@@ -59,8 +64,7 @@ def _choose(store: Store) -> SaliencySet | None:
             icon=":material/help:",
         )
         st.code(saliency_command(store), language=None)
-        return None
-    return made
+    return made.record.n_annotated > 0
 
 
 @st.cache_data(max_entries=16, show_spinner="Resampling patients")

@@ -39,6 +39,7 @@ def maps(
     blocks: tuple[int, ...],
     *,
     against: bool,
+    unit: bool = True,
 ) -> Saliency:
     """Maps of one film, from the desk; while others are served, the visitor's place in the line is shown.
 
@@ -51,6 +52,8 @@ def maps(
     blocks : ascending, counted from 0
     against : bool
         Evidence against, in place of for: the rows are negated.
+    unit : bool
+        Whether the rows read the embedding at unit norm.
     """
     run = store.path, store.manifest.created
 
@@ -60,6 +63,7 @@ def maps(
         weight, bias = rows()
         sign = np.float32(-1 if against else 1)
         tower = cache.tower(store, encoder)
+        tower = tower if unit else tower.unnormalised()
         found = explain(tower, _tokens(store, encoder, row), sign * weight, sign * bias, method, blocks)
         return Saliency(found.maps, sign * found.logits)
 

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     from explorer.ui.frame import View
 
-Shown = Literal["regimes", "layers", "labels", "agreement", "mark"]
+Shown = Literal["regimes", "layers", "labels", "agreement", "proof", "mark"]
 TITLES = {
     "regimes": "Regimes",
     "layers": "Every block",
     "labels": "Every label",
     "agreement": "Agreement",
+    "proof": "Proof",
     "mark": "Mark",
 }
 

@@ -150,6 +150,7 @@ def _maps(
         question.method,
         blocks,
         against=question.look.against,
+        unit=regime.unit,
     )
 
 
