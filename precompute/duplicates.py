@@ -93,7 +93,8 @@ def near_pairs(
     -------
     DataFrame
         a, b (rows, a < b), correlation, similarity (cosine), hash_bits (of 576, the best crop), near (whether it
-        reaches the threshold): every pair that does, and at least the KEPT most alike.
+        reaches the threshold): every pair that does, and the most alike of the rest up to KEPT; none that differs in
+        the rough already.
     dict
         threshold, how it was found, and of how many pairs.
     """
@@ -116,6 +117,7 @@ def near_pairs(
     frame["similarity"] = np.einsum("pd,pd->p", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
     frame["hash_bits"] = [_bits(hashes[a], hashes[b]) for a, b in pairs.tolist()]
     frame["near"] = frame["correlation"] >= rule["threshold"]
+    frame = frame[frame["correlation"] > 0]
     frame = frame.sort_values("correlation", ascending=False, kind="stable", ignore_index=True)
     return frame[: max(KEPT, int(frame["near"].sum()))], rule
 

@@ -79,7 +79,7 @@ def _count(title: str, value: int, of: str) -> None:
 
 def _pairs(store: Store, pairs: pd.DataFrame, splits: np.ndarray) -> None:
     if pairs.empty:
-        st.caption("No two patients' films resemble each other.")
+        st.caption("No two patients' films agree even in the rough.")
         return
     order = {"exact": 0, "near": 1, "alike": 2}
     pairs = pairs.assign(place=pairs["kind"].map(order)).sort_values(

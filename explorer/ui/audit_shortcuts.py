@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from explorer.ui.frame import View
 
-WARNING = "mostly acquisition"
-
 
 def show(view: View) -> None:
     """The warning table, attributes against labels, and attributes from embeddings."""
@@ -69,9 +67,9 @@ def _warnings(view: View) -> None:
         )
     st.caption(
         f"AUROC in {split} with 95% interval, chance 0.5. Acquisition alone: a logistic regression on "
-        f"{', '.join(chosen) or 'nothing the set has'}, cross-fitted by patient. A label is marked where the interval "
-        f"lies above 0.5 and the gain over chance is at least half of the regime's; with fewer than {derive.FEW} "
-        "positives nothing is said."
+        f"{', '.join(chosen) or 'nothing the set has'}, cross-fitted by patient. A regime is named where both "
+        "intervals lie above 0.5 and acquisition's gain over chance is at least half of the regime's; with fewer than "
+        f"{derive.FEW} positives nothing is said."
     )
 
 
@@ -93,9 +91,10 @@ def _warning_table(store: Store, view: View) -> tuple[pd.DataFrame, list[str]]:
         for regime in store.regimes:
             merit = found[regime.name, label, "auroc"]
             line[regime.title] = str(merit)
-            if not few and mostly_acquisition(merit.value, mine.value, mine.low):
+            if not few and merit.low > 0.5 and mostly_acquisition(merit.value, mine.value, mine.low):
                 marked.append(regime.title)
-        line["Warning"] = "too few to say" if few else f"{WARNING}: {', '.join(marked)}" if marked else ""
+        whose = "all regimes" if len(marked) == len(store.regimes) else ", ".join(marked)
+        line["Mostly acquisition"] = "too few to say" if few else whose
         if marked:
             flagged.append(label)
         lines.append(line)
