@@ -81,15 +81,15 @@ def association(frame: pd.DataFrame, labels: Sequence[str], attributes: Sequence
     figure.add_scatter(
         x=[attributes[c] for c in columns.tolist()],
         y=[labels[r] for r in rows.tolist()],
-        text=[f"{value[r, c]:.2f}" for r, c in zip(rows, columns, strict=True)],
+        text=[f"{value[r, c]:.2f}".lstrip("0") for r, c in zip(rows, columns, strict=True)],
         mode="text",
-        textfont={"size": 12},
+        textfont={"size": 11},
         hoverinfo="skip",
         showlegend=False,
     )
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    figure.update_xaxes(side="top", showgrid=False, tickangle=-30)
-    return _compact(figure, 110 + 25 * len(labels))
+    figure.update_xaxes(side="top", showgrid=False, tickangle=-90)
+    return _compact(figure, 170 + 25 * len(labels))
 
 
 def _compact(figure: go.Figure, height: int) -> go.Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from explorer.ui.frame import View
 
-PAGE = 4
+PAGE = 6
 RESAMPLES = 500
 KINDS = {
     "exact": "same pixels",
@@ -88,23 +88,29 @@ def _pairs(store: Store, pairs: pd.DataFrame, splits: np.ndarray) -> None:
     pages = -(-len(pairs) // PAGE)
     number = st.pagination(pages, key="pairs-page") if pages > 1 else 1
     shown = pairs.iloc[(number - 1) * PAGE : number * PAGE]
-    for column, pair in zip(st.columns(PAGE, gap="medium"), shown.to_dict("records"), strict=False):
-        with column:
-            a, b = int(pair["a"]), int(pair["b"])
-            for side, row in zip(st.columns(2, gap="small"), (a, b), strict=True):
-                with side:
-                    sample_id = str(store.samples["sample_id"].iat[row])
-                    st.image(store.thumbnail(row), width="stretch", alt=f"Film {sample_id}")
-                    st.caption(f"**{sample_id}** · {splits[row]}  \n{derive.findings(store, row)}")
-                    link("pages/case.py", "Case", sample_id)
-            crosses = ", across splits" if splits[a] != splits[b] else ""
-            said = f"**{KINDS[str(pair['kind'])]}**{crosses}"
-            if pair["kind"] != "exact":
-                said += (
-                    f"  \ndetail {pair['correlation']:.2f} · cosine {pair['similarity']:.3f} · "
-                    f"hash {int(pair['hash_bits'])} of 576 bits apart"
-                )
-            st.markdown(said)
+    with st.container(horizontal=True, gap="medium"):
+        for pair in shown.to_dict("records"):
+            with st.container(width=306, gap="small"):
+                _pair(store, {str(key): value for key, value in pair.items()}, splits)
+
+
+def _pair(store: Store, pair: dict[str, Any], splits: np.ndarray) -> None:
+    """Two films side by side, and how alike they are."""
+    with st.container(horizontal=True, gap="xxsmall"):
+        for row in (int(pair["a"]), int(pair["b"])):
+            with st.container(width=148, gap="xxsmall"):
+                sample_id = str(store.samples["sample_id"].iat[row])
+                st.image(store.thumbnail(row), width=148, alt=f"Film {sample_id}")
+                st.caption(f"**{sample_id}** · {splits[row]}  \n{derive.findings(store, row)}")
+                link("pages/case.py", "Case", sample_id)
+    crosses = ", across splits" if splits[int(pair["a"])] != splits[int(pair["b"])] else ""
+    said = f"**{KINDS[pair['kind']]}**{crosses}"
+    if pair["kind"] != "exact":
+        said += (
+            f"  \ndetail {pair['correlation']:.2f} · cosine {pair['similarity']:.3f} · "
+            f"hash {int(pair['hash_bits'])} of 576 bits apart"
+        )
+    st.markdown(said)
 
 
 @st.cache_data(max_entries=8, show_spinner="Scoring with and without the copies")
