@@ -36,16 +36,21 @@ def run(repeats: int) -> list[Measurement]:
         for n in SIZES:
             large = with_spaces(enlarged(tiny, n, Path(folder) / str(n)))
             seconds = [_page(large, seed) for seed in range(repeats)]
-            measured.append(
-                Measurement(
-                    f"search: page, {n:,} films",
-                    f"95th percentile of {QUERIES} new films asked for, the whole page drawn",
-                    f"limit: {LIMITS[n]} s",
-                    seconds,
-                    [LIMITS[n]],
-                    f"{n:,} films, {len(large.manifest.spaces)} spaces, 6 neighbours in each of 2",
+            for clock, times in zip(
+                ("wall clock", "processor, which a busy machine does not stretch"),
+                zip(*seconds, strict=True),
+                strict=True,
+            ):
+                measured.append(
+                    Measurement(
+                        f"search: page, {n:,} films, {clock.split(',')[0]}",
+                        f"95th percentile of {QUERIES} new films asked for, the whole page drawn; {clock}",
+                        f"limit: {LIMITS[n]} s",
+                        list(times),
+                        [LIMITS[n]],
+                        f"{n:,} films, {len(large.manifest.spaces)} spaces, 6 neighbours in each of 2",
+                    )
                 )
-            )
     return measured
 
 
@@ -122,18 +127,19 @@ def with_spaces(store: Store) -> Store:
     return open_store(store.path)
 
 
-def _page(store: Store, seed: int) -> float:
-    """The 95th percentile of a new query's server time, after one that opens the store and its indices."""
+def _page(store: Store, seed: int) -> tuple[float, float]:
+    """The 95th percentile of a new query's server time by both clocks, after one that opens the store."""
     os.environ["EXPLORER_STORE"] = str(store.path.parent)
     ids = store.samples["sample_id"].to_numpy()[store.rows("test")]
     app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
     app = app.switch_page("pages/neighbours.py").run()
-    seconds = []
+    wall, processor = [], []
     for sample_id in np.random.default_rng(seed).choice(ids, QUERIES, replace=False):
         app.text_input("film_box").set_value(str(sample_id))
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         app.run()
-        seconds.append(time.perf_counter() - start)
+        wall.append(time.perf_counter() - start)
+        processor.append(time.process_time() - used)
         if app.exception or app.error:
             raise RuntimeError("the neighbours page did not draw")
-    return float(np.quantile(seconds, 0.95))
+    return float(np.quantile(wall, 0.95)), float(np.quantile(processor, 0.95))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from explorer.analysis import lists as listed
 from explorer.analysis import retrieval
 from explorer.analysis.neighbours import neighbour_lists
 from explorer.data.samples import SPLITS, Split, projections
@@ -57,8 +58,8 @@ def measure(
     for i, space in enumerate(spaces):
         found = np.ascontiguousarray(vectors(space))
         lists[space.name] = neighbour_lists(found, patients, views, retrieval.K)
-        counts = retrieval.occurrences(lists[space.name])
-        mine = [retrieval.hubness(counts, patients, retrieval.K, **drawn).assign(k=retrieval.K)]
+        counts = listed.occurrences(lists[space.name])
+        mine = [listed.hubness(counts, patients, retrieval.K, **drawn).assign(k=retrieval.K)]
         for split in SCORED:
             rows = splits[split]
             part = retrieval.retrieval(found[rows], labels, targets[rows], patients[rows], views[rows], **drawn)
@@ -72,9 +73,9 @@ def measure(
             continue
         for split in SCORED:
             rows = splits[split]
-            part = retrieval.agreement(lists[a.name][rows], lists[b.name][rows], patients[rows], len(samples), **drawn)
+            part = listed.agreement(lists[a.name][rows], lists[b.name][rows], patients[rows], len(samples), **drawn)
             parts.append(part.assign(space=a.name, other=b.name, split=split, k=retrieval.K))
     frame = pd.concat(parts, ignore_index=True).reindex(columns=list(retrieval.RETRIEVAL_COLUMNS))
     text = ["other", "label", "split"]
     frame[text] = frame[text].fillna("")
-    return frame, {name: retrieval.occurrences(found) for name, found in lists.items()}
+    return frame, {name: listed.occurrences(found) for name, found in lists.items()}

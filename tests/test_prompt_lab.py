@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from hypothesis import given, settings
 from hypothesis import strategies as hst
+from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 from streamlit.testing.v1 import AppTest
 
@@ -48,6 +49,7 @@ def test_better_prompts_are_seen_to_be_better_and_figures_are_scikit_learns() ->
     assert moved.loc["auroc", "ci_low"] > 0
     ranks = [np.argsort(np.argsort(-scores)) for scores in (weak, strong)]
     np.testing.assert_array_equal(change.rises, ranks[0] - ranks[1])
+    assert change.spearman == pytest.approx(spearmanr(weak, strong).statistic)
     more, fewer = change.flips
     calls = [scores >= change.thresholds[version] for version, scores in ((STORED, weak), (EDITED, strong))]
     assert (more, fewer) == (int((calls[1] & ~calls[0]).sum()), int((calls[0] & ~calls[1]).sum()))

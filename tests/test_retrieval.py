@@ -12,21 +12,10 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, ndcg_score
 from sklearn.neighbors import KNeighborsClassifier
 
+from explorer.analysis.lists import agreement, hubness, hubs, jaccard, occurrences, rank_biased_overlap
 from explorer.analysis.metrics import MACRO
 from explorer.analysis.neighbours import decision_vectors, neighbour_lists
-from explorer.analysis.retrieval import (
-    TEMPERATURE,
-    agreement,
-    hubness,
-    hubs,
-    jaccard,
-    knn_classifier,
-    knn_scores,
-    occurrences,
-    query_figures,
-    rank_biased_overlap,
-    retrieval,
-)
+from explorer.analysis.retrieval import TEMPERATURE, knn_classifier, knn_scores, query_figures, retrieval
 
 
 def unit(n: int, dim: int = 8, seed: int = 0) -> np.ndarray:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from explorer.analysis.differences import differences
 from explorer.analysis.metrics import Scored, resample, summarise
@@ -78,12 +77,13 @@ def compare(
     figures, changed = (frame[frame["label"] == label].reset_index(drop=True) for frame in (figures, changed))
     thresholds = {version: float(found.thresholds[0]) for version, found in scored.items()}
     calls = {version: found.logits[:, 0] >= found.thresholds[0] for version, found in scored.items()}
-    ranks = {version: stats.rankdata(-found.logits[:, 0], method="ordinal") for version, found in scored.items()}
+    falling = pd.DataFrame({version: -found.logits[:, 0] for version, found in scored.items()})
+    places = falling.rank(method="first")
     return Change(
         figures,
         changed,
         thresholds,
         (int((calls[EDITED] & ~calls[STORED]).sum()), int((calls[STORED] & ~calls[EDITED]).sum())),
-        float(stats.spearmanr(stored, edited).statistic) if np.ptp(stored) > 0 and np.ptp(edited) > 0 else np.nan,
-        (ranks[STORED] - ranks[EDITED]).astype(np.int64),
+        float(falling.rank()[STORED].corr(falling.rank()[EDITED])),
+        (places[STORED] - places[EDITED]).to_numpy(dtype=np.int64),
     )

@@ -9,9 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from explorer import figures
-from explorer.analysis import retrieval as analysis
+from explorer.analysis import lists as analysis
+from explorer.analysis.lists import HUB
 from explorer.analysis.metrics import MACRO
-from explorer.analysis.retrieval import HUB, K
+from explorer.analysis.retrieval import K
 from explorer.ui import choose, derive
 from explorer.ui.derive import Merit
 from explorer.ui.gallery import link

@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from explorer import figures
+from explorer.analysis.lists import hubs
 from explorer.analysis.neighbours import search
 from explorer.analysis.outliers import OUTLYING
-from explorer.analysis.retrieval import hubs
 from explorer.figures_case import margins
 from explorer.ui import cache, choose, derive, map_signs, selection
 from explorer.ui.film_scores import scores
