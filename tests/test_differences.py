@@ -37,7 +37,7 @@ def test_a_difference_is_the_later_regimes_gain() -> None:
     given = two_regimes()
     frame = compared(given)
     assert set(frame.columns) == set(DIFFERENCE_COLUMNS) - {"split"}
-    assert set(frame["label"]) == {*LABELS, "Cardiovascular", MICRO, MACRO}
+    assert set(frame["label"]) == {*LABELS, "Cardiovascular", "Skeletal", MICRO, MACRO}
     one, two = (given["regimes"][name].logits for name in ("one", "two"))
     found = frame.set_index(["label", "metric"])["difference"]
     for c, label in enumerate(LABELS):

@@ -242,3 +242,11 @@ def test_no_interval_from_a_single_patient_or_the_few_resamples_that_kept_both()
 def test_no_rows_is_an_error_of_the_caller() -> None:
     with pytest.raises(ValueError, match="at least one row"):
         evaluate("a", np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32), np.float32([0]), np.zeros(0, int))
+
+
+def test_a_domain_without_thresholds_is_still_ranked() -> None:
+    targets, scores = np.float32([[1], [0], [1], [0]]), np.float32([[4], [3], [2], [1]])
+    frame = evaluate(["Fracture"], targets, scores, np.float32([NAN]), np.arange(4), resamples=20)
+    value = frame.set_index(["label", "metric"])["value"]
+    assert value["Skeletal", "auroc"] == value["Fracture", "auroc"] == 0.75
+    assert np.isnan(value["Skeletal", "f1"])

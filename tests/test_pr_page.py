@@ -178,7 +178,8 @@ def test_holm_is_taken_over_the_labels_with_enough_positives(store: Store) -> No
 def test_the_reports_numbers_are_the_stores_and_every_file_has_them(store: Store) -> None:
     frame = curve_frames.report(store, "test", 1)
     found = derive.merits(store, "test")
-    assert frame["Label"].tolist()[-4:-2] == ["Mean over labels", "All film-label pairs"]
+    pools = ["Mean over labels", "All film-label pairs", "Cardiovascular", "Pulmonary", "Skeletal", "Device"]
+    assert frame["Label"].tolist()[-6:] == pools
     label = common(store)
     row = frame[frame["Label"] == label].iloc[0]
     csv = pd.read_csv(pd.io.common.BytesIO(report_files.as_csv(frame)), dtype=str, keep_default_na=False)
@@ -229,5 +230,5 @@ def test_a_run_made_before_says_what_is_missing(store: Store, tmp_path: Path, mo
 
 def test_every_metric_has_every_pool(store: Store) -> None:
     frame = store.metrics
-    for name in (MACRO, MICRO, "Cardiovascular", "Pulmonary"):
+    for name in (MACRO, MICRO, "Cardiovascular", "Pulmonary", "Skeletal", "Device"):
         assert set(frame.loc[frame["label"] == name, "metric"]) == set(METRICS)

@@ -40,12 +40,9 @@ class Task(NamedTuple):
 
 
 def domains(labels: Sequence[str]) -> dict[str, list[int]]:
-    """The domains of Sadman et al. (BIOKDD 2025) that have two labels or more here, with their labels' places.
-
-    A domain of one label is that label, so it is not scored twice.
-    """
+    """The domains of Sadman et al. (BIOKDD 2025) that have labels here, with their labels' places."""
     places = {name: [labels.index(label) for label in members if label in labels] for name, members in DOMAINS.items()}
-    return {name: columns for name, columns in places.items() if len(columns) > 1}
+    return {name: columns for name, columns in places.items() if columns}
 
 
 def any_of(targets: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -79,8 +76,8 @@ def tasks(
     Notes
     -----
     A domain's score is the largest of its labels' logits above their thresholds, so that a domain is called exactly
-    where one of its labels is; labels without a threshold take no part in it. MICRO ranks all film-label pairs by
-    logit, as scikit-learn's ``average="micro"`` does: it is as good as the labels' common scale.
+    where one of its labels is; labels without a threshold take no part, unless none has one. MICRO ranks all film-label
+    pairs by logit, as scikit-learn's ``average="micro"`` does: it is as good as the labels' common scale.
     """
     n = len(targets)
     every = np.arange(n)
@@ -92,9 +89,9 @@ def tasks(
     ]
     for name, columns in domains(labels).items():
         used = [c for c in columns if decided[c]]
-        if used:
-            above = (logits[:, used] - thresholds[used]).max(axis=1)
-            found.append(Task(name, any_of(targets[:, columns]), above, np.asarray(calls[:, used].any(axis=1)), every))
+        above = logits[:, used] - thresholds[used] if used else logits[:, columns]
+        called = np.asarray(calls[:, used].any(axis=1)) if used else None
+        found.append(Task(name, any_of(targets[:, columns]), above.max(axis=1), called, every))
     pooled = calls.ravel() if decided.any() else None
     found.append(Task(MICRO, targets.ravel(), np.ravel(logits), pooled, np.repeat(every, len(labels))))
     return [task for task in found if only in (None, task.name)]

@@ -31,7 +31,7 @@ def calibration(view: View) -> None:
         with st.container(width=280):
             label = choose.label(view)
         titles = {str(key): title for key, title in METHODS.items()}
-        method = cast("Method", choose.pick_one("Probabilities", list(titles), "none", "method", titles))
+        method = cast("Method", choose.pick_one("Probabilities", list(titles), "none", "fitted", titles))
         few = curves.fewest(view)
     positive, negative, unknown = derive.counts(store, split, label)
     st.markdown(f"**{label}** in {split}: {positive:,} positive, {negative:,} negative, {unknown:,} unknown.")

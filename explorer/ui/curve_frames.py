@@ -45,8 +45,9 @@ class Panel(NamedTuple):
 
 
 def pooled(store: Store) -> list[str]:
-    """Names of what is scored beside single labels."""
-    return [MACRO, MICRO, *domains(store.labels)]
+    """Names of what the run scored beside single labels."""
+    scored = set(store.metrics["label"])
+    return [name for name in (MACRO, MICRO, *domains(store.labels)) if name in scored]
 
 
 def title(name: str) -> str:

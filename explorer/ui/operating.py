@@ -100,7 +100,7 @@ def _ask(view: View, label: str, regime: RegimeRecord) -> Point:
         if rule not in (*rules.PRESETS, *rules.HAND):
             together = st.toggle(
                 "One for all labels",
-                key="together",
+                key="one-cut",
                 bind="query-params",
                 help="A single threshold, chosen on all film-label pairs of val pooled.",
             )
