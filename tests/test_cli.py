@@ -374,3 +374,14 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     assert again.returncode == 0
     assert "complete already" in again.stderr
     assert (store.path / "manifest.json").stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize(
+    "option", [("--epochs", 3), ("--learning-rate", 1e-4), ("--seed", 1), ("--prompts", "mine.toml")]
+)
+def test_the_papers_settings_are_not_a_commands_to_change(
+    call: Call, few_films: Path, tmp_path: Path, option: tuple[str, object]
+) -> None:
+    given = [argument for argument in asked(few_films, tmp_path) if argument not in ("--epochs", 1)]
+    assert_told(call(*given, "--protocol", "paper", *option), option[0], "--protocol sound")
+    assert list_runs(tmp_path) == []

@@ -131,35 +131,6 @@ def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
     assert table["AUROC"].str.contains(r"\[.*\] · 0\.50").all(), "interval and baseline stand beside the value"
 
 
-def test_protocols_score_one_run_by_both_rules(store: Store) -> None:
-    app = open_page("protocols")
-    table, steps = (frame.value for frame in app.dataframe[:2])
-    groups = table["Figures of"].value_counts()
-    assert groups.to_dict() == {
-        "Paper, IU-Xray": 3,
-        "This run, paper's rules": 3,
-        "This run, sound rules": 3,
-        "Never looks at a film": 5,
-    }
-    rows = store.rows("test")
-    known = ~np.isnan(store.targets[rows]).any(axis=1)
-    calls = np.asarray(store.logits("linear_probe"))[rows] > 0
-    exact = float((calls[known] == (store.targets[rows][known] == 1)).all(axis=1).mean())
-    line = table[(table["Figures of"] == "This run, paper's rules") & (table["Regime or rule"] == "Linear probe")]
-    assert line["Exact match"].item().startswith(f"{exact:.2f} [")
-    assert steps["What changed"].tolist() == [
-        "the paper's predictions",
-        "threshold",
-        "threshold",
-        "prompt",
-        "training",
-        "training",
-    ]
-    assert steps["Change"].iloc[1:].str.contains(r"\[.*\]").all(), "every change has its interval"
-    called = (np.asarray(store.prompt_logits("names"))[rows] > 0).sum(axis=1).mean()
-    assert steps["Labels called a film"].iloc[0] == f"{called:.1f}"
-
-
 def test_regimes_that_share_an_encoder_are_said_to(store: Store) -> None:
     titles = next(titles for _, titles in derive.spaces(store, "embedding") if len(titles) > 1)
     for name in ("overview", "map", "neighbours"):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from explorer.analysis.chunks import chunks
+from explorer.analysis.pooled import any_of
+from explorer.data.labels import DOMAINS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,6 +199,36 @@ def trivial_baselines(
         calls[:, list(labels).index("No Finding")] = True
         baselines["always No Finding"] = _point(outcome(targets, calls, None, ones))
     return baselines
+
+
+def by_domain(
+    labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np.bool_]
+) -> tuple[list[str], NDArray[np.float32], NDArray[np.bool_]]:
+    """The paper's four domains as labels: a film has a domain, or is called for it, if it is for any of its labels.
+
+    Parameters
+    ----------
+    labels : C names
+    targets : (n, C) 1, 0 or NaN
+    calls : (n, C)
+
+    Returns
+    -------
+    names : K domains with a label here
+    targets : (n, K)
+        NaN where no label is positive and some are unknown.
+    calls : (n, K)
+    """
+    places = {name: [labels.index(one) for one in members if one in labels] for name, members in DOMAINS.items()}
+    places = {name: columns for name, columns in places.items() if columns}
+    grouped = [any_of(targets[:, columns]) for columns in places.values()]
+    called = [calls[:, columns].any(axis=1) for columns in places.values()]
+    n = len(targets)
+    return (
+        list(places),
+        np.stack(grouped, axis=1) if grouped else np.zeros((n, 0), np.float32),
+        np.stack(called, axis=1) if called else np.zeros((n, 0), bool),
+    )
 
 
 def first_positive(targets: NDArray[np.float32]) -> NDArray[np.int64]:

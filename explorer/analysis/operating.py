@@ -31,7 +31,7 @@ def cells(targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> NDArray[np.
     return np.stack([positive & calls, negative & calls, positive & ~calls, negative & ~calls], axis=1)
 
 
-def wilson(k: int, n: int) -> tuple[float, float]:
+def wilson(k: float, n: int) -> tuple[float, float]:
     """Wilson's 95% interval of k out of n (JASA 1927).
 
     Examples

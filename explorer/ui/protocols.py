@@ -1,323 +1,363 @@
-"""The protocols page's panels: one run scored by the paper's rules and by sound ones, beside trivial baselines."""
+"""The protocols page's panels: the paper's figures, the same set trained and scored as the paper, and soundly."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer.analysis.calibration import probabilities
-from explorer.analysis.metrics import patient_weights
-from explorer.analysis.multilabel import (
-    MULTILABEL,
-    centroid_distances,
-    complete,
-    f1,
-    first_positive,
-    min_max,
-    outcome,
-    trivial_baselines,
-)
-from explorer.data.labels import DOMAINS
-from explorer.ui import derive
+from explorer import figures
+from explorer.analysis import paper
+from explorer.analysis.multilabel import complete
+from explorer.figures_protocols import compared
+from explorer.store.reader import Store, counterpart
+from explorer.ui import cache
+from explorer.ui import protocol_tables as tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from explorer.data.samples import Split
-    from explorer.store.reader import Store
     from explorer.ui.frame import View
 
-RESAMPLES = 1000
-BARE = "names"
-"""The prompt set of the paper's zero-shot."""
-TITLES = {
+SOURCE = "Sadman, Zulkernine and Kwan, BIOKDD 2025, [arXiv 2506.14136](https://arxiv.org/abs/2506.14136)"
+HINTS = {
     "macro_f1": "Macro F1",
     "exact_match": "Exact match",
-    "lrap": "LRAP",
+    "lrap": "LRAP (label ranking average precision)",
     "coverage_error": "Coverage error (lower is better)",
 }
-PAPER: dict[str, dict[str, float]] = {
-    "zero_shot": {
-        "macro_f1": 0.105,
-        "exact_match": 0.0,
-        "lrap": 0.250,
-        "coverage_error": 7.70,
-        "inter": 31.890,
-        "intra": 21.160,
-        "ratio": 1.506,
-    },
-    "linear_probe": {
-        "macro_f1": 0.183,
-        "exact_match": 0.143,
-        "lrap": 0.741,
-        "coverage_error": 3.08,
-        "inter": 31.894,
-        "intra": 21.160,
-        "ratio": 1.507,
-    },
-    "fine_tune": {
-        "macro_f1": 0.235,
-        "exact_match": 0.134,
-        "lrap": 0.779,
-        "coverage_error": 2.75,
-        "inter": 22.754,
-        "intra": 12.756,
-        "ratio": 1.784,
-    },
-}
-"""Sadman et al., BIOKDD 2025, arXiv 2506.14136: BiomedCLIP on IU-Xray, 572 test films."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What one rule makes of one regime's logits: which labels it calls, and what it ranks them by."""
-
-    calls: NDArray[np.bool_]
-    scores: NDArray[np.floating]
+CLAIMS = (
+    (
+        "Zero-shot: LRAP 0.250, coverage error 7.70",
+        "A random ranking: 0.244 and 7.93",
+        "Its ranking of labels is chance.",
+    ),
+    (
+        "Zero-shot “over-predicts all labels”: macro F1 0.105",
+        "Calling every label of every film: 0.126",
+        "The threshold does it: with bare names a cosine is nearly always above 0. The steps above test it.",
+    ),
+    (
+        "Linear probe and fine-tune: LRAP 0.741 and 0.779, coverage error 3.08 and 2.75",
+        "Ranking every film by prevalence: about 0.79 and 2.46",
+        "No sign that either ranks better than never looking at a film.",
+    ),
+    (
+        "Linear probe and fine-tune: exact match 0.143 and 0.134",
+        "Always saying No Finding: about 0.63",
+        "The rule does it: with each film's scores stretched to 0..1, all labels in the upper half are called.",
+    ),
+    (
+        "Zero-shot and linear probe: inter and intra distances agree to 0.01%",
+        "One frozen encoder",
+        "The same by construction, not a finding; only their decision spaces differ.",
+    ),
+    (
+        "Thresholds 0.20 to 0.90 swept on test",
+        "Thresholds chosen on val",
+        "A figure at a threshold chosen on test is optimistic.",
+    ),
+    ("All figures", "Printed without intervals", "Pneumothorax has about 3 test positives, Consolidation about 5."),
+)
 
 
 # --- panels ----------------------------------------------------------------------------------------------------------
 
 
-def table(view: View) -> None:
-    """The paper's table, this run by both rules, and the baselines."""
-    store, split = view.store, view.split
-    whole = int(complete(store.targets[store.rows(split)]).sum())
-    st.dataframe(
-        _table(store.path, store.manifest.created, split, store),
-        hide_index=True,
-        height="content",
-        column_config={"Regime or rule": st.column_config.Column(width=190)},
+def comparison(view: View) -> None:
+    """The paper's table, this set trained both ways and scored both ways, and the baselines."""
+    mine, split = view.store, view.split
+    other = counterpart_of(mine)
+    st.markdown(
+        f"The paper this explorer follows ({SOURCE}) tests BiomedCLIP on IU-Xray. Here are its figures; the figures of "
+        "this set trained and scored as the paper did; and those of sound training and scoring. Grey lines are what "
+        "never looks at a film: dotted, random; solid, one constant answer. A regime has learnt only what lies beyond "
+        "the solid line."
     )
-    st.caption(
-        f"95% intervals from resampling patients. Exact match, LRAP and coverage error need every label of a film: "
-        f"{whole:,} of {len(store.rows(split)):,} {split} films have them. The paper's rows are of BiomedCLIP on 572 "
-        "IU-Xray films, printed without intervals; other films, so compare each row with its own baselines. "
-        "Paper's rules: zero-shot from bare names, each film's scores stretched to 0..1 and called above 0.5; trained "
-        "regimes called above probability 0.5. Sound rules: thresholds of largest F1 and probabilities "
-        "to rank by (Platt), both from val. Both score this run's own training."
-    )
-    if whole:
-        found = baselines(store, split)
-        st.markdown(
-            f"On {split}, ranking all films alike by how frequent labels are in train reaches LRAP "
-            f"{found['prevalence ranking']['lrap']:.2f}, and a random ranking {found['random ranking']['lrap']:.2f}. "
-            "A regime has learnt to rank only as far as it beats the first."
+    if other is None:
+        _how_to_make(mine)
+    groups = [(name, frame) for name, frame in _groups(mine, other, split) if len(frame)]
+    styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(mine.regimes)}
+    columns = st.columns(2, gap="medium")
+    for i, (metric, hint) in enumerate(HINTS.items()):
+        chosen = [(name, frame[frame["metric"] == metric]) for name, frame in groups]
+        values = pd.concat([frame[["value", "ci_high", *tables.BASELINES]] for _, frame in chosen]).to_numpy()
+        top = float(np.nanmax(values)) * 1.05
+        with columns[i % 2]:
+            st.markdown(f"**{hint}**")
+            st.plotly_chart(
+                compared(chosen, styles, (-0.02 * top, top)),
+                key=f"compared-{metric}",
+                alt=f"{hint} of the paper and of this set under each protocol, with intervals and baselines",
+            )
+    runs = [run for run in (mine, other) if run is not None]
+    st.caption(_how_scored(runs, split))
+    with st.expander("The same as a table", icon=":material/table:"):
+        found = {_never(run): tables.baselines(run, split) for run in runs}
+        shown = tables.in_figures([tables.Group(name, frame) for name, frame in groups], found)
+        st.dataframe(
+            shown,
+            hide_index=True,
+            height="content",
+            column_config={"Regime or rule": st.column_config.Column(width=190)},
         )
-    st.caption(
-        "In the paper, zero-shot's LRAP of 0.250 is a random ranking's (0.244 there); the trained regimes' 0.741 and "
-        "0.779 lie below the prevalence ranking's (about 0.79). Its exact match of 0.14 lies below always saying No "
-        "Finding (about 0.63). Pneumothorax has about 3 test positives and Consolidation about 5: their figures alone "
-        "say nothing."
-    )
+        st.caption(
+            "‡ no better than what never looks at a film: the figure, or a part of its interval, lies on the wrong "
+            "side of one of its trivial baselines."
+        )
 
 
-def steps(view: View) -> None:
-    """From the paper's first rule to the fine-tune, one change at a time."""
-    store, split = view.store, view.split
-    st.subheader("What changed the figure")
-    if not _has_bare_names(store):
+def changes(view: View) -> None:
+    """One sentence each for what the threshold, the prompt and the training did, and the steps behind them."""
+    split = view.split
+    st.subheader("What changed a figure")
+    mine, other = view.store, counterpart_of(view.store)
+    as_paper, soundly = (mine, other) if mine.manifest.protocol == "paper" else (other, mine)
+    run = soundly or mine
+    if not tables.has_bare_names(run):
         st.caption("This run was made before prompt sets were kept. Run precompute again to see the steps.")
         return
-    frame, true = _steps(store.path, store.manifest.created, split, store)
-    st.dataframe(frame, hide_index=True, height="content")
+    steps = _ladder(run, split)
+    positives = float((run.targets[run.rows(split)] == 1).sum(axis=1).mean())
+    st.markdown("\n".join(f"- {line}" for line in _sentences(steps, positives)))
+    both = None
+    if as_paper is not None and soundly is not None:
+        both = {regime.title: _training(as_paper, soundly, split, regime.name) for regime in soundly.regimes[1:]}
+        st.markdown("\n".join(f"- {_trained(title, ladder, n)}" for title, (ladder, n) in both.items()))
+    with st.expander("Step by step", icon=":material/stairs:"):
+        st.dataframe(tables.step_table(steps), hide_index=True, height="content")
+        for ladder, _ in (both or {}).values():
+            st.dataframe(tables.step_table(ladder), hide_index=True, height="content")
+        st.caption("One change a row, against the row above, on the same films; changes and intervals are paired.")
+
+
+def limits(view: View) -> None:
+    """What the paper's figures can't support, and how far each label's positives carry."""
+    store, split = view.store, view.split
+    st.subheader("What the paper's figures can't support")
+    st.markdown(_table(("Printed", "Beside it", "So"), CLAIMS))
+    st.dataframe(_frame("support", store, split), hide_index=True, height="content")
     st.caption(
-        f"One change a row, against the row above; the change's interval is paired. A {split} film has {true:.1f} "
-        "positive labels on average: calling many more is the threshold's doing before it is the model's."
+        "† the interval spans more than half of the range: such a figure alone says next to nothing. The paper's test "
+        f"positives are its counts times {paper.TEST_FILMS} of {paper.FILMS:,} films; the third column is Wilson's "
+        f"95% interval if half of them were found. Here: {tables.trained(store).lower()}, at thresholds from val, "
+        "intervals from resampling patients."
     )
 
 
 def domains(view: View) -> None:
     """F1 by the paper's four domains."""
-    store, split = view.store, view.split
-    frame = _domains(store.path, store.manifest.created, split, store)
+    frame = _frame("domains", view.store, view.split)
     if frame.empty:
         return
     st.subheader("By domain")
     st.dataframe(frame, hide_index=True, height="content")
     st.caption(
-        "Mean F1 of a domain's labels at thresholds from val, 95% intervals; the baseline calls all films positive."
+        f"{tables.trained(view.store)}. As the paper does: a film has a domain if it has any of its labels, and is "
+        "called for it if it is for any. F1 at thresholds from val with 95% intervals; the baseline calls all films "
+        "positive."
     )
 
 
 def distances(view: View) -> None:
     """The paper's embedding distances, and why two regimes share them."""
-    store, split = view.store, view.split
+    store = view.store
     st.subheader("Distances between classes")
-    st.dataframe(_distances(store.path, store.manifest.created, split, store), hide_index=True, height="content")
+    st.dataframe(_frame("distances", store, view.split), hide_index=True, height="content")
+    kept = store.projections(store.regimes[0].encoder) is not None
     st.caption(
-        f"The paper's measure: a film's class is its first positive label in label order; Euclidean, {split} films. "
-        "inter is between class centroids, intra from a film to its own. This run's embeddings have unit length, the "
-        "paper's have not: compare ratios, not lengths. No interval: the measure has no baseline of its own, and one "
-        "class for a film of several labels is a simplification."
+        f"{tables.trained(store)}. The paper's measure: a film's class is its first positive label in label order; "
+        f"Euclidean, {view.split} films. inter is between class centroids, intra from a film to its own. By chance: "
+        "the same with films' labels dealt out anew among patients; small classes' centroids lie apart by noise alone, "
+        "so only a ratio above that tells of separation. "
+        + (
+            "Embeddings as the encoder projects them, before unit norm, as in the paper."
+            if kept
+            else "This run's embeddings have unit length, the paper's have not: compare ratios, not lengths."
+        )
     )
 
 
-# --- what they draw --------------------------------------------------------------------------------------------------
+def training(view: View) -> None:
+    """How each run was split and trained, what was chosen on validation, and how far figures hang on the seed."""
+    mine, split = view.store, view.split
+    runs = [run for run in (mine, counterpart_of(mine)) if run is not None]
+    st.subheader("How they were trained")
+    recipes = [tables.recipe(run) for run in runs]
+    st.markdown(
+        _table(("", *map(tables.trained, runs)), [(name, *(found[name] for found in recipes)) for name in recipes[0]])
+    )
+    for run in runs:
+        tried = tables.losses(run) if run.manifest.protocol == "sound" else None
+        if tried is not None:
+            st.dataframe(tried, hide_index=True, height="content")
+            st.caption(
+                "Losses tried for the linear probe, each at its own best penalty C; the one of largest macro average "
+                "precision on val serves the probe and the fine-tune. Unknown labels have no part in any of them."
+            )
+    for run in runs:
+        spread = _frame("seeds", run, split)
+        name = tables.trained(run)
+        if spread.empty:
+            st.caption(f"{name}: one seed. `--seeds 3` trains three and shows their spread.")
+        else:
+            st.dataframe(spread, hide_index=True, height="content")
+            st.caption(
+                f"{name}, by its own rules on {split}: mean ± standard deviation over seeds (lowest to highest), "
+                "the split the same. "
+                + (
+                    "The linear probe minimises one convex or nearly convex objective: no seed changes it."
+                    if run.manifest.protocol == "sound"
+                    else ""
+                )
+            )
 
 
-def paper_rule(store: Store, regime: str, rows: NDArray[np.int64]) -> Prediction | None:
-    """The paper's rule: per-image min-max above 0.5 for zero-shot from bare names, probability above 0.5 else.
-
-    None for the zero-shot of a run made before prompt sets were kept: other prompts would be another rule.
-    """
-    if regime == "zero_shot":
-        if not _has_bare_names(store):
-            return None
-        logits = np.asarray(store.prompt_logits(BARE)[rows])
-        return Prediction(min_max(logits) > 0.5, logits)
-    logits = np.asarray(store.logits(regime)[rows])
-    return Prediction(logits > 0, logits)
+# --- words -----------------------------------------------------------------------------------------------------------
 
 
-def sound_rule(store: Store, regime: str, rows: NDArray[np.int64]) -> Prediction:
-    """Called by thresholds and ranked by calibrated probability, both from validation."""
-    val, logits = store.rows("val"), store.logits(regime)
-    scores = probabilities("platt", store.targets[val], np.asarray(logits[val]), np.asarray(logits[rows]))
-    return Prediction(sound_calls(store, regime, rows), scores)
+def _how_to_make(store: Store) -> None:
+    other = "sound" if store.manifest.protocol == "paper" else "paper"
+    way = "soundly" if other == "sound" else "as the paper did"
+    st.info(
+        f"This store has no run of these films trained {way}. Make one with the same command and "
+        f"`--protocol {other}`, into the same store.",
+        icon=":material/terminal:",
+    )
 
 
-def sound_calls(store: Store, regime: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(n, C) logits that reach their label's threshold; a label that has none is never called."""
-    return np.asarray(store.logits(regime)[rows] >= store.threshold_array(regime))
+def _how_scored(runs: list[Store], split: Split) -> str:
+    counts = "; ".join(
+        f"{tables.trained(run).lower()}, {len(run.rows(split)):,} films, "
+        f"{int(complete(run.targets[run.rows(split)]).sum()):,} with every label known"
+        for run in runs
+    )
+    return (
+        f"{split}: {counts}. Exact match, LRAP and coverage error need every label of a film. Whiskers are 95% "
+        f"intervals from resampling patients; the paper prints none. Its films are others ({paper.TEST_FILMS} of "
+        "IU-Xray), and the two protocols split differently: compare each mark with its own grey lines. Paper's rules, "
+        "as its published notebook has them: zero-shot from bare names; each film's scores stretched to 0..1 and "
+        "called above 0.5. Sound rules: thresholds of largest F1, and Platt's probabilities to rank labels by, both "
+        "from val. The paper's grey lines are worked out from its label counts."
+    )
 
 
-def baselines(store: Store, split: Split) -> dict[str, dict[str, float]]:
-    """The trivial baselines of a split, with prevalences from train."""
-    return trivial_baselines(store.labels, store.targets[store.rows("train")], store.targets[store.rows(split)])
+def _never(run: Store) -> str:
+    return f"Never looks at a film ({run.manifest.protocol} split)"
 
 
-@st.cache_data(max_entries=16, show_spinner="Scoring by both rules")
-def _table(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
-    store, rows = _store, _store.rows(split)
-    targets, weights = store.targets[rows], _weights(_store, split)
-    lines: list[dict[str, str]] = []
-    for regime in store.regimes:
-        if regime.name in PAPER:
-            known = PAPER[regime.name]
-            lines.append(_line("Paper, IU-Xray", regime.title, {m: f"{known[m]:g}" for m in MULTILABEL}))
-    for regime in store.regimes:
-        prediction = paper_rule(store, regime.name, rows)
-        if prediction:
-            lines.append(_line("This run, paper's rules", regime.title, _figures(targets, prediction, weights)))
-    for regime in store.regimes:
-        sound = sound_rule(store, regime.name, rows)
-        lines.append(_line("This run, sound rules", regime.title, _figures(targets, sound, weights)))
-    for name, found in baselines(store, split).items():
-        cells = {m: f"{found[m]:.2f}" if m in found else "—" for m in MULTILABEL}
-        lines.append(_line("Never looks at a film", name[0].upper() + name[1:], cells))
-    return pd.DataFrame(lines)
+def _sentences(steps: list[tables.Step], positives: float) -> list[str]:
+    """What the threshold, the prompt and the training did, from the first ladder."""
+    start, cut = (step for step in steps if step.kind == "Threshold")
+    lines = [
+        f"**Threshold.** Zero-shot with bare names and cosine above 0 calls {start.called:.1f} labels a film, of "
+        f"{positives:.1f} that are there, and reaches macro F1 {start.value[0]:.2f}; thresholds from val call "
+        f"{cut.called:.1f} and reach {cut.value[0]:.2f}: {_said(cut)}, with nothing trained or reworded."
+    ]
+    for step in steps:
+        if step.kind == "Prompt":
+            lines.append(
+                f"**Prompt.** {step.name.removeprefix('… ').capitalize()} in place of bare names: macro F1 "
+                f"{step.value[0]:.2f}, {_said(step)}."
+            )
+    trained = [step for step in steps if step.kind == "Training"]
+    against = ["zero-shot", *(f"the {step.name.split(',')[0].lower()}" for step in trained)]
+    told = "; ".join(
+        f"the {step.name.split(',')[0].lower()} against {before}, {_said(step)}"
+        for step, before in zip(trained, against, strict=False)
+    )
+    return [*lines, f"**Training.** Macro F1 of {told}."]
+
+
+def _exact(step: tables.Step) -> str:
+    return "unknown" if np.isnan(step.exact) else f"{step.exact:.2f}"
+
+
+def _said(step: tables.Step) -> str:
+    return f"{tables.signed(*step.change)}, {'beyond' if step.told else 'within'} chance"
+
+
+def _trained(title: str, ladder: list[tables.Step], n: int) -> str:
+    table, half, cut, sound = ladder
+    return (
+        f"**{title}, the paper's way against soundly**, on the {n:,} films both runs hold out. Trained the paper's "
+        f"way, exact match is {_exact(table)} with each film stretched to 0..1 and {_exact(half)} at probability 0.5: "
+        f"the threshold alone. At thresholds from val, macro F1 is {cut.value[0]:.2f}; trained soundly, "
+        f"{sound.value[0]:.2f}: {_said(sound)}."
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table: a data frame would cut long words off, this wraps them."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+# --- what is kept between visits -------------------------------------------------------------------------------------
+
+
+def counterpart_of(store: Store) -> Store | None:
+    """The run of the same films by the other protocol, if it lies beside this one."""
+    root = store.path.parent
+    found = counterpart(root, store)
+    return cache.store(root, found) if found else None
+
+
+def _groups(mine: Store, other: Store | None, split: Split) -> list[tuple[str, pd.DataFrame]]:
+    """In the page's order: printed, then as the paper, then sound training by both rules."""
+    found = [tables.printed(mine)]
+    for protocol in ("paper", "sound"):
+        run = next((run for run in (mine, other) if run is not None and run.manifest.protocol == protocol), None)
+        if run is not None:
+            found += [_scored(run, split, rules) for rules in tables.RULES]
+    return [(group.title, group.frame) for group in found]
+
+
+def _scored(store: Store, split: Split, rules: tables.Rules) -> tables.Group:
+    return _scored_kept(store.path, store.manifest.created, split, rules, store)
+
+
+@st.cache_data(max_entries=32, show_spinner="Scoring by both rules")
+def _scored_kept(path: Path, made: str, split: Split, rules: tables.Rules, _store: Store) -> tables.Group:
+    return tables.scored(_store, split, rules)
+
+
+def _ladder(store: Store, split: Split) -> list[tables.Step]:
+    return _ladder_kept(store.path, store.manifest.created, split, store)
 
 
 @st.cache_data(max_entries=16, show_spinner="Scoring the steps")
-def _steps(path: Path, made: str, split: Split, _store: Store) -> tuple[pd.DataFrame, float]:
-    store, rows = _store, _store.rows(split)
-    targets, weights = store.targets[rows], _weights(_store, split)
-    bare = np.asarray(store.prompt_logits(BARE)[rows])
-    ladder = [
-        ("Zero-shot, bare names, cosine above 0", "the paper's predictions", bare > 0),
-        ("Zero-shot, bare names, min-max above 0.5", "threshold", min_max(bare) > 0.5),
-        ("Zero-shot, bare names, thresholds from val", "threshold", bare >= store.prompt_thresholds(BARE)),
-    ]
-    own = store.manifest.prompt_sets[0]
-    for regime in store.regimes:
-        zero_shot = regime.name == "zero_shot"
-        prompts = f", {own.title.lower()}" if zero_shot else ""
-        ladder.append(
-            (
-                f"{regime.title}{prompts}, thresholds from val",
-                "prompt" if zero_shot else "training",
-                sound_calls(store, regime.name, rows),
-            )
-        )
-    lines, before = [], None
-    for name, changed, calls in ladder:
-        drawn = f1(targets, calls, weights).mean(axis=1)  # first the point, then the resamples
-        change = "" if before is None else _interval(drawn - before, sign=True)
-        called = calls.sum(axis=1).mean()
-        lines.append(
-            {
-                "Rule": name,
-                "What changed": changed,
-                "Macro F1": _interval(drawn),
-                "Change": change,
-                "Labels called a film": f"{called:.1f}",
-            }
-        )
-        before = drawn
-    return pd.DataFrame(lines), float((targets == 1).sum(axis=1).mean())
+def _ladder_kept(path: Path, made: str, split: Split, _store: Store) -> list[tables.Step]:
+    return tables.ladder(_store, split)
 
 
-@st.cache_data(max_entries=16, show_spinner="Scoring the domains")
-def _domains(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
-    store, rows = _store, _store.rows(split)
-    targets, weights = store.targets[rows], _weights(_store, split)
-    everything = f1(targets, np.ones(targets.shape, dtype=bool), weights[:1])[0]
-    drawn = {regime.title: f1(targets, sound_calls(store, regime.name, rows), weights) for regime in store.regimes}
-    lines = []
-    for domain, names in DOMAINS.items():
-        columns = [store.labels.index(name) for name in names if name in store.labels]
-        if columns:
-            line = {
-                "Domain": domain,
-                "Labels": str(len(columns)),
-                "Positives": f"{int((targets[:, columns] == 1).sum()):,}",
-            }
-            line |= {title: _interval(values[:, columns].mean(axis=1)) for title, values in drawn.items()}
-            lines.append({**line, "Baseline": f"{everything[columns].mean():.2f}"})
-    return pd.DataFrame(lines)
+def _training(as_paper: Store, soundly: Store, split: Split, regime: str) -> tuple[list[tables.Step], int]:
+    made = as_paper.manifest.created + soundly.manifest.created
+    return _training_kept(as_paper.path, soundly.path, made, split, regime, as_paper, soundly)
 
 
-@st.cache_data(max_entries=16, show_spinner="Measuring distances")
-def _distances(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
-    store, rows = _store, _store.rows(split)
-    classes = first_positive(store.targets[rows])
-    lines = []
-    for regime in store.regimes:
-        known = PAPER.get(regime.name)
-        embedding = centroid_distances(np.asarray(store.vectors(regime.embedding_space)[rows]), classes)
-        decision = centroid_distances(np.asarray(store.logits(regime.name)[rows]), classes)
-        lines.append(
-            {
-                "Regime": regime.title,
-                "Embedding: inter": f"{embedding['inter']:.3f}",
-                "intra": f"{embedding['intra']:.3f}",
-                "ratio": f"{embedding['ratio']:.2f}",
-                "Logits: ratio": f"{decision['ratio']:.2f}",
-                "Paper, embedding: inter / intra": f"{known['inter']:.2f} / {known['intra']:.2f}" if known else "",
-                "Paper: ratio": f"{known['ratio']:.2f}" if known else "",
-            }
-        )
-    return pd.DataFrame(lines)
+@st.cache_data(max_entries=32, show_spinner="Scoring the steps")
+def _training_kept(
+    one: Path, two: Path, made: str, split: Split, regime: str, _as_paper: Store, _soundly: Store
+) -> tuple[list[tables.Step], int]:
+    return tables.training_ladder(_as_paper, _soundly, split, regime)
 
 
-def _has_bare_names(store: Store) -> bool:
-    return any(record.name == BARE for record in store.manifest.prompt_sets)
+_FRAMES: dict[str, Callable[[Store, Split], pd.DataFrame]] = {
+    "support": tables.support,
+    "domains": tables.domains,
+    "distances": tables.distances,
+    "seeds": tables.seeds,
+}
 
 
-def _weights(store: Store, split: Split) -> NDArray[np.float64]:
-    """(1 + B, n): every film once, then the resamples."""
-    patients = store.patients[store.rows(split)]
-    drawn = patient_weights(patients, RESAMPLES, store.manifest.seed)
-    return np.vstack([np.ones((1, len(patients))), drawn])
+def _frame(name: str, store: Store, split: Split) -> pd.DataFrame:
+    return _frame_kept(name, store.path, store.manifest.created, split, store)
 
 
-def _figures(targets: NDArray[np.float32], prediction: Prediction, weights: NDArray[np.float64]) -> dict[str, str]:
-    result = outcome(targets, prediction.calls, prediction.scores, weights)
-    return {name: _interval(getattr(result, name)) for name in MULTILABEL}
-
-
-def _line(group: str, name: str, cells: dict[str, str]) -> dict[str, str]:
-    return {"Figures of": group, "Regime or rule": name, **{TITLES[m]: cells[m] for m in MULTILABEL}}
-
-
-def _interval(values: NDArray[np.float64], sign: bool = False) -> str:
-    """The point, which comes first, and the 95% interval of the resamples after it."""
-    text = derive.drawn_text(values)
-    return f"+{text}" if sign and values[0] >= 0 else text
+@st.cache_data(max_entries=64, show_spinner="Measuring")
+def _frame_kept(name: str, path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
+    return _FRAMES[name](_store, split)

@@ -11,7 +11,7 @@ import numpy as np
 from explorer.analysis.multilabel import min_max
 from explorer.analysis.thresholds import RULES, Rule, choose
 from explorer.errors import UserError
-from explorer.ui.protocols import BARE
+from explorer.ui.protocol_tables import BARE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,8 +12,7 @@ from explorer import figures
 from explorer.analysis.metrics import MACRO, patient_weights
 from explorer.analysis.multilabel import complete
 from explorer.analysis.together import WHOLE_FILM, cooccurrence, pairs, whole_film
-from explorer.ui import choose, derive
-from explorer.ui.protocols import sound_rule
+from explorer.ui import choose, derive, protocol_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +95,7 @@ def _whole(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
     found = derive.merits(store, split)
     lines = []
     for regime in store.regimes:
-        sound = sound_rule(store, regime.name, rows)
+        sound = protocol_tables.sound(store, np.asarray(store.logits(regime.name)), rows)
         figures_ = whole_film(targets, sound.calls, sound.scores, weights)
         line = {"": regime.title, **{WHOLE_FILM[name]: derive.drawn_text(values) for name, values in figures_.items()}}
         lines.append({**line, "mAP": str(found[regime.name, MACRO, "average_precision"])})
