@@ -79,6 +79,12 @@ def test_the_link_chooses_method_block_and_sign(store: Store, method: str) -> No
     assert ("lowers the label's logit" in text) == next(m.by_label for m in METHODS.values() if m.title == method)
 
 
+def test_any_sentence_can_be_asked_about(store: Store) -> None:
+    text = said(open_page(cam="true", words="an enlarged heart"))
+    assert "Own words, frozen encoder" in text
+    assert "cosine " in text
+
+
 def test_a_nonsense_link_falls_back(store: Store) -> None:
     text = said(open_page(cam="maybe", method="tea leaves", block="99", show="nothing", opacity="-3", colours="plaid"))
     assert "Switch Maps on" in text

@@ -41,6 +41,7 @@ class Question:
     block: int
     look: Look
     outlines: bool
+    words: str = ""
 
 
 def shown() -> Shown:
@@ -72,8 +73,9 @@ def ask(view: View, shown: Shown) -> Question:
                 help=METHODS[method].layer.format("this").capitalize() + ".",
             )
         look, outlines = _look()
+        words = _words() if shown == "regimes" else ""
     choose.sheet(view, label)
-    return Question(shown, row, label, maps, method, block - 1, look, outlines)
+    return Question(shown, row, label, maps, method, block - 1, look, outlines, words)
 
 
 def _method() -> MethodName:
@@ -88,6 +90,17 @@ def _method() -> MethodName:
         "ViT-B. EigenCAM and rollout do not ask about a label.",
     )
     return chosen if chosen in names else names[0]
+
+
+def _words() -> str:
+    with st.container(width=300):
+        return st.text_input(
+            "Own words",
+            key="words",
+            bind="query-params",
+            placeholder="for example: enlarged heart",
+            help="A further map, for a sentence of your own, by the frozen encoder. Needs its text tower.",
+        ).strip()
 
 
 def _look() -> tuple[Look, bool]:

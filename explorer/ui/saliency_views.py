@@ -14,7 +14,7 @@ import streamlit as st
 from explorer import figures
 from explorer.data.saliency import METHODS, silence
 from explorer.store.marks import all_annotations
-from explorer.ui import cache, choose, derive, heatmaps, overlay
+from explorer.ui import cache, choose, derive, heatmaps, inference, overlay
 from explorer.ui.frame import errors_shown
 from explorer.ui.gallery import link
 from explorer.ui.marking import saw_map
@@ -62,6 +62,9 @@ def _regimes(view: View, question: Question) -> None:
             if note:
                 st.caption(note)
             exports[regime.name] = grid
+    if question.maps and question.words:
+        with errors_shown():
+            _own_words(store, film, question)
     _legend(question)
     sample_id = str(store.samples["sample_id"].iat[question.row])
     with st.container(horizontal=True, gap="small"):
@@ -77,6 +80,32 @@ def _regimes(view: View, question: Question) -> None:
         link("pages/case.py", "Case", sample_id)
         link("pages/neighbours.py", "Neighbours", sample_id)
         link("pages/map.py", "Map", sample_id)
+
+
+def _own_words(store: Store, film: overlay.Canvas, question: Question) -> None:
+    """What the frozen encoder looks at for a sentence of the visitor's own."""
+    regime = store.regime("zero_shot")
+    sentence = inference.check_sentence(question.words)
+    vector = inference.embed_texts(store, [sentence])  # (1, D) unit norm
+    found = heatmaps.maps(
+        store,
+        regime.encoder,
+        ("words", sentence),
+        lambda: (vector, np.zeros(1, np.float32)),
+        question.row,
+        question.method,
+        (question.block,),
+        against=question.look.against,
+    )
+    saw_map(question.row)
+    grid = found.maps[0, 0]
+    with st.columns(len(store.regimes))[0]:
+        st.markdown(f"**Own words, frozen encoder**  \ncosine {found.logits[0]:.3f} · no threshold: none was chosen")
+        picture = _picture(store, regime, film, grid, question)
+        st.image(picture, width="stretch", alt="The sentence according to the frozen encoder")
+        st.caption(sentence.replace("[", "").replace("]", ""))
+        if note := _remark(grid, question):
+            st.caption(note)
 
 
 def _layers(view: View, question: Question) -> None:
