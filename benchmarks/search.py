@@ -32,7 +32,7 @@ def run(repeats: int) -> list[Measurement]:
     for n in SIZES:
         measured += _libraries(n, repeats)
     with tempfile.TemporaryDirectory() as folder:
-        tiny = tiny_demo(Path(folder) / "tiny")
+        tiny = tiny_demo(Path(folder) / "tiny", 96)
         for n in SIZES:
             large = with_spaces(enlarged(tiny, n, Path(folder) / str(n)))
             seconds = [_page(large, seed) for seed in range(repeats)]
