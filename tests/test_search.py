@@ -154,6 +154,21 @@ def test_an_uploaded_film_of_the_set_finds_itself(
     assert list(tmp_path.iterdir()) == [], "nothing is written to disk"
 
 
+def test_an_upload_is_scored_as_precompute_scores_it(store: Store) -> None:
+    row = int(store.rows("test")[1])
+    upload = inference.embed_upload(store, "mine.png", store.film(row).read_bytes())
+    for name, logits in upload.logits(store).items():
+        np.testing.assert_allclose(logits, store.logits(name)[row], atol=1e-3)
+        weight, bias = store.head(name)
+    regimes = tuple(regime.model_copy(update={"unit": False}) for regime in store.regimes)
+    paper = Store(store.path)
+    paper.manifest = store.manifest.model_copy(update={"regimes": regimes})
+    last = regimes[-1]
+    read = upload.projections[last.encoder]
+    assert abs(np.linalg.norm(read) - 1) > 0.01
+    np.testing.assert_allclose(upload.logits(paper)[last.name], weight @ read + bias, atol=1e-5)
+
+
 def test_an_upload_stays_in_its_own_session(store: Store) -> None:
     mine = upload(open_page(by="Upload"), "mine.png", store.film(0).read_bytes())
     other = open_page(by="Upload")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,16 +45,31 @@ class Upload:
     name : str
     jpeg : bytes
         Grey, at most SHOWN_SIDE pixels, without metadata.
-    vectors : dict
-        Encoder id to its (D,) unit-norm embedding.
+    projections : dict
+        Encoder id to its (D,) embedding before it is brought to unit norm, which some heads read.
     outlying : (2,) float64 or None
         Percentiles by ``outliers.DISTANCES``; None for a run without them.
     """
 
     name: str
     jpeg: bytes
-    vectors: dict[str, NDArray[np.float32]]
+    projections: dict[str, NDArray[np.float32]]
     outlying: NDArray[np.float64] | None
+
+    def vector(self, encoder: str) -> NDArray[np.float32]:
+        """(D,) unit norm."""
+        projection = self.projections[encoder]
+        unit: NDArray[np.float32] = projection / np.linalg.norm(projection)
+        return unit
+
+    def logits(self, store: Store) -> dict[str, NDArray[np.float32]]:
+        """A regime's name to the film's (C,) logits."""
+        out = {}
+        for regime in store.regimes:
+            weight, bias = store.head(regime.name)
+            read = self.vector(regime.encoder) if regime.unit else self.projections[regime.encoder]
+            out[regime.name] = weight @ read + bias
+        return out
 
 
 @st.cache_resource
@@ -78,14 +93,15 @@ def embed_upload(store: Store, name: str, data: bytes) -> Upload:
             raise UserError(
                 f"{name[:80]} cannot be used: {error}.", "Upload a chest film as PNG, JPEG or DICOM."
             ) from error
-        vectors = {}
+        projections = {}
         for encoder in dict.fromkeys(regime.encoder for regime in store.regimes):
             tower = cache.tower(store, encoder)
-            vectors[encoder] = tower.embed(tower.fit.apply(film)[None], 1)[0]
-        frozen = vectors[store.regime("zero_shot").encoder]
-        placed = "audit/outliers/mean.npy" in store.manifest.artefacts
-        outlying = outlyingness(store.cloud, frozen[None])[0] if placed else None
-        return Upload(name, thumbnail(film, SHOWN_SIDE), vectors, outlying)
+            projections[encoder] = tower.unnormalised().embed(tower.fit.apply(film)[None], 1)[0]
+        upload = Upload(name, thumbnail(film, SHOWN_SIDE), projections, None)
+        if "audit/outliers/mean.npy" not in store.manifest.artefacts:
+            return upload
+        frozen = upload.vector(store.regime("zero_shot").encoder)
+        return replace(upload, outlying=outlyingness(store.cloud, frozen[None])[0])
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the text tower")

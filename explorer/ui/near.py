@@ -17,7 +17,7 @@ from explorer.figures_case import margins
 from explorer.ui import cache, choose, derive, map_signs, selection
 from explorer.ui.film_scores import scores
 from explorer.ui.gallery import link
-from explorer.ui.query import Query, ask, escaped, upload_logits
+from explorer.ui.query import Query, ask, escaped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,7 +118,7 @@ def _outlying(percentiles: NDArray[np.float64] | None) -> None:
 
 def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> None:
     store = view.store
-    frame = scores(store, upload_logits(store, upload), known, store.rows(view.split))
+    frame = scores(store, upload.logits(store), known, store.rows(view.split))
     styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
     st.plotly_chart(margins(frame, styles), key="upload-margins", alt="Each regime's scores of the uploaded film")
     st.caption(f"Right of the line is called positive at the threshold chosen on val; spread of {view.split}.")

@@ -168,20 +168,11 @@ def _upload(view: View, label: str, kind: SpaceKind) -> _Asked | None:
     for space, _ in derive.spaces(store, kind):
         for regime in store.regimes:
             if kind == "embedding" and regime.embedding_space == space.name:
-                vectors[space.name] = upload.vectors[regime.encoder]
+                vectors[space.name] = upload.vector(regime.encoder)
             elif kind == "decision" and regime.decision_space == space.name:
-                logits = upload_logits(store, upload)[regime.name]
+                logits = upload.logits(store)[regime.name]
                 vectors[space.name] = decision_vectors(logits[None], np.asarray(store.logits(regime.name)))[0]
     return _Asked("your film", vectors, view=projection, upload=upload)
-
-
-def upload_logits(store: Store, upload: inference.Upload) -> dict[str, NDArray[np.float32]]:
-    """A regime's name to the (C,) logits of an uploaded film."""
-    out = {}
-    for regime in store.regimes:
-        weight, bias = store.head(regime.name)
-        out[regime.name] = weight @ upload.vectors[regime.encoder] + bias
-    return out
 
 
 def _words(view: View, label: str, kind: SpaceKind) -> _Asked | None:
