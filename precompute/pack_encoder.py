@@ -6,7 +6,16 @@ import shutil
 from pathlib import Path
 
 from explorer.errors import UserError
-from explorer.model.hub import CONFIG, TEXT_CONFIG, TOKENIZER, find_weights, locate, read_config, text_tower
+from explorer.model.hub import (
+    CONFIG,
+    TEXT_CONFIG,
+    TOKENIZER,
+    find_weights,
+    locate,
+    read_config,
+    text_tower,
+    tokenizer_folder,
+)
 from explorer.store.files import write_json
 
 
@@ -35,9 +44,9 @@ def pack_encoder(spec: str, out: Path) -> list[str]:
         raise UserError(f"{out} is there already.", "Name a new folder.")
     place = locate(spec)
     config = read_config(place.folder)
-    tower = text_tower(place.folder, config)
+    tower, words = text_tower(place.folder, config), tokenizer_folder(place.folder, config)
     files = [find_weights(place.folder)]
-    files += [file for pattern in TOKENIZER for file in place.folder.glob(pattern)]
+    files += [file for pattern in TOKENIZER for file in words.glob(pattern)] if words else []
     files += [tower / TEXT_CONFIG] if tower else []
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -375,6 +375,22 @@ def test_pack_makes_a_folder_that_needs_nothing_else(
         pack_encoder(spec, out)
 
 
+def test_a_cache_that_open_clip_filled_has_the_tokenizer_with_the_text_tower(
+    clip: Clip, folder: Path, hub: Callable[..., Path], tmp_path: Path
+) -> None:
+    tower = other_text_tower(folder, BIOMEDBERT)
+    config = json.loads((folder / CONFIG).read_text())
+    config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = BIOMEDBERT
+    (folder / CONFIG).write_text(json.dumps(config))
+    hub("someone/phantom", [folder / CONFIG, folder / WEIGHTS])
+    refused(f"hf-hub:someone/phantom@{COMMIT}", "has no config.json")
+    words = [file for file in folder.iterdir() if file.name.startswith(("tokenizer", "vocab"))]
+    hub(BIOMEDBERT, [tower, *words], KNOWN[BIOMEDBERT].revision)
+    cached = load_clip("hf-hub:someone/phantom", CPU)
+    np.testing.assert_array_equal(cached.embed_text(["edema", "no"]), clip.embed_text(["edema", "no"]))
+    assert "tokenizer.json" in pack_encoder("hf-hub:someone/phantom", tmp_path / "packed")
+
+
 # --- geometry ------------------------------------------------------------------------------------------------
 
 

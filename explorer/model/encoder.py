@@ -12,6 +12,7 @@ import numpy as np
 import open_clip
 import torch
 from open_clip.model import _build_vision_tower  # the only way to build one tower without the other
+from open_clip.tokenizer import HFTokenizer
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -20,7 +21,7 @@ from torch.nn import functional
 
 from explorer.data.geometry import RESIZE_MODES, Fit
 from explorer.errors import UserError
-from explorer.model.hub import LOCAL, find_weights, locate, read_config, text_tower
+from explorer.model.hub import LOCAL, find_weights, locate, read_config, text_tower, tokenizer_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -192,14 +193,14 @@ def load_clip(spec: str, device: torch.device, fit: Literal["crop", "pad"] | Non
     config = read_config(place.folder)
     weights = find_weights(place.folder)
     text_cfg = dict(config["model_cfg"].get("text_cfg", {}))
-    tower = text_tower(place.folder, config)
+    tower, words = text_tower(place.folder, config), tokenizer_folder(place.folder, config)
     if tower:
         text_cfg |= {"hf_model_pretrained": False, "hf_model_name": str(tower)}
     try:
         model = open_clip.create_model(
             f"{LOCAL}{place.folder}", device=device, require_pretrained=True, pretrained_hf=False, text_cfg=text_cfg
         )
-        tokenizer = open_clip.get_tokenizer(f"{LOCAL}{place.folder}")
+        tokenizer = _tokenizer(place.folder, words, text_cfg)
     except _UNFIT as error:
         raise UserError(
             f"The encoder {spec} cannot be loaded: {error}",
@@ -223,6 +224,18 @@ def untrained_clip(folder: Path) -> nn.Module:
     text_cfg = {**config["text_cfg"], "hf_model_name": str(folder.resolve()), "hf_model_pretrained": False}
     model: nn.Module = open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], text_cfg)
     return model
+
+
+def _tokenizer(folder: Path, words: Path | None, text_cfg: dict[str, Any]) -> Callable[[Sequence[str]], torch.Tensor]:
+    """As ``open_clip.get_tokenizer`` makes it of a folder, but from where the tokenizer's files lie."""
+    if words is None:
+        own: Callable[[Sequence[str]], torch.Tensor] = open_clip.get_tokenizer(f"{LOCAL}{folder}")
+        return own
+    settings = {key: text_cfg[key] for key in ("context_length", "tokenizer_mode") if key in text_cfg}
+    theirs: Callable[[Sequence[str]], torch.Tensor] = HFTokenizer(
+        str(words), **settings, **text_cfg.get("tokenizer_kwargs", {})
+    )
+    return theirs
 
 
 def _tower_config(config: dict[str, Any], visual: nn.Module, fit: Literal["crop", "pad"] | None) -> TowerConfig:

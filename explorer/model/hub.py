@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import open_clip
-from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
 from explorer.errors import UserError
@@ -121,25 +121,37 @@ def text_tower(folder: Path, config: dict[str, Any]) -> Path | None:
     open_clip would read a relative name from the working directory, and ask the hub for any other: a folder that
     carries the file works wherever it lies, and without a network.
     """
-    name = config["model_cfg"].get("text_cfg", {}).get("hf_model_name")
+    return _beside(folder, config, "hf_model_name", (TEXT_CONFIG,))
+
+
+def tokenizer_folder(folder: Path, config: dict[str, Any]) -> Path | None:
+    """The folder of the tokenizer's files, or None where it is open_clip's own.
+
+    They lie in the encoder's folder, but for a cache that open_clip filled: it fetches them with the text tower's.
+    """
+    return _beside(folder, config, "hf_tokenizer_name", TOKENIZER)
+
+
+def _beside(folder: Path, config: dict[str, Any], key: str, wanted: tuple[str, ...]) -> Path | None:
+    """The folder with ``wanted``: the encoder's own, else that of the model which ``key`` of the text tower names."""
+    name = config["model_cfg"].get("text_cfg", {}).get(key)
     if not name:
         return None
-    if (folder / TEXT_CONFIG).is_file():
+    if _holds(folder, wanted):
         return folder.resolve()
     if Path(name).is_dir():
         return Path(name)
-    revision = KNOWN[name].revision if name in KNOWN else None
-    cached = try_to_load_from_cache(name, TEXT_CONFIG, revision=revision)
-    if isinstance(cached, str):
-        return Path(cached).parent
     try:
-        return Path(hf_hub_download(name, TEXT_CONFIG, revision=revision)).parent
+        other = _snapshot(name, KNOWN[name].revision if name in KNOWN else None, wanted)
     except (HfHubHTTPError, EntryNotFoundError, OSError, ValueError) as error:
         raise UserError(
-            f"{folder} has no {TEXT_CONFIG}, and that of its text tower {name} is neither in the hub's cache nor to be "
+            f"{folder} has no {wanted[0]}, and that of its text tower {name} is neither in the hub's cache nor to be "
             f"fetched: {error}",
             "Make the folder whole on a connected machine: python -m precompute pack-encoder SPEC --out DIR.",
         ) from error
+    if not _holds(other, wanted):
+        raise UserError(f"Neither {folder} nor {name} has {wanted[0]}.", "Copy the model again.")
+    return other
 
 
 def _pretrained(spec: str) -> str:
@@ -157,22 +169,11 @@ def _pretrained(spec: str) -> str:
 
 
 def _fetch(spec: str, name: str, revision: str | None) -> Path:
-    """A snapshot in the hub's cache, fetched where it is not whole; hub progress bars tell how far it is.
-
-    A commit that is in the cache is taken from there without asking: it cannot have changed.
-    """
-    wanted = [CONFIG, TEXT_CONFIG, *TOKENIZER]
+    """An encoder's snapshot in the hub's cache, fetched where it is not whole; the hub's bars tell how far it is."""
     try:
-        if revision and len(revision) == 40:
-            try:
-                folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=True))
-                if _has_weights(folder):
-                    return folder
-            except LocalEntryNotFoundError:
-                pass
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        folder = _snapshot(name, revision, WEIGHTS, (CONFIG, TEXT_CONFIG, *TOKENIZER))
         for file in WEIGHTS:
-            if _has_weights(folder):
+            if _holds(folder, WEIGHTS):
                 break
             try:
                 hf_hub_download(name, file, revision=folder.name)
@@ -189,5 +190,21 @@ def _fetch(spec: str, name: str, revision: str | None) -> Path:
     return folder
 
 
-def _has_weights(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in WEIGHTS)
+def _snapshot(name: str, revision: str | None, wanted: tuple[str, ...], patterns: tuple[str, ...] = ()) -> Path:
+    """A snapshot of a repository in the cache. ``patterns``, else ``wanted``, are fetched.
+
+    A commit that is in the cache with any of ``wanted`` is taken from there without asking: it cannot have changed.
+    """
+    ask = list(patterns or wanted)
+    if revision and len(revision) == 40:
+        try:
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=ask, local_files_only=True))
+            if _holds(folder, wanted):
+                return folder
+        except LocalEntryNotFoundError:
+            pass
+    return Path(snapshot_download(name, revision=revision, allow_patterns=ask))
+
+
+def _holds(folder: Path, wanted: tuple[str, ...]) -> bool:
+    return any(next(folder.glob(pattern), None) for pattern in wanted)
