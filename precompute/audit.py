@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,10 @@ from explorer.data.samples import SPLITS
 from explorer.store.files import write_array, write_frame, write_json
 from precompute.duplicates import exact_pairs, near_pairs
 from precompute.label_errors import label_quality
+from precompute.reporter import Report
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Report = Callable[[int, int], None]
 
 PAIR_COLUMNS = ["a", "b", "kind", "correlation", "similarity", "hash_bits"]
 

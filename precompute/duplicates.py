@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,10 @@ are compared than those; but at most at CAP, since those may be copies too, and 
 """
 KEPT = 50
 """Pairs kept for the reader even where none reaches the threshold: the most alike."""
+
+HELD, BATCH, OWN = 8192, 2048, 32
+"""Films whose details are held at once (about 1 GB), films and pairs worked on at once, and films of its own patient
+that a film's search passes over: what bounds memory on a large set."""
 
 Picture = Callable[[int], "NDArray[np.uint8]"]
 """A row's thumbnail, (h, w) grey."""
@@ -100,17 +104,19 @@ def near_pairs(
     """
     n = len(vectors)
     cv2.setNumThreads(1)  # the pool already shares the cores
+    film = lru_cache(HELD)(lambda row: details(picture(row)))
     with ThreadPoolExecutor() as pool:  # OpenCV works outside the interpreter's lock
-        pictures = list(pool.map(picture, range(n)))
-        films = list(pool.map(details, pictures))
-        hashes = np.stack(list(pool.map(crop_hashes, pictures)))  # (N, crops, 72)
+        hashes = np.stack(list(pool.map(lambda row: crop_hashes(picture(row)), range(n))))  # (N, crops, 72)
         pairs = propose(hashes, vectors, patients)
         null = _same_patient(patients, views, seed)
         everything = np.concatenate([null, pairs])
         correlation = np.empty(len(everything))
-        for i, value in enumerate(pool.map(partial(_aligned_pair, films), everything.tolist())):
-            correlation[i] = value
-            report(i + 1, len(everything))
+        for start in range(0, len(everything), BATCH):  # bounded: map would queue every pair at once
+            batch = everything[start : start + BATCH].tolist()
+            correlation[start : start + BATCH] = list(
+                pool.map(lambda pair: aligned(film(pair[0]), film(pair[1])), batch)
+            )
+            report(start + len(batch), len(everything))
     rule = choose_threshold(correlation[: len(null)])
     frame = pd.DataFrame(pairs, columns=["a", "b"])
     frame["correlation"] = correlation[len(null) :].astype(np.float32)
@@ -159,16 +165,19 @@ def crop_hashes(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def propose(hashes: NDArray[np.uint8], vectors: NDArray[np.float32], patients: NDArray[np.int64]) -> NDArray[np.int64]:
     """(p, 2) pairs a < b of different patients worth a closer look: nearest by hash of any crop, and by embedding."""
     n, crops, size = hashes.shape
-    most = int(np.unique(patients, return_counts=True)[1].max())  # a film's own patient takes up places
+    # a film's own patient takes up places
+    most = min(OWN, int(np.unique(patients, return_counts=True)[1].max()))
     wholes = faiss.IndexBinaryFlat(size * 8)
     wholes.add(np.ascontiguousarray(hashes[:, 0]))
-    apart, rows = wholes.search(hashes.reshape(n * crops, size), min(n, PROPOSED["hash"] + most))
-    mine = np.repeat(np.arange(n), crops)
-    by_hash = _closest(mine, rows, apart.astype(np.float64), patients, PROPOSED["hash"])
+    found = []
+    for start in range(0, n, BATCH):
+        some = hashes[start : start + BATCH]
+        apart, rows = wholes.search(some.reshape(-1, size), min(n, PROPOSED["hash"] + most))
+        mine = np.repeat(np.arange(start, start + len(some)), crops)
+        found.append(_closest(mine, rows, apart.astype(np.float64), patients, PROPOSED["hash"]))
     rows, distances = knn(np.asarray(vectors), min(n, PROPOSED["embedding"] + most))
-    by_embedding = _closest(np.arange(n), rows, distances.astype(np.float64), patients, PROPOSED["embedding"])
-    pairs = np.sort(np.concatenate([by_hash, by_embedding]), axis=1)
-    return np.unique(pairs, axis=0)
+    found.append(_closest(np.arange(n), rows, distances.astype(np.float64), patients, PROPOSED["embedding"]))
+    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
 
 
 def _closest(
@@ -242,10 +251,6 @@ def aligned(a: Details, b: Details) -> float:
             continue
         best = max(best, float(cv2.matchTemplate(window, piece, cv2.TM_CCOEFF_NORMED).max()))
     return best
-
-
-def _aligned_pair(films: Sequence[Details], pair: Sequence[int]) -> float:
-    return aligned(films[pair[0]], films[pair[1]])
 
 
 def _middle(film: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -106,3 +108,14 @@ def test_an_unknown_label_cannot_be_wrong(tmp_path: Path, source: Source) -> Non
         correct(source, table(tmp_path, "sample_id,label,verdict\n1,Edema,wrong\n"))
     with pytest.raises(UserError, match="is unknown in"):
         correct(source, table(tmp_path, "sample_id,label,verdict,given\n1,Edema,keep,1\n"))
+
+
+def test_the_command_refuses_bad_corrections_before_any_work(
+    tmp_path: Path, few_films: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    file = table(tmp_path, "sample_id,label,verdict\n1,Edema,perhaps\n")
+    given = ("--csv", few_films / "labels.csv", "--images", few_films / "images", "--encoder", "local-dir:nowhere")
+    done = cli("run", *given, "--out", tmp_path / "store", "--corrections", file)
+    assert done.returncode == 1
+    assert f"{file} row 2: verdict is 'perhaps'" in done.stderr
+    assert "Fix" in done.stderr
