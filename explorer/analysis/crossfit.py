@@ -6,8 +6,6 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from explorer.data.samples import share_out
 
@@ -40,6 +38,9 @@ def cross_fit(
     (N, C) float32
         Where a fold's training films are of one class, or none is known, the known rate (Laplace).
     """
+    from sklearn.exceptions import ConvergenceWarning  # slow to import, and pages only read what was fitted
+    from sklearn.linear_model import LogisticRegression
+
     fold = share_out(patients, targets, (1 / FOLDS,) * FOLDS, seed)
     found = np.empty(targets.shape, dtype=np.float32)
     for k in range(FOLDS):

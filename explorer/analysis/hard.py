@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import rankdata
+import pandas as pd
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def disagreement(logits: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDA
     >>> disagreement(np.array([[0.1, 0.2, 0.3], [5.0, 2.0, 9.0]]))[0].round(2).tolist()
     [0.33, 0.33, 0.0]
     """
-    ranks = (rankdata(logits, axis=1) - 0.5) / logits.shape[1]
+    ranks = (pd.DataFrame(logits).rank(axis=1).to_numpy() - 0.5) / logits.shape[1]
     return np.ptp(ranks, axis=0), ranks
 
 
