@@ -629,7 +629,7 @@ hub.parts = {
     return () => (maps.end(), drawn.delete(parentElement));
   },
   tips({ data, setTriggerValue }) {
-    for (const film of data.films) hub.films.set(`${data.run} ${film.row}`, film);
+    for (const film of data.films) hub.films.set(`${data.id} ${film.row}`, film);
     while (hub.films.size > 3000) hub.films.delete(hub.films.keys().next().value);
     hub.want = (rows) => rows.length && setTriggerValue("wanted", rows);
     hub.dispatchEvent(new Event("films"));

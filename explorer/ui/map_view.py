@@ -85,6 +85,7 @@ def linked_maps(
     store: Store,
     panels: Sequence[Panel],
     painted: tuple[str, bytes],
+    tips_id: str,
     *,
     height: int,
     selected: NDArray[np.int64],
@@ -98,6 +99,8 @@ def linked_maps(
     Parameters
     ----------
     painted : its id, which differs wherever the bytes differ, and the bytes of ``figures_maps.paint_bytes``
+    tips_id : str
+        Names what hovers show, as in :func:`tips`: the browser keeps it until it is named otherwise.
     height : int
         Pixels of each map.
     selected : (m,) rows lit up; the other films stay as context
@@ -124,7 +127,7 @@ def linked_maps(
         data={
             "geometry": _geometry_id(*key),
             "paint": painted[0],
-            "films": f"{store.path.name} {store.manifest.created}",
+            "films": tips_id,
             "panels": [
                 {
                     "name": panel.name,
@@ -150,7 +153,7 @@ def linked_maps(
 
 
 @st.fragment
-def tips(store: Store, tip: Callable[[int], Tip]) -> None:
+def tips(store: Store, tips_id: str, tip: Callable[[int], Tip]) -> None:
     """Answer hovers: the thumbnails and words of the films asked for, and of no others. Draws nothing itself."""
     state = st.session_state.get("map-tips")
     wanted = state.wanted if state is not None else None
@@ -159,7 +162,7 @@ def tips(store: Store, tip: Callable[[int], Tip]) -> None:
     _tips(
         key="map-tips",
         data={
-            "run": f"{store.path.name} {store.manifest.created}",
+            "id": tips_id,
             "films": [
                 {
                     "row": film.row,

@@ -11,7 +11,7 @@ import streamlit as st
 from explorer.analysis.map_trust import doubts
 from explorer.figures_maps import paint_bytes
 from explorer.ui import choose, derive, map_colours, map_signs, selection
-from explorer.ui.frame import PAGES, errors_shown
+from explorer.ui.frame import errors_shown
 from explorer.ui.map_colours import COLOURS, MATCHES, MOST_LABELS, Asked
 from explorer.ui.map_reading import cluster_table, trust_table, verdict
 from explorer.ui.map_selection import selected
@@ -131,7 +131,7 @@ def explore(view: View, choice: Choice) -> None:
 def hover(view: View, choice: Choice) -> None:
     """Answers to what the maps' pointer asks."""
     store, label = view.store, choice.asked.label
-    tips(store, lambda row: _tip(store, label, row))
+    tips(store, _tips_id(store, label), lambda row: _tip(store, label, row))
 
 
 def _can_draw(store: Store, asked: Asked, regime: RegimeRecord) -> bool:
@@ -155,6 +155,7 @@ def _maps(view: View, choice: Choice, regimes: list[RegimeRecord]) -> None:
         store,
         panels,
         _painted(store.path, store.manifest.created, asked, names, choice.doubtful, store),
+        _tips_id(store, asked.label),
         height=560 if len(regimes) == 1 else 380,
         selected=selection.current(view),
         ringed=store.row_of(st.query_params.get("film", "")),
@@ -196,6 +197,10 @@ def _open_case(store: Store, row: int) -> None:
     st.session_state["case-to-open"] = str(store.samples["sample_id"].iat[row])
 
 
+def _tips_id(store: Store, label: str) -> str:
+    return f"{store.path.name} {store.manifest.created} {label}"
+
+
 def _tip(store: Store, label: str, row: int) -> Tip:
     sample, c = store.samples.iloc[row], store.labels.index(label)
     scores = " · ".join(f"{r.title} {store.logits(r.name)[row, c]:.2f}" for r in store.regimes)
@@ -208,6 +213,6 @@ def _tip(store: Store, label: str, row: int) -> Tip:
 def _go_to_case() -> None:
     """A film clicked twice opens its case; from a callback that cannot be done."""
     sample_id = st.session_state.pop("case-to-open", None)
-    if sample_id and any(file == "pages/case.py" for file, _ in PAGES):
+    if sample_id:
         choose.open_film(sample_id)
         st.switch_page("pages/case.py", query_params=st.query_params.to_dict())

@@ -20,8 +20,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer.ui.frame import PAGES
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -107,8 +105,7 @@ def actions(view: View, rows: NDArray[np.int64], name: str, key: str) -> None:
         ("pages/grad_cam.py", "Grad-CAM", ":material/center_focus_strong:"),
         ("pages/case.py", "Case", ":material/assignment_ind:"),
     ):
-        if any(file == page for page, _ in PAGES):
-            targets.append((file, title, icon, f"Opens {first}; the selection goes along."))
+        targets.append((file, title, icon, f"Opens {first}; the selection goes along."))
     with st.container(horizontal=True, gap="small"):
         for file, title, icon, told in targets:
             if st.button(title, icon=icon, help=told, key=f"{key}-{file}"):
