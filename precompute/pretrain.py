@@ -64,13 +64,13 @@ class Settings:
 
     n_train: int = 8000
     n_val: int = 600
-    epochs: int = 14
+    epochs: int = 20
     batch_size: int = 64
     learning_rate: float = 5e-4
     weight_decay: float = 0.05
     keep: float = 0.35
     unmasked_from: float = 0.94  # share of training after which no patch is dropped, as FLIP tunes at the end
-    region_weight: float = 2.0
+    region_weight: float = 1.5
     caption_weight: float = 0.5
     caption_from: float = 0.4  # share of training after which captions join
     embed_dim: int = 256
@@ -232,7 +232,7 @@ def pretrain(
     clip = load_clip(f"{LOCAL}{out}", device)  # from here on the very path that loads BiomedCLIP
     model = clip.model.train()
     visual: Any = model.visual
-    trained = nn.ModuleDict({"clip": model, "heads": _Heads(visual.trunk.num_features)}).to(device)
+    trained = nn.ModuleDict({"clip": model, "heads": _Heads(visual.trunk.num_features, films["train"].regions)}).to(device)
     steps_per_epoch = settings.n_train // settings.batch_size
     total_steps = steps_per_epoch * settings.epochs
     decay = [p for p in trained.parameters() if p.ndim >= 2]
@@ -335,10 +335,19 @@ def _batches(films: Films, settings: Settings, epoch: int) -> Iterator[dict[str,
 
 
 class _Heads(nn.Module):
-    """Linear heads that exist in training only; the prompt pairs borrow their biases, which carry the base rates."""
+    """Linear heads that exist in training only; the prompt pairs borrow their biases, which carry the base rates.
 
-    def __init__(self, width: int) -> None:
+    ``rarity`` (F,) weighs a covered patch by the root of its odds against: a broken rib covers one patch in a thousand,
+    and its loss would drown in that of a large heart.
+    """
+
+    rarity: torch.Tensor
+
+    def __init__(self, width: int, regions: NDArray[np.uint8]) -> None:
         super().__init__()
+        share = (regions >= COVERED * 255).mean(axis=(0, 2, 3))
+        weight = np.sqrt((1 - share) / np.maximum(share, 1e-9)).clip(4, 25)
+        self.register_buffer("rarity", torch.from_numpy(weight.astype(np.float32)))
         self.region = nn.Linear(width, len(FINDINGS))
         self.label = nn.Linear(width, len(LABELS))
         nn.init.constant_(self.region.bias, -3.0)
@@ -392,12 +401,11 @@ def _loss(
     targets = batch["targets"].to(device)
     label = functional.binary_cross_entropy_with_logits(scale * cls @ direction.T + heads.label.bias, targets, told)
     label_head = functional.binary_cross_entropy_with_logits(heads.label(tokens[:, 0]).float(), targets, told)
-    rare = torch.tensor(4.0, device=device)  # a finding covers about 1% of patches
     region = functional.binary_cross_entropy_with_logits(
-        scale * patches @ direction[1:].T + heads.region.bias, covered, pos_weight=rare
+        scale * patches @ direction[1:].T + heads.region.bias, covered, pos_weight=heads.rarity
     )
     region_head = functional.binary_cross_entropy_with_logits(
-        heads.region(tokens[:, 1:]).float(), covered, pos_weight=rare
+        heads.region(tokens[:, 1:]).float(), covered, pos_weight=heads.rarity
     )
     loss = label + label_head + settings.region_weight * (region / 2 + region_head)
     parts = {"label_loss": label.item(), "region_loss": region.item(), "region_head_loss": region_head.item()}
