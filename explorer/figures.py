@@ -52,13 +52,13 @@ def with_interval(value: float, low: float, high: float, digits: int = 2) -> str
 
     Examples
     --------
-    >>> with_interval(0.3126, 0.22, 0.409), with_interval(float("nan"), 0.0, 1.0)
-    ('0.31 [0.22, 0.41]', '—')
+    >>> with_interval(0.3126, 0.22, 0.409), with_interval(-0.001, -0.02, 0.01), with_interval(float("nan"), 0.0, 1.0)
+    ('0.31 [0.22, 0.41]', '0.00 [-0.02, 0.01]', '—')
     """
     if np.isnan(value):
         return "—"
-    said = f"{value:.{digits}f}"
-    return f"{said} [{low:.{digits}f}, {high:.{digits}f}]" if not np.isnan(low) else f"{said} [no interval]"
+    said = f"{value:z.{digits}f}"  # z: no minus before a zero
+    return f"{said} [{low:z.{digits}f}, {high:z.{digits}f}]" if not np.isnan(low) else f"{said} [no interval]"
 
 
 # --- dots and whiskers -----------------------------------------------------------------------------------------------
