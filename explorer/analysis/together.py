@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.multilabel import complete, coverage_error, exact_match, f1, lrap
+from explorer.analysis.multilabel import f1, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,31 +100,20 @@ def whole_film(
         WHOLE_FILM's names, those the prediction has, to (B,). Exact match, LRAP and coverage need films whose every
         label is known; Hamming loss and F1 use every known film-label pair.
     """
-    known = ~np.isnan(targets)
-    whole = complete(targets)
+    base = outcome(targets, calls, scores, weights)
     found: dict[str, NDArray[np.float64]] = {}
-
-    def mean(values: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
-        total = of.sum(axis=1)
-        return np.where(total > 0, of @ values / np.where(total > 0, total, 1), np.nan)
-
-    if calls is not None:
-        positive = targets == 1
-        found["exact_match"] = mean(exact_match(targets[whole], calls[whole]), weights[:, whole])
-        wrong = ((positive != calls) & known).sum(axis=1)
-        pairs_known = weights @ known.sum(axis=1)
-        found["hamming"] = weights @ wrong / np.where(pairs_known > 0, pairs_known, np.nan)
     if scores is not None:
-        found["lrap"] = mean(lrap(targets[whole], scores[whole]), weights[:, whole])
-        found["coverage_error"] = mean(coverage_error(targets[whole], scores[whole]), weights[:, whole])
+        found |= {"lrap": base.lrap, "coverage_error": base.coverage_error}
     if calls is not None:
-        each = f1(targets, calls, weights)  # (B, C)
+        known, positive = ~np.isnan(targets), targets == 1
+        wrong = weights @ ((positive != calls) & known).sum(axis=1)
+        pairs_known = weights @ known.sum(axis=1)
+        hit = weights @ (positive & calls).sum(axis=1)
+        either = weights @ (positive.sum(axis=1) + (calls & known).sum(axis=1))
         support = weights @ positive  # (B, C)
-        hit, either = (
-            weights @ (positive & calls).sum(axis=1),
-            weights @ (positive.sum(axis=1) + (calls & known).sum(axis=1)),
-        )
-        found["macro_f1"] = each.mean(axis=1)
+        found |= {"exact_match": base.exact_match, "macro_f1": base.macro_f1}
+        found["hamming"] = wrong / np.where(pairs_known > 0, pairs_known, np.nan)
         found["micro_f1"] = 2 * hit / np.where(either > 0, either, np.nan)
-        found["weighted_f1"] = (each * support).sum(axis=1) / np.maximum(support.sum(axis=1), 1)
+        weighted = (f1(targets, calls, weights) * support).sum(axis=1)
+        found["weighted_f1"] = weighted / np.maximum(support.sum(axis=1), 1)
     return {name: found[name] for name in WHOLE_FILM if name in found}
