@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import hex_to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +46,12 @@ _STYLES = (
 def regime_style(place: int) -> Style:
     """The style of a run's regime by its place in the manifest; more regimes than styles begin again."""
     return _STYLES[place % len(_STYLES)]
+
+
+def translucent(colour: str, opacity: float) -> str:
+    """A hex colour that lets what lies beneath shine through."""
+    red, green, blue = hex_to_rgb(colour)
+    return f"rgba({red},{green},{blue},{opacity})"
 
 
 def with_interval(value: float, low: float, high: float, digits: int = 2) -> str:

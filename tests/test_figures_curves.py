@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from explorer import figures, figures_curves
+from explorer import figures, figures_curves, figures_thresholds
 from explorer.figures_curves import Curve
 
 STYLES = [figures.regime_style(0), figures.regime_style(2)]
@@ -71,19 +71,19 @@ def test_a_difference_is_filled_only_where_holm_allows_it_and_grey_where_too_few
 
 def test_the_histogram_leaves_unknown_out_and_marks_the_threshold() -> None:
     targets = np.float32([1, 0, 0, np.nan])
-    figure = figures_curves.score_histogram(np.arange(4.0), targets, 1.5, "logit", ("#E69F00", "#3a9bdc"))
+    figure = figures_thresholds.score_histogram(np.arange(4.0), targets, 1.5, "logit", ("#E69F00", "#3a9bdc"))
     above, below = figure.data
     assert (above.name, below.name) == ("positive (1)", "negative (2)")
     assert (sum(above.y), sum(below.y)) == pytest.approx((1, -1))
     assert figure.layout.shapes[0].x0 == 1.5
-    assert not figures_curves.score_histogram(
+    assert not figures_thresholds.score_histogram(
         np.arange(4.0), targets, np.nan, "x", ("#111111", "#222222")
     ).layout.shapes
 
 
 def test_labels_a_film_count_every_film() -> None:
     true, called = np.array([1, 1, 0]), {"Zero-shot": np.array([5, 2, 2])}
-    bars, line = figures_curves.label_counts(true, called, STYLES[:1]).data
+    bars, line = figures_thresholds.label_counts(true, called, STYLES[:1]).data
     assert list(bars.y) == [1, 2, 0, 0, 0, 0]
     assert list(line.y) == [0, 0, 2, 0, 0, 1]
     assert line.name == "Zero-shot (mean 3.0)"

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer import figures_curves
+from explorer import figures_thresholds
 from explorer.analysis.calibration import BINS, METHODS, Method, fit, reliability
 from explorer.figures import with_interval
 from explorer.ui import choose, curve_frames, curves, derive
@@ -111,4 +111,4 @@ def _reliability(path: Path, made: str, split: Split, label: str, method: Method
         logits = store.logits(regime.name)
         p = fit(method, store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
         drawn[regime.title] = reliability(store.targets[rows, c], p)
-    return figures_curves.reliability(drawn, curve_frames.styles(store))
+    return figures_thresholds.reliability(drawn, curve_frames.styles(store))

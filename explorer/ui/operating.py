@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import figures_curves
-from explorer.analysis.calibration import fit
+from explorer import figures_curves, figures_thresholds
 from explorer.analysis.curves import pr_curve
-from explorer.analysis.operating import Figure, at_threshold, cells, net_benefit
+from explorer.analysis.operating import Figure, at_threshold, cells
 from explorer.data.reports import sentence
 from explorer.figures import regime_style, with_interval
 from explorer.figures_curves import Curve
@@ -21,15 +20,12 @@ from explorer.ui import choose, curve_frames, derive, rules, selection
 from explorer.ui.frame import errors_shown
 from explorer.ui.gallery import gallery
 from explorer.ui.rules import Choice, Decided
+from explorer.ui.worth import worth
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
-    from explorer.data.samples import Split
-    from explorer.store.reader import Store
     from explorer.store.schema import RegimeRecord
     from explorer.ui.frame import View
 
@@ -62,7 +58,7 @@ def thresholds(view: View) -> None:
             label = choose.label(view)
         regime = choose.regime(view)
     _turned(view, label, regime)
-    _worth(view, label)
+    worth(view, label)
 
 
 @st.fragment
@@ -115,7 +111,7 @@ def _scores(view: View, point: Point) -> None:
     rows, decided = store.rows(view.split), point.decided[point.regime.name]
     scores, targets = decided.scores[rows, c], store.targets[rows, c]
     wide, narrow = st.columns([5, 4], gap="small")
-    figure = figures_curves.score_histogram(scores, targets, float(decided.cuts[c]), decided.unit, COLOURS)
+    figure = figures_thresholds.score_histogram(scores, targets, float(decided.cuts[c]), decided.unit, COLOURS)
     wide.plotly_chart(figure, key="scores", config={"displayModeBar": False}, alt="Scores of films by their label")
     narrow.plotly_chart(
         _on_the_curve(view, point, targets, scores),
@@ -272,7 +268,7 @@ def _labels_a_film(view: View, point: Point) -> None:
     called = {regime.title: point.decided[regime.name].calls(rows).sum(axis=1) for regime in store.regimes}
     st.subheader("Labels called a film")
     st.plotly_chart(
-        figures_curves.label_counts(true, called, curve_frames.styles(store)),
+        figures_thresholds.label_counts(true, called, curve_frames.styles(store)),
         key="labels-a-film",
         config={"displayModeBar": False},
         alt="Labels called a film in every regime, and true labels",
@@ -282,41 +278,3 @@ def _labels_a_film(view: View, point: Point) -> None:
         f"All {len(store.labels)} labels by this rule, over {len(rows):,} {view.split} films. Switch to the paper's "
         f"presets to see over-prediction come and go with the threshold.{hand}"
     )
-
-
-@st.fragment
-def _worth(view: View, label: str) -> None:
-    """Net benefit of acting on each regime."""
-    with errors_shown():
-        store = view.store
-        positive, negative, _ = derive.counts(store, view.split, label)
-        st.subheader(f"Is calling {label} worth it?")
-        if positive < derive.FEW or negative == 0:
-            st.info("Too few positives to say.", icon=":material/hourglass_empty:")
-            return
-        st.plotly_chart(
-            _decision(store.path, store.manifest.created, view.split, label, store),
-            key="decision",
-            config={"displayModeBar": False},
-            alt=f"Net benefit of every regime for {label}",
-        )
-        st.caption(
-            "Net benefit (Vickers & Elkin 2006): true positives less false ones, these weighted by p / (1 − p) at "
-            f"threshold probability p, a film; 95% bands. {positive:,} positive, {negative:,} negative. A regime is "
-            "worth using where it lies above both calling all and calling none. Probabilities by Platt scaling on val."
-        )
-
-
-@st.cache_data(max_entries=64, show_spinner="Weighing")
-def _decision(path: Path, made: str, split: Split, label: str, _store: Store) -> go.Figure:
-    store, c = _store, _store.labels.index(label)
-    rows, val = store.rows(split), store.rows("val")
-    targets = store.targets[rows, c]
-    prevalence = float(np.nanmean(targets))
-    at = np.linspace(0.01, min(0.95, max(0.3, 3 * prevalence)), 40)
-    curves = {}
-    for regime in store.regimes:
-        logits = store.logits(regime.name)
-        p = fit("platt", store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
-        curves[regime.title] = net_benefit(targets, p, store.patients[rows], at, seed=store.manifest.seed)
-    return figures_curves.decision(curves, curve_frames.styles(store))
