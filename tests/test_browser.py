@@ -17,6 +17,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
+from explorer.store.marks import read_marks
 from explorer.store.reader import open_store
 from explorer.ui import selection
 
@@ -253,3 +254,38 @@ def test_a_film_is_zoomed_windowed_and_stepped_with_the_keyboard(page: Page, add
     playwright.expect(film).not_to_have_attribute("aria-label", name or "")
     page.keyboard.press("ArrowLeft")
     playwright.expect(film).to_have_attribute("aria-label", name or "")
+
+
+def test_a_box_drawn_on_a_film_is_saved_in_the_films_own_pixels(
+    browser: Browser, tiny_store: Path, tmp_path: Path
+) -> None:
+    original = open_store(tiny_store)
+    shutil.copytree(original.path, tmp_path / "store" / original.path.name)
+    (tmp_path / "store/films").symlink_to(tiny_store / "films")
+    server, url = serve(tmp_path / "store")
+    page = browser.new_page(viewport={"width": 1280, "height": 1100})
+    page.set_default_timeout(WAIT)
+    try:
+        page.goto(f"{url}/grad_cam?show=Mark")
+        assert_whole(page)
+        page.get_by_placeholder("name or initials").fill("Dr A")
+        page.keyboard.press("Enter")
+        page.get_by_text("marks are").wait_for()
+        settle(page)
+        film = page.locator("svg[aria-label*='draw a box']")
+        box, size = film.bounding_box(), film.get_attribute("viewBox").split()  # type: ignore[union-attr]
+        scale = float(size[2]) / box["width"]
+        page.mouse.move(box["x"] + 50, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 130, box["y"] + 180, steps=3)
+        page.mouse.up()
+        page.get_by_role("button", name="All 1 mark of 1 reader").wait_for()
+        store = open_store(tmp_path / "store")
+        (mark,) = read_marks(store).to_dict("records")
+        assert [mark[side] for side in "xywh"] == pytest.approx([v * scale for v in (50, 60, 80, 120)], abs=1)
+        assert mark["annotator"] == "Dr A"
+        assert mark["blind"]
+    finally:
+        page.close()
+        server.terminate()
+        server.wait(20)

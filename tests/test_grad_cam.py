@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -144,3 +145,21 @@ def test_a_reader_who_saw_a_map_is_not_blind(store: Store) -> None:
 def test_a_read_only_viewer_takes_no_marks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_READONLY", "1")
     assert "read-only" in said(open_page(show="Mark"))
+
+
+def test_a_store_without_weights_says_how_to_get_them(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a store was thinned out to be passed on."""
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for encoder in ("frozen", "fine_tune"):
+        (copy / f"encoders/{encoder}/image_tower.safetensors").unlink()
+        del manifest["artefacts"][f"encoders/{encoder}/image_tower.safetensors"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).switch_page("pages/grad_cam.py").run()
+    assert not app.exception
+    assert "holds no weights" in app.error[0].value
+    assert "image_tower.safetensors from the original run" in app.error[0].value

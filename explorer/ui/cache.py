@@ -110,11 +110,17 @@ def film(opened: Store, row: int) -> Image.Image:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _depth(folder: Path, weights_sha256: str) -> int:
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(folder / "image_tower.safetensors", framework="np") as file:
-        blocks = {name.split(".")[2] for name in file.keys() if name.startswith("trunk.blocks.")}  # noqa: SIM118
-    return len(blocks)
+    try:
+        with safe_open(folder / "image_tower.safetensors", framework="np") as file:
+            blocks = {name.split(".")[2] for name in file.keys() if name.startswith("trunk.blocks.")}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"The store holds no weights of the encoder {folder.name}: {error}.",
+            f"Copy {folder.name}/image_tower.safetensors from the original run, or run precompute again: maps need it.",
+        ) from error
+    return max(1, len(blocks))
 
 
 def depth(opened: Store, encoder_id: str) -> int:
