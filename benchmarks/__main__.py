@@ -17,7 +17,17 @@ from rich.table import Table
 from benchmarks import Measurement
 from explorer.store.files import write_json
 
-NAMES = ("open_store", "precompute_demo", "metrics_bootstrap", "pr_page", "gradcam", "search", "map", "map_selection")
+NAMES = (
+    "open_store",
+    "precompute_demo",
+    "metrics_bootstrap",
+    "pr_page",
+    "gradcam",
+    "search",
+    "map",
+    "map_selection",
+    "separability",
+)
 RESULTS = Path(__file__).with_name("results.json")
 
 

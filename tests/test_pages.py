@@ -24,7 +24,7 @@ from explorer.ui import derive, maps, selection
 from explorer.ui.map_colours import COLOURS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("overview", "map", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols")
+PAGES = ("overview", "map", "separability", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols")
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,11 @@ def assert_whole(app: AppTest, title: str) -> None:
 
 
 TITLES = dict(
-    zip(PAGES, ("Overview", "Map", "Neighbours", "PR curves", "Grad-CAM", "Case", "Audit", "Protocols"), strict=True)
+    zip(
+        PAGES,
+        ("Overview", "Map", "Separability", "Neighbours", "PR curves", "Grad-CAM", "Case", "Audit", "Protocols"),
+        strict=True,
+    )
 )
 
 
@@ -133,7 +137,7 @@ def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
 
 def test_regimes_that_share_an_encoder_are_said_to(store: Store) -> None:
     titles = next(titles for _, titles in derive.spaces(store, "embedding") if len(titles) > 1)
-    for name in ("overview", "map", "neighbours"):
+    for name in ("overview", "map", "separability", "neighbours"):
         text = said(open_page(name))
         assert " and ".join(titles) in text
         assert "frozen encoder" in text.lower()
@@ -280,7 +284,7 @@ def test_pages_import_no_model_library(store: Store, tiny_store: Path) -> None:
         """
         import json, sys
         from streamlit.testing.v1 import AppTest
-        for name in ("overview", "map", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols"):
+        for name in sys.argv[2:]:
             app = AppTest.from_file(sys.argv[1], default_timeout=120).switch_page(f"pages/{name}.py").run()
             assert not app.exception, app.exception
             assert not app.error, app.error
@@ -288,7 +292,7 @@ def test_pages_import_no_model_library(store: Store, tiny_store: Path) -> None:
         """
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(ROOT / "streamlit_app.py")],
+        [sys.executable, "-c", script, str(ROOT / "streamlit_app.py"), *PAGES],
         cwd=ROOT,
         env={**os.environ, "EXPLORER_STORE": str(tiny_store)},
         capture_output=True,

@@ -22,6 +22,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PAGES: tuple[tuple[str, str], ...] = (
     ("pages/overview.py", "Overview"),
     ("pages/map.py", "Map"),
+    ("pages/separability.py", "Separability"),
     ("pages/neighbours.py", "Neighbours"),
     ("pages/pr_curves.py", "PR curves"),
     ("pages/grad_cam.py", "Grad-CAM"),

@@ -1,0 +1,182 @@
+"""The separability page's panels: how far each label stands apart in the full space of every regime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer import figures_separability as figures
+from explorer.analysis.separability import NEIGHBOURS
+from explorer.ui import choose, derive
+from explorer.ui import separability_board as board
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import plotly.graph_objects as go
+
+    from explorer.data.samples import Split
+    from explorer.store.reader import Store
+    from explorer.store.schema import SpaceKind
+    from explorer.ui.frame import View
+
+HEADINGS = {"embedding": "Embedding", "decision": "Logits"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which figure is shown, of which spaces, and whose row is framed."""
+
+    measure: str
+    kind: SpaceKind
+    label: str
+
+
+def ask(view: View) -> Choice:
+    """The page's controls, and what the chosen measure means."""
+    titles = {name: measure.title for name, measure in board.MEASURES.items()}
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        measure = choose.pick_one("Measure", list(titles), "lift", "measure", titles)
+        kind = choose.space_kind()
+        with st.container(width=240):
+            label = choose.label(view)
+    st.markdown(board.MEASURES[measure].meaning)
+    return Choice(measure, kind, label)
+
+
+def summary(view: View, choice: Choice) -> None:
+    """What the measure says, label by label."""
+    store, split = view.store, view.split
+    st.markdown("\n".join(f"- {line}" for line in board.sentences(store, split, choice.kind, choice.measure)))
+    shared = [column.title for column in board.columns(store, "embedding") if " = " in column.title]
+    same = (
+        f" {shared[0].replace(' = ', ' and ')} share one frozen encoder, so theirs is one embedding and one column."
+        if shared
+        else ""
+    )
+    st.caption(
+        f"In the {'embeddings' if choice.kind == 'embedding' else 'logits'}, measured in the full space, never on a "
+        f"map, and among the {split} films alone: neighbours, folds and distances. Train films would look separated "
+        f"because regimes were fitted on them. Separates: p below {board.LEVEL:g} against labels shuffled by patient "
+        "(adjusted over labels, Benjamini–Hochberg) and the whole interval above their mean. In brackets: 95% interval "
+        f"from resampling patients.{same}"
+    )
+
+
+def overview(view: View, choice: Choice) -> None:
+    """The board, and one label's way to other pages."""
+    store, split = view.store, view.split
+    st.subheader(f"{board.MEASURES[choice.measure].title} of every label in every space")
+    st.plotly_chart(
+        _board(store.path, store.manifest.created, split, choice.measure, choice.label, store),
+        key="board",
+        config={"displayModeBar": False},
+        alt=f"{board.MEASURES[choice.measure].title} by label and space",
+    )
+    st.caption(
+        "Filled: told from shuffled labels; darker is further apart. Grey on the bare page: not told from them. "
+        f"(In brackets): fewer than {derive.FEW} positives. In brackets after a label: its positives. Framed: the "
+        "chosen label."
+    )
+    with st.container(horizontal=True, gap="medium"):
+        st.markdown(f"**{choice.label}**")
+        for file, title in (("pages/map.py", "on the map"), ("pages/pr_curves.py", "PR curves")):
+            st.page_link(file, label=title)  # the label goes along by itself, being bound to the address
+
+
+def intervals(view: View, choice: Choice) -> None:
+    """Every label's figure with its interval beside what shuffled labels reach."""
+    store, split = view.store, view.split
+    measure = board.MEASURES[choice.measure]
+    st.subheader("How sure")
+    st.plotly_chart(
+        _whiskers(store.path, store.manifest.created, split, choice.kind, choice.measure, store),
+        key="whiskers",
+        config={"displayModeBar": False},
+        alt=f"{measure.title} of each label with 95% intervals",
+    )
+    st.caption(
+        "Whiskers: 95% intervals. Grey bar: where 95% of shuffles fall; tick: their mean. Grey marks: fewer than "
+        f"{derive.FEW} positives." + (" Below a quarter is drawn at the edge." if measure.ratio else "")
+    )
+    with st.expander("All figures in a table"):
+        st.dataframe(
+            board.table(store, split, choice.measure),
+            hide_index=True,
+            column_config={p: st.column_config.NumberColumn(format="%.3f") for p in ("p", "p adjusted")},
+        )
+
+
+def confusability(view: View, choice: Choice) -> None:
+    """Which labels' films stand among another's, in one space."""
+    store, split = view.store, view.split
+    st.subheader("Labels taken for each other")
+    spaces = {column.space: column.title for column in board.columns(store, choice.kind)}
+    space = choose.pick_one("In the space of", list(spaces), next(iter(spaces)), f"{choice.kind}_space", spaces)
+    labels, cells, low, pairs = board.confusion_cells(store, split, space)
+    st.markdown(board.confused_with(store, split, space, choice.label))
+    if not pairs:
+        return
+    st.plotly_chart(
+        figures.confusions(labels, cells),
+        key="confusions",
+        config={"displayModeBar": False},
+        alt="How often films with one label stand among films with another",
+    )
+    st.caption(
+        "Of films with the row's label and not the column's: how many times more often than by chance their "
+        f"{NEIGHBOURS} nearest films of other patients have the column's and not the row's. Films with both take no "
+        f"part: occurring together is not confusion. Figures: p below {board.LEVEL:g} against shuffled labels ({low} "
+        f"of {pairs} pairs; chance alone gives about {pairs * board.LEVEL:.0f}); *: also when adjusted over all pairs "
+        f"(Benjamini–Hochberg). Dots: not told from them. Blank and left out: fewer than {derive.FEW} such films."
+    )
+
+
+def likeness(view: View) -> None:
+    """How alike the spaces are."""
+    st.subheader("How alike the spaces are")
+    st.dataframe(board.likeness_table(view.store, view.split), hide_index=True, height="content")
+    st.caption(
+        "CKA: 1 for spaces that place films alike up to rotation and scale, 0 for unrelated ones (Kornblith et al., "
+        f"ICML 2019; debiased, interval by leaving out patients). Neighbours shared: of a film's {NEIGHBOURS} nearest "
+        "of other patients in one space, the share that are also nearest in the other."
+    )
+
+
+def classes(view: View) -> None:
+    """The paper's distances."""
+    st.subheader("The paper's class distances")
+    frame, n = board.class_table(view.store, view.split)
+    st.dataframe(frame, hide_index=True, height="content")
+    st.caption(
+        f"As Sadman et al. (BIOKDD 2025) computed them: a film's class is its first positive label, distances are "
+        f"Euclidean ({n:,} films have a class). Inter: mean distance between class centroids. Intra: mean over classes "
+        "of a film's distance to its centroid. Davies–Bouldin (1979): mean over classes of the worst ratio of two "
+        "classes' spread to their distance. Value [95% interval] · mean under shuffled labels. Small classes lie far "
+        "from each other by chance alone: compare with the last figure, not with 0. Here of unit-norm vectors, so not "
+        "on the paper's scale."
+    )
+
+
+def measures() -> None:
+    """One sentence a measure."""
+    with st.expander("What each measure is"):
+        st.markdown("\n".join(f"- **{measure.title}.** {measure.meaning}" for measure in board.MEASURES.values()))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _board(path: Path, made: str, split: Split, measure: str, label: str, _store: Store) -> go.Figure:
+    labels, columns = derive.by_prevalence(_store, split), board.columns(_store)
+    rows = [f"{name} ({derive.counts(_store, split, name)[0]:,})" for name in labels]
+    headings = [(title, sum(column.kind == kind for column in columns)) for kind, title in HEADINGS.items()]
+    lines = [column.lines for column in columns]
+    return figures.board(rows, lines, headings, board.cells(_store, split, measure), labels.index(label))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _whiskers(path: Path, made: str, split: Split, kind: SpaceKind, measure: str, _store: Store) -> go.Figure:
+    styles = {column.title: column.style for column in board.columns(_store, kind)}
+    frame, shown = board.whisker_frame(_store, split, kind, measure), board.MEASURES[measure]
+    return figures.whiskers(frame, styles, shown.title, derive.FEW, log=shown.ratio)
