@@ -232,7 +232,9 @@ def pretrain(
     clip = load_clip(f"{LOCAL}{out}", device)  # from here on the very path that loads BiomedCLIP
     model = clip.model.train()
     visual: Any = model.visual
-    trained = nn.ModuleDict({"clip": model, "heads": _Heads(visual.trunk.num_features, films["train"].regions)}).to(device)
+    trained = nn.ModuleDict({"clip": model, "heads": _Heads(visual.trunk.num_features, films["train"].regions)}).to(
+        device
+    )
     steps_per_epoch = settings.n_train // settings.batch_size
     total_steps = steps_per_epoch * settings.epochs
     decay = [p for p in trained.parameters() if p.ndim >= 2]

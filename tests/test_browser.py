@@ -289,3 +289,14 @@ def test_a_box_drawn_on_a_film_is_saved_in_the_films_own_pixels(
         page.close()
         server.terminate()
         server.wait(20)
+
+
+def test_the_boards_links_carry_the_chosen_label(page: Page, address: str) -> None:
+    for name, file in (("on the map", "map"), ("PR curves", "pr_curves")):
+        page.goto(f"{address}/separability?label=Fracture")
+        assert_whole(page)
+        page.get_by_test_id("stMain").get_by_role("link", name=name).click()
+        page.wait_for_url(f"**/{file}?**")
+        assert "label=Fracture" in page.url
+        settle(page)
+        assert page.get_by_role("combobox", name="Label").input_value() == "Fracture"
