@@ -26,7 +26,8 @@ def compared(
     Parameters
     ----------
     groups : heading and frame, top down
-        Frame: regime, value, ci_low, ci_high (NaN where there is none), random, constant.
+        Frame: regime, value, ci_low, ci_high (NaN where there is none), random, constant, printed (another's figure,
+        drawn open).
     styles : mapping
         Regime to style.
     limits : ends of the value axis
@@ -39,14 +40,14 @@ def compared(
             x=0, xref="paper", y=y + 0.1, text=f"<b>{heading}</b>", showarrow=False, xanchor="left", yanchor="middle"
         )
         top = y - 0.4
-        columns = ["regime", "value", "ci_low", "ci_high"]
-        for regime, value, low, high in zip(*(frame[column].tolist() for column in columns), strict=True):
+        columns = ["regime", "value", "ci_low", "ci_high", "printed"]
+        for regime, value, low, high, printed in zip(*(frame[column].tolist() for column in columns), strict=True):
             y -= ROW
             style = styles[regime]
             places.append(y)
             names.append(regime)
-            printed = np.isnan(low)
-            if not printed:
+            bare = np.isnan(low)  # no interval
+            if not bare:
                 figure.add_scatter(
                     x=[low, high],
                     y=[y, y],
@@ -62,7 +63,7 @@ def compared(
                 marker={"color": style.colour, "symbol": style.symbol + ("-open" if printed else ""), "size": 10},
                 customdata=[[low, high]],
                 hovertemplate=f"{regime}: %{{x:.3f}}"
-                + ("" if printed else " [%{customdata[0]:.3f}, %{customdata[1]:.3f}]")
+                + ("" if bare else " [%{customdata[0]:.3f}, %{customdata[1]:.3f}]")
                 + "<extra></extra>",
             )
         for kind, dash in (("random", "dot"), ("constant", "solid")):

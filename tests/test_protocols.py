@@ -150,11 +150,11 @@ def test_what_is_no_better_than_never_looking_is_marked() -> None:
     lines = [
         {
             "regime": regime,
-            "place": 0,
             "metric": metric,
             "value": paper.TABLE[regime][metric],
             "ci_low": np.nan,
             "ci_high": np.nan,
+            "printed": True,
             **{kind: paper.BASELINES[kind][metric] for kind in paper.BASELINES},
         }
         for regime in paper.TABLE
@@ -170,7 +170,7 @@ def test_what_is_no_better_than_never_looking_is_marked() -> None:
             True,
             True,
         ]
-    wide = pd.DataFrame(lines[:1]).assign(value=0.3, ci_low=0.1, ci_high=0.5)
+    wide = pd.DataFrame(lines[:1]).assign(value=0.3, ci_low=0.1, ci_high=0.5, printed=False)
     assert "‡" in tables.in_figures([tables.Group("x", wide)], {})["Macro F1"].item()
     assert "‡" not in tables.in_figures([tables.Group("x", wide.assign(ci_low=0.2))], {})["Macro F1"].item()
 
@@ -195,6 +195,7 @@ def test_the_figure_has_a_mark_a_whisker_and_lines_for_each_group() -> None:
             "ci_high": [0.3, np.nan],
             "random": [0.1, 0.1],
             "constant": [np.nan, np.nan],
+            "printed": [False, True],
         }
     )
     drawn = compared([("One", frame), ("Two", frame)], {"A": regime_style(0), "B": regime_style(1)}, (0, 1))

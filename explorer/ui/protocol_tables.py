@@ -82,7 +82,7 @@ class Group:
 
     title: str
     frame: pd.DataFrame
-    """A row a regime and metric: regime, place, metric, value, ci_low, ci_high, random, constant."""
+    """A row a regime and metric: regime, metric, value, ci_low, ci_high, printed (by others), random, constant."""
 
 
 def printed(store: Store) -> Group:
@@ -90,14 +90,14 @@ def printed(store: Store) -> Group:
     lines = [
         {
             "regime": regime.title,
-            "place": place,
             "metric": metric,
             "value": paper.TABLE[regime.name][metric],
             "ci_low": np.nan,
             "ci_high": np.nan,
+            "printed": True,
             **{kind: paper.BASELINES[kind][metric] for kind in BASELINES},
         }
-        for place, regime in enumerate(store.regimes)
+        for regime in store.regimes
         if regime.name in paper.TABLE
         for metric in MULTILABEL
     ]
@@ -110,7 +110,7 @@ def scored(store: Store, split: Split, rules: Rules) -> Group:
     targets, weights = store.targets[rows], weights_of(store, rows)
     trivial = baselines(store, split)
     lines = []
-    for place, regime in enumerate(store.regimes):
+    for regime in store.regimes:
         prediction = predict(store, regime.name, rows, rules)
         if prediction is None:
             continue
@@ -121,11 +121,11 @@ def scored(store: Store, split: Split, rules: Rules) -> Group:
             lines.append(
                 {
                     "regime": regime.title,
-                    "place": place,
                     "metric": metric,
                     "value": float(values[0]),
                     "ci_low": low,
                     "ci_high": high,
+                    "printed": False,
                     **{kind: trivial.get(names[metric], {}).get(metric, np.nan) for kind, names in BASELINES.items()},
                 }
             )
@@ -147,10 +147,12 @@ def in_figures(groups: list[Group], runs: dict[str, dict[str, dict[str, float]]]
     lines = []
     for group in groups:
         for regime, part in group.frame.groupby("regime", sort=False):
-            columns = (part[column].tolist() for column in ("metric", "value", "ci_low", "ci_high", *BASELINES))
+            columns = (
+                part[column].tolist() for column in ("metric", "value", "ci_low", "ci_high", "printed", *BASELINES)
+            )
             cells = {}
-            for metric, value, low, high, *trivial in zip(*columns, strict=True):
-                text = f"{value:g}" if np.isnan(low) else with_interval(value, low, high)
+            for metric, value, low, high, by_others, *trivial in zip(*columns, strict=True):
+                text = f"{value:g}" if by_others else with_interval(value, low, high)
                 cells[TITLES[metric]] = text + ("" if _beyond(metric, value, low, high, trivial) else " ‡")
             lines.append({"Figures of": group.title, "Regime or rule": regime, **cells})
     for title, found in runs.items():
