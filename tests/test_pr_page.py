@@ -18,7 +18,7 @@ from explorer.analysis.pooled import MICRO
 from explorer.store.reader import Store, open_store
 from explorer.ui import curve_frames, derive, report_files, rules
 from explorer.ui.gallery import PAGE
-from explorer.ui.protocols import paper_rule
+from explorer.ui.protocol_tables import predict
 from explorer.ui.rules import Choice
 from tests.test_pages import assert_whole, open_page, said
 
@@ -138,7 +138,7 @@ def test_the_papers_presets_are_the_papers_rules(store: Store) -> None:
     rows = store.rows("test")
     for regime in store.regimes:
         decided = rules.decide(store, regime.name, Choice("min_max"), rows)
-        np.testing.assert_array_equal(decided.calls(rows), paper_rule(store, regime.name, rows).calls)
+        np.testing.assert_array_equal(decided.calls(rows), predict(store, regime.name, rows, "paper").calls)
     cosine = rules.decide(store, "zero_shot", Choice("cosine"), rows).calls(rows)
     np.testing.assert_array_equal(cosine, np.asarray(store.prompt_logits("names")[rows]) > 0)
     half = rules.decide(store, "linear_probe", Choice("half"), rows).calls(rows)

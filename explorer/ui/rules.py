@@ -11,7 +11,7 @@ import numpy as np
 from explorer.analysis.multilabel import min_max
 from explorer.analysis.thresholds import RULES, Rule, choose
 from explorer.errors import UserError
-from explorer.ui.protocol_tables import BARE
+from explorer.ui.protocol_tables import BARE, has_bare_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,24 +98,22 @@ def decide(store: Store, regime: str, choice: Choice, rows: NDArray[np.int64]) -
 
     Notes
     -----
-    The paper's presets are of bare class names for zero-shot; its trained regimes were cut at probability 0.5
-    throughout.
+    The paper's zero-shot is of bare class names. Its table stretches each film's scores to 0..1 in every regime; a
+    cosine has no meaning for what is trained, which is then cut at probability 0.5.
     """
     logits, c = store.logits(regime), len(store.labels)
     if choice.rule in PRESETS:
-        if regime != "zero_shot" or choice.rule == "half":
-            return Decided(logits, np.zeros(c, np.float32), "logit", strict=True)
-        if all(record.name != BARE for record in store.manifest.prompt_sets):
+        bare = regime == "zero_shot" and choice.rule != "half"
+        if bare and not has_bare_names(store):
             raise UserError(
                 "This run has no zero-shot by bare names, which the paper's preset needs.",
                 "Run the same precompute command again, or choose another rule.",
             )
-        bare = store.prompt_logits(BARE)
-        if choice.rule == "cosine":
-            return Decided(bare, np.zeros(c, np.float32), "logit of bare names", strict=True)
-        return Decided(
-            min_max(np.asarray(bare)), np.full(c, 0.5, np.float32), "min-max of a film's logits", strict=True
-        )
+        scores, unit = (store.prompt_logits(BARE), "logit of bare names") if bare else (logits, "logit")
+        if choice.rule == "min_max":
+            stretched = min_max(np.asarray(scores))
+            return Decided(stretched, np.full(c, 0.5, np.float32), "min-max of a film's logits", strict=True)
+        return Decided(scores, np.zeros(c, np.float32), unit, strict=True)
     if choice.rule in HAND:
         cuts, place = store.threshold_array(regime).copy(), store.labels.index(choice.label)
         if choice.rule == "typed":
@@ -134,10 +132,10 @@ def decide(store: Store, regime: str, choice: Choice, rows: NDArray[np.int64]) -
     return Decided(logits, chosen.values(store.labels), "logit")
 
 
-def said(choice: Choice, title: str) -> str:
+def said(choice: Choice, regime: str) -> str:
     """The rule in words, for one regime."""
     if choice.rule in LEVELS:
         return f"{RULES[cast('Rule', choice.rule)]} {choice.level:g} on val"
-    if choice.rule in ("cosine", "min_max") and title != "zero_shot":
-        return "probability above 0.5, as the paper cuts what is trained"
+    if choice.rule == "cosine" and regime != "zero_shot":
+        return TITLES["half"]
     return TITLES[choice.rule]
