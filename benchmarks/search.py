@@ -48,7 +48,8 @@ def run(repeats: int) -> list[Measurement]:
                         f"limit: {LIMITS[n]} s",
                         list(times),
                         [LIMITS[n]],
-                        f"{n:,} films, {len(large.manifest.spaces)} spaces, 6 neighbours in each of 2",
+                        f"{n:,} films, {len(large.manifest.spaces)} spaces, 6 neighbours in each of 2; "
+                        f"{os.getloadavg()[0]:.0f} processes at work on the machine",
                     )
                 )
     return measured
