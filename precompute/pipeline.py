@@ -373,6 +373,7 @@ class _Run:
                 self.targets,
                 self.rows("train"),
                 self.rows("val"),
+                self.patients,
                 settings.penalties,
                 settings.losses,
                 report,

@@ -10,6 +10,7 @@ import torch
 from scipy.optimize import minimize
 from sklearn.metrics import average_precision_score
 
+from explorer.analysis.metrics import METRICS, Scored, resample
 from explorer.model.head import Head
 from precompute.losses import Loss, make_loss
 from precompute.settings import LossName
@@ -32,6 +33,7 @@ def fit_probe(
     targets: NDArray[np.float32],
     train: NDArray[np.int64],
     val: NDArray[np.int64],
+    patients: NDArray[np.int64],
     penalties: Sequence[float],
     losses: Sequence[LossName],
     report: Callable[[int, int], None],
@@ -40,14 +42,17 @@ def fit_probe(
 
     Features are standardised on training rows, and the scaling folded back into the head, so that the head still reads
     the unit-norm embedding. One penalty serves all labels: the one of least mean loss over all known validation cells,
-    since a rare label's own few positives could not choose. Among losses, each with its own penalty, the one of largest
-    macro average precision on validation is taken; of equal ones the first.
+    since a rare label's own few positives could not choose. Among losses, each with its own penalty, the plainest is
+    taken whose macro average precision on validation lies within one standard error of the largest (Breiman et al.,
+    1984, section 3.4.3): a few hundred films cannot tell closer ones apart.
 
     Parameters
     ----------
     embeddings : (N, D)
     targets : (N, C) 1, 0 or NaN
     train, val : row numbers
+    patients : (N,)
+        Which patient each film belongs to: they are resampled for the standard error.
     penalties : the inverse of the L2 strength, as scikit-learn's C
     losses : the plainest first
 
@@ -66,6 +71,8 @@ def fit_probe(
     truth = torch.from_numpy(targets[:, both].astype(np.float64))
     tried: list[Tried] = []
     best: dict[LossName, tuple[Tried, NDArray[np.float64]]] = {}
+    scored: dict[str, Scored] = {}
+    nowhere = np.full(truth.shape[1], np.nan, np.float32)
     for done, name in enumerate(losses, start=1):
         loss = make_loss(name, targets[train][:, both])
         fitted = np.zeros((truth.shape[1], features.shape[1] + 1))  # a row a label, the bias last
@@ -79,12 +86,32 @@ def fit_probe(
             if name in best and point.val_loss > best[name][0].val_loss:
                 break  # weaker ones fit train better still and validation worse, and cost the most
             best[name] = point, fitted
+            scored[name] = Scored(logits.numpy().astype(np.float32), nowhere)
         report(done, len(losses))
-    chosen, fitted = max(best.values(), key=lambda found: found[0].val_macro_ap)
+    chosen, fitted = best[
+        _plainest([point for point, _ in best.values()], scored, targets[val][:, both], patients[val])
+    ]
     weight, bias = np.zeros((targets.shape[1], features.shape[1])), _log_odds(targets[train])
     weight[both] = fitted[:, :-1] / spread
     bias[both] = fitted[:, -1] - weight[both] @ mean
     return Head(weight.astype(np.float32), bias.astype(np.float32)), chosen, tried
+
+
+def _plainest(
+    points: Sequence[Tried], scored: dict[str, Scored], targets: NDArray[np.float32], patients: NDArray[np.int64]
+) -> LossName:
+    """The first loss whose macro average precision is within one standard error, paired by patient, of the largest."""
+    top = max(points, key=lambda point: point.val_macro_ap)
+    if len(points) > 1 and top.val_macro_ap > 0:
+        names = [str(c) for c in range(targets.shape[1])]
+        drawn = {
+            name: draws.drawn[-1, :, METRICS.index("average_precision")]  # (B,) the macro average
+            for name, draws in resample(names, targets, scored, patients, resamples=200).items()
+        }
+        for point in points:
+            if top.val_macro_ap - point.val_macro_ap <= np.nanstd(drawn[top.loss] - drawn[point.loss]):
+                return point.loss
+    return top.loss
 
 
 def macro_ap(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> float:

@@ -10,8 +10,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from explorer.analysis.metrics import Scored
 from explorer.model.head import Head
-from precompute.probe import Tried, macro_ap
+from precompute.probe import Tried, _plainest, macro_ap
 from precompute.probe import fit_probe as fit
 from precompute.settings import LossName
 
@@ -41,7 +42,7 @@ def fit_probe(
     report: Callable[[int, int], None],
     losses: tuple[LossName, ...] = ("plain",),
 ) -> tuple[Head, list[Tried]]:
-    head, _, tried = fit(embeddings, targets, train, val, penalties, losses, report)
+    head, _, tried = fit(embeddings, targets, train, val, np.arange(len(targets)), penalties, losses, report)
     return head, tried
 
 
@@ -144,16 +145,33 @@ def test_plain_is_scikit_learns_logistic_regression_and_weighted_its_balanced_on
             np.testing.assert_allclose(head.logits(embeddings)[:, c], expected, atol=0.02)
 
 
-def test_the_loss_of_best_validation_precision_is_taken_and_all_are_told() -> None:
+def test_every_loss_is_told_at_its_own_penalty_and_the_head_is_the_chosen_one() -> None:
     embeddings, targets, _ = planted()
     losses = ("plain", "weighted", "focal", "asymmetric")
-    head, chosen, tried = fit(embeddings, targets, TRAIN, VAL, PENALTIES, losses, quiet)
+    head, chosen, tried = fit(embeddings, targets, TRAIN, VAL, np.arange(N), PENALTIES, losses, quiet)
     own = {name: min((p for p in tried if p.loss == name), key=lambda p: p.val_loss) for name in losses}
-    assert chosen == max(own.values(), key=lambda p: p.val_macro_ap)
+    assert chosen == own[chosen.loss]
     assert chosen.val_macro_ap == pytest.approx(macro_ap(targets[VAL], head.logits(embeddings[VAL])), abs=1e-6)
     for name in losses:  # each path ends one step after its best
         path = [p.val_loss for p in tried if p.loss == name]
         assert path[:-1] == sorted(path[:-1], reverse=True)
+
+
+def test_the_plainest_loss_that_validation_cannot_tell_from_the_best_is_taken() -> None:
+    rng = np.random.default_rng(0)
+    targets = (rng.random((200, 3)) < 0.2).astype(np.float32)
+    good = (targets + rng.normal(0, 0.6, targets.shape)).astype(np.float32)
+    alike = (good + rng.normal(0, 0.05, targets.shape)).astype(np.float32)
+    noise = rng.normal(size=targets.shape).astype(np.float32)
+
+    def taken(**scores: np.ndarray) -> LossName:
+        points = [Tried(name, 1.0, 0.0, macro_ap(targets, found)) for name, found in scores.items()]  # type: ignore[arg-type]
+        nowhere = np.full(3, np.nan, np.float32)
+        scored = {name: Scored(found, nowhere) for name, found in scores.items()}
+        return _plainest(points, scored, targets, np.arange(200))
+
+    assert taken(plain=noise, weighted=good, focal=alike) == "weighted"
+    assert taken(plain=good, weighted=alike) == taken(plain=alike, weighted=good) == "plain"
 
 
 def test_macro_ap_masks_what_is_unknown() -> None:

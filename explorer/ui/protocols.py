@@ -196,8 +196,9 @@ def training(view: View) -> None:
         if tried is not None:
             st.dataframe(tried, hide_index=True, height="content")
             st.caption(
-                "Losses tried for the linear probe, each at its own best penalty C; the one of largest macro average "
-                "precision on val serves the probe and the fine-tune. Unknown labels have no part in any of them."
+                "Losses tried for the linear probe, each at its own best penalty C; the plainest within one standard "
+                "error of the largest macro average precision on val serves the probe and the fine-tune. Unknown "
+                "labels have no part in any of them."
             )
     for run in runs:
         spread = _frame("seeds", run, split)
