@@ -104,7 +104,8 @@ films = [np.random.default_rng(i).integers(0, 256, (300, 260 + i), dtype=np.uint
 for spec in sys.argv[1:]:
     clip = load_clip(spec, torch.device("cpu"))
     pixels = np.stack([clip.tower.fit.apply(Image.fromarray(film)) for film in films])
-    images, texts = clip.tower.embed(pixels, 2), clip.embed_text(["edema", "no pleural effusion, " * 60])
+    images = clip.tower.embed(pixels, 2)
+    texts = np.concatenate([clip.embed_text([text]) for text in ("edema", "no pleural effusion, " * 60)])
     cam = explain(clip.tower, read_tokens(clip.tower, pixels[0]), texts[:1], np.zeros(1, np.float32))
     print(json.dumps({
         "asked": asked, "source": clip.source, "licence": clip.licence, "scale": clip.logit_scale,

@@ -91,6 +91,14 @@ def test_preprocessing_comes_from_the_config(clip: Clip, folder: Path) -> None:
     assert np.abs(other.tower.embed(pixels(clip), 3) - clip.tower.embed(pixels(clip), 3)).max() > 1e-4
 
 
+def test_a_short_text_is_the_same_beside_a_long_one(clip: Clip) -> None:
+    short, longest = "edema", "no pleural effusion, " * 60
+    assert clip.tokenizer([short]).shape[1] > 90
+    together = clip.embed_text([short, longest])
+    np.testing.assert_allclose(clip.embed_text([short]), together[:1], atol=1e-6)
+    assert np.abs(together[0] - together[1]).max() > 1e-3
+
+
 def test_batches_and_reports_change_nothing(clip: Clip) -> None:
     batch, told = pixels(clip, 5), []
     one = clip.tower.embed(batch, 2, lambda done, total: told.append((done, total)))

@@ -170,6 +170,9 @@ class Clip:
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(T, D) unit-norm embeddings of T texts."""
         tokens = self.tokenizer(list(texts)).to(self.tower.device)
+        pad = getattr(getattr(getattr(self.model, "text", None), "config", None), "pad_token_id", None)
+        if pad is not None:  # a transformers tower masks padding: a prompt of ten words need not cost all 256 tokens
+            tokens = tokens[:, : int((tokens != pad).any(dim=0).nonzero().max()) + 1]
         embedded: torch.Tensor = self.model.encode_text(tokens)  # type: ignore[operator]
         return functional.normalize(embedded.float(), dim=-1).cpu().numpy()
 
