@@ -11,4 +11,5 @@ with page("Separability") as view:
     separability.confusability(view, choice)
     separability.likeness(view)
     separability.classes(view)
+    separability.prompts(view)
     separability.measures()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def cka(
             _aligned([_hsic(a[kept], b[kept], product) for (a, b), product in zip(pairs, rest, strict=True)])
         )
     error = np.sqrt((groups - 1) * np.var(left_out))
-    half = float(t.ppf(0.975, groups - 1) * error)
+    half = float(stdtrit(groups - 1, 0.975) * error)
     return value, max(-1.0, value - half), min(1.0, value + half)
 
 

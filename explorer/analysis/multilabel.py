@@ -279,14 +279,11 @@ def resampled_distances(
     squares, other = (x**2).sum(axis=1), ~np.eye(len(present), dtype=bool)
     parts = []
     for rows in chunks(np.arange(times), len(x) * len(present)):
-        c, w = (array[rows if len(array) > 1 else [0]] for array in (classes, weights))
-        of = (c[:, None] == present[:, None]) * w[:, None].astype(x.dtype)  # (b, K, n)
-        size = of.sum(axis=2)  # (b, K)
-        kept, count = size > 0, np.maximum(size, 1)[:, :, None]
-        centroids = of @ x / count  # (b, K, D)
+        c = classes[rows] if len(classes) > 1 else classes
+        w = (weights[rows] if len(weights) > 1 else weights).astype(x.dtype)
+        size, centroids, spread = (_fixed if len(classes) == 1 else _moving)(x, squares, c, w, present)
+        kept = size > 0
         lengths = (centroids**2).sum(axis=2)[:, :, None]
-        to_each = np.sqrt(np.maximum(squares + lengths - 2 * centroids @ x.T, 0))  # (b, K, n)
-        spread = (of * to_each).sum(axis=2) / count[:, :, 0]  # (b, K)
         gaps = lengths + lengths.transpose(0, 2, 1) - 2 * centroids @ centroids.transpose(0, 2, 1)
         pairs = kept[:, :, None] & kept[:, None] & other
         apart = np.where(pairs, np.sqrt(np.maximum(gaps, 0)), 0)
@@ -297,6 +294,44 @@ def resampled_distances(
             parts.append(np.stack([inter, intra, inter / intra, worst.sum(axis=1) / kept.sum(axis=1)]))
     figures = np.concatenate(parts, axis=1).astype(np.float64)
     return dict(zip(CENTROID, np.where(np.isfinite(figures), figures, np.nan), strict=True))
+
+
+def _fixed(
+    x: NDArray[np.floating],
+    squares: NDArray[np.floating],
+    classes: NDArray[np.int64],
+    weights: NDArray[np.floating],
+    present: NDArray[np.int64],
+) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
+    """Films (b, K), centroid (b, K, D) and mean distance to it (b, K) of classes that stay, weights moving."""
+    sizes, centroids, spreads = [], [], []
+    for k in present:
+        own = np.flatnonzero(classes[0] == k)
+        w, films = weights[:, own], x[own]
+        size = w.sum(axis=1)
+        count = np.maximum(size, 1)
+        centroid = w @ films / count[:, None]
+        apart = squares[own] + (centroid**2).sum(axis=1)[:, None] - 2 * centroid @ films.T  # (b, films)
+        sizes.append(size)
+        centroids.append(centroid)
+        spreads.append((w * np.sqrt(np.maximum(apart, 0))).sum(axis=1) / count)
+    return np.stack(sizes, axis=1), np.stack(centroids, axis=1), np.stack(spreads, axis=1)
+
+
+def _moving(
+    x: NDArray[np.floating],
+    squares: NDArray[np.floating],
+    classes: NDArray[np.int64],
+    weights: NDArray[np.floating],
+    present: NDArray[np.int64],
+) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
+    """The same where the classes move."""
+    of = (classes[:, None] == present[:, None]) * weights[:, None]  # (b, K, n)
+    size = of.sum(axis=2)
+    count = np.maximum(size, 1)
+    centroids = of @ x / count[:, :, None]
+    apart = squares + (centroids**2).sum(axis=2)[:, :, None] - 2 * centroids @ x.T
+    return size, centroids, (of * np.sqrt(np.maximum(apart, 0))).sum(axis=2) / count
 
 
 def _prevalence(targets: NDArray[np.float32]) -> NDArray[np.float64]:

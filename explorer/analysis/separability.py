@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
 
 from explorer.analysis.chunks import chunks
 from explorer.analysis.contrast import Films, contrast
@@ -288,7 +287,7 @@ def _rows(
     as_far = (sign * null >= sign * value) & known
     p = np.where(exists, (1 + as_far.sum(axis=0)) / (1 + known.sum(axis=0)), np.nan)
     adjusted = p.copy()
-    adjusted[exists] = false_discovery_control(p[exists]) if exists.any() else p[exists]
+    adjusted[exists] = false_discovery(p[exists])
     kept = np.where(known.any(axis=0) & exists, null, 0.0)  # else there is nothing to average
     low, high = (np.where(low < high, end, np.nan) for end in (low, high))
     columns = {"value": value, "ci_low": low, "ci_high": high, "baseline": np.nanmean(kept, axis=0)}
@@ -298,6 +297,21 @@ def _rows(
     frame.insert(0, "label", list(labels))
     frame.insert(1, "measure", measure)
     return frame
+
+
+def false_discovery(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Benjamini & Hochberg's (1995) adjusted p; scipy.stats has it too, but takes long to import.
+
+    Examples
+    --------
+    >>> false_discovery(np.array([0.04, 0.01, 0.03])).round(3).tolist()
+    [0.04, 0.03, 0.04]
+    """
+    order = np.argsort(p)[::-1]  # the largest first
+    scaled = p[order] * len(p) / np.arange(len(p), 0, -1)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum.accumulate(np.minimum(scaled, 1))
+    return adjusted
 
 
 def _patients(group: NDArray[np.float32], films: Labelled) -> NDArray[np.int64]:

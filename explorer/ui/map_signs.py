@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -45,16 +45,16 @@ def _prompts(store: Store, space: str) -> list[Sign]:
         return []
     out = []
     for side, sign, word in (("positive", "▲", ""), ("negative", "▽", "not ")):
-        vectors, labels = _prompt_means(store, side)
+        vectors, labels = prompt_means(store, store.manifest.prompt_sets[0].name, side)
         names = [word + label for label in labels]
         out += _placed(store, space, vectors, names, "prompt", sign, "#D55E00")
     return out
 
 
-def _prompt_means(store: Store, side: str) -> tuple[NDArray[np.float32], list[str]]:
-    """Mean direction of each label's positive or negative prompts in the zero-shot regime's set, unit norm."""
+def prompt_means(store: Store, prompt_set: str, side: str) -> tuple[NDArray[np.float32], list[str]]:
+    """Mean direction of each label's positive or negative prompts in a set, unit norm, and the labels that have any."""
     vectors, place_of = store.text_vectors(), {text: i for i, text in enumerate(store.texts)}
-    prompts = store.prompts(store.manifest.prompt_sets[0].name)
+    prompts = store.prompts(prompt_set)
     labels = [label for label in store.labels if prompts[label][side]]
     means = [vectors[[place_of[text] for text in prompts[label][side]]].mean(axis=0) for label in labels]
     stacked = np.stack(means) if means else np.zeros((0, vectors.shape[1]), np.float32)
@@ -94,18 +94,43 @@ def _placed(
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def gap(path: Path, made: str, split: Split, _store: Store) -> str:
-    """The modality gap of a split's films and the prompts, in one sentence."""
-    store, space = _store, _store.regimes[0].embedding_space
-    rows = store.rows(split)
-    positive, _ = _prompt_means(store, "positive")
-    images, patients = np.asarray(store.vectors(space)[rows]), store.patients[rows]
-    weights = np.vstack([np.ones((1, len(rows))), patient_weights(patients, RESAMPLES, store.manifest.seed)])
-    drawn = modality_gap(images, positive, weights)
-    low, high = np.percentile(drawn[1:], [2.5, 97.5])
-    nearest = float((positive @ images.T).max(axis=1).mean())
+    """The modality gap of a split's films and the zero-shot regime's own prompts, in one sentence."""
+    found = gaps(path, made, split, _store)[0]
     return (
-        f"Modality gap: the {len(rows):,} {split} films' mean and the {len(positive)} positive prompts' mean lie "
-        f"{with_interval(float(drawn[0]), float(low), float(high))} apart (0 to 2; two random halves of the films "
-        f"{halves_gap(images, patients, store.manifest.seed):.2f}). A prompt's cosine to its nearest film is "
-        f"{nearest:.2f} on average: it stands where the {AMONG} films most like it stand, not near them."
+        f"Modality gap: the {found.films:,} {split} films' mean and the {found.prompts} positive prompts' mean lie "
+        f"{with_interval(*found.apart)} apart (0 to 2; two random halves of the films {found.halves:.2f}). A prompt's "
+        f"cosine to its nearest film is {found.nearest:.2f} on average: it stands where the {AMONG} films most like it "
+        "stand, not near them."
     )
+
+
+class Gap(NamedTuple):
+    """How far a set's positive prompts lie from the films.
+
+    ``apart``: distance of the two means with its 95% interval; ``halves``: of two random halves of the films;
+    ``nearest``: a prompt's cosine to its nearest film, on average; ``films`` and ``prompts``: how many.
+    """
+
+    title: str
+    apart: tuple[float, float, float]
+    halves: float
+    nearest: float
+    films: int
+    prompts: int
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def gaps(path: Path, made: str, split: Split, _store: Store) -> list[Gap]:
+    """The modality gap of every prompt set, the zero-shot regime's own first, over the same resamples of patients."""
+    store, rows = _store, _store.rows(split)
+    images, patients = np.asarray(store.vectors(store.regimes[0].embedding_space)[rows]), store.patients[rows]
+    weights = np.vstack([np.ones((1, len(rows))), patient_weights(patients, RESAMPLES, store.manifest.seed)])
+    halves = halves_gap(images, patients, store.manifest.seed)
+    out = []
+    for record in store.manifest.prompt_sets:
+        positive, labels = prompt_means(store, record.name, "positive")
+        drawn = modality_gap(images, positive, weights)
+        low, high = np.percentile(drawn[1:], [2.5, 97.5]).tolist()
+        nearest = float((positive @ images.T).max(axis=1).mean())
+        out.append(Gap(record.title, (float(drawn[0]), low, high), halves, nearest, len(rows), len(labels)))
+    return out

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from explorer import figures_separability as figures
 from explorer.analysis.separability import NEIGHBOURS
-from explorer.ui import choose, derive
+from explorer.figures import with_interval
+from explorer.ui import choose, derive, map_signs
 from explorer.ui import separability_board as board
 
 if TYPE_CHECKING:
@@ -157,6 +159,28 @@ def classes(view: View) -> None:
         "classes' spread to their distance. Value [95% interval] · mean under shuffled labels. Small classes lie far "
         "from each other by chance alone: compare with the last figure, not with 0. Here of unit-norm vectors, so not "
         "on the paper's scale."
+    )
+
+
+def prompts(view: View) -> None:
+    """How far the text of every prompt set lies from the films."""
+    store = view.store
+    st.subheader("Prompts and films")
+    found = map_signs.gaps(store.path, store.manifest.created, view.split, store)
+    frame = pd.DataFrame(
+        {
+            "Prompt set": [one.title for one in found],
+            "Modality gap [95% interval]": [with_interval(*one.apart) for one in found],
+            "halves of the films": [f"{one.halves:.2f}" for one in found],
+            "Cosine to the nearest film": [f"{one.nearest:.2f}" for one in found],
+            "Labels": [one.prompts for one in found],
+        }
+    )
+    st.dataframe(frame, hide_index=True, height="content")
+    st.caption(
+        f"Modality gap: distance between the mean of the {view.split} films and the mean of the set's positive prompts "
+        "in the frozen encoder, from 0 to 2 (Liang et al., NeurIPS 2022). Beside it what two random halves of the "
+        "films give. Text lies apart from all films: a prompt tells labels apart by direction, not by being near."
     )
 
 
