@@ -243,6 +243,11 @@ def test_davies_bouldin_is_scikit_learns() -> None:
         one = centroid_distances(vectors[again], classes[again])
         for name, value in one.items():
             assert many[name][b] == pytest.approx(value, rel=1e-3)
+    shuffled = np.stack([np.random.default_rng(b).permutation(classes) for b in range(4)])
+    moved = resampled_distances(vectors, shuffled, np.ones((1, len(classes))))
+    for b, labels in enumerate(shuffled):
+        for name, value in centroid_distances(vectors, labels).items():
+            assert moved[name][b] == pytest.approx(value, rel=1e-3)
 
 
 # --- spaces against each other ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from explorer import figures
 from explorer.figures_separability import Cell, board, confusions, whiskers
 from explorer.store.reader import Store, open_store
-from explorer.ui import derive, separability_board
+from explorer.ui import derive, map_signs, separability_board
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -131,6 +131,17 @@ def test_every_measure_renders_whole(store: Store, measure: str) -> None:
     table = next(frame.value for frame in app.dataframe if "p adjusted" in frame.value)
     assert len(table) == 5 * len(store.labels)
     assert f"{measure} [95% interval]" in table
+
+
+def test_every_prompt_set_has_its_gap(store: Store) -> None:
+    found = map_signs.gaps(store.path, "", "test", store)
+    assert [one.title for one in found] == [record.title for record in store.manifest.prompt_sets]
+    for one in found:
+        value, low, high = one.apart
+        assert low <= value <= high
+        assert value > 2 * one.halves, "text lies further from the films than films from each other"
+    table = next(frame.value for frame in open_page().dataframe if "Prompt set" in frame.value)
+    assert table["Prompt set"].tolist() == [one.title for one in found]
 
 
 def test_a_run_of_an_earlier_version_says_how_to_get_the_board(
