@@ -81,6 +81,12 @@ def test_the_light_follows_the_figures(given: dict[str, float], light: str) -> N
     assert "wordings" not in sentence
 
 
+def test_few_films_conclude_nothing() -> None:
+    frame = proof(0.1, 0.5, 0.5)
+    assert sanity.verdict(sanity.summarise_proof(frame[frame["row"] < 4]), "r")[0] == "orange"
+    assert sanity.verdict(sanity.summarise_proof(frame[frame["row"] < 5]), "r")[0] == "green"
+
+
 def test_intervals_are_over_patients() -> None:
     frame = proof(0.1, 0.5, 0.5, spread=0.3)
     summary = sanity.summarise_proof(frame).set_index(["check", "step"])

@@ -25,6 +25,9 @@ RANDOM_STEPS = ("none", "head", "last block", "last 2 blocks", "last 4 blocks", 
 ALIKE = 0.5
 """A rank correlation from which two maps are called alike."""
 
+FEW = 5
+"""From fewer films nothing is concluded."""
+
 Light = Literal["green", "orange", "red"]
 
 
@@ -83,15 +86,19 @@ def verdict(summary: pd.DataFrame, regime: str) -> tuple[Light, str]:
     """A traffic light for one regime, and the figures behind it in one sentence.
 
     Green: with every block random the map is surely no longer alike, and both deletion and insertion surely beat
-    chance. Red: the map surely stays alike, or neither deletion nor insertion surely beats chance. Orange: in between.
+    chance. Red: the map surely stays alike, or neither deletion nor insertion surely beats chance. Orange: in between,
+    or fewer than FEW films.
     """
-    mine = summary[summary["regime"] == regime].set_index(["check", "step"])
+    curve = summary[summary["regime"] == regime]
+    mine = curve.set_index(["check", "step"])
     ends = {key: tuple(mine.loc[key, ["value", "ci_low", "ci_high"]].astype(float)) for key in mine.index}
     last = "randomisation", RANDOM_STEPS[-1]
     random, deletion, insertion = ends[last], ends["deletion", ""], ends["insertion", ""]
     depends, stays = random[2] < ALIKE, random[1] > ALIKE
     moves = [deletion[1] > 0, insertion[1] > 0]
+    n = int(curve["n"].max())
     light: Light = "red" if stays or not any(moves) else "green" if depends and all(moves) else "orange"
+    light = light if n >= FEW else "orange"
     words = [
         f"with every block random the map still resembles itself by ρ = {_figure(random)}",
         f"deleting what it marks lowers the logit by {_figure(deletion)} more than patches by lot",
@@ -99,9 +106,9 @@ def verdict(summary: pd.DataFrame, regime: str) -> tuple[Light, str]:
     ]
     if ("prompts", "") in ends:
         words.append(f"maps of two wordings of the prompt resemble each other by ρ = {_figure(ends['prompts', ''])}")
-    return light, "; ".join(words) + f" (n = {int(mine.loc[last, 'n'])} marked films)."  # type: ignore[arg-type]
+    return light, "; ".join(words) + f" (n = {n} films)."
 
 
 def _figure(ends: tuple[float, ...]) -> str:
-    value, low, high = ends
+    value, low, high = (round(end, 2) + 0.0 for end in ends)  # no minus before a zero
     return f"{value:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(low) else f"{value:.2f} [no interval]"
