@@ -128,6 +128,7 @@ def embed(home: Path, *specs: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.timeout(900)  # three models of 784 MB: minutes where the processor is shared
 def test_folder_and_filled_cache_embed_as_open_clip_does(
     places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
