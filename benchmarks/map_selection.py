@@ -265,7 +265,6 @@ def grown(tiny: Store, root: Path, n: int) -> Path:
         kept[relative] = artefact
     small = io.BytesIO()
     Image.open(io.BytesIO(tiny.thumbnail(0))).resize((96, 96)).save(small, "JPEG", quality=60)
-    (folder / "thumbnails").mkdir()
     (folder / "thumbnails/data.bin").write_bytes(small.getvalue() * n)
     np.save(folder / "thumbnails/offsets.npy", np.arange(n + 1, dtype=np.int64) * len(small.getvalue()))
     for relative in (*kept, "thumbnails/data.bin", "thumbnails/offsets.npy"):
