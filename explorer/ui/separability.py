@@ -84,8 +84,9 @@ def overview(view: View, choice: Choice) -> None:
     )
     with st.container(horizontal=True, gap="medium"):
         st.markdown(f"**{choice.label}**")
-        for file, title in (("pages/map.py", "on the map"), ("pages/pr_curves.py", "PR curves")):
-            st.page_link(file, label=title)  # the label goes along by itself, being bound to the address
+        # the label goes along by itself, being bound to the address
+        st.page_link("pages/map.py", label="on the map")
+        st.page_link("pages/pr_curves.py", label="PR curves", query_params={"view": "One label"})
 
 
 def intervals(view: View, choice: Choice) -> None:
