@@ -81,7 +81,8 @@ def write_copies(
         Thumbnails(folder), vectors, patients, samples["view"].fillna("").to_numpy(object), report, seed
     )
     same = set(map(tuple, exact.tolist()))
-    near = near[[pair not in same for pair in zip(near["a"], near["b"], strict=True)]]
+    # an array: of an empty frame an empty list would take no columns
+    near = near[np.array([pair not in same for pair in zip(near["a"], near["b"], strict=True)], dtype=bool)]
     found = pd.DataFrame(exact, columns=["a", "b"]).assign(kind="exact", correlation=1.0)
     kind = np.where(near.pop("near"), "near", "alike")
     frame = pd.concat([found, near.assign(kind=kind)], ignore_index=True).reindex(columns=PAIR_COLUMNS)
