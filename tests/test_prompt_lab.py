@@ -108,8 +108,9 @@ def test_an_edit_is_measured_and_kept_for_the_file(store: Store) -> None:
     assert not app.error
     table = app.dataframe[0].value
     assert table["Stored"].tolist() == table["Edited"].tolist()
-    app.text_area[0].set_value("there is an opacity in the lung\n\npatchy airspace opacity")
-    app.text_area[1].set_value("")
+    positive, negative = app.text_area[0].value, app.text_area[1].value
+    app.text_area[0].set_value(f"{negative}\n\nno patchy airspace opacity")
+    app.text_area[1].set_value(positive)
     app.run()
     assert not app.exception
     assert not app.error
