@@ -53,16 +53,14 @@ def run(repeats: int) -> list[Measurement]:
 def _notebook_embed(store: Store) -> float:
     """One film at a time through open_clip's own transform and encode_image, as a notebook does it."""
     import explorer.model  # noqa: F401, I001  (first: it makes torchvision importable beside a CPU torch)
-    import open_clip
     import torch
+    from open_clip.transform import PreprocessCfg, image_transform_v2
 
     from explorer.model.encoder import load_clip
     from precompute.__main__ import DEMO_ENCODER
 
     clip = load_clip(f"local-dir:{DEMO_ENCODER}", torch.device("cpu"))
-    transform = open_clip.image_transform_v2(
-        open_clip.transform.PreprocessCfg(**clip.model.visual.preprocess_cfg), is_train=False
-    )
+    transform = image_transform_v2(PreprocessCfg(**clip.model.visual.preprocess_cfg), is_train=False)
     start = time.perf_counter()
     with torch.inference_mode():
         for row in range(store.n):
