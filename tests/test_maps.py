@@ -111,6 +111,17 @@ def test_trust_does_not_hang_on_the_order_or_the_turn_of_a_map() -> None:
     assert np.allclose(moved, points[order], atol=1e-5)
 
 
+def test_twins_whose_cosine_rounds_above_one_have_their_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(400, 256)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = np.concatenate([vectors, vectors])
+    assert (vectors @ vectors.T - np.eye(len(vectors)) * 2 > 1).any(), "some pair rounds above 1"
+    points, _ = trust(vectors, rng.normal(size=(800, 2)).astype(np.float32), 15, seed=0)
+    assert np.isfinite(points).all()
+    assert (points[:, DENSITY] <= 1).all()
+
+
 def test_torn_and_faked_points_are_told_apart() -> None:
     # two groups in the space; the map sets film 0 among the other group: it is torn from its own and faked into another
     vectors, group = clusters(60)

@@ -86,7 +86,7 @@ def point_trust(
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
         at = np.arange(len(part))
-        far = 1 - vectors[part] @ vectors.T  # (c, N) cosine distance
+        far = np.maximum(1 - vectors[part] @ vectors.T, 0)  # (c, N) cosine distance; rounding takes twins below 0
         x, y = layout[:, 0], layout[:, 1]
         far_flat = (x[part, None] - x) ** 2 + (y[part, None] - y) ** 2  # (c, N)
         far[at, part] = far_flat[at, part] = -1.0  # a film is its own nearest, whatever its twins
