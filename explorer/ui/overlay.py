@@ -99,12 +99,6 @@ def compose(
     return image
 
 
-def as_jpeg(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=90)
-    return out.getvalue()
-
-
 def as_png(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.save(out, "PNG")
