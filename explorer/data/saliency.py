@@ -41,7 +41,12 @@ METHODS: dict[MethodName, Method] = {
     "layer_cam": Method("LayerCAM", True, "at block {}", "Jiang et al., TIP 2021"),
     "eigen_cam": Method("EigenCAM", False, "at block {}", "Muhammad & Yeasin, IJCNN 2020"),
     "score_cam": Method("ScoreCAM", True, "at block {}", "Wang et al., CVPRW 2020"),
-    "attention": Method("Gradient × attention", True, "from block {} to the last", "Chefer et al., ICCV 2021"),
+    "attention": Method(
+        "Gradient-weighted attention rollout",
+        True,
+        "from block {} to the last",
+        "Generic Attention Explainability, Chefer et al., ICCV 2021",
+    ),
     "rollout": Method("Attention rollout", False, "from the first block to block {}", "Abnar & Zuidema, ACL 2020"),
 }
 

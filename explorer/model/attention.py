@@ -44,10 +44,11 @@ def rollout(tower: ImageTower, tokens: Tokens, at: list[int]) -> NDArray[np.floa
 def gradient_attention(
     tower: ImageTower, tokens: Tokens, weight: NDArray[np.float32], bias: NDArray[np.float32], at: list[int]
 ) -> NDArray[np.float32]:
-    """Gradient-weighted attention (Chefer et al., ICCV 2021, equations 5 and 6).
+    """Gradient-weighted attention rollout: the self-attention rule of Generic Attention-model Explainability
+    (Chefer, Gur & Wolf, ICCV 2021, equations 5 and 6).
 
     From each block of ``at`` to the last: R ← R + E_h[(∇A ⊙ A)⁺] R, starting from the identity; the map is CLS's row.
-    From the last block alone this is what the authors' CLIP example shows.
+    From the first block on this is the paper's rule; from the last alone, what the authors' CLIP example shows.
 
     Returns
     -------

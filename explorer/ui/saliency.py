@@ -58,7 +58,7 @@ def ask(view: View, shown: Shown) -> Question:
         stepper(view, label, row)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         maps = st.toggle("Maps", key="cam", bind="query-params", help="Loads the models: a few seconds the first time.")
-        with st.container(width=190):
+        with st.container(width=250):
             method = _method()
         depth = cache.depth(view.store, view.store.regimes[0].encoder)
         with st.container(width=190):
@@ -87,7 +87,7 @@ def _method() -> MethodName:
         key="method",
         bind="query-params",
         help="ScoreCAM runs the whole model once for each channel: seconds for the demo's encoder, minutes for a "
-        "ViT-B. EigenCAM and rollout do not ask about a label.",
+        "ViT-B. EigenCAM and attention rollout do not ask about a label.",
     )
     return chosen if chosen in names else names[0]
 
