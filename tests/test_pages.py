@@ -159,7 +159,7 @@ def test_neighbours_leave_the_patient_and_other_views_out(store: Store) -> None:
     codes, counts = np.unique(store.patients, return_counts=True)
     row = int(np.flatnonzero(store.patients == codes[counts.argmax()])[0])
     space = store.space_of(store.regimes[0].name, "embedding").name
-    rows, _ = derive.neighbours(store, store.index(space), space, row, store.n)
+    rows, _ = derive.neighbours(store, store.index(space)[0], space, row, store.n)
     assert (store.patients[rows] != store.patients[row]).all()
     assert (store.views[rows] == store.views[row]).all()
     assert len(rows) == ((store.patients != store.patients[row]) & (store.views == store.views[row])).sum()

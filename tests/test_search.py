@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -50,13 +51,28 @@ def results(app: AppTest, store: Store) -> list[str]:
 
 def test_the_stores_index_is_the_brute_force_over_its_vectors(store: Store) -> None:
     for space in store.manifest.spaces:
-        vectors, index = np.asarray(store.vectors(space.name)), store.index(space.name)
+        vectors, index = np.asarray(store.vectors(space.name)), store.index(space.name)[0]
         for row in range(0, store.n, 7):
             barred = store.patients == store.patients[row]
             rows, similarities = search(index, vectors[row], 9, barred)
             brute = np.where(barred, -np.inf, vectors @ vectors[row])
             np.testing.assert_allclose(similarities, np.sort(brute)[::-1][:9], atol=1e-5)
             np.testing.assert_allclose(brute[rows], similarities, atol=1e-5)
+
+
+def test_a_page_whose_index_is_lost_says_so_and_finds_the_same(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = results(open_page(), store)
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    (copy / "spaces/frozen/index.faiss").unlink()
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    app = open_page()
+    assert not app.exception
+    assert not app.error
+    assert "spaces/frozen/index.faiss is missing: the index was built again in memory" in said(app)
+    assert results(app, store) == whole
 
 
 def test_label_prompts_search_without_a_text_tower(

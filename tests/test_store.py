@@ -295,8 +295,9 @@ def test_every_array_has_the_row_order_and_shape_it_says(store: Store) -> None:
         vectors = store.vectors(space.name)
         assert vectors.shape == (n, space.dim)
         assert store.map(space.name).shape == (n, 2)
-        assert store.index(space.name).ntotal == n
-        np.testing.assert_allclose(store.index(space.name).reconstruct_n(0, n), vectors)
+        index, note = store.index(space.name)
+        assert (index.ntotal, note) == (n, "")
+        np.testing.assert_allclose(index.reconstruct_n(0, n), vectors)
         assert {"method", "seed", "trustworthiness", "knn_overlap", "knn_overlap_baseline"} <= set(
             store.trust(space.name)
         )
@@ -430,6 +431,8 @@ def files_of(store: Path) -> list[str]:
 
 def test_an_absent_or_truncated_file_does_not_open(copy: Path) -> None:
     for relative in files_of(copy):
+        if relative.endswith("index.faiss"):  # made again from its vectors: the next test
+            continue
         path = copy / relative
         content = path.read_bytes()
         path.unlink()
@@ -444,17 +447,55 @@ def test_an_absent_or_truncated_file_does_not_open(copy: Path) -> None:
     assert Store(copy).verify() == []
 
 
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize("space", ["frozen", "linear_probe-decision"])
+@pytest.mark.parametrize(("damage", "said"), [(Path.unlink, "is missing"), (flip, "is not what"), (cut, "is not what")])
+def test_a_lost_index_is_built_again_and_finds_the_same(
+    store: Store, copy: Path, space: str, damage: Callable[[Path], object], said: str
+) -> None:
+    file = f"spaces/{space}/index.faiss"
+    damage(copy / file)
+    again, note = Store(copy).index(space)
+    assert note.startswith(f"{file} {said}")
+    queries = np.array(store.vectors(space)[:20])
+    for ours, theirs in zip(again.search(queries, 9), store.index(space)[0].search(queries, 9), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    problems = Store(copy).verify()
+    assert len(problems) == 1
+    assert problems[0].startswith(f"{file} {said}")
+
+
+@pytest.mark.parametrize(
+    ("space", "vectors"),
+    [
+        ("frozen", "encoders/frozen/embeddings.npy"),
+        ("linear_probe-decision", "spaces/linear_probe-decision/vectors.npy"),
+    ],
+)
+def test_no_index_is_built_from_damaged_vectors(copy: Path, space: str, vectors: str) -> None:
+    (copy / f"spaces/{space}/index.faiss").unlink()
+    flip(copy / vectors)
+    with pytest.raises(UserError, match="damaged") as caught:
+        Store(copy).index(space)
+    assert vectors in caught.value.what
+
+
 def test_a_flipped_byte_anywhere_is_found_by_verify(copy: Path) -> None:
     for relative in files_of(copy):
-        path = copy / relative
-        content = bytearray(path.read_bytes())
-        content[-1] ^= 1
-        path.write_bytes(content)
+        flip(copy / relative)
         problems = Store(copy).verify()
         assert len(problems) == 1
         assert relative in problems[0]
-        content[-1] ^= 1
-        path.write_bytes(content)
+        flip(copy / relative)
 
 
 def zeros(path: Path) -> None:
@@ -472,7 +513,6 @@ def zeros(path: Path) -> None:
         ("regimes/zero_shot/thresholds.json", lambda s: s.thresholds("zero_shot")),
         ("regimes/zero_shot/training.json", lambda s: s.training("zero_shot")),
         ("spaces/frozen/trust.json", lambda s: s.trust("frozen")),
-        ("spaces/frozen/index.faiss", lambda s: s.index("frozen")),
     ],
 )
 def test_a_file_of_the_right_size_and_wrong_content_is_one_message(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _Record = TypeVar("_Record", RegimeRecord, SpaceRecord)
 
 PARTIAL = ".partial"
+INDEX = "index.faiss"
 BUILD = "python -m precompute demo"
 
 
@@ -366,11 +367,13 @@ class Store:
 
     def vectors(self, space: str) -> NDArray[np.float32]:
         """(N, dim) unit-norm float32 vectors of a space."""
-        record = self.space(space)
-        if record.kind == "decision":
-            return self._array(f"spaces/{space}/vectors.npy")
+        return self._array(self._vectors_file(space))
+
+    def _vectors_file(self, space: str) -> str:
+        if self.space(space).kind == "decision":
+            return f"spaces/{space}/vectors.npy"
         encoder = next(r.encoder for r in self.regimes if r.embedding_space == space)
-        return self._array(f"encoders/{encoder}/embeddings.npy")
+        return f"encoders/{encoder}/embeddings.npy"
 
     def projections(self, encoder_id: str) -> NDArray[np.float32] | None:
         """(N, D) an encoder's embeddings before they were brought to unit norm; None where the run kept no norms."""
@@ -379,15 +382,31 @@ class Store:
             return None
         return np.asarray(self._array(f"encoders/{encoder_id}/embeddings.npy") * self._array(relative)[:, None])
 
-    def index(self, space: str) -> faiss.Index:
-        """The FAISS index of a space, memory-mapped once its hash agrees with the manifest: index files are not data
-        to trust unread."""
+    def index(self, space: str) -> tuple[faiss.Index, str]:
+        """The FAISS index of a space, and a word to the reader where its file could not be used.
+
+        It is memory-mapped once its hash agrees with the manifest: index files are not data to trust unread. One that
+        is missing or damaged is built again in memory from the space's vectors, whose hash is checked: the same index.
+
+        Raises
+        ------
+        UserError
+            Where the vectors are damaged, too.
+        """
         import faiss
 
-        relative = f"spaces/{space}/index.faiss"
-        if sha256_file(self.path / relative) != self.manifest.artefacts[relative].sha256:
-            raise self._damaged(relative)
-        return faiss.read_index(str(self.path / relative), faiss.IO_FLAG_MMAP_IFC)
+        from explorer.analysis.neighbours import build_index
+
+        relative = f"spaces/{space}/{INDEX}"
+        wrong = self._wrong(relative)
+        if not wrong:
+            return faiss.read_index(str(self.path / relative), faiss.IO_FLAG_MMAP_IFC), ""
+        vectors = self._vectors_file(space)
+        if self._wrong(vectors):
+            raise self._damaged(vectors)
+        return build_index(self.vectors(space)), (
+            f"{relative} {wrong}: the index was built again in memory from {vectors}. Results are the same."
+        )
 
     def occurrences(self, space: str) -> NDArray[np.int32]:
         """(N,) in how many films' ten nearest each film stands."""
@@ -472,9 +491,9 @@ class Store:
     def verify(self) -> list[str]:
         """Read every byte and return what is wrong, one line a file; an empty list where all is well."""
         problems = []
-        for relative, artefact in self.manifest.artefacts.items():
-            if sha256_file(self.path / relative) != artefact.sha256:
-                problems.append(f"{relative}: its SHA-256 is not the manifest's")
+        for relative in self.manifest.artefacts:
+            if wrong := self._wrong(relative):
+                problems.append(f"{relative} {wrong}")
         if not problems:
             problems += self._check_contents()
         return problems
@@ -495,9 +514,16 @@ class Store:
             norms = np.linalg.norm(self.vectors(space.name), axis=1)
             if not np.allclose(norms, 1, atol=1e-3):
                 problems.append(f"spaces/{space.name}: vectors are not of unit norm")
-            if self.index(space.name).ntotal != self.n:
+            if self.index(space.name)[0].ntotal != self.n:
                 problems.append(f"spaces/{space.name}/index.faiss: not {self.n} vectors")
         return problems
+
+    def _wrong(self, relative: str) -> str:
+        """What is wrong with a file, by its hash; empty where nothing is."""
+        file = self.path / relative
+        if not file.is_file():
+            return "is missing"
+        return "" if sha256_file(file) == self.manifest.artefacts[relative].sha256 else "is not what the manifest says"
 
     def _check_files(self) -> None:
         for relative, artefact in self.manifest.artefacts.items():
@@ -506,6 +532,8 @@ class Store:
                 raise UserError(
                     f"{self.path}/manifest.json names {relative}, outside the run.", "Do not use this store."
                 )
+            if path.name == INDEX:
+                continue  # made again from its vectors where it is lost
             if not path.is_file():
                 raise UserError(
                     f"The store lacks {self.path / relative}.", "Copy the run again, or run precompute again."

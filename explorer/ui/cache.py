@@ -40,13 +40,16 @@ def store(root: Path, run_id: str) -> Store:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the index")
-def _index(path: Path, made: str, space: str) -> faiss.Index:
+def _index(path: Path, made: str, space: str) -> tuple[faiss.Index, str]:
     return Store(path).index(space)
 
 
 def index(opened: Store, space: str) -> faiss.Index:
-    """The FAISS index of a space."""
-    return _index(opened.path, opened.manifest.created, space)
+    """The FAISS index of a space; where its file could not be used, the page is told."""
+    found, note = _index(opened.path, opened.manifest.created, space)
+    if note:
+        st.caption(f":material/info: {note}")
+    return found
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
