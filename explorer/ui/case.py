@@ -91,8 +91,8 @@ def picture(view: View, film: Film) -> None:
         if note:
             st.warning(note)
         st.caption(
-            "Drag to move, Ctrl + wheel to zoom, Shift + drag for window and level, double click to reset. Arrow keys "
-            "step through the films. 8 grey bits."
+            "Drag to move, Ctrl + wheel or two fingers to zoom, Shift + drag for window and level, double click to "
+            "reset. Arrow keys step through the films. 8 grey bits."
         )
     with words:
         _facts(store, row)

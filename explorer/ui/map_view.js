@@ -159,7 +159,7 @@ class Maps {
     this.hovered = -1;
     this.buttons = {};
     for (const [mode, title, help] of [
-      ["pan", "Pan", "Drag moves the maps; Ctrl and wheel zooms"],
+      ["pan", "Pan", "Drag moves the maps; Ctrl and wheel, or two fingers, zoom"],
       ["box", "Box", "Drag a box around films (or Shift and drag)"],
       ["lasso", "Lasso", "Drag around films"],
     ]) this.buttons[mode] = this.button(title, help, () => this.setMode(mode));
@@ -471,15 +471,24 @@ class Maps {
       const box = panel.stage.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
     };
+    const held = new Map(); // every pointer that is down, and where it was last
     top.onpointerdown = (event) => {
       if (event.button) return;
       const [px, py] = place(event);
       top.setPointerCapture(event.pointerId);
+      held.set(event.pointerId, [px, py]);
+      if (held.size > 1) return void (this.drag = null); // two fingers zoom
       const kind = event.shiftKey && this.mode === "pan" ? "box" : this.mode;
       this.drag = { panel, kind, px, py, view: this.view, path: kind === "pan" ? null : [[px, py]], moved: false };
     };
     top.onpointermove = (event) => {
       const [px, py] = place(event), { drag } = this;
+      const was = held.get(event.pointerId), other = [...held].find(([id]) => id !== event.pointerId)?.[1];
+      if (was) held.set(event.pointerId, [px, py]);
+      if (was && other) {
+        const apart = ([x, y]) => Math.max(1, Math.hypot(x - other[0], y - other[1]));
+        return this.zoom(apart([px, py]) / apart(was), panel, (px + other[0]) / 2, (py + other[1]) / 2);
+      }
       if (!drag) return this.hover(panel, px, py, event);
       if (Math.hypot(px - drag.px, py - drag.py) > 4) drag.moved = true;
       if (!drag.moved) return;
@@ -491,6 +500,7 @@ class Maps {
       }
     };
     top.onpointerup = (event) => {
+      held.delete(event.pointerId);
       const { drag } = this;
       if (!drag) return;
       const rows = drag.moved && drag.path ? this.inside(panel) : [];
@@ -501,7 +511,10 @@ class Maps {
       else if (under !== undefined) (this.data.ring = under), this.send("clicked", under);
       this.drawTop();
     };
-    top.onpointercancel = () => (this.drag = null);
+    top.onpointercancel = (event) => {
+      held.delete(event.pointerId);
+      this.drag = null;
+    };
     top.onpointerleave = () => this.leave();
     top.ondblclick = (event) => {
       const [row] = this.find(panel, ...place(event), REACH);

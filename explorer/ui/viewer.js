@@ -1,5 +1,5 @@
-// One film in an SVG, in the film's own pixels: the wheel zooms about the pointer, dragging pans, dragging with Shift held
-// sets window and level, a double click resets. Arrow keys ask for the previous or next film.
+// One film in an SVG, in the film's own pixels: the wheel or two fingers zoom about where they are, dragging pans, dragging
+// with Shift held sets window and level, a double click resets. Arrow keys ask for the previous or next film.
 const TYPING = "input, textarea, select, [contenteditable=true], [role=radiogroup], [role=slider], [role=combobox], [role=tablist]"
 const NS = "http://www.w3.org/2000/svg"
 
@@ -70,34 +70,41 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
   }
 
-  const place = event => {
-    const box = svg.getBoundingClientRect()
-    return [(event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height]
+  // film pixels under a place on the screen; the film may have black bars beside it
+  const film = ([x, y]) => new DOMPoint(x, y).matrixTransform(svg.getScreenCTM().inverse())
+  const zoomAt = (factor, where) => {
+    const { x, y } = film(where), box = svg.box
+    zoom(factor, (x - box.x) / box.w, (y - box.y) / box.h)
   }
-  let held = null
+  const held = new Map() // every pointer that is down, and where it was last on the screen
   on(svg, "wheel", event => {
     // without a key held down the wheel scrolls the page, as everywhere
     if (!event.ctrlKey && !event.metaKey && document.activeElement !== svg.getRootNode().host) return
     event.preventDefault()
-    zoom(Math.exp(-event.deltaY / 300), ...place(event))
+    zoomAt(Math.exp(-event.deltaY / 300), [event.clientX, event.clientY])
   }, { passive: false })
   on(svg, "pointerdown", event => {
-    held = [event.clientX, event.clientY]
+    held.set(event.pointerId, [event.clientX, event.clientY])
     svg.setPointerCapture(event.pointerId)
   })
-  on(svg, "pointerup", () => { held = null })
-  on(svg, "pointercancel", () => { held = null })
+  for (const name of ["pointerup", "pointercancel"]) on(svg, name, event => held.delete(event.pointerId))
   on(svg, "pointermove", event => {
-    if (!held) return
-    const dx = event.clientX - held[0], dy = event.clientY - held[1], box = svg.box
-    held = [event.clientX, event.clientY]
+    const was = held.get(event.pointerId), now = [event.clientX, event.clientY], box = svg.box
+    if (!was) return
+    const other = [...held].find(([id]) => id !== event.pointerId)?.[1]
+    held.set(event.pointerId, now)
+    if (other) {
+      const apart = place => Math.max(1, Math.hypot(place[0] - other[0], place[1] - other[1]))
+      zoomAt(apart(now) / apart(was), [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2])
+      return
+    }
     if (event.shiftKey) {
-      width.value = +width.value + dx
-      level.value = +level.value + dy
+      width.value = +width.value + now[0] - was[0]
+      level.value = +level.value + now[1] - was[1]
     } else {
-      const scale = box.w / svg.getBoundingClientRect().width
-      box.x = Math.min(whole.w - box.w, Math.max(0, box.x - dx * scale))
-      box.y = Math.min(whole.h - box.h, Math.max(0, box.y - dy * scale))
+      const from = film(was), to = film(now)
+      box.x = Math.min(whole.w - box.w, Math.max(0, box.x + from.x - to.x))
+      box.y = Math.min(whole.h - box.h, Math.max(0, box.y + from.y - to.y))
     }
     look()
   })
