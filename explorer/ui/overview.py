@@ -76,34 +76,22 @@ def metric_by_label(view: View, metric: str) -> None:
 def labels(view: View) -> None:
     """How often each label occurs, and which occur together."""
     store, split = view.store, view.split
-    left, right = st.columns([6, 5], gap="medium")
-    with left:
-        st.subheader("Labels")
-        frame = derive.label_table(store, split)
-        bar = st.column_config.ProgressColumn(
-            "Prevalence", min_value=0, max_value=float(frame["Prevalence"].max()), format="%.1f%%", width=110
-        )
-        st.dataframe(
-            frame,
-            hide_index=True,
-            column_config={"Prevalence": bar},
-            height="content",
-        )
-        st.caption(
-            f"Prevalence in {split}, over films where the label is known. Counts are positive / negative / unknown; "
-            "unknown never counts as negative."
-        )
-    with right:
-        st.subheader("Labels together")
-        share, together, order = derive.cooccurrence(store, split)
-        st.plotly_chart(
-            figures.cooccurrence(share, together, order),
-            key="together",
-            alt="How often labels occur together",
-        )
-        st.caption(
-            f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none."
-        )
+    st.subheader("Labels")
+    frame = derive.label_table(store, split)
+    bar = st.column_config.ProgressColumn(
+        "Prevalence", min_value=0, max_value=float(frame["Prevalence"].max()), format="%.1f%%", width=110
+    )
+    st.dataframe(frame, hide_index=True, column_config={"Prevalence": bar}, height="content")
+    st.caption(
+        f"Prevalence in {split}, over films where the label is known. Counts are positive / negative / unknown; "
+        "unknown never counts as negative."
+    )
+    st.subheader("Labels together")
+    share, together, order = derive.cooccurrence(store, split)
+    st.plotly_chart(
+        figures.cooccurrence(share, together, order), key="together", alt="How often labels occur together"
+    )
+    st.caption(f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none.")
 
 
 def provenance(view: View) -> None:
