@@ -423,7 +423,7 @@ def _run(
 ) -> None:
     from explorer.model.device import choose_device
     from explorer.model.encoder import load_clip
-    from precompute.pipeline import Job
+    from precompute.job import Job
     from precompute.pipeline import run as run_job
     from precompute.prompts import BARE_NAMES, read_prompt_sets
     from precompute.settings import Settings

@@ -16,7 +16,6 @@ from explorer.analysis.leaks import crossing, leaking, without
 from explorer.analysis.metrics import MACRO, METRICS, Scored, evaluate
 from explorer.data.images import read_film, thumbnail
 from explorer.store.reader import open_store
-from precompute.audit import Thumbnails, write_copies
 from precompute.duplicates import (
     CAP,
     FEWEST,
@@ -29,6 +28,7 @@ from precompute.duplicates import (
     near_pairs,
     propose,
 )
+from precompute.stages.audit import Thumbnails, write_copies
 
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip

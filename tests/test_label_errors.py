@@ -14,10 +14,10 @@ from explorer.analysis.crossfit import FOLDS, PENALTY, cross_fit
 from explorer.analysis.hard import confident_errors, disagreement
 from explorer.data.samples import share_out
 from explorer.store.reader import open_store
-from precompute.audit import write_label_errors
 from precompute.label_errors import label_quality
 from precompute.phantom.dataset import plan
 from precompute.phantom.labels import LABELS
+from precompute.stages.audit import write_label_errors
 
 
 def truth(n: int) -> NDArray[np.float32]:

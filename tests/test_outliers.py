@@ -11,7 +11,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import NearestNeighbors
 
 from explorer.analysis.outliers import NEIGHBOUR, distances, fit_cloud, outlyingness, percentiles
-from precompute.audit import write_outliers
+from precompute.stages.audit import write_outliers
 
 
 def unit(rng: np.random.Generator, n: int, spread: float = 0.15, at: int = 0) -> NDArray[np.float32]:

@@ -28,8 +28,8 @@ STATE = Progress(
 
 
 def test_every_stage_of_a_run_has_its_share_of_the_time() -> None:
-    source = (Path(__file__).parents[1] / "precompute/pipeline.py").read_text()
-    assert set(re.findall(r'self\._(?:stage|embed)\(\s*"([^"]+)"', source)) == set(RUN) - {SEEDS}
+    source = "".join(path.read_text() for path in (Path(__file__).parents[1] / "precompute/stages").glob("*.py"))
+    assert set(re.findall(r'(?:run\.stage\(|_embed\(run, )\s*"([^"]+)"', source)) == set(RUN) - {SEEDS}
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

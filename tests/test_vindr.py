@@ -123,18 +123,20 @@ def test_a_blank_reading_is_unknown_not_negative(root: Path) -> None:
 
 
 def test_the_view_comes_from_the_header_and_boxes_find_their_films(root: Path, tmp_path: Path, clip: Clip) -> None:
-    from precompute.pipeline import Job, _Run
+    from precompute.job import Job
     from precompute.reporter import RUN, Reporter
     from precompute.settings import Settings
+    from precompute.stages import films
+    from precompute.stages.run import Run
 
     job = Job(read_vindr(root), clip, (), Settings(), skip_bad=False, allow_empty=True)
     writer = RunWriter(tmp_path / "store", "vindr")
     reporter = Reporter(Console(file=io.StringIO()), RUN, tmp_path / "store")
     with writer.locked(), reporter.job():
-        run = _Run(job, writer, reporter)
-        run.films()
-        run.samples()
-        run.annotations()
+        run = Run(job, writer, reporter)
+        films.films(run)
+        films.samples(run)
+        films.marks(run)
         assert run.frame["view"].tolist() == ["PA"] * 15
         assert (run.frame["height"][0], run.frame["width"][0]) == (60, 80)
         boxes = pd.read_parquet(writer.folder / "annotations.parquet")

@@ -1,4 +1,4 @@
-"""What the audit page shows of the set's own faults, written below ``audit/`` in the run's folder."""
+"""The set's own faults, below ``audit/``: outliers, copies, label errors, shortcuts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,73 @@ import pandas as pd
 from PIL import Image
 
 from explorer.analysis.acquisition import measure
+from explorer.analysis.calibration import probabilities
 from explorer.analysis.crossfit import cross_fit
 from explorer.analysis.outliers import DISTANCES, distances, fit_cloud, percentiles
 from explorer.analysis.shortcuts import acquisition_scores, attributes, from_embedding, of_acquisition, of_labels
 from explorer.data.samples import SPLITS
 from explorer.store.files import write_array, write_frame, write_json
+from explorer.store.writer import SCRATCH
 from precompute.duplicates import exact_pairs, near_pairs
 from precompute.label_errors import label_quality
 from precompute.reporter import Report
+from precompute.stages.run import ENCODERS, Run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PAIR_COLUMNS = ["a", "b", "kind", "correlation", "similarity", "hash_bits"]
+
+
+def outliers(run: Run) -> None:
+    """How far every film lies from the training films, in the frozen encoder."""
+    seed = run.settings.seed
+
+    def make(folder: Path, report: Report) -> list[str]:
+        return write_outliers(folder, run.embeddings("frozen"), run.rows("train"), run.patients, seed)
+
+    given = run.hashes("encoders/frozen/embeddings.npy", "samples.parquet")
+    run.stage("outliers", {**given, "seed": seed}, make)
+
+
+def copies(run: Run) -> None:
+    """Films that are in the set twice, by their pixels and nearly."""
+    seed = run.settings.seed
+
+    def make(folder: Path, report: Report) -> list[str]:
+        pixels = [film["pixels_sha256"] for film in run.decoded["kept"]]
+        return write_copies(folder, pixels, run.frame, np.asarray(run.embeddings("frozen")), report, seed)
+
+    files = ("thumbnails/data.bin", "encoders/frozen/embeddings.npy", "samples.parquet", f"{SCRATCH}/films.json")
+    run.stage("copies", {**run.hashes(*files), "seed": seed}, make)
+
+
+def label_errors(run: Run) -> None:
+    """Labels that a probe which has not seen the film, or the fine-tune on films it has not trained on, doubts."""
+
+    def make(folder: Path, report: Report) -> list[str]:
+        val, seen = run.rows("val"), run.frame["split"].to_numpy() == "train"
+        logits = run.logits("fine_tune")
+        unseen = np.full(logits.shape, np.nan, dtype=np.float32)
+        unseen[~seen] = probabilities("platt", run.targets[val], logits[val], logits[~seen])
+        vectors = np.asarray(run.embeddings("frozen"))
+        return write_label_errors(folder, run.targets, vectors, run.patients, {"fine_tune": unseen}, report)
+
+    files = ("encoders/frozen/embeddings.npy", "samples.parquet", "regimes/fine_tune/logits.npy")
+    run.stage("label errors", run.hashes(*files), make)
+
+
+def shortcuts(run: Run) -> None:
+    """What view, patient, device and border tell of the labels, and the embeddings of them."""
+    seed = run.settings.seed
+
+    def make(folder: Path, report: Report) -> list[str]:
+        vectors = {name: np.asarray(run.embeddings(name)) for name in ENCODERS}
+        return write_shortcuts(folder, run.frame, run.labels, vectors, report, seed)
+
+    encoders = [f"encoders/{name}/embeddings.npy" for name in ENCODERS]
+    files = run.hashes("thumbnails/data.bin", "samples.parquet", *encoders)
+    run.stage("shortcuts", {**files, "seed": seed}, make)
 
 
 def write_outliers(
@@ -108,9 +162,9 @@ def write_label_errors(
     """
     sources = {"linear_probe": cross_fit(vectors, targets, patients), **unseen}
     paths = []
-    for i, (name, probabilities) in enumerate(sources.items()):
-        quality, flagged = label_quality(targets, probabilities)
-        for what, array in (("probabilities", probabilities), ("quality", quality), ("flagged", flagged)):
+    for i, (name, predicted) in enumerate(sources.items()):
+        quality, flagged = label_quality(targets, predicted)
+        for what, array in (("probabilities", predicted), ("quality", quality), ("flagged", flagged)):
             write_array(folder / f"audit/labels/{name}/{what}.npy", array)
             paths.append(f"audit/labels/{name}/{what}.npy")
         report(i + 1, len(sources))

@@ -1,18 +1,22 @@
-"""The retrieval stage: what lies near what in every space, measured."""
+"""What lies near what in every space, measured."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from explorer.analysis import lists as listed
-from explorer.analysis import retrieval
+from explorer.analysis import retrieval as measured
 from explorer.analysis.neighbours import neighbour_lists
 from explorer.data.samples import SPLITS, Split, projections
+from explorer.store.files import write_array, write_frame
+from precompute.reporter import Report
+from precompute.stages.run import Run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,13 +27,30 @@ SCORED: tuple[Split, ...] = ("val", "test")
 """The encoders have seen the films of train, so nothing is measured on them."""
 
 
-def measure(
+def retrieval(run: Run) -> None:
+    """Figures of every space, and how often each film is another's neighbour."""
+    resamples, seed = run.settings.resamples, run.settings.seed
+
+    def make(folder: Path, report: Report) -> list[str]:
+        frame, occurrences = _measure(
+            run.spaces, run.vectors, run.frame, run.labels, run.targets, report, resamples=resamples, seed=seed
+        )
+        write_frame(folder / "retrieval.parquet", frame)
+        for space, counts in occurrences.items():
+            write_array(folder / f"spaces/{space}/occurrences.npy", counts)
+        return ["retrieval.parquet", *(f"spaces/{space}/occurrences.npy" for space in occurrences)]
+
+    given = {**run.embedding_hashes(), **run.logit_hashes(), "samples": run.writer.sha256("samples.parquet")}
+    run.stage("retrieval", {**given, "resamples": resamples, "seed": seed}, make)
+
+
+def _measure(
     spaces: Sequence[SpaceRecord],
     vectors: Callable[[SpaceRecord], NDArray[np.float32]],
     samples: pd.DataFrame,
     labels: Sequence[str],
     targets: NDArray[np.float32],
-    report: Callable[[int, int], None],
+    report: Report,
     *,
     resamples: int,
     seed: int,
@@ -57,14 +78,14 @@ def measure(
     parts, lists = [], {}
     for i, space in enumerate(spaces):
         found = np.ascontiguousarray(vectors(space))
-        lists[space.name] = neighbour_lists(found, patients, views, retrieval.K)
+        lists[space.name] = neighbour_lists(found, patients, views, measured.K)
         counts = listed.occurrences(lists[space.name])
-        mine = [listed.hubness(counts, patients, retrieval.K, **drawn).assign(k=retrieval.K)]
+        mine = [listed.hubness(counts, patients, measured.K, **drawn).assign(k=measured.K)]
         for split in SCORED:
             rows = splits[split]
-            part = retrieval.retrieval(found[rows], labels, targets[rows], patients[rows], views[rows], **drawn)
-            mine.append(part.assign(split=split, k=retrieval.K))
-        votes, k = retrieval.knn_classifier(labels, found, targets, patients, splits, **drawn)
+            part = measured.retrieval(found[rows], labels, targets[rows], patients[rows], views[rows], **drawn)
+            mine.append(part.assign(split=split, k=measured.K))
+        votes, k = measured.knn_classifier(labels, found, targets, patients, splits, **drawn)
         mine.append(votes.assign(k=k))
         parts.append(pd.concat(mine).assign(space=space.name))
         report(i + 1, len(spaces))
@@ -74,8 +95,8 @@ def measure(
         for split in SCORED:
             rows = splits[split]
             part = listed.agreement(lists[a.name][rows], lists[b.name][rows], patients[rows], len(samples), **drawn)
-            parts.append(part.assign(space=a.name, other=b.name, split=split, k=retrieval.K))
-    frame = pd.concat(parts, ignore_index=True).reindex(columns=list(retrieval.RETRIEVAL_COLUMNS))
+            parts.append(part.assign(space=a.name, other=b.name, split=split, k=measured.K))
+    frame = pd.concat(parts, ignore_index=True).reindex(columns=list(measured.RETRIEVAL_COLUMNS))
     text = ["other", "label", "split"]
     frame[text] = frame[text].fillna("")
     return frame, {name: listed.occurrences(found) for name, found in lists.items()}

@@ -1,4 +1,4 @@
-"""The separability board: every label in every space, on the films that no regime was fitted on."""
+"""The separability board: every label in every space, in full, on the films that no regime was fitted on."""
 
 from __future__ import annotations
 
@@ -17,21 +17,46 @@ from explorer.analysis.separability import (
     Space,
     confusability,
     likeness,
-    separability,
 )
+from explorer.analysis.separability import separability as measure
 from explorer.store.files import write_frame
+from precompute.reporter import Report
+from precompute.stages.run import ENCODERS, Run
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from precompute.reporter import Report
-
 SEPARABILITY_SPLITS = ("val", "test")
 """Not train: the probe and the fine-tune were fitted on it."""
 
 
-def write_separability(
+def separability(run: Run) -> None:
+    """How far each label separates in every space, and what is taken for what."""
+    settings = run.settings
+
+    def make(folder: Path, report: Report) -> list[str]:
+        return _write(
+            folder,
+            {space.name: run.vectors(space) for space in run.spaces},
+            run.labels,
+            run.targets,
+            run.patients,
+            {split: run.rows(split) for split in SEPARABILITY_SPLITS},
+            report,
+            permutations=settings.permutations,
+            resamples=settings.resamples,
+            seed=settings.seed,
+        )
+
+    sources = [f"encoders/{encoder}/embeddings.npy" for encoder in ENCODERS]
+    sources += [f"regimes/{regime.name}/logits.npy" for regime in run.regimes]
+    given = run.hashes(*sources, "samples.parquet")
+    given |= {name: getattr(settings, name) for name in ("permutations", "resamples", "seed")}
+    run.stage("separability", given, make)
+
+
+def _write(
     folder: Path,
     spaces: Mapping[str, NDArray[np.float32]],
     labels: Sequence[str],
@@ -61,7 +86,7 @@ def write_separability(
         )
         looked_up = {name: Space.of(vectors[rows], films) for name, vectors in spaces.items()}
         for name, space in looked_up.items():
-            tables["separability"].append(separability(space, films).assign(space=name, split=split))
+            tables["separability"].append(measure(space, films).assign(space=name, split=split))
             tables["confusability"].append(confusability(space, films).assign(space=name, split=split))
             done += 1
             report(done, len(splits) * len(spaces))

@@ -1,0 +1,118 @@
+"""Films, samples, readers' marks: what is read, before any model sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from explorer.data.samples import SAMPLE_COLUMNS, SPLITS, assign_splits
+from explorer.errors import UserError
+from explorer.store.files import write_frame
+from explorer.store.writer import SCRATCH
+from precompute import paper
+from precompute.films import decode_films
+from precompute.reporter import Report
+from precompute.sources.table import check_positives
+from precompute.stages.run import Run
+
+MIN_FILMS = 4
+"""Of fewer points there is no spectral layout to start a map from."""
+
+
+def films(run: Run) -> None:
+    """Every film decoded once, to thumbnails and the model's pixels."""
+    job, settings = run.job, run.settings
+
+    def make(folder: Path, report: Report) -> list[str]:
+        decode_films(
+            job.source,
+            run.tower.fit,
+            settings.thumbnail,
+            folder,
+            run.writer.scratch,
+            report,
+            skip_bad=job.skip_bad,
+            allow_burned_in=job.allow_burned_in,
+        )
+        return ["thumbnails/data.bin", "thumbnails/offsets.npy", f"{SCRATCH}/pixels.bin", f"{SCRATCH}/films.json"]
+
+    given = {
+        "csv": job.source.sha256,
+        "images": str(job.source.images.resolve()),
+        "fit": run.tower.fit.model_dump(),
+        "side": settings.thumbnail,
+        "skip_bad": job.skip_bad,
+        "allow_burned_in": job.allow_burned_in,
+    }
+    run.stage("films", given, make)
+
+
+def samples(run: Run) -> None:
+    """The table whose order is every array's, with each film's split."""
+    source, settings = run.job.source, run.settings
+
+    def make(folder: Path, report: Report) -> list[str]:
+        kept = pd.DataFrame(run.decoded["kept"])
+        frame = source.frame.iloc[kept["row"]].reset_index(drop=True)
+        frame["height"], frame["width"] = kept["height"], kept["width"]
+        targets = frame[list(source.labels)].to_numpy(np.float32)
+        frame["view"] = frame["view"].where(frame["view"] != "", kept["view"])
+        patients = frame["patient_id"].to_numpy(object)
+        if run.paper:
+            frame["split"] = paper.split(patients, settings.fractions, settings.seed)
+        elif source.split_origin is None:
+            frame["split"] = assign_splits(patients, targets, settings.fractions, settings.seed)
+        empty = [split for split in SPLITS if not (frame["split"] == split).any()]
+        if empty or len(frame) < MIN_FILMS:
+            raise UserError(
+                f"{source.file}: {len(frame)} films are too few"
+                + (f", none is in {' or '.join(empty)}." if empty else "."),
+                f"Give at least {MIN_FILMS}, of patients enough to share out among train, val and test.",
+            )
+        if not run.job.allow_empty and not run.paper:  # the paper's split does not look at labels
+            check_positives(frame, source.labels, source.file)
+        frame[list(source.labels)] = frame[list(source.labels)].astype("Int8")  # nullable: unknown is null on disk
+        skipped = pd.DataFrame(run.decoded["skipped"], columns=["row", "reason"])
+        skipped["image"] = source.frame["image"].reindex(skipped["row"]).to_numpy()
+        write_frame(folder / "samples.parquet", frame[[*SAMPLE_COLUMNS, *source.labels]])
+        write_frame(folder / "skipped.parquet", skipped[["image", "reason"]])
+        return ["samples.parquet", "skipped.parquet"]
+
+    given = {
+        "csv": source.sha256,
+        "label_origin": source.label_origin,
+        "films": run.writer.sha256(f"{SCRATCH}/films.json"),
+        "labels": source.labels,
+        "fractions": settings.fractions,
+        "protocol": settings.protocol,
+        "seed": settings.seed,
+        "allow_empty": run.job.allow_empty,
+    }
+    run.stage("samples", given, make)
+
+
+def marks(run: Run) -> None:
+    """The readers' boxes and polygons, each with its film's row."""
+    source = run.job.source
+
+    def make(folder: Path, report: Report) -> list[str]:
+        row_of = pd.Series(run.frame.index, index=run.frame["image"])
+        boxes = source.annotations[source.annotations["image"].isin(row_of.index)].copy()  # not of skipped films
+        boxes["row"] = row_of.reindex(boxes["image"]).to_numpy(dtype=np.int64)
+        boxes["sample_id"] = run.frame["sample_id"].to_numpy()[boxes["row"]]
+        heights, widths = (run.frame[side].to_numpy()[boxes["row"]] for side in ("height", "width"))
+        outside = (boxes["x"] < -1) | (boxes["y"] < -1)
+        outside |= (boxes["x"] + boxes["w"] > widths + 1) | (boxes["y"] + boxes["h"] > heights + 1)
+        if outside.any():
+            bad = boxes[outside].iloc[0]
+            raise UserError(
+                f"An annotation of {bad['image']} ({bad['label']}) reaches outside its film.",
+                "Annotations are in pixels of the original film: x, y, w, h from its top left corner.",
+            )
+        columns = ["sample_id", "row", "label", "annotator", "x", "y", "w", "h", "polygon"]
+        write_frame(folder / "annotations.parquet", boxes[columns].reset_index(drop=True))
+        return ["annotations.parquet"]
+
+    run.stage("annotations", {"csv": source.sha256, "samples": run.writer.sha256("samples.parquet")}, make)

@@ -1,0 +1,111 @@
+"""What each regime's scores are worth: metrics, differences, curves' bands and calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from explorer.analysis.calibration import CALIBRATION_COLUMNS, calibration
+from explorer.analysis.curves import BAND_COLUMNS, bands
+from explorer.analysis.differences import DIFFERENCE_COLUMNS, differences
+from explorer.analysis.metrics import METRIC_COLUMNS, Scored, resample, summarise
+from explorer.analysis.thresholds import Thresholds
+from explorer.data.samples import SPLITS
+from explorer.store.files import write_frame
+from precompute.reporter import Report
+from precompute.stages.run import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SHOWN = ("test", "val")
+
+
+def metrics(run: Run) -> None:
+    """Every figure with its interval, and every difference between regimes, from the same resamples."""
+
+    def make(folder: Path, report: Report) -> list[str]:
+        values, changes = [], []
+        for i, split in enumerate(SPLITS):
+            rows = run.rows(split)
+            given = (run.labels, run.targets[rows], _scored(run, rows), run.patients[rows])
+            draws = resample(*given, resamples=run.settings.resamples, seed=run.settings.seed)
+            values += [summarise(drawn).assign(regime=name, split=split) for name, drawn in draws.items()]
+            changes.append(differences(*given, draws).assign(split=split))
+            report(i + 1, len(SPLITS))
+        write_frame(folder / "metrics.parquet", pd.concat(values, ignore_index=True)[list(METRIC_COLUMNS)])
+        write_frame(folder / "differences.parquet", pd.concat(changes, ignore_index=True)[list(DIFFERENCE_COLUMNS)])
+        return ["metrics.parquet", "differences.parquet"]
+
+    run.stage("metrics", {**_given(run), "tables": ["metrics", "differences"]}, make)
+
+
+def curves(run: Run) -> None:
+    """How far each curve may be off, on the splits that are shown."""
+
+    def make(folder: Path, report: Report) -> list[str]:
+        parts = []
+        for i, split in enumerate(SHOWN):
+            rows = run.rows(split)
+            part = bands(
+                run.labels,
+                run.targets[rows],
+                _scored(run, rows),
+                run.patients[rows],
+                resamples=run.settings.resamples,
+                seed=run.settings.seed,
+            )
+            parts.append(part.assign(split=split))
+            report(i + 1, len(SHOWN))
+        write_frame(folder / "bands.parquet", pd.concat(parts, ignore_index=True)[list(BAND_COLUMNS)])
+        return ["bands.parquet"]
+
+    run.stage("curves", _given(run), make)
+
+
+def calibrated(run: Run) -> None:
+    """What probabilities are worth, as they are and fitted on val."""
+
+    def make(folder: Path, report: Report) -> list[str]:
+        parts, val = [], run.rows("val")
+        logits = {regime.name: run.logits(regime.name) for regime in run.regimes}
+        for i, split in enumerate(SHOWN):
+            rows = run.rows(split)
+            part = calibration(
+                run.labels,
+                (run.targets[val], {name: values[val] for name, values in logits.items()}),
+                run.targets[rows],
+                {name: values[rows] for name, values in logits.items()},
+                run.patients[rows],
+                resamples=run.settings.resamples,
+                seed=run.settings.seed,
+            )
+            parts.append(part.assign(split=split))
+            report(i + 1, len(SHOWN))
+        write_frame(folder / "calibration.parquet", pd.concat(parts, ignore_index=True)[list(CALIBRATION_COLUMNS)])
+        return ["calibration.parquet"]
+
+    run.stage("calibration", _given(run), make)
+
+
+def _scored(run: Run, rows: NDArray[np.int64]) -> dict[str, Scored]:
+    """Every regime's logits of some films, with its thresholds."""
+    scored = {}
+    for regime in run.regimes:
+        text = (run.writer.folder / f"regimes/{regime.name}/thresholds.json").read_text(encoding="utf-8")
+        thresholds = Thresholds.model_validate_json(text).values(run.labels)
+        scored[regime.name] = Scored(run.logits(regime.name)[rows], thresholds)
+    return scored
+
+
+def _given(run: Run) -> dict[str, object]:
+    """What :func:`_scored` and the resamples hang on."""
+    given: dict[str, object] = {
+        r.name: [run.writer.sha256(f"regimes/{r.name}/{file}") for file in ("logits.npy", "thresholds.json")]
+        for r in run.regimes
+    }
+    samples = run.writer.sha256("samples.parquet")
+    return {**given, "samples": samples, "resamples": run.settings.resamples, "seed": run.settings.seed}

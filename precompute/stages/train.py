@@ -1,0 +1,209 @@
+"""The three regimes: their heads, the fine-tuned encoder, every film's logits and the thresholds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from explorer.analysis.thresholds import choose_max_f1
+from explorer.model.encoder import ImageTower
+from explorer.model.head import Head, prompt_head
+from explorer.store.files import write_array, write_json
+from explorer.store.writer import SCRATCH
+from precompute import paper
+from precompute.finetune import fine_tune as train_fine_tune
+from precompute.loop import Curve, best_epoch
+from precompute.losses import make_loss
+from precompute.probe import fit_probe
+from precompute.reporter import SEEDS, Report
+from precompute.stages.run import Run
+from precompute.zero_shot import embed_prompts, sentences
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def zero_shot(run: Run) -> None:
+    """A head from every prompt set, so that the explorer can switch among them; the first is the regime's own."""
+    clip, prompt_sets = run.job.clip, run.job.prompt_sets
+
+    def make(folder: Path, report: Report) -> list[str]:
+        paths = []
+        for i, prompt_set in enumerate(prompt_sets):
+            head = prompt_head(*embed_prompts(clip, prompt_set.labels), clip.logit_scale)
+            head.save(folder / f"prompts/{prompt_set.name}/head.safetensors")
+            write_json(folder / f"prompts/{prompt_set.name}/prompts.json", asdict(prompt_set))
+            paths += [f"prompts/{prompt_set.name}/{name}" for name in ("head.safetensors", "prompts.json")]
+            if i == 0:
+                training = {**asdict(prompt_set), "logit_scale": clip.logit_scale}
+                paths += _write_regime(folder, "zero_shot", head, training)
+            report(i + 1, len(prompt_sets))
+        texts = sentences(prompt_sets)
+        write_json(folder / "prompts/texts.json", {"texts": texts})
+        write_array(folder / "prompts/texts.npy", clip.embed_text(texts))
+        return [*paths, "prompts/texts.json", "prompts/texts.npy"]
+
+    run.stage("zero-shot head", {"weights": run.job.weights_sha256, "prompts": run.job.identity["prompts"]}, make)
+
+
+def linear_probe(run: Run) -> None:
+    """The frozen encoder's head, fitted."""
+    settings = run.settings
+
+    def make(folder: Path, report: Report) -> list[str]:
+        if run.paper:
+            head, curve = _paper_probe(run, settings.seed, report)
+            return _write_regime(folder, "linear_probe", head, _record(run, curve))
+        head, chosen, tried = fit_probe(
+            run.embeddings("frozen"),
+            run.targets,
+            run.rows("train"),
+            run.rows("val"),
+            run.patients,
+            settings.penalties,
+            settings.losses,
+            report,
+        )
+        training = {**chosen._asdict(), "tried": [point._asdict() for point in tried]}
+        return _write_regime(folder, "linear_probe", head, training)
+
+    given = {
+        "embeddings": run.writer.sha256("encoders/frozen/embeddings.npy"),
+        "norms": run.writer.sha256("encoders/frozen/norms.npy"),
+        "samples": run.writer.sha256("samples.parquet"),
+        "settings": _training_settings(run),
+    }
+    run.stage("linear probe", given, make)
+
+
+def fine_tune(run: Run) -> None:
+    """Encoder and head trained together; the tower waits in scratch until the films are embedded with it."""
+    work = run.writer.scratch / "fine_tune"
+
+    def make(folder: Path, report: Report) -> list[str]:
+        tower, head, curve = _tuned(run, run.settings.seed, work, report)
+        files = tower.save(work)
+        paths = _write_regime(folder, "fine_tune", head, _record(run, curve))
+        return [*paths, *(f"{SCRATCH}/fine_tune/{f}" for f in files)]
+
+    run.stage("full fine-tune", _fine_tune_given(run), make)
+
+
+def other_seeds(run: Run) -> None:
+    """The trainings again with further seeds, their logits alone kept: how far a figure hangs on the seed."""
+    seeds = run.regimes[-1].seeds
+    if not seeds:
+        return
+    given = _fine_tune_given(run)
+    with run.reporter.stage(SEEDS) as report:
+        for i, seed in enumerate(seeds):
+
+            def make(folder: Path, i: int = i, seed: int = seed) -> list[str]:
+                return _seed(run, seed, lambda done, total: report(i * total + done, len(seeds) * total))
+
+            run.writer.stage(f"seed_{seed}", {**given, "seed": seed}, make)
+
+
+def score(run: Run) -> None:
+    """Logits of every film in every regime and prompt set, and the operating points, from validation alone."""
+    val = run.rows("val")
+
+    def make(folder: Path, report: Report) -> list[str]:
+        paths = []
+        for i, regime in enumerate(run.regimes):
+            paths += write(folder, f"regimes/{regime.name}", run.inputs(regime))
+            report(i + 1, len(run.regimes))
+        for prompt_set in run.job.prompt_sets:
+            paths += write(folder, f"prompts/{prompt_set.name}", run.embeddings("frozen"))
+        return paths
+
+    def write(folder: Path, where: str, inputs: NDArray[np.float32]) -> list[str]:
+        logits = _read_head(folder / where).logits(inputs)
+        write_array(folder / where / "logits.npy", logits)
+        thresholds = choose_max_f1(run.labels, run.targets[val], logits[val])
+        write_json(folder / where / "thresholds.json", thresholds.model_dump())
+        return [f"{where}/logits.npy", f"{where}/thresholds.json"]
+
+    given: dict[str, object] = {
+        s.name: run.writer.sha256(f"prompts/{s.name}/head.safetensors") for s in run.job.prompt_sets
+    }
+    given |= {r.name: run.writer.sha256(f"regimes/{r.name}/head.safetensors") for r in run.regimes}
+    given |= run.embedding_hashes()
+    run.stage("score", {**given, "samples": run.writer.sha256("samples.parquet")}, make)
+
+
+def _paper_probe(run: Run, seed: int, report: Report) -> tuple[Head, Curve]:
+    return paper.fit_probe(
+        run.inputs(run.regimes[1]),
+        run.targets,
+        run.rows("train"),
+        run.rows("val"),
+        run.settings,
+        seed,
+        run.writer.scratch / f"linear_probe-{seed}",
+        report,
+    )
+
+
+def _tuned(run: Run, seed: int, work: Path, report: Report) -> tuple[ImageTower, Head, Curve]:
+    """The tower, giving what its head reads, and the head, trained with a seed."""
+    tower = ImageTower.load(run.writer.folder / "encoders/frozen", run.tower.device)
+    data = (run.pixels, run.targets, run.rows("train"), run.rows("val"), run.settings, seed, work, report)
+    if run.paper:
+        tower = tower.unnormalised()
+        return tower, *paper.fine_tune(tower, *data)
+    probe = run.writer.folder / "regimes/linear_probe"
+    chosen = json.loads((probe / "training.json").read_text(encoding="utf-8"))
+    loss = make_loss(chosen["loss"], run.targets[run.rows("train")])
+    return tower, *train_fine_tune(tower, _read_head(probe), loss, *data)
+
+
+def _seed(run: Run, seed: int, report: Report) -> list[str]:
+    tower, head, _ = _tuned(run, seed, run.writer.scratch / f"fine_tune-{seed}", report)
+    logits = {"fine_tune": head.logits(tower.embed(run.pixels, run.settings.batch_size))}
+    if run.paper:
+        probe, _ = _paper_probe(run, seed, lambda done, total: None)
+        logits["linear_probe"] = probe.logits(run.inputs(run.regimes[1]))
+    paths = []
+    for regime, values in logits.items():
+        paths.append(f"regimes/{regime}/seeds/{seed}.npy")
+        write_array(run.writer.folder / paths[-1], values)
+    return paths
+
+
+def _fine_tune_given(run: Run) -> dict[str, object]:
+    return {
+        "encoder": run.writer.sha256("encoders/frozen/image_tower.safetensors"),
+        "head": run.writer.sha256("regimes/linear_probe/head.safetensors"),
+        "pixels": run.writer.sha256(f"{SCRATCH}/pixels.bin"),
+        "samples": run.writer.sha256("samples.parquet"),
+        "settings": _training_settings(run),
+    }
+
+
+def _training_settings(run: Run) -> dict[str, object]:
+    """What decides a training: settings that only measure, or number the seeds, are left out."""
+    measuring = {"seeds", "fractions", "batch_size", "neighbours", "resamples", "thumbnail"}
+    return run.settings.model_dump(mode="json", exclude=measuring)
+
+
+def _record(run: Run, curve: Curve) -> dict[str, Any]:
+    best = best_epoch(curve, paper.GAIN if run.paper else 0.0)
+    return {"settings": _training_settings(run), "curve": curve, "best_epoch": best}
+
+
+def _write_regime(folder: Path, regime: str, head: Head, training: dict[str, Any]) -> list[str]:
+    where = f"regimes/{regime}"
+    head.save(folder / where / "head.safetensors")
+    write_json(folder / where / "training.json", training)
+    return [f"{where}/head.safetensors", f"{where}/training.json"]
+
+
+def _read_head(folder: Path) -> Head:
+    from safetensors.numpy import load_file
+
+    tensors = load_file(folder / "head.safetensors")
+    return Head(tensors["weight"], tensors["bias"])
