@@ -88,9 +88,7 @@ def labels(view: View) -> None:
     )
     st.subheader("Labels together")
     share, together, order = derive.cooccurrence(store, split)
-    st.plotly_chart(
-        figures.cooccurrence(share, together, order), key="together", alt="How often labels occur together"
-    )
+    st.plotly_chart(figures.cooccurrence(share, together, order), key="together", alt="How often labels occur together")
     st.caption(f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none.")
 
 
