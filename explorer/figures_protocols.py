@@ -88,3 +88,55 @@ def compared(
         plot_bgcolor="rgba(0,0,0,0)",
     )
     return figure
+
+
+def learning(frame: pd.DataFrame, styles: Mapping[str, Style]) -> go.Figure:
+    """Loss by epoch: on validation a line with marks, on train dots; the epoch that was kept has a ring.
+
+    Parameters
+    ----------
+    frame : one row an epoch
+        regime, epoch, train_loss (NaN at epoch 0), val_loss, kept.
+    styles : mapping
+        Regime to style.
+    """
+    figure = go.Figure()
+    for regime, points in frame.groupby("regime", sort=False):
+        style = styles[str(regime)]
+        figure.add_scatter(
+            x=points["epoch"],
+            y=points["val_loss"],
+            mode="lines+markers",
+            line={"color": style.colour, "width": 2},
+            marker={"symbol": style.symbol, "size": 8},
+            name=f"{regime}, val",
+            hovertemplate="%{y:.4f}",
+        )
+        figure.add_scatter(
+            x=points["epoch"],
+            y=points["train_loss"],
+            mode="lines",
+            line={"color": style.colour, "width": 2, "dash": "dot"},
+            name=f"{regime}, train",
+            hovertemplate="%{y:.4f}",
+        )
+        kept = points[points["kept"]]
+        figure.add_scatter(
+            x=kept["epoch"],
+            y=kept["val_loss"],
+            mode="markers",
+            marker={"symbol": "circle-open", "size": 18, "color": style.colour, "line": {"width": 2}},
+            name=f"{regime}, kept",
+            hoverinfo="skip",
+        )
+    figure.update_xaxes(title="epoch", dtick=1, zeroline=False, automargin=True)
+    figure.update_yaxes(title="loss a known cell", zeroline=False, automargin=True)
+    figure.update_layout(
+        height=280,
+        hovermode="x",
+        margin={"l": 8, "r": 8, "t": 6, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    return figure

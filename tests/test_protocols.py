@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from explorer.analysis import paper
 from explorer.analysis.multilabel import MULTILABEL, min_max
 from explorer.figures import regime_style
-from explorer.figures_protocols import compared
+from explorer.figures_protocols import compared, learning
 from explorer.store.files import write_array
 from explorer.store.reader import Store, counterpart, open_store
 from explorer.ui import protocol_tables as tables
@@ -69,6 +69,30 @@ def test_without_the_papers_run_the_page_says_how_to_make_it(tiny_store: Path, m
         "Trained soundly, sound rules": 3,
         "Never looks at a film (sound split)": 5,
     }
+
+
+def test_the_learning_curve_rings_the_epoch_of_least_validation_loss(tiny_store: Path) -> None:
+    store = open_store(tiny_store)
+    frame = tables.learning(store)
+    assert frame["regime"].unique().tolist() == ["Full fine-tune"]
+    assert frame["epoch"].tolist() == list(range(len(frame)))
+    assert frame.loc[frame["kept"], "val_loss"].tolist() == [frame["val_loss"].min()]
+    ring = learning(frame, {"Full fine-tune": regime_style(2)}).data[-1]
+    assert list(ring.x) == frame.loc[frame["kept"], "epoch"].tolist()
+
+
+def test_a_fine_tune_that_never_left_its_start_says_so(
+    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(open_store(tiny_store).path, tmp_path / "store/run")
+    record = tmp_path / "store/run/regimes/fine_tune/training.json"
+    text = record.read_text()
+    kept = json.loads(text)["best_epoch"]
+    record.write_text(text.replace(f'"best_epoch": {kept}', '"best_epoch": 0'))
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path / "store"))
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).run()
+    assert [warning.value for warning in app.warning if "the linear probe, which was kept" in warning.value]
 
 
 def test_both_protocols_stand_side_by_side(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,6 +199,11 @@ def verdict(store: Store, split: Split, metric: str) -> str:
 # --- maps ------------------------------------------------------------------------------------------------------------
 
 
+def start(store: Store) -> str:
+    """What the fine-tune starts from, at epoch 0."""
+    return "an untrained head" if store.manifest.protocol == "paper" else "the linear probe"
+
+
 def shared_by(store: Store, space: SpaceRecord) -> list[str]:
     """Titles of the regimes that have this space."""
     return [r.title for r in store.regimes if space.name in (r.embedding_space, r.decision_space)]

@@ -54,6 +54,13 @@ def results(view: View) -> None:
         f"Mean over labels, with its 95% interval from resampling patients, then its trivial baseline. "
         f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
     )
+    for regime in store.regimes:
+        if store.training(regime.name).get("best_epoch") == 0:
+            st.warning(
+                f"No epoch of {regime.title} had a lower loss on val than its start, {derive.start(store)}, which was "
+                "kept in its place: it learnt nothing. Try more epochs, or another learning rate.",
+                icon=":material/warning:",
+            )
 
 
 def metric_by_label(view: View, metric: str) -> None:

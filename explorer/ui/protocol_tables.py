@@ -438,6 +438,17 @@ def losses(store: Store) -> pd.DataFrame | None:
     )
 
 
+def learning(store: Store) -> pd.DataFrame:
+    """Loss by epoch of every regime trained in epochs: regime, epoch, train_loss, val_loss, kept."""
+    frames = []
+    for regime in store.regimes:
+        training = store.training(regime.name)
+        if "curve" in training:
+            frame = pd.DataFrame(training["curve"], columns=["epoch", "train_loss", "val_loss"])
+            frames.append(frame.assign(regime=regime.title, kept=frame["epoch"] == training["best_epoch"]))
+    return pd.concat(frames, ignore_index=True)
+
+
 LOSSES = {
     "plain": "Cross-entropy",
     "weighted": "Cross-entropy, positives weighted by negatives per positive",

@@ -11,9 +11,9 @@ import streamlit as st
 from explorer import figures
 from explorer.analysis import paper
 from explorer.analysis.multilabel import complete
-from explorer.figures_protocols import compared
+from explorer.figures_protocols import compared, learning
 from explorer.store.reader import Store, counterpart
-from explorer.ui import cache
+from explorer.ui import cache, derive
 from explorer.ui import protocol_tables as tables
 
 if TYPE_CHECKING:
@@ -200,6 +200,7 @@ def training(view: View) -> None:
                 "error of the largest macro average precision on val serves the probe and the fine-tune. Unknown "
                 "labels have no part in any of them."
             )
+    _learning(runs)
     for run in runs:
         spread = _frame("seeds", run, split)
         name = tables.trained(run)
@@ -215,6 +216,20 @@ def training(view: View) -> None:
                     if run.manifest.protocol == "sound"
                     else ""
                 )
+            )
+
+
+def _learning(runs: list[Store]) -> None:
+    """How the loss fell in each run, side by side."""
+    for column, run in zip(st.columns(2, gap="medium"), runs, strict=False):
+        frame = tables.learning(run)
+        styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(run.regimes)}
+        with column:
+            st.markdown(f"**{tables.trained(run)}: loss by epoch**")
+            st.plotly_chart(learning(frame, styles), key=f"learning-{run.manifest.protocol}", alt="Loss by epoch")
+            st.caption(
+                f"Ringed: the epoch kept, of least loss on val. Epoch 0 is {derive.start(run)}. Loss on train is taken "
+                "while training, with what that adds (augmentation, dropped patches), so the two need not meet."
             )
 
 
