@@ -123,7 +123,7 @@ def run(
     ignore: Annotated[list[str] | None, typer.Option("--ignore", help="csv: leave this column out; repeat.")] = None,
     annotations: Annotated[
         Path | None,
-        typer.Option("--annotations", help="csv: a CSV of boxes: image, label, x, y, w, h in original pixels."),
+        typer.Option("--annotations", help="csv: readers' marks in pixels of the films, in any layout annotate takes."),
     ] = None,
     corrections: Corrections = None,
     prompts: Annotated[

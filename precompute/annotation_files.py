@@ -20,18 +20,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LAYOUTS = (
-    "a CSV with image, label, x, y, w, h (and annotator, polygon); VinDr-CXR's and NIH's CSVs of boxes; COCO JSON; "
-    "CheXlocalize's JSON of contours or segmentations; or a folder of mask PNGs, [READER/]LABEL/FILM.png"
+    "a CSV with image, label, x, y, w, h (and annotator, polygon, nothing); VinDr-CXR's and NIH's CSVs of boxes; COCO "
+    "JSON; CheXlocalize's JSON of contours or segmentations; or a folder of mask PNGs, [READER/]LABEL/FILM.png"
 )
+
+NIH_SIZE = (1024.0, 1024.0)
+"""Pixels of the films that ChestX-ray14's boxes were drawn on."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One box or outline as a file gives it.
+    """One box or outline as a file gives it, or that a reader looked for a label and found nothing.
 
     Attributes
     ----------
-    box : x, y, w, h
+    box : x, y, w, h, or None where nothing was found
     polygon : x and y in turn, or None
     reader : str
         Empty where the file does not say.
@@ -39,15 +42,28 @@ class Mark:
         Of the image it was drawn on, where the file says.
     where : str
         File and row, for messages.
+
+    Raises
+    ------
+    UserError
+        A box without area.
     """
 
     image: str
     label: str
-    box: tuple[float, float, float, float]
+    box: tuple[float, float, float, float] | None
     where: str
     polygon: list[float] | None = None
     reader: str = ""
     size: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.box is not None and not (all(map(math.isfinite, self.box)) and min(self.box[2:]) > 0):
+            x, y, w, h = self.box
+            raise UserError(
+                f"{self.where}: its box is x {x:g}, y {y:g}, w {w:g}, h {h:g}: it has no area.",
+                "Correct it, or delete it.",
+            )
 
 
 def read_marks_file(path: Path) -> list[Mark]:
@@ -81,8 +97,9 @@ def _csv(path: Path) -> Iterator[Mark]:
     with path.open(encoding="utf-8-sig", newline="") as text:
         header, *rows = [*csv.reader(text, strict=True)] or [[]]
     names = [name.strip() for name in header]
+    size = None
     if names[:3] == ["Image Index", "Finding Label", "Bbox [x"]:  # NIH's header splits its own brackets
-        names = ["image", "label", "x", "y", "w", "h"]
+        names, size = ["image", "label", "x", "y", "w", "h"], NIH_SIZE
     alias = {"path": "image", "filename": "image", "image_path": "image", "image_id": "image", "class_name": "label"}
     names = [alias.get(name, name) for name in names]
     corners = {"x_min", "y_min", "x_max", "y_max"} <= set(names)  # VinDr-CXR
@@ -92,18 +109,21 @@ def _csv(path: Path) -> Iterator[Mark]:
     for i, cells in enumerate(rows):
         if not any(cells):
             continue
-        row, where = dict(zip(names, (cell.strip() for cell in cells), strict=False)), f"{path} row {i + 2}"
+        row = dict(zip(names, [*(cell.strip() for cell in cells), *[""] * len(names)], strict=False))
+        where = f"{path} row {i + 2}"
         sides = ("x_min", "y_min", "x_max", "y_max") if corners else ("x", "y", "w", "h")
-        if corners and not any(row.get(side) for side in sides):
-            continue  # a reading that found nothing
+        if corners and row["label"] == "No finding":
+            continue  # VinDr-CXR's row for a film without boxes; it has none
+        image, label, reader = row["image"], row["label"], row.get("annotator") or row.get("rad_id", "")
+        if row.get("nothing", "").lower() in ("true", "1"):
+            yield Mark(image, label, None, where, None, reader)
+            continue
         x, y, w, h = (_number(row.get(side, ""), where, side) for side in sides)
         polygon = [_number(value, where, "polygon") for value in row.get("polygon", "").split()]
         if len(polygon) % 2 or 0 < len(polygon) < 6:
             raise UserError(f"{where}: polygon has {len(polygon)} numbers.", "Give x and y of three points or more.")
         box = (x, y, w - x, h - y) if corners else (x, y, w, h)
-        yield Mark(
-            row["image"], row["label"], box, where, polygon or None, row.get("annotator") or row.get("rad_id", "")
-        )
+        yield Mark(image, label, box, where, polygon or None, reader, size)
 
 
 def _number(text: str, where: str, column: str) -> float:

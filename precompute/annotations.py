@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.errors import UserError
-from explorer.store.marks import SHAPE, add_marks
+from explorer.store.marks import NOTHING, SHAPE, UNNAMED, add_marks
 from precompute.annotation_files import Mark, read_marks_file
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ SAME = {
 
 EDGE = 1.0
 """Pixels by which a mark may reach beyond its film: rounding."""
+
+LATER = "add the file to the finished run with `python -m precompute annotate STORE FILE` and"
 
 
 def annotate(
@@ -60,28 +62,78 @@ def annotate(
     dict
         ``added``, ``there`` (already), ``passed`` (over).
     """
-    marks = read_marks_file(path)
+    scale = _scale(frame)
+    marks = _read(path, scale)
     if not marks:
         raise UserError(f"{path} holds no marks.", "Name a file that does.")
-    scale = _scale(frame)
-    if scale is None and all(value <= 1.5 for mark in marks for value in mark.box):
-        raise UserError(
-            f"{path}: every coordinate lies between 0 and 1: they look normalised.",
-            "Pass --frame normalised, or give pixels of the original film.",
-        )
-    films, labels = _films(store), _Labels(store.labels, rename or {})
+    films, labels = _films(store.samples), _Labels(store.labels, rename or {})
     out, passed = [], 0
     for mark in marks:
         row, label = films.get(mark.image), labels.of(mark.label)
         if row is None or label is None:
             if not skip_unknown:
-                raise _unknown(store, mark, row is None)
+                raise _unknown(
+                    mark,
+                    row,
+                    store.labels,
+                    "Correct the name, or pass over films the run does not have with --skip-unknown.",
+                    f"Name it with --rename {mark.label!r}=OURS, or pass over such marks with --skip-unknown.",
+                )
             passed += 1
             continue
-        by = mark.reader or reader or "not named"
-        out.append({"row": row, "label": label, "annotator": by, **_carried(store, mark, row, scale)})
+        sample = store.samples.iloc[row]
+        shape = carried(mark, float(sample["width"]), float(sample["height"]), scale)
+        out.append({"row": row, "label": label, "annotator": mark.reader or reader or UNNAMED, **shape})
     added = add_marks(store, pd.DataFrame(out), path.name) if out else 0
     return {"added": added, "there": len(out) - added, "passed": passed}
+
+
+def source_marks(
+    path: Path,
+    films: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    reader: str = UNNAMED,
+    rename: Mapping[str, str] | None = None,
+) -> tuple[Mark, ...]:
+    """A source's own marks from a file of any layout, by the source's names of films and labels.
+
+    Parameters
+    ----------
+    path : Path
+        See :func:`precompute.annotation_files.read_marks_file`.
+    films : DataFrame
+        sample_id, image.
+    labels : names
+    reader : str
+        Who marked, where the file does not say.
+    rename : mapping, optional
+        The file's labels to the source's.
+
+    Raises
+    ------
+    UserError
+        With the file, the row and the fix.
+    """
+    row_of, label_of, marks = _films(films), _Labels(labels, rename or {}), []
+    for mark in _read(path, None):
+        row, label = row_of.get(mark.image), label_of.of(mark.label)
+        if row is None or label is None:
+            raise _unknown(mark, row, labels, "Correct the name, or delete it.", "Correct the name, or delete it.")
+        image = str(films["image"].iat[row])
+        marks.append(replace(mark, image=image, label=label, reader=mark.reader or reader))
+    return tuple(marks)
+
+
+def _read(path: Path, scale: tuple[float, float] | str | None) -> list[Mark]:
+    marks = read_marks_file(path)
+    boxes = [mark.box for mark in marks if mark.box is not None]
+    if scale is None and boxes and max(map(max, boxes)) <= 1.5:
+        raise UserError(
+            f"{path}: every coordinate lies between 0 and 1: they look normalised.",
+            f"Give pixels of the original film, or {LATER} --frame normalised.",
+        )
+    return marks
 
 
 def _scale(frame: str | None) -> tuple[float, float] | str | None:
@@ -96,10 +148,10 @@ def _scale(frame: str | None) -> tuple[float, float] | str | None:
     return float(found[1]), float(found[2])
 
 
-def _films(store: Store) -> dict[str, int]:
+def _films(samples: pd.DataFrame) -> dict[str, int]:
     """Rows by every name a film may go by: its id, its path, its file's name, and CheXpert's joined path."""
     names: dict[str, set[int]] = {}
-    for row, (sample_id, image) in enumerate(zip(store.samples["sample_id"], store.samples["image"], strict=True)):
+    for row, (sample_id, image) in enumerate(zip(samples["sample_id"], samples["image"], strict=True)):
         path = PurePosixPath(str(image))
         joined = "_".join((*path.parts[-3:-1], path.stem))
         for name in {str(sample_id), str(image), path.name, path.stem, joined}:
@@ -128,23 +180,26 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _unknown(store: Store, mark: Mark, film: bool) -> UserError:
-    if film:
-        return UserError(
-            f"{mark.where}: the run has no film {mark.image!r}, or more than one of that name.",
-            "Correct the name, or pass over films the run does not have with --skip-unknown.",
-        )
+def _unknown(mark: Mark, row: int | None, labels: Sequence[str], fix_film: str, fix_label: str) -> UserError:
+    if row is None:
+        return UserError(f"{mark.where}: there is no film {mark.image!r}, or more than one of that name.", fix_film)
     return UserError(
-        f"{mark.where}: {mark.label!r} is none of the run's labels.",
-        f"Name it with --rename {mark.label!r}=OURS, where OURS is one of: {', '.join(store.labels)}; or pass over "
-        "such marks with --skip-unknown.",
+        f"{mark.where}: {mark.label!r} is none of the labels.", f"{fix_label} Labels: {', '.join(labels)}."
     )
 
 
-def _carried(store: Store, mark: Mark, row: int, scale: tuple[float, float] | str | None) -> dict[str, object]:
-    """x, y, w, h and polygon in the film's own pixels."""
-    sample = store.samples.iloc[row]
-    width, height = float(sample["width"]), float(sample["height"])
+def carried(
+    mark: Mark, width: float, height: float, scale: tuple[float, float] | str | None = None
+) -> dict[str, object]:
+    """x, y, w, h and polygon in the pixels of a film of that size, or NOTHING.
+
+    Raises
+    ------
+    UserError
+        Where the mark does not fit the film.
+    """
+    if mark.box is None:
+        return NOTHING
     frame = scale if isinstance(scale, tuple) else mark.size if scale == "file" else (width, height)
     if frame is None:
         raise UserError(f"{mark.where} does not give its image's size.", "Pass --frame WIDTHxHEIGHT.")
@@ -152,19 +207,15 @@ def _carried(store: Store, mark: Mark, row: int, scale: tuple[float, float] | st
         raise UserError(
             f"{mark.where} is of an image of {mark.size[0]:g} x {mark.size[1]:g} pixels; the film {mark.image} has "
             f"{width:g} x {height:g}.",
-            "Where it is the same picture at another size, pass --frame file; else give marks of this film.",
+            f"Where it is the same picture at another size, {LATER} --frame file; else give marks of this film.",
         )
     across, down = width / frame[0], height / frame[1]
     x, y, w, h = (side * by for side, by in zip(mark.box, (across, down, across, down), strict=True))
-    if not all(map(math.isfinite, (x, y, w, h))) or w <= 0 or h <= 0:
-        raise UserError(
-            f"{mark.where}: its box is x {x:g}, y {y:g}, w {w:g}, h {h:g}: it has no area.", "Correct it, or delete it."
-        )
     if x < -EDGE or y < -EDGE or x + w > width + EDGE or y + h > height + EDGE:
         raise UserError(
             f"{mark.where}: its box reaches from {x:g}, {y:g} to {x + w:g}, {y + h:g}, outside the film {mark.image} "
             f"of {width:g} x {height:g} pixels.",
-            "Where coordinates are of the film at another size, pass that size: --frame WIDTHxHEIGHT. Else correct it.",
+            f"Where coordinates are of the film at another size, {LATER} --frame WIDTHxHEIGHT. Else correct it.",
         )
     left, top = max(x, 0.0), max(y, 0.0)
     box = left, top, min(x + w, width) - left, min(y + h, height) - top

@@ -86,7 +86,7 @@ def run(store: Store, annotations: pd.DataFrame, wanted: Plan, device: torch.dev
     with reporter.stage("maps") as report:
         files = _maps(store, wanted, folder, device, report)
     with reporter.stage("agreement") as report:
-        shares, n_annotated = _agreement(store, annotations, wanted, folder, report)
+        shares, n_annotated, n_absent = _agreement(store, annotations, wanted, folder, report)
     with reporter.stage("proof") as report:
         if not (folder / "proof.parquet").is_file():
             rows = store.rows(wanted.split)
@@ -102,6 +102,7 @@ def run(store: Store, annotations: pd.DataFrame, wanted: Plan, device: torch.dev
         labels=wanted.labels,
         shares=shares,
         n_annotated=n_annotated,
+        n_absent=n_absent,
         sha256={name: sha256_file(folder / name) for name in files},
     )
     write_json(folder / RECORD, record.model_dump(mode="json"))
@@ -176,20 +177,20 @@ def _piece(
 
 @dataclass(frozen=True)
 class _Pair:
-    """One film and label a reader marked."""
+    """One film and label that readers looked at; the region is empty where most found nothing."""
 
     row: int
     label: str
     masks: dict[str, NDArray[np.bool_]]
+    region: NDArray[np.bool_]
     height: int
     width: int
 
-    @property
-    def region(self) -> NDArray[np.bool_]:
-        return consensus(self.masks)
 
-
-def _pairs(store: Store, annotations: pd.DataFrame, labels: Sequence[str], split: Split) -> list[_Pair]:
+def _pairs(
+    store: Store, annotations: pd.DataFrame, labels: Sequence[str], split: Split
+) -> tuple[list[_Pair], list[_Pair]]:
+    """Pairs with a region, and those without."""
     rows = set(store.rows(split).tolist())
     marked = annotations[annotations["row"].isin(rows) & annotations["label"].isin(labels)]
     pairs = []
@@ -197,8 +198,9 @@ def _pairs(store: Store, annotations: pd.DataFrame, labels: Sequence[str], split
         row, label = cast("tuple[int, str]", key)
         sample = store.samples.iloc[int(row)]
         height, width, scale = grid_size(int(sample["height"]), int(sample["width"]))
-        pairs.append(_Pair(int(row), label, reader_masks(part, height, width, scale), height, width))
-    return pairs
+        masks = reader_masks(part, height, width, scale)
+        pairs.append(_Pair(int(row), label, masks, consensus(masks), height, width))
+    return [pair for pair in pairs if pair.region.any()], [pair for pair in pairs if not pair.region.any()]
 
 
 class _Maps:
@@ -244,16 +246,15 @@ class _Maps:
 
 def _agreement(
     store: Store, annotations: pd.DataFrame, wanted: Plan, folder: Path, report: Report
-) -> tuple[dict[str, dict[str, float]], int]:
-    """Write agreement.parquet; return the thresholds by source and label, and how many pairs there were."""
-    val, pairs = (_pairs(store, annotations, wanted.labels, split) for split in ("val", wanted.split))
+) -> tuple[dict[str, dict[str, float]], int, int]:
+    """Write agreement.parquet; return the thresholds by source and label, and how many pairs had a region and none."""
+    (val, _), (pairs, absent) = (_pairs(store, annotations, wanted.labels, split) for split in ("val", wanted.split))
     maps = _Maps(store, wanted, folder)
     total = len(val) + len(pairs)
     curves: dict[str, list[NDArray[np.float64]]] = {}
     for i, pair in enumerate(val):
-        region = pair.region
         for source, (values, _) in maps.of(pair, "val").items():
-            curves.setdefault(source, []).append(loc.ious(values, region))
+            curves.setdefault(source, []).append(loc.ious(values, pair.region))
         report(i + 1, total)
     shares = {
         source: loc.choose_shares([pair.label for pair in val], np.stack(curve))
@@ -262,29 +263,34 @@ def _agreement(
     }
     records = []
     for i, pair in enumerate(pairs):
-        region = pair.region
         about = {"patient": int(store.patients[pair.row]), "row": pair.row, "label": pair.label}
         for source, (values, silent) in maps.of(pair, wanted.split).items():
             mine = shares.get(source, {})
             share = mine.get(pair.label, mine.get(loc.ALL, np.nan))
-            scores = loc.score_map(values, region, share)
+            scores = loc.score_map(values, pair.region, share)
             records.append({**about, "source": source, "silent": silent, **_named(scores)})
-        records.append({**about, "source": loc.RANDOM, "silent": False, **_named(loc.score_random(region))})
+        records.append({**about, "source": loc.RANDOM, "silent": False, **_named(loc.score_random(pair.region))})
         if len(pair.masks) > 1:
             records.append({**about, "source": loc.READER, "silent": False, **_named(_between(pair))})
         report(len(val) + i + 1, total)
     columns = ["patient", "row", "label", "source", "silent", *loc.METRICS]
     with atomic_path(folder / "agreement.parquet") as temp:
         pd.DataFrame(records, columns=columns).to_parquet(temp, index=False)
-    return shares, len(pairs)
+    return shares, len(pairs), len(absent)
 
 
 def _between(pair: _Pair) -> NDArray[np.float64]:
-    """Each reader against what the others marked, averaged: the ceiling of agreement."""
+    """Each reader against what the others marked, averaged: the ceiling of agreement.
+
+    To find nothing is to agree wholly where the others found nothing, and not at all where they marked.
+    """
     scores = []
     for reader, mask in pair.masks.items():
-        others = {name: other for name, other in pair.masks.items() if name != reader}
-        scores.append(loc.score_map(mask.astype(np.float32), consensus(others), 0.5))
+        others = consensus({name: other for name, other in pair.masks.items() if name != reader})
+        if others.any():
+            scores.append(loc.score_map(mask.astype(np.float32), others, 0.5))
+        else:
+            scores.append(np.full(len(loc.METRICS), float(not mask.any())))
     mean: NDArray[np.float64] = np.stack(scores).mean(axis=0)
     return mean
 

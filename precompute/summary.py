@@ -65,7 +65,8 @@ def as_agreement(made: SaliencySet) -> Table:
     table = Table(
         title=f"{made.title}: agreement with the readers, {made.record.split}, n = {made.record.n_annotated} pairs of "
         "film and label",
-        caption="mean [95% patient-level interval]; + lies above the centre prior, − below, with its whole interval.",
+        caption="mean [95% patient-level interval]; + lies above the centre prior, − below, with its whole interval. "
+        f"Left out, as most readers found nothing there: {made.record.n_absent} pairs.",
     )
     for column in ("Label", "n", "Source", *METRIC_TITLES.values()):
         table.add_column(column)

@@ -63,11 +63,14 @@ def test_a_csv_of_boxes(store: Store, tmp_path: Path) -> None:
 
 
 def test_nihs_own_file_and_its_1024_pixels(store: Store, tmp_path: Path) -> None:
-    text = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n00013118_008.png,Infiltrate,225.0,547.0,86.6,79.2,,,\n"
-    annotate(store, a_file(tmp_path, "BBox_List_2017.csv", text), frame="1024x1024")
+    text = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n00013118_008.png,Infiltrate,225.0,47.0,86.6,79.2,,,\n"
+    file = a_file(tmp_path, "BBox_List_2017.csv", text)
+    with pytest.raises(UserError, match=r"row 2 is of an image of 1024 x 1024 pixels; the film .* has 512 x 512"):
+        annotate(store, file)  # it would lie inside the film, in another place
+    annotate(store, file, frame="file")
     ((row, label, reader, *box),) = boxes(store)
     assert (row, label, reader) == (0, "Infiltration", "not named")
-    assert box == pytest.approx([112.5, 273.5, 43.3, 39.6])
+    assert box == pytest.approx([112.5, 23.5, 43.3, 39.6])
 
 
 def test_vindrs_own_file(store: Store, tmp_path: Path) -> None:
@@ -187,8 +190,9 @@ HEAD = "image,label,x,y,w,h\n0005e8e3,Effusion,5,5,9,9\n"
         ("b.csv", HEAD + "0005e8e3,Effusion,10,20,-3,40\n", r"row 3: .* no area"),
         ("b.csv", HEAD + "0005e8e3,Effusion,ten,20,3,40\n", r"row 3: x is 'ten'"),
         ("b.csv", HEAD + "0005e8e3,Effusion,nan,20,3,40\n", r"row 3: x is 'nan'"),
-        ("b.csv", HEAD + "0005e8e3,Dragon,10,20,3,40\n", r"row 3: 'Dragon' is none of the run's labels"),
-        ("b.csv", HEAD + "nobody,Effusion,10,20,3,40\n", r"row 3: the run has no film 'nobody'"),
+        ("b.csv", HEAD + "0005e8e3,Dragon,10,20,3,40\n", r"row 3: 'Dragon' is none of the labels"),
+        ("b.csv", HEAD + "nobody,Effusion,10,20,3,40\n", r"row 3: there is no film 'nobody'"),
+        ("b.csv", HEAD + "0005e8e3\n", r"row 3: x is ''"),
         ("b.csv", "a,b\n1,2\n", "no column h, image"),
         ("b.csv", "image,label,x,y,w,h\n", "holds no marks"),
         ("b.json", "{", "is no JSON"),
@@ -216,6 +220,17 @@ def test_bad_options_are_told(store: Store, tmp_path: Path) -> None:
         annotate(store, tmp_path / "gone.csv")
     with pytest.raises(UserError, match="no PNG"):
         annotate(store, tmp_path)
+
+
+def test_nothing_found_is_a_reading_and_comes_back_from_the_files(store: Store, tmp_path: Path) -> None:
+    text = "image,label,annotator,x,y,w,h,nothing\n0005e8e3,Effusion,R1,,,,,True\n0005e8e3,Effusion,R2,1,2,3,4,False\n"
+    assert annotate(store, a_file(tmp_path, "b.csv", text))["added"] == 2
+    marks = read_marks(store)
+    assert marks["x"].isna().tolist() == [True, False]
+    masks = reader_masks(marks, 300, 200, 1.0)
+    assert (masks["R1"].sum(), masks["R2"].sum()) == (0, 12)
+    with pytest.raises(UserError, match=r"row 2: x is ''"):  # a blank box alone is a mistake, not a finding of nothing
+        annotate(store, a_file(tmp_path, "c.csv", "image,label,x,y,w,h\n0005e8e3,Effusion,,,,\n"))
 
 
 def test_a_label_is_renamed(store: Store, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from explorer.store.marks import NOTHING, add_marks
 from explorer.store.reader import Store, open_store
 from explorer.ui.film_scores import film_scores, score_table
+from explorer.ui.readers import film_annotations
 from explorer.ui.viewer import marks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,18 +38,42 @@ def open_case(**query: str) -> AppTest:
 def test_a_box_becomes_its_corners_and_a_polygon_its_points() -> None:
     annotations = pd.DataFrame(
         {
-            "label": ["Edema", "Fracture"],
-            "x": [10.0, 0.0],
-            "y": [20.0, 0.0],
-            "w": [30.0, 5.0],
-            "h": [40.0, 5.0],
-            "polygon": [None, np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])],
+            "label": ["Edema", "Fracture", "Pneumonia"],
+            "annotator": ["R1", "R2", "R1"],
+            "colour": ["#00e6ff", "#ffe600", "#00e6ff"],
+            "x": [10.0, 0.0, np.nan],
+            "y": [20.0, 0.0, np.nan],
+            "w": [30.0, 5.0, np.nan],
+            "h": [40.0, 5.0, np.nan],
+            "polygon": [None, np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), None],
         }
     )
-    assert marks(annotations) == [
-        {"points": [[10, 20], [40, 20], [40, 60], [10, 60]], "name": "Edema"},
-        {"points": [[1, 2], [3, 4], [5, 6]], "name": "Fracture"},
-    ]
+    box = {"points": [[10, 20], [40, 20], [40, 60], [10, 60]], "label": "Edema", "reader": "R1", "colour": "#00e6ff"}
+    outline = {"points": [[1, 2], [3, 4], [5, 6]], "label": "Fracture", "reader": "R2", "colour": "#ffe600"}
+    assert marks(annotations) == [box, outline], "where nothing was found nothing is drawn"
+
+
+def test_marks_made_in_the_app_are_drawn_beside_the_runs_each_reader_in_a_colour(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    (tmp_path / "store/films").symlink_to(store.path.parent / "films")
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    here = open_store(copy.parent)
+    own = here.annotations.iloc[[0]]
+    row, label = int(own["row"].iat[0]), str(own["label"].iat[0])
+    other = next(name for name in here.labels if name != label)
+    add_marks(here, own.assign(annotator="<Dr A>"), "app")
+    add_marks(here, own.assign(annotator="<Dr A>", label=other, **NOTHING), "app")
+    drawn = marks(film_annotations(here, row))
+    assert {mark["reader"] for mark in drawn} == {"<Dr A>", str(own["annotator"].iat[0])}
+    assert len({mark["colour"] for mark in drawn}) == 2
+    app = open_case(film=str(here.samples["sample_id"].iat[row]))
+    assert not app.exception
+    legend = "".join(part.proto.body for part in app.get("html"))
+    assert f"&lt;Dr A&gt;: {label}; nothing to mark: {other}" in legend
+    assert f"{own['annotator'].iat[0]}: " in legend
 
 
 def test_a_films_scores_are_the_stores(store: Store) -> None:

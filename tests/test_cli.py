@@ -167,7 +167,7 @@ def test_no_positive_in_a_split(call: Call, films: Path, tmp_path: Path) -> None
 def test_a_box_outside_its_film_is_told_before_training(call: Call, films: Path, tmp_path: Path) -> None:
     (films / "boxes.csv").write_text("image,label,x,y,w,h\n1.png,Edema,30,0,30,10\n")
     result = call(*asked(films, tmp_path / "out", "--annotations", films / "boxes.csv"))
-    assert_told(result, "1.png", "Edema", "outside its film")
+    assert_told(result, "boxes.csv row 2", "1.png", "outside the film")
     partial = next((tmp_path / "out").glob("*.partial"))
     assert not (partial / "encoders").exists()
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from explorer.errors import UserError
+from precompute.annotation_files import Mark
 from precompute.sources.csv import read_csv
 from precompute.sources.table import Source, check_positives
 
@@ -207,31 +210,53 @@ def test_a_label_without_a_positive_in_a_split_is_named(tmp_path: Path) -> None:
 BOXES = "image,label,x,y,w,h,polygon\na.png,Edema,1,2,30,40.5,1 2 3 4 5 6\nc.png,Fracture,0,0,1,1,\n"
 
 
-def boxes(root: Path, text: str) -> pd.DataFrame:
-    (root / "boxes.csv").write_text(text)
-    return read(root, GOOD, annotations=root / "boxes.csv").annotations
+def boxes(root: Path, text: str, name: str = "boxes.csv") -> tuple[Mark, ...]:
+    (root / name).write_text(text)
+    return read(root, GOOD, annotations=root / name).annotations
 
 
 def test_boxes_and_polygons(root: Path) -> None:
-    table = boxes(root, BOXES)
-    assert table[["x", "y", "w", "h"]].to_numpy().tolist() == [[1, 2, 30, 40.5], [0, 0, 1, 1]]
-    assert table["polygon"].tolist() == [[1, 2, 3, 4, 5, 6], None]
-    assert table["annotator"].tolist() == ["not named"] * 2
-    assert read(root, GOOD).annotations.empty
+    first, second = boxes(root, BOXES)
+    assert (first.box, second.box) == ((1, 2, 30, 40.5), (0, 0, 1, 1))
+    assert (first.polygon, second.polygon) == ([1, 2, 3, 4, 5, 6], None)
+    assert (first.reader, second.reader) == ("not named", "not named")
+    assert read(root, GOOD).annotations == ()
     assert read(root, GOOD).sha256 != read(root, GOOD, annotations=root / "boxes.csv").sha256
+
+
+def test_annotations_of_any_layout(root: Path) -> None:
+    """As annotate reads them; test_annotations has every layout."""
+    coco = {
+        "images": [{"id": 7, "file_name": "a.png", "width": 50, "height": 60}],
+        "categories": [{"id": 1, "name": "edema"}],
+        "annotations": [{"image_id": 7, "category_id": 1, "bbox": [5, 6, 7, 8], "annotator": "R1"}],
+    }
+    (mark,) = boxes(root, json.dumps(coco), "coco.json")
+    assert (mark.image, mark.label, mark.reader, mark.box, mark.size) == (
+        "a.png",
+        "Edema",
+        "R1",
+        (5, 6, 7, 8),
+        (50, 60),
+    )
+    (root / "masks/Edema").mkdir(parents=True)
+    Image.new("L", (8, 8), 255).save(root / "masks/Edema/a.png")
+    (mark,) = read(root, GOOD, annotations=root / "masks").annotations
+    assert (mark.image, mark.label) == ("a.png", "Edema")
+    assert mark.box == pytest.approx((0, 0, 8, 8), abs=0.6)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ("a.png", "z.png", r"row 2: no film 'z.png'"),
-        ("Fracture", "Fractur", r"row 3: 'Fractur' is not one of the labels"),
-        ("30", "wide", r"row 2: .*numbers"),
-        ("30", "nan", r"row 2: .*numbers"),
-        ("30", "0", r"row 2: .*above 0"),
-        ("40.5", "-1", r"row 2: .*above 0"),
-        ("5 6", "5", r"row 2: .*pairs"),
-        ("5 6", "5 six", r"row 2: .*pairs"),
+        ("a.png", "z.png", r"row 2: there is no film 'z.png'"),
+        ("Fracture", "Fractur", r"row 3: 'Fractur' is none of the labels"),
+        ("30", "wide", r"row 2: w is 'wide', no number"),
+        ("30", "nan", r"row 2: w is 'nan', no number"),
+        ("30", "0", r"row 2: .*no area"),
+        ("40.5", "-1", r"row 2: .*no area"),
+        ("5 6", "5", r"row 2: polygon has 5 numbers"),
+        ("5 6", "5 six", r"row 2: polygon is 'six', no number"),
         ("image,label,x", "image,label,left", r"no column x"),
     ],
 )

@@ -15,6 +15,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from explorer.data.saliency import METHODS
+from explorer.store.marks import all_annotations, read_marks
 from explorer.store.reader import Store, open_store
 from explorer.ui import cache, saliency_views
 from explorer.ui.overlay import Look
@@ -132,6 +133,60 @@ def test_a_reader_is_asked_for_a_name_and_a_sample_is_drawn(store: Store) -> Non
     assert "marks are **blind**" in said(app)
     next(b for b in app.button if b.label == "Select them").click().run()
     assert "1 of 15 in the selection 15 films to mark" in said(app)
+
+
+@pytest.fixture
+def own_store(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A copy to mark in; its films stay where they are."""
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    (tmp_path / "store/films").symlink_to(store.path.parent / "films")
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    return open_store(copy.parent)
+
+
+def press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click().run()
+    assert not app.exception
+    assert not app.error
+
+
+def open_marking(store: Store, row: int, label: str, reader: str) -> AppTest:
+    sample_id = str(store.samples["sample_id"].iat[row])
+    app = open_page(show="Mark", film=sample_id, label=label, alone="false")
+    app.text_input(key="reader").input(reader).run()
+    return app
+
+
+def test_nothing_to_mark_is_recorded_and_taken_back(own_store: Store) -> None:
+    row, label = int(own_store.rows("test")[0]), own_store.labels[3]
+    app = open_marking(own_store, row, label, "Dr A")
+    press(app, "Nothing to mark")
+    (mark,) = read_marks(own_store).to_dict("records")
+    assert (mark["row"], mark["label"], mark["annotator"], mark["blind"]) == (row, label, "Dr A", True)
+    assert np.isnan(mark["x"])
+    assert any(
+        button.label.startswith("All 0 marks and 1 × nothing of 1 reader") for button in app.get("download_button")
+    )
+    press(app, "Take back: nothing to mark")
+    assert read_marks(own_store).empty
+
+
+def test_outlines_of_the_run_are_copied_to_be_corrected_and_the_run_stays(own_store: Store) -> None:
+    own = own_store.annotations.iloc[0]
+    row, label, by = int(own["row"]), str(own["label"]), str(own["annotator"])
+    n = int(((own_store.annotations["row"] == row) & (own_store.annotations["label"] == label)).sum())
+    app = open_marking(own_store, row, label, by)
+    press(app, f"Copy {n} to mine")
+    copies = read_marks(own_store)
+    assert copies["origin"].tolist() == [f"copy of {by}"] * n
+    assert len(all_annotations(own_store)) == len(own_store.annotations), "in place of the run's, not beside them"
+    assert not any(button.label.startswith("Copy") for button in app.button)
+    assert next(button for button in app.button if button.label == "Nothing to mark").disabled
+    app = open_marking(own_store, row, label, "Dr A")
+    press(app, f"Copy {n} to mine")
+    assert len(all_annotations(own_store)) == len(own_store.annotations) + n
+    assert own_store.verify() == []
 
 
 def test_a_reader_who_saw_a_map_is_not_blind(store: Store) -> None:

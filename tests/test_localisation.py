@@ -136,6 +136,43 @@ def test_a_source_missing_on_some_films_is_compared_on_its_own() -> None:
     assert ours["gain"] == pytest.approx(0.5), "the film it lacks is left out of the prior, too"
 
 
+# --- whether it is there at all ---------------------------------------------------------------------------------------
+
+
+def readings(*found: tuple[str, str]) -> pd.DataFrame:
+    """A film an entry: its label, and a reader a sign; + marked twice, - found nothing."""
+    rows = [
+        (film, label, f"R{i}", x)
+        for film, (label, signs) in enumerate(found)
+        for i, sign in enumerate(signs)
+        for x in ([1.0, 2.0] if sign == "+" else [np.nan])
+    ]
+    return pd.DataFrame(rows, columns=["row", "label", "annotator", "x"])
+
+
+def test_agreement_on_presence_by_hand() -> None:
+    """Of three readers' three pairs on each film 3, 1, 3 and 1 agree; half of all readings say that it is there."""
+    table = loc.presence(readings(("A", "+++"), ("A", "++-"), ("A", "---"), ("A", "+--"), ("A", "+")), np.arange(5))
+    (row,) = table.to_dict("records")
+    assert (row["label"], row["n"]) == ("A", 4), "a film with one reader says nothing"
+    assert row["agree"] == pytest.approx(2 / 3)
+    assert row["chance"] == pytest.approx(1 / 2)
+    assert row["kappa"] == pytest.approx(1 / 3)
+    assert row["ci_low"] < row["agree"] < row["ci_high"]
+
+
+def test_presence_is_asked_only_where_someone_denied_it() -> None:
+    """Marks alone agree by construction: who found nothing had no way to say so."""
+    table = loc.presence(readings(("A", "++"), ("B", "+-"), ("B", "++"), ("C", "--")), np.arange(4))
+    assert table["label"].tolist() == ["B", "C", loc.ALL]
+    by_label = table.set_index("label")
+    assert by_label.loc["B", "agree"] == 0.5
+    assert by_label.loc["C", ["agree", "chance"]].tolist() == [1, 1]
+    assert np.isnan(by_label.loc["C", "kappa"])
+    assert by_label.loc[loc.ALL, "n"] == 3
+    assert loc.presence(readings(("A", "++")), np.arange(1)).empty
+
+
 # --- regions ---------------------------------------------------------------------------------------------------------
 
 
@@ -165,3 +202,6 @@ def test_consensus_is_half_of_the_readers() -> None:
     assert consensus({"A": a}).tolist() == a.tolist()
     assert consensus({"A": a, "B": b}).tolist() == [True, True, True, False]
     assert consensus({"A": a, "B": b, "C": c}).tolist() == [False, True, False, False]
+    nothing = np.zeros(4, bool)
+    assert consensus({"A": a, "B": nothing}).tolist() == a.tolist()
+    assert not consensus({"A": a, "B": nothing, "C": nothing}).any()

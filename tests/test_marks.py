@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from explorer.analysis.sampling import stratified_films
+from explorer.data.regions import reader_masks
 from explorer.errors import UserError
 from explorer.store import marks
 from explorer.store.reader import Store
@@ -94,6 +95,70 @@ def test_marks_are_corrected_and_deleted(store: Store) -> None:
     assert marks.read_marks(store)["x"].tolist() == [99]
     marks.edit_marks(store, before.iloc[[1]])  # deleted meanwhile by another: nothing comes back
     assert len(marks.read_marks(store)) == 1
+
+
+def test_an_outline_goes_with_its_box(store: Store) -> None:
+    marks.add_marks(store, a_mark(x=10, polygon=[10.0, 20.0, 40.0, 20.0, 40.0, 60.0]), "app")
+    before = marks.read_marks(store)
+    marks.edit_marks(store, before.assign(x=100.0, y=200.0, w=60.0, h=20.0))  # moved, twice as wide, half as high
+    (after,) = marks.read_marks(store).to_dict("records")
+    assert after["polygon"].tolist() == [100, 200, 160, 200, 160, 220]
+
+
+# --- nothing to mark ------------------------------------------------------------------------------------------------
+
+
+def nothing(**more: object) -> pd.DataFrame:
+    return a_mark(**{**marks.NOTHING, **more})  # type: ignore[arg-type]
+
+
+def test_nothing_to_mark_is_a_reading(store: Store) -> None:
+    assert marks.add_marks(store, nothing(blind=True), "app") == 1
+    assert marks.add_marks(store, nothing(), "app") == 0, "said already"
+    (mark,) = marks.read_marks(store).to_dict("records")
+    assert np.isnan([mark[side] for side in "xywh"]).all()
+    assert (mark["annotator"], mark["label"], mark["blind"], mark["polygon"]) == ("R1", "Edema", True, None)
+    masks = reader_masks(marks.read_marks(store), 40, 50, 0.1)
+    assert not masks["R1"].any()
+
+
+def test_a_shape_takes_the_place_of_nothing_and_nothing_never_of_a_shape(store: Store) -> None:
+    marks.add_marks(store, pd.concat([nothing(), nothing(label="Fracture"), nothing(annotator="R2")]), "app")
+    marks.add_marks(store, a_mark(), "app")
+    kept = marks.read_marks(store)
+    assert kept[kept["x"].isna()][["label", "annotator"]].to_numpy().tolist() == [["Fracture", "R1"], ["Edema", "R2"]]
+    with pytest.raises(UserError, match="R1 marked Edema on a, and says that there is nothing"):
+        marks.add_marks(store, nothing(), "boxes.csv")
+    assert len(marks.read_marks(store)) == 3
+    relabelled = kept[kept["x"].notna()].assign(label="Fracture")
+    marks.edit_marks(store, relabelled)
+    after = marks.read_marks(store)
+    assert after[["label", "annotator"]].to_numpy().tolist() == [["Edema", "R2"], ["Fracture", "R1"]]
+
+
+# --- the run's own ---------------------------------------------------------------------------------------------------
+
+
+def test_what_a_reader_says_again_stands_in_place_of_the_runs(store: Store) -> None:
+    def said() -> list[list[object]]:
+        return marks.all_annotations(store)[["label", "annotator", "x"]].to_numpy().tolist()
+
+    own = marks.all_annotations(store)
+    marks.add_marks(store, own.assign(annotator="R1"), "copy of R0")
+    assert said() == [["Edema", "R0", 1], ["Edema", "R1", 1]], "another reader's copy stands beside it"
+    marks.add_marks(store, own.assign(x=7.0), "copy of R0")
+    assert said() == [["Edema", "R1", 1], ["Edema", "R0", 7]]
+    copies = marks.read_marks(store)
+    marks.delete_marks(store, copies.loc[copies["annotator"] == "R0", "mark_id"].tolist())
+    assert said() == [["Edema", "R0", 1], ["Edema", "R1", 1]], "the run's was never gone"
+    marks.add_marks(store, nothing(annotator="R0"), "app")
+    np.testing.assert_array_equal(marks.all_annotations(store)["x"], [1, np.nan])
+
+
+def test_marks_without_a_name_replace_no_ones(store: Store) -> None:
+    store.annotations["annotator"] = marks.UNNAMED
+    marks.add_marks(store, a_mark(annotator=marks.UNNAMED), "boxes.csv")
+    assert marks.all_annotations(store)["x"].tolist() == [1, 10]
 
 
 def test_a_mark_of_a_film_that_changed_size_is_kept_but_not_drawn(store: Store) -> None:

@@ -70,11 +70,12 @@ def test_what_the_files_say(root: Path) -> None:
 
 def test_boxes(root: Path) -> None:
     boxes = read_nih(root).annotations
-    assert boxes["label"].tolist() == ["Infiltration", "Cardiomegaly"]
-    assert boxes["image"].tolist() == ["00000013_005.png", "images_001/images/00000001_000.png"]
-    assert boxes.loc[0, ["x", "y", "w", "h"]].tolist() == [225.084745762712, 547.0, 86.7796610169491, 79.18]
+    assert [box.label for box in boxes] == ["Infiltration", "Cardiomegaly"]
+    assert [box.image for box in boxes] == ["00000013_005.png", "images_001/images/00000001_000.png"]
+    assert boxes[0].box == (225.084745762712, 547.0, 86.7796610169491, 79.18)
+    assert {(box.reader, box.size) for box in boxes} == {("radiologist", (1024, 1024))}
     (root / BOXES).unlink()
-    assert read_nih(root).annotations.empty
+    assert read_nih(root).annotations == ()
 
 
 def test_the_second_release_and_films_elsewhere(root: Path, tmp_path: Path) -> None:
@@ -101,9 +102,9 @@ def test_the_second_release_and_films_elsewhere(root: Path, tmp_path: Path) -> N
         ("test_list.txt", "00000013_005.png", "", "row 5: 00000013_005.png is in neither of"),
         ("test_list.txt", "\n", "\n00000002_000.png", "row 4: 00000002_000.png is in both of"),
         ("Data_Entry_2017.csv", ",5,13,", ",5,1,", r"'1' is in (train|val) \(.*row 2\) and in test \(.*row 5\)"),
-        (BOXES, "Infiltrate", "Infiltrated", "BBox_List_2017.csv row 2: Finding Label is 'Infiltrated'"),
-        (BOXES, "1,2,3,4", "1,2,3,-4", "BBox_List_2017.csv row 3: the box"),
-        (BOXES, "00000001_000.png", "x.png", "BBox_List_2017.csv row 3: no film x.png"),
+        (BOXES, "Infiltrate", "Infiltrated", "BBox_List_2017.csv row 2: 'Infiltrated' is none of the labels"),
+        (BOXES, "1,2,3,4", "1,2,3,-4", "BBox_List_2017.csv row 3: .* no area"),
+        (BOXES, "00000001_000.png", "x.png", "BBox_List_2017.csv row 3: there is no film 'x.png'"),
     ],
 )
 def test_bad_files_name_the_row(root: Path, file: str, old: str, new: str, told: str) -> None:

@@ -18,7 +18,7 @@ from explorer.ui import overlay
 
 from timm.models.vision_transformer import VisionTransformer  # isort: skip
 
-NONE = pd.DataFrame(columns=["x", "y", "w", "h", "polygon", "annotator"])
+NONE = pd.DataFrame(columns=["x", "y", "w", "h", "polygon", "colour"])
 
 
 class BrightnessTower(nn.Module):
@@ -139,10 +139,10 @@ def test_readers_are_told_apart_and_lie_where_they_marked() -> None:
             "w": [20.0, 30.0],
             "h": [40.0, 50.0],
             "polygon": [None, np.array([50.0, 100, 80, 100, 80, 150])],
-            "annotator": ["B", "A"],
+            "colour": ["#ffe600", "#00e6ff"],
         }
     )
     pixels = np.asarray(overlay.compose(overlay.canvas(film, 200), None, (0, 0, 100, 200), marked, overlay.Look()))
-    assert tuple(pixels[20, 20]) == overlay.READERS[1]
-    assert tuple(pixels[100, 65]) == overlay.READERS[0]
+    assert tuple(pixels[20, 20]) == (255, 230, 0)
+    assert tuple(pixels[100, 65]) == (0, 230, 255)
     assert pixels[40, 20].sum() == 0

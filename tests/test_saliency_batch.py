@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from rich.console import Console
@@ -20,7 +21,7 @@ from explorer.errors import UserError
 from explorer.model.encoder import ImageTower
 from explorer.model.saliency import explain
 from explorer.model.tokens import read_tokens
-from explorer.store.marks import add_marks, all_annotations
+from explorer.store.marks import NOTHING, add_marks, all_annotations
 from explorer.store.reader import Store, open_store
 from explorer.store.saliency import SaliencySet, list_saliency, saliency_root
 from precompute import saliency
@@ -165,6 +166,31 @@ def test_a_second_reader_shows_how_well_readers_agree(store: Store, made: Salien
     other = frame[frame["source"] == loc.READER]
     assert other["row"].tolist() == first["row"].tolist()
     assert other["energy"].iloc[0] > 0.5
+
+
+def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_and_counted(
+    store: Store, made: SaliencySet
+) -> None:
+    marked = store.annotations[
+        (store.annotations["label"] == made.record.labels[0]) & store.annotations["row"].isin(store.rows("test"))
+    ].drop_duplicates("row")
+    first, second = marked.iloc[[0]], marked.iloc[[1]]
+    unmarked = first.assign(row=int(np.setdiff1d(store.rows("test"), marked["row"])[0]))
+    denials = [first.assign(annotator="R2"), *(second.assign(annotator=f"R{i}") for i in (2, 3)), unmarked]
+    annotations = pd.concat([store.annotations, *(one.assign(**NOTHING) for one in denials)])
+    wanted = replace(plan(store, made.record.labels, "test", "grad_cam", None), films=2)
+    again = saliency.run(store, annotations, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
+    frame = again.frame("agreement")
+    mine = frame[frame["label"] == made.record.labels[0]]
+    assert first["row"].iat[0] in set(mine["row"]), "one of two marked it: at least half"
+    assert not {second["row"].iat[0], unmarked["row"].iat[0]} & set(mine["row"]), "two of three found nothing"
+    assert (again.record.n_annotated, again.record.n_absent) == (made.record.n_annotated - 1, 2)
+    between = frame[frame["source"] == loc.READER]
+    assert between["row"].tolist() == first["row"].tolist()
+    assert (between[list(loc.METRICS)] == 0).all(axis=None), "one marked what the other did not find"
+    kept = made.frame("agreement").set_index(["row", "label", "source"])
+    ours = frame[frame["source"] != loc.READER].set_index(["row", "label", "source"])
+    pd.testing.assert_frame_equal(ours, kept.loc[ours.index])
 
 
 def test_without_annotations_agreement_is_not_invented(store: Store, made: SaliencySet) -> None:

@@ -171,6 +171,42 @@ def summarise(frame: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> pd.D
     return pd.concat(parts, ignore_index=True)
 
 
+def presence(annotations: pd.DataFrame, patients: NDArray[np.int64]) -> pd.DataFrame:
+    """Whether readers agree that there is something to mark at all, on films that two or more looked at.
+
+    Parameters
+    ----------
+    annotations : DataFrame
+        row, label, annotator, x (NaN where the reader found nothing).
+    patients : (N,)
+        Each film's patient.
+
+    Returns
+    -------
+    DataFrame
+        label (each that a reader denied somewhere, and ALL over these), n pairs of film and label, agree (mean share of
+        pairs of readers who say the same), ci_low, ci_high, chance (agreement of readers who say "there" as often,
+        whatever the film) and kappa (Fleiss 1971), NaN where chance agreement is whole.
+    """
+    said = annotations.assign(found=annotations["x"].notna()).groupby(["row", "label", "annotator"])["found"].any()
+    counts = said.groupby(["row", "label"]).agg(["sum", "size"]).reset_index()
+    counts = counts[counts["size"] > 1]
+    denied = [label for label, part in counts.groupby("label") if (part["sum"] < part["size"]).any()]
+    counts = counts[counts["label"].isin(denied)]
+    rows = []
+    for label in [*denied, *([ALL] if len(denied) > 1 else [])]:
+        part = counts if label == ALL else counts[counts["label"] == label]
+        yes, readers = part["sum"].to_numpy(dtype=float), part["size"].to_numpy(dtype=float)
+        agree = (yes * (yes - 1) + (readers - yes) * (readers - yes - 1)) / (readers * (readers - 1))
+        share = yes.sum() / readers.sum()
+        chance = share**2 + (1 - share) ** 2
+        _, units = np.unique(patients[part["row"]], return_inverse=True)
+        (low,), (high,) = _interval(patient_weights(units, 1000, 0), agree[:, None], len(np.unique(units)))
+        kappa = (agree.mean() - chance) / (1 - chance) if chance < 1 else np.nan
+        rows.append((label, len(part), agree.mean(), low, high, chance, kappa))
+    return pd.DataFrame(rows, columns=["label", "n", "agree", "ci_low", "ci_high", "chance", "kappa"])
+
+
 def _interval(
     weights: NDArray[np.float64], values: NDArray[np.float64], patients: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -21,26 +21,35 @@ def grid_size(height: int, width: int) -> tuple[int, int, float]:
     return max(1, round(height * scale)), max(1, round(width * scale)), scale
 
 
+def drawn(annotations: pd.DataFrame) -> pd.DataFrame:
+    """Those with a shape; a row without says that its reader looked for the label and found nothing."""
+    shapes: pd.DataFrame = annotations[annotations["x"].notna()]
+    return shapes
+
+
 def reader_masks(annotations: pd.DataFrame, height: int, width: int, scale: float) -> dict[str, NDArray[np.bool_]]:
     """Each reader's marks on one film for one label.
 
     Parameters
     ----------
     annotations : DataFrame
-        annotator, x, y, w, h, polygon ((2P,) or None); film pixels.
+        annotator, x, y, w, h (all NaN where the reader found nothing), polygon ((2P,) or None); film pixels.
     height, width, scale
         As :func:`grid_size` gives them.
 
     Returns
     -------
     dict of (height, width) bool
-        The union of a reader's boxes and polygons; a mark smaller than a pixel still has the one it lies in.
+        The union of a reader's boxes and polygons, empty where the reader found nothing; a mark smaller than a pixel
+        still has the one it lies in.
     """
     masks: dict[str, NDArray[np.bool_]] = {}
     columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
     boxes = annotations[["x", "y", "w", "h"]].to_numpy(dtype=float) * scale
     for (x, y, w, h), polygon, reader in zip(boxes, annotations["polygon"], annotations["annotator"], strict=True):
         mask = masks.setdefault(str(reader), np.zeros((height, width), dtype=bool))
+        if np.isnan(x):
+            continue
         if polygon is None:
             mask |= ((rows >= y) & (rows < y + h))[:, None] & ((columns >= x) & (columns < x + w))[None]
         else:
@@ -55,7 +64,7 @@ def reader_masks(annotations: pd.DataFrame, height: int, width: int, scale: floa
 
 
 def consensus(masks: dict[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """What at least half of the readers who marked this marked: one reader's own, two readers' union."""
+    """What at least half of those who looked marked: one reader's own, two readers' union. Who found nothing counts."""
     votes = np.stack(list(masks.values())).mean(axis=0)
     agreed: NDArray[np.bool_] = votes >= 0.5
     return agreed

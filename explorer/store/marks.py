@@ -18,9 +18,17 @@ from explorer.errors import UserError
 from explorer.store.files import atomic_path
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from explorer.store.reader import Store
 
 SHAPE = ("x", "y", "w", "h")
+NOTHING: dict[str, object] = {**dict.fromkeys(SHAPE, np.nan), "polygon": None}
+"""In place of a shape: the reader looked for the label and found nothing. A film that no one read has no row."""
+READING = ["row", "label", "annotator"]
+"""What one reader says of one label of one film."""
+UNNAMED = "not named"
+"""The annotator of marks whose file names none."""
 MARK_COLUMNS = (
     "mark_id",
     "sample_id",
@@ -69,26 +77,41 @@ def read_marks(store: Store) -> pd.DataFrame:
 
 def all_annotations(store: Store) -> pd.DataFrame:
     """The run's own annotations and the marks added since: columns as of ``Store.annotations``, with mark_id ("" for
-    the run's own) and blind."""
+    the run's own) and blind.
+
+    The run is never changed: what a named reader says of a label of a film beside it stands in place of what the run
+    holds from a reader of that name.
+    """
     own = store.annotations.assign(mark_id="", blind=False)
     added = read_marks(store)
-    return pd.concat([own, added[own.columns]], ignore_index=True) if len(added) else own
+    if added.empty:
+        return own
+    anew = pd.MultiIndex.from_frame(own[READING]).isin(pd.MultiIndex.from_frame(added[READING]))
+    own = own[~anew | (own["annotator"] == UNNAMED)]
+    return pd.concat([own, added[own.columns]], ignore_index=True) if len(own) else added[own.columns]
 
 
-def add_marks(store: Store, marks: pd.DataFrame, origin: str) -> int:
+def add_marks(store: Store, marks: pd.DataFrame, origin: str | list[str]) -> int:
     """Add marks, and return how many were new: one that is there already, to the last digit, is left alone.
+
+    A shape takes the place of its reader's NOTHING on that label of that film.
 
     Parameters
     ----------
     marks : DataFrame
-        row, label, annotator, x, y, w, h, polygon; optionally blind.
-    origin : str
-        ``app``, or the name of the file they came from.
+        row, label, annotator, x, y, w, h, polygon (a shape or NOTHING); optionally blind.
+    origin : str, or one a mark
+        ``app``, ``copy of`` whom, or the name of the file they came from.
+
+    Raises
+    ------
+    UserError
+        Where NOTHING contradicts a shape of the same reader.
     """
     sizes = store.samples.loc[marks["row"], ["sample_id", "height", "width"]].reset_index(drop=True)
-    new = pd.concat([marks.drop(columns="row").reset_index(drop=True), sizes], axis=1)
-    new["made"], new["origin"] = datetime.now(UTC).isoformat(timespec="seconds"), origin
-    new["blind"] = new.get("blind", False)
+    new = pd.concat([marks[["label", "annotator", *SHAPE, "polygon"]].reset_index(drop=True), sizes], axis=1)
+    new["made"], new["origin"] = _now(), origin
+    new["blind"] = marks["blind"].to_numpy() if "blind" in marks else False
     new["mark_id"] = [uuid.uuid4().hex for _ in range(len(new))]
     added = 0
 
@@ -97,22 +120,33 @@ def add_marks(store: Store, marks: pd.DataFrame, origin: str) -> int:
         known = set(_what(old))
         fresh = new[[what not in known for what in _what(new)]]
         added = len(fresh)
-        return pd.concat([old, fresh[list(MARK_COLUMNS)]], ignore_index=True) if len(old) else fresh[list(MARK_COLUMNS)]
+        old = old[old["x"].notna() | ~_same_reading(old, fresh[fresh["x"].notna()])]
+        both = pd.concat([old, fresh[list(MARK_COLUMNS)]], ignore_index=True) if len(old) else fresh[list(MARK_COLUMNS)]
+        _refuse_contradiction(both)
+        return both
 
     _change(marks_file(store), change)
     return added
 
 
 def edit_marks(store: Store, edited: pd.DataFrame) -> None:
-    """Give marks new places, labels or readers: mark_id, x, y, w, h, label, annotator."""
+    """Give marks new places or labels: mark_id, x, y, w, h, label, blind. An outline goes with its box."""
 
     def change(old: pd.DataFrame) -> pd.DataFrame:
         new = old.set_index("mark_id")
         known = edited.set_index("mark_id")
         known = known.loc[known.index.intersection(new.index)]  # another visitor may have deleted one meanwhile
-        for column in (*SHAPE, "label", "annotator"):
+        for mark_id in known.index[new.loc[known.index, "polygon"].notna()]:
+            before, after = (table.loc[mark_id, list(SHAPE)].to_numpy(dtype=float) for table in (new, known))
+            points = np.asarray(new.at[mark_id, "polygon"]).reshape(-1, 2)
+            moved = (points - before[:2]) * (after[2:] / before[2:]) + after[:2]
+            new.at[mark_id, "polygon"] = moved.ravel()
+        for column in (*SHAPE, "label", "blind"):
             new.loc[known.index, column] = known[column]
-        return new.reset_index()
+        new.loc[known.index, "made"] = _now()
+        new = new.reset_index()
+        new = new[new["x"].notna() | ~_same_reading(new, new[new["mark_id"].isin(known.index)])]
+        return new[list(MARK_COLUMNS)]
 
     _change(marks_file(store), change)
 
@@ -152,10 +186,32 @@ def _read(file: Path) -> pd.DataFrame:
     return marks
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _same_reading(marks: pd.DataFrame, others: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which of ``marks`` are of the film, label and reader of one of ``others``."""
+    what = ["sample_id", "label", "annotator"]
+    same: NDArray[np.bool_] = pd.MultiIndex.from_frame(marks[what]).isin(pd.MultiIndex.from_frame(others[what]))
+    return same
+
+
+def _refuse_contradiction(marks: pd.DataFrame) -> None:
+    nothing = marks["x"].isna()
+    denied = marks[nothing & _same_reading(marks, marks[~nothing])]
+    if len(denied):
+        one = denied.iloc[0]
+        raise UserError(
+            f"{one['annotator']} marked {one['label']} on {one['sample_id']}, and says that there is nothing to mark.",
+            "Delete the marks first, or leave this out.",
+        )
+
+
 def _what(marks: pd.DataFrame) -> list[tuple[object, ...]]:
     """What tells one mark from another."""
     shapes = [
-        (*box, None if polygon is None else tuple(np.asarray(polygon, dtype=float)))
+        None if np.isnan(box[0]) else (*box, None if polygon is None else tuple(np.asarray(polygon, dtype=float)))
         for box, polygon in zip(marks[list(SHAPE)].to_numpy(dtype=float).tolist(), marks["polygon"], strict=True)
     ]
     return list(zip(marks["sample_id"], marks["label"], marks["annotator"], shapes, strict=True))

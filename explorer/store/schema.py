@@ -199,5 +199,8 @@ class SaliencyRecord(_Record):
     split: str
     labels: tuple[str, ...]
     shares: dict[str, dict[str, float]]
-    n_annotated: int = Field(description="pairs of film and label in the split that a reader marked")
+    n_annotated: int = Field(description="pairs of film and label in the split that have a region readers marked")
+    n_absent: int = Field(
+        default=0, description="pairs readers looked at, of which at most a minority marked one place"
+    )
     sha256: dict[str, str] = Field(description="of every file of the folder, by its relative path")

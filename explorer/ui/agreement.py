@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer import figures
 from explorer.analysis import localisation as loc
+from explorer.data.regions import drawn
 from explorer.store.marks import all_annotations
 from explorer.store.saliency import list_saliency, saliency_command
 from explorer.ui import choose, derive
@@ -35,13 +36,14 @@ def show(view: View) -> None:
         _chart(view.store, table, metric)
         _all_figures(view.store, table, metric)
         _explain(made)
+        _presence(view.store, made)
 
 
 def choose_maps(store: Store) -> SaliencySet | None:
     """One of the run's sets of maps; where there is none, what makes one is said."""
     found = list_saliency(store)
     if not found:
-        n = len(all_annotations(store))
+        n = len(drawn(all_annotations(store)))
         st.info(
             f"Maps are checked on a whole split by a batch job, which has not run. The run has {n:,} annotations."
             + ("" if n else " Without any, agreement cannot be measured: import some, or mark films yourself."),
@@ -58,8 +60,9 @@ def choose_maps(store: Store) -> SaliencySet | None:
 def _marked(store: Store, made: SaliencySet) -> bool:
     """Whether there is anything to agree with."""
     if not made.record.n_annotated:
+        found = "found anything in" if made.record.n_absent else "marked"
         st.info(
-            f"{made.title}: the maps are there, but no reader marked a film of {made.record.split}. Agreement is not "
+            f"{made.title}: the maps are there, but no reader {found} a film of {made.record.split}. Agreement is not "
             "known. Import annotations or mark films, then run the job again.",
             icon=":material/help:",
         )
@@ -144,12 +147,36 @@ def _all_figures(store: Store, table: pd.DataFrame, metric: str) -> None:
     )
 
 
-def _explain(made: SaliencySet) -> None:
+def _presence(store: Store, made: SaliencySet) -> None:
+    """Whether readers agree that a label is there at all; asked only where one of them said that it is not."""
+    marked = all_annotations(store)
+    here = store.samples["split"].eq(made.record.split).to_numpy()[marked["row"]]
+    marked = marked[here & marked["label"].isin(made.record.labels)]
+    table = loc.presence(marked, store.patients)
+    if table.empty:
+        return
+    st.markdown("**Do readers agree that there is something to mark?**")
+    agree = [figures.with_interval(*ends) for ends in table[["agree", "ci_low", "ci_high"]].to_numpy(dtype=float)]
+    shown = pd.DataFrame({"Label": table["label"], "n": table["n"], "Agree": agree})
+    shown["By chance"], shown["Kappa"] = table["chance"].round(2), table["kappa"].round(2)
+    st.dataframe(shown, hide_index=True, height="content")
     st.caption(
-        f"{made.title}, {made.record.split}, {made.record.n_annotated:,} pairs of film and label. ▲ ▼: the paired "
-        "difference from the centre prior has its whole interval above or below 0. Random: a map of even noise. Lung "
-        "prior: two fixed ellipses. Mean map: every film gets its label's mean map of val, so a regime above it looks "
-        "at the film and not at the label's usual place. Another reader: how well readers agree, the ceiling. IoU and "
-        "Dice at a threshold chosen on val. A map of zeros scores 0; what is cropped away is missed. Research use "
-        "only: agreement with a mark is no proof of a right reason."
+        "n: films that two or more readers looked at. Agree: share of pairs of readers who say the same, marked or "
+        "nothing to mark. By chance: what readers would reach who say as often that it is there, whatever the film. "
+        "Kappa: Fleiss (1971), 0 at chance, 1 at full agreement."
+    )
+
+
+def _explain(made: SaliencySet) -> None:
+    absent = made.record.n_absent
+    left_out = (
+        f"; {absent:,} more, in which most readers found nothing, have no region and are left out" if absent else ""
+    )
+    st.caption(
+        f"{made.title}, {made.record.split}, {made.record.n_annotated:,} pairs of film and label{left_out}. ▲ ▼: the "
+        "paired difference from the centre prior has its whole interval above or below 0. Random: a map of even "
+        "noise. Lung prior: two fixed ellipses. Mean map: every film gets its label's mean map of val, so a regime "
+        "above it looks at the film and not at the label's usual place. Another reader: how well readers agree, the "
+        "ceiling; one who found nothing scores 0. IoU and Dice at a threshold chosen on val. A map of zeros scores 0;"
+        " what is cropped away is missed. Research use only: agreement with a mark is no proof of a right reason."
     )

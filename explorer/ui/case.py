@@ -14,6 +14,7 @@ from explorer.figures_case import margins
 from explorer.ui import cache, choose, derive, selection
 from explorer.ui.film_scores import film_scores, score_table
 from explorer.ui.gallery import link
+from explorer.ui.readers import film_annotations, legend
 from explorer.ui.viewer import marks, viewer
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def picture(view: View, film: Film) -> None:
     sample = store.samples.iloc[row]
     shown, words = st.columns([6, 5], gap="large")
     with shown:
-        annotations = store.annotations[store.annotations["row"] == row]
+        annotations = film_annotations(store, row)
         jpeg, note = _jpeg(store, row)
         size = (int(sample["width"]), int(sample["height"]))
         viewer(
@@ -90,6 +91,7 @@ def picture(view: View, film: Film) -> None:
         )
         if note:
             st.warning(note)
+        legend(annotations)
         st.caption(
             "Drag to move, Ctrl + wheel or two fingers to zoom, Shift + drag for window and level, double click to "
             "reset. Arrow keys step through the films. 8 grey bits."
@@ -127,10 +129,6 @@ def _facts(store: Store, row: int) -> None:
     unknown = [label for label, value in zip(store.labels, store.targets[row], strict=True) if np.isnan(value)]
     if unknown:
         st.caption(f"Unknown: {', '.join(unknown)}")
-    annotated = store.annotations[store.annotations["row"] == row]
-    if len(annotated):
-        names = ", ".join(dict.fromkeys(annotated["label"].astype(str)))
-        st.caption(f"{len(annotated)} annotation{'s' if len(annotated) > 1 else ''} (cyan): {names}")
     if sample["report"]:
         st.markdown("> " + str(sample["report"]).replace("\n", "\n> "))
     others = np.flatnonzero((store.patients == store.patients[row]) & (np.arange(store.n) != row))

@@ -12,11 +12,12 @@ import streamlit as st
 
 from explorer.analysis import localisation as loc
 from explorer.analysis.sampling import stratified_films
-from explorer.data.regions import grid_size, reader_masks
+from explorer.data.regions import drawn, grid_size, reader_masks
 from explorer.errors import UserError
-from explorer.store.marks import SHAPE, add_marks, all_annotations, delete_marks, edit_marks, read_marks
+from explorer.store.marks import NOTHING, SHAPE, add_marks, delete_marks, edit_marks, read_marks
 from explorer.ui import cache, choose, saliency, selection
 from explorer.ui.pencil import Box, pencil
+from explorer.ui.readers import film_annotations, legend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from explorer.ui.frame import View
 
 _SEEN, _FAILED = "maps_seen", "marking_failed"
-EXPORTED = ["image", "sample_id", "label", "annotator", *SHAPE, "polygon", "made", "origin", "blind"]
+EXPORTED = ["image", "sample_id", "label", "annotator", *SHAPE, "polygon", "nothing", "made", "origin", "blind"]
 
 
 def saw_map(row: int) -> None:
@@ -38,36 +39,37 @@ def show(view: View) -> None:
     store = view.store
     label, row, reader, alone = _ask(view)
     readonly = os.environ.get("EXPLORER_READONLY") == "1"
-    marked = all_annotations(store)
-    here = marked[(marked["row"] == row) & (marked["label"] == label)]
+    marked = film_annotations(store, row)
+    here = marked[marked["label"] == label]
+    shown = here[here["annotator"] == reader] if alone else here
     left, right = st.columns([6, 5], gap="large")
     with left:
         sample = store.samples.iloc[row]
         size = int(sample["width"]), int(sample["height"])
-        shown = here[here["annotator"] == reader] if alone else here
         pencil(
             str(sample["sample_id"]),
             cache.film_jpeg(store, row),
             size,
             shown,
-            lambda box: _save(store, row, label, reader, box, size),
+            lambda box: _draw(store, row, label, reader, box, size),
         )
+        legend(shown)
     with right:
         if readonly:
             st.info("This viewer is read-only: marks cannot be saved.", icon=":material/lock:")
         elif not reader:
             st.info("Name the reader first, then press on the film, drag and let go.", icon=":material/edit:")
         else:
-            blind = row not in st.session_state.get(_SEEN, set())
-            seen, kind = ("not seen", "blind") if blind else ("seen", "not blind")
+            seen, kind = ("not seen", "blind") if _blind(row) else ("seen", "not blind")
             st.markdown(
                 f"Press on the film, drag and let go: a box for **{label}**. You have {seen} a map of this film: marks "
                 f"are **{kind}**."
             )
+            _whole_reading(store, row, label, reader, shown)
         if failed := st.session_state.pop(_FAILED, ""):
             st.error(failed)
         if not readonly and reader:
-            _own(store, row, reader, label)
+            _own(store, row, reader)
         if not alone:
             _readers(store, here, row)
         _export(store)
@@ -107,23 +109,60 @@ def _sample(view: View, n: int, seed: int) -> None:
     choose.open_film(str(view.store.samples["sample_id"].iat[chosen[0]]))
 
 
-def _save(store: Store, row: int, label: str, reader: str, box: Box, size: tuple[int, int]) -> None:
-    """Add a box; what goes wrong is said beside the film, and nothing drawn before is lost."""
+def _blind(row: int) -> bool:
+    return row not in st.session_state.get(_SEEN, set())
+
+
+def _whole_reading(store: Store, row: int, label: str, reader: str, shown: pd.DataFrame) -> None:
+    """Without drawing: that there is nothing to mark, or that others' outlines are this reader's, too."""
+    mine = shown["annotator"].eq(reader) & shown["mark_id"].ne("")
+    others, nothing = drawn(shown[~mine]), mine & shown["x"].isna()
+    with st.container(horizontal=True, gap="small"):
+        if nothing.any():
+            gone = shown.loc[nothing, "mark_id"].tolist()
+            st.button("Take back: nothing to mark", on_click=lambda: _tried(lambda: delete_marks(store, gone)))
+        else:
+            st.button(
+                "Nothing to mark",
+                icon=":material/visibility_off:",
+                disabled=bool(mine.any()),
+                help=f"Records that you looked for {label} and found none. A film without it counts as not read.",
+                on_click=_say,
+                args=(store, row, label, reader, pd.DataFrame([NOTHING]), "app"),
+            )
+        if len(others):
+            st.button(
+                f"Copy {len(others)} to mine",
+                icon=":material/content_copy:",
+                help="Outlines of the run and of other readers stay as they are. Copy them, then correct or delete the "
+                "copies. Copies under the reader's own name stand in place of the run's; others stand beside them.",
+                on_click=_say,
+                args=(store, row, label, reader, others, [f"copy of {name}" for name in others["annotator"]]),
+            )
+
+
+def _say(store: Store, row: int, label: str, reader: str, shapes: pd.DataFrame, origin: str | list[str]) -> None:
+    """Save shapes as this reader's; what goes wrong is said beside the film, and nothing marked before is lost."""
+    marks = shapes.assign(row=row, label=label, annotator=reader, blind=_blind(row))
+    _tried(lambda: add_marks(store, marks, origin))
+
+
+def _draw(store: Store, row: int, label: str, reader: str, box: Box, size: tuple[int, int]) -> None:
+    """Add a box."""
     if not reader or os.environ.get("EXPLORER_READONLY") == "1":
         return
     x, y, w, h = box
     if not (0 <= x and 0 <= y and w > 0 and h > 0 and x + w <= size[0] + 1 and y + h <= size[1] + 1):
         return  # no hand drew this: the pencil keeps boxes on the film
-    blind = row not in st.session_state.get(_SEEN, set())
-    about = {"row": row, "label": label, "annotator": reader, "polygon": None, "blind": blind}
-    mark = pd.DataFrame([{**about, **dict(zip(SHAPE, box, strict=True))}])
-    _tried(lambda: add_marks(store, mark, "app"))
+    shape = pd.DataFrame([{**dict(zip(SHAPE, box, strict=True)), "polygon": None}])
+    _say(store, row, label, reader, shape, "app")
 
 
-def _own(store: Store, row: int, reader: str, label: str) -> None:
-    """This reader's boxes on this film, to correct or delete."""
-    mine = read_marks(store)
-    mine = mine[(mine["row"] == row) & (mine["annotator"] == reader) & mine["polygon"].isna()].set_index("mark_id")
+def _own(store: Store, row: int, reader: str) -> None:
+    """This reader's shapes on this film, to correct or delete."""
+    mine = drawn(read_marks(store))
+    mine = mine[(mine["row"] == row) & (mine["annotator"] == reader)].set_index("mark_id")
+    mine["shape"] = np.where(mine["polygon"].isna(), "box", "outline")
     if mine.empty:
         st.caption("No mark of yours on this film yet.")
         return
@@ -131,10 +170,11 @@ def _own(store: Store, row: int, reader: str, label: str) -> None:
     width, height = float(sample["width"]), float(sample["height"])
     ends = {"x": width, "y": height, "w": width, "h": height}
     edited = st.data_editor(
-        mine[["label", *SHAPE]],
+        mine[["label", "shape", *SHAPE]],
         key=f"marks-{row}-{reader}-{len(mine)}",
         num_rows="delete",
         hide_index=True,
+        disabled=["shape"],
         column_config={
             "label": st.column_config.SelectboxColumn("label", options=list(store.labels), required=True),
             **{
@@ -153,9 +193,12 @@ def _own(store: Store, row: int, reader: str, label: str) -> None:
         "Save changes",
         disabled=bool(outside.any()) or (changed.empty and not gone),
         on_click=_correct,
-        args=(store, changed.reset_index().assign(annotator=reader), gone),
+        args=(store, changed.assign(blind=mine["blind"] & _blind(row)).reset_index(), gone),
     )
-    st.caption("Pixels of the original film. Select a row and press delete to take a mark away, then save.")
+    st.caption(
+        "Pixels of the original film; an outline goes with its box. Select a row and press delete to take a mark away, "
+        "then save."
+    )
 
 
 def _correct(store: Store, changed: pd.DataFrame, gone: list[str]) -> None:
@@ -178,10 +221,11 @@ def _readers(store: Store, here: pd.DataFrame, row: int) -> None:
     height, width, scale = grid_size(int(sample["height"]), int(sample["width"]))
     masks = reader_masks(here, height, width, scale)
     if len(masks) < 2:
-        st.caption(f"{len(masks)} reader{'' if len(masks) == 1 else 's'} marked this label here.")
+        st.caption(f"{len(masks)} reader{'' if len(masks) == 1 else 's'} looked for this label here.")
         return
     pairs = [
-        f"{one} and {other}: IoU {loc.score_iou(a.astype(np.float32), b, 0.5):.2f}"
+        f"{one} and {other}: "
+        + (f"IoU {loc.score_iou(a.astype(np.float32), b, 0.5):.2f}" if a.any() or b.any() else "both found nothing")
         for (one, a), (other, b) in itertools.combinations(masks.items(), 2)
     ]
     st.caption("Readers of this label here. " + " · ".join(pairs))
@@ -191,11 +235,12 @@ def _export(store: Store) -> None:
     marks = read_marks(store)
     if marks.empty:
         return
-    out = marks.assign(image=store.samples["image"].to_numpy()[marks["row"]])[EXPORTED]
-    out["polygon"] = ["" if p is None else " ".join(f"{v:g}" for v in p) for p in out["polygon"]]
-    n, readers = len(out), out["annotator"].nunique()
+    out = marks.assign(image=store.samples["image"].to_numpy()[marks["row"]], nothing=marks["x"].isna())[EXPORTED]
+    out["polygon"] = ["" if p is None else " ".join(map(str, p.tolist())) for p in out["polygon"]]
+    n, readers, nothing = int((~out["nothing"]).sum()), out["annotator"].nunique(), int(out["nothing"].sum())
     st.download_button(
-        f"All {n:,} mark{'' if n == 1 else 's'} of {readers} reader{'' if readers == 1 else 's'}",
+        f"All {n:,} mark{'' if n == 1 else 's'}{f' and {nothing:,} × nothing' if nothing else ''} of {readers} "
+        f"reader{'' if readers == 1 else 's'}",
         out.to_csv(index=False).encode(),
         file_name="marks.csv",
         mime="text/csv",

@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from explorer.data.geometry import spread
+from explorer.data.regions import drawn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,9 +25,6 @@ _RAMP = np.array([[66, 10, 104], [188, 55, 84], [249, 142, 9], [252, 255, 164]],
 
 _FOR, _AGAINST = (255, 120, 0), (0, 130, 255)
 """Orange raises a logit, blue lowers it: apart for every kind of colour blindness."""
-
-READERS = ((0, 230, 255), (255, 230, 0), (120, 255, 120), (255, 140, 255))
-"""One colour a reader, the first for the first named; more readers begin again."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def compose(
     seen : x, y, w, h
         What the model sees, in film pixels; the rest is hatched.
     annotations : DataFrame
-        x, y, w, h, polygon, annotator; film pixels.
+        x, y, w, h, polygon, in film pixels, and colour.
     look : Look
     """
     picture = np.repeat(film.grey[..., None], 3, axis=2)  # (h, w, 3)
@@ -141,22 +139,14 @@ def _draw_contour(image: Image.Image, inside: NDArray[np.bool_], colour: tuple[i
 
 
 def draw_annotations(image: Image.Image, annotations: pd.DataFrame, scale: float) -> None:
-    """Outline boxes and polygons, a colour a reader."""
+    """Outline boxes and polygons."""
     pen = ImageDraw.Draw(image)
     width = max(1, max(image.size) // 300)
-    colour_of = reader_colours(annotations)
-    boxes = annotations[["x", "y", "w", "h"]].to_numpy(dtype=float) * scale
-    for (x, y, w, h), polygon, reader in zip(
-        boxes.tolist(), annotations["polygon"], annotations["annotator"], strict=True
-    ):
+    shapes = drawn(annotations)
+    boxes = shapes[["x", "y", "w", "h"]].to_numpy(dtype=float) * scale
+    for (x, y, w, h), polygon, colour in zip(boxes.tolist(), shapes["polygon"], shapes["colour"], strict=True):
         if polygon is None:
-            pen.rectangle((x, y, x + w, y + h), outline=colour_of[reader], width=width)
+            pen.rectangle((x, y, x + w, y + h), outline=colour, width=width)
         else:
             points = [(px * scale, py * scale) for px, py in np.asarray(polygon, dtype=float).reshape(-1, 2).tolist()]
-            pen.line([*points, points[0]], fill=colour_of[reader], width=width)
-
-
-def reader_colours(annotations: pd.DataFrame) -> dict[str, tuple[int, int, int]]:
-    """Each reader's line colour."""
-    readers = sorted(set(annotations["annotator"]))
-    return {reader: READERS[i % len(READERS)] for i, reader in enumerate(readers)}
+            pen.line([*points, points[0]], fill=colour, width=width)

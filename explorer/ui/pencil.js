@@ -20,11 +20,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     image.setAttribute("href", data.source)
   }
   const group = svg.querySelector("g")
-  group.replaceChildren(...data.marks.map(({ points, colour, name }) => {
+  group.replaceChildren(...data.marks.map(({ points, label, reader, colour }) => {
     const shape = document.createElementNS(NS, "polygon"), title = document.createElementNS(NS, "title")
     shape.setAttribute("points", points.map(point => point.join()).join(" "))
     shape.setAttribute("stroke", colour)
-    title.textContent = name
+    title.textContent = `${label}, ${reader}`
     shape.append(title)
     return shape
   }))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.ui.overlay import reader_colours
 from explorer.ui.viewer import marks
 
 if TYPE_CHECKING:
@@ -42,15 +41,10 @@ def pencil(name: str, jpeg: bytes, size: tuple[int, int], drawn: pd.DataFrame, o
     size : width, height
         Of the film in its own pixels, the units of all boxes.
     drawn : DataFrame
-        Annotations to show, a colour a reader.
+        Annotations to show, with ``colour``.
     on_box : callable
         Told x, y, w, h of a box when it is finished.
     """
-    colours = {reader: "#{:02x}{:02x}{:02x}".format(*colour) for reader, colour in reader_colours(drawn).items()}
-    shown = [
-        {**mark, "name": f"{mark['name']}, {reader}", "colour": colours[reader]}
-        for mark, reader in zip(marks(drawn), drawn["annotator"], strict=True)
-    ]
 
     def finished() -> None:
         box = st.session_state["pencil"].box
@@ -65,7 +59,7 @@ def pencil(name: str, jpeg: bytes, size: tuple[int, int], drawn: pd.DataFrame, o
             "source": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
             "width": size[0],
             "height": size[1],
-            "marks": shown,
+            "marks": marks(drawn),
             "alt": f"Film {name}: draw a box around the finding",
         },
         on_box_change=finished,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import numpy as np
 import streamlit as st
 
+from explorer.data.regions import drawn
 from explorer.data.saliency import METHODS, MethodName
 from explorer.store.marks import all_annotations
 from explorer.ui import cache, choose, derive, selection
@@ -153,8 +154,7 @@ def describe(view: View, question: Question) -> None:
     sample = store.samples.iloc[question.row]
     value = derive.states(store, question.label)[question.row]
     marked = all_annotations(store)
-    marked = marked[marked["row"] == question.row]
-    mine = int((marked["label"] == question.label).sum())
+    mine = len(drawn(marked[(marked["row"] == question.row) & (marked["label"] == question.label)]))
     st.markdown(
         f"**{sample['sample_id']}** · {sample['split']} · {question.label}: **{value}** · all labels: "
         f"{derive.findings(store, question.row)} · {mine} annotation{'' if mine == 1 else 's'} of {question.label}"

@@ -13,13 +13,15 @@ import streamlit as st
 
 from explorer import figures
 from explorer.data.saliency import METHODS, silence
-from explorer.store.marks import all_annotations
 from explorer.ui import cache, choose, derive, heatmaps, inference, overlay
 from explorer.ui.frame import errors_shown
 from explorer.ui.gallery import link
 from explorer.ui.marking import saw_map
+from explorer.ui.readers import film_annotations, legend
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
     from PIL import Image
@@ -65,7 +67,7 @@ def _regimes(view: View, question: Question) -> None:
     if question.maps and question.words:
         with errors_shown():
             _own_words(store, film, question)
-    _legend(question)
+    _legend(store, question, (question.label,))
     sample_id = str(store.samples["sample_id"].iat[question.row])
     with st.container(horizontal=True, gap="small"):
         st.download_button(
@@ -127,7 +129,7 @@ def _layers(view: View, question: Question) -> None:
                     what = silence(grid)
                     st.caption(f"b = {block + 1}" + (f": {what}" if what else f" · max {grid.max():.2g}"))
     st.caption("max is a map's largest value, unscaled.")
-    _legend(question)
+    _legend(store, question, (question.label,))
 
 
 def _labels(view: View, question: Question) -> None:
@@ -151,7 +153,7 @@ def _labels(view: View, question: Question) -> None:
                     f"**{label}** · {state}  \n{_score(store, regime, label, question.row)}"
                     + (f"  \nmap is {what}" if what else "")
                 )
-    _legend(question)
+    _legend(store, question, store.labels)
 
 
 def _head(store: Store, place: int, question: Question, between: str) -> None:
@@ -200,8 +202,8 @@ def _picture(
 
 
 def _marked(store: Store, question: Question, label: str) -> pd.DataFrame:
-    marked = all_annotations(store)
-    return marked[(marked["row"] == question.row) & (marked["label"] == label) & question.outlines]
+    marked = film_annotations(store, question.row)
+    return marked[(marked["label"] == label) & question.outlines]
 
 
 def _score(store: Store, regime: RegimeRecord, label: str, row: int) -> str:
@@ -228,7 +230,10 @@ def _drift(store: Store, regime: RegimeRecord, found: Saliency, question: Questi
     return f"The model gives logit {now:.2f} now, the store says {stored:.2f}." if abs(now - stored) > DRIFT else ""
 
 
-def _legend(question: Question) -> None:
+def _legend(store: Store, question: Question, labels: Sequence[str]) -> None:
+    if question.outlines:
+        annotations = film_annotations(store, question.row)
+        legend(annotations[annotations["label"].isin(labels)])
     method = METHODS[question.method]
     block = "b" if question.shown == "layers" else question.block + 1
     words = [

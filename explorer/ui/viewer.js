@@ -57,15 +57,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
   function drawMarks() {
     const group = find("g")
     group.replaceChildren()
-    for (const { points, name } of data.marks) {
-      const shape = document.createElementNS(NS, "polygon"), text = document.createElementNS(NS, "text")
+    for (const { points, label, reader, colour } of data.marks) {
+      const [shape, text, title] = ["polygon", "text", "title"].map(tag => document.createElementNS(NS, tag))
+      shape.setAttribute("stroke", colour)
+      text.setAttribute("fill", colour)
+      title.textContent = `${label}, ${reader}`
+      shape.append(title)
       shape.setAttribute("points", points.map(point => point.join()).join(" "))
       const [x, y] = points.reduce((top, point) => (point[1] < top[1] ? point : top))
       text.setAttribute("x", x)
       text.setAttribute("y", Math.max(y - data.height / 120, data.height / 30))
       text.setAttribute("font-size", data.height / 36)
       text.setAttribute("stroke-width", data.height / 450)
-      text.textContent = name
+      text.textContent = label
       group.append(shape, text)
     }
   }

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from explorer.data.regions import drawn
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,19 +26,21 @@ _view = st.components.v2.component(
 
 
 def marks(annotations: pd.DataFrame) -> list[dict[str, object]]:
-    """Annotations as the viewer draws them: corners in film pixels, and the label's name."""
+    """Annotations as the viewer draws them: corners in film pixels, label, reader and the reader's colour."""
     out: list[dict[str, object]] = []
-    boxes = annotations[["x", "y", "w", "h"]].to_numpy(dtype=float).tolist()
-    for (x, y, w, h), polygon, label in zip(boxes, annotations["polygon"], annotations["label"], strict=True):
+    shapes = drawn(annotations)
+    boxes = shapes[["x", "y", "w", "h"]].to_numpy(dtype=float).tolist()
+    about = shapes[["label", "annotator", "colour"]].rename(columns={"annotator": "reader"}).to_dict("records")
+    for (x, y, w, h), polygon, what in zip(boxes, shapes["polygon"], about, strict=True):
         points = [[x, y], [x + w, y], [x + w, y + h], [x, y + h]]
         if polygon is not None:
             points = np.asarray(polygon, dtype=float).reshape(-1, 2).tolist()
-        out.append({"points": points, "name": str(label)})
+        out.append({"points": points, **{str(key): str(value) for key, value in what.items()}})
     return out
 
 
 def viewer(
-    name: str, jpeg: bytes, size: tuple[int, int], drawn: list[dict[str, object]], on_step: Callable[[int], None]
+    name: str, jpeg: bytes, size: tuple[int, int], shapes: list[dict[str, object]], on_step: Callable[[int], None]
 ) -> None:
     """Draw a film.
 
@@ -47,8 +51,8 @@ def viewer(
     jpeg : bytes
         The picture, at any size.
     size : width, height
-        Of the film in its own pixels, the units of ``drawn``.
-    drawn : list
+        Of the film in its own pixels, the units of ``shapes``.
+    shapes : list
         As :func:`marks` gives them.
     on_step : callable
         Told -1 or 1 when an arrow key is pressed.
@@ -66,7 +70,7 @@ def viewer(
             "source": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
             "width": size[0],
             "height": size[1],
-            "marks": drawn,
+            "marks": shapes,
             "alt": f"Film {name}",
         },
         on_step_change=stepped,

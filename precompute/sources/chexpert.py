@@ -20,7 +20,6 @@ from precompute.sources.table import (
     need_columns,
     need_known,
     need_once,
-    no_annotations,
     one_in_ten,
     parse_labels,
     read_table,
@@ -89,7 +88,7 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", views: Views =
         "finding denies No Finding; test: radiologists",
         where=where,
         split_origin="valid.csv is test; one patient in ten of train.csv is val, by a hash of the id",
-        annotations=no_annotations(),
+        annotations=(),
         sha256=fingerprint(frame),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,25 +11,21 @@ import pandas as pd
 from explorer.data.labels import KNOWN_LABELS, Uncertain, parse_label
 from explorer.data.samples import SPLITS
 from explorer.errors import UserError
-from explorer.store.files import sha256_file
+from precompute.annotations import source_marks
 from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.table import (
-    ANNOTATIONS,
     GIVEN,
     Source,
     Where,
     check_crossing,
     check_paths,
+    fingerprint,
     need_columns,
     need_known,
-    no_annotations,
     parse_labels,
     read_table,
     rows_of,
 )
-
-NEEDED = ("image", "label", "x", "y", "w", "h")
-"""Columns of an annotations file."""
 
 
 def read_csv(
@@ -61,7 +56,7 @@ def read_csv(
     uncertain : "ignore", "zeros" or "ones"
         What -1 becomes: unknown, 0 or 1.
     annotations : Path, optional
-        CSV of boxes: image, label, x, y, w, h in original pixels; optionally annotator and polygon ("x1 y1 x2 y2 …").
+        Readers' marks in pixels of the original films, in any layout of :mod:`precompute.annotation_files`.
 
     Raises
     ------
@@ -91,6 +86,7 @@ def read_csv(
     )
     frame = pd.concat([_given(csv, table, where), targets], axis=1)
     check_paths(images, frame, where)
+    marks = source_marks(annotations, frame, names) if annotations else ()
     return Source(
         name=name or csv.stem,
         licence=licence,
@@ -101,8 +97,8 @@ def read_csv(
         label_origin=f"the CSV's label columns, uncertain: {uncertain}, blank is unknown",
         where=where,
         split_origin="the CSV's split column" if "split" in table else None,
-        annotations=_read_annotations(annotations, frame, names),
-        sha256=sha256_file(csv) + (sha256_file(annotations) if annotations else ""),
+        annotations=marks,
+        sha256=fingerprint(frame, marks),
     )
 
 
@@ -169,41 +165,3 @@ def _given(file: Path, table: pd.DataFrame, where: Where) -> pd.DataFrame:
         raise UserError(f"{where(bad[0])}: age is {frame['age'].iat[bad[0]]!r}, no number of years.", "Correct it.")
     frame["age"] = ages.astype(np.float32)
     return frame
-
-
-def _read_annotations(file: Path | None, frame: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    if file is None:
-        return no_annotations()
-    table = read_table(file)
-    need_columns(table, file, NEEDED, f"It needs {', '.join(NEEDED)}.")
-    table = pd.DataFrame({column: table.get(column, pd.Series("", index=table.index)) for column in ANNOTATIONS})
-    known_images, known_labels = set(frame["image"]), set(labels)
-    for index, cells in enumerate(table.to_dict("records")):
-        row = {str(column): str(cell) for column, cell in cells.items()}
-        place = f"{file} row {index + 2}"
-        if row["image"] not in known_images:
-            raise UserError(f"{place}: no film {row['image']!r} in the labels.", "Correct the path, or delete the row.")
-        if row["label"] not in known_labels:
-            raise UserError(
-                f"{place}: {row['label']!r} is not one of the labels.",
-                f"Use one of: {', '.join(labels)}; or delete the row.",
-            )
-        numbers = [_number(value) for value in (*(row[side] for side in "xywh"), *row["polygon"].split())]
-        if not all(map(math.isfinite, numbers)) or numbers[2] <= 0 or numbers[3] <= 0 or len(numbers) % 2:
-            raise UserError(
-                f"{place}: x, y, w, h must be numbers of pixels, w and h above 0, and a polygon pairs of them.",
-                "Correct the row, or delete it.",
-            )
-    for column in ("x", "y", "w", "h"):
-        table[column] = table[column].astype(np.float64)
-    polygons = [[float(v) for v in str(text).split()] or None for text in table["polygon"]]
-    table["polygon"] = pd.Series(polygons, index=table.index, dtype=object)
-    table["annotator"] = table["annotator"].replace("", "not named")
-    return table
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan

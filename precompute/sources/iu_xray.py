@@ -30,7 +30,6 @@ from precompute.sources.table import (
     fingerprint,
     need_columns,
     need_known,
-    no_annotations,
     read_table,
     rows_of,
     samples_frame,
@@ -152,7 +151,7 @@ def read_iu_xray(
         else "MeSH headings by the table in precompute/sources/mesh.toml",
         where=where,
         split_origin=None,
-        annotations=no_annotations(),
+        annotations=(),
         sha256=fingerprint(frame),
     )
 

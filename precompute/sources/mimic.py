@@ -20,7 +20,6 @@ from precompute.sources.table import (
     need_columns,
     need_known,
     need_once,
-    no_annotations,
     parse_labels,
     read_table,
     rows_of,
@@ -109,7 +108,7 @@ def read_mimic(
         "a positive finding denies No Finding",
         where=where,
         split_origin="the official split; validate is val",
-        annotations=no_annotations(),
+        annotations=(),
         sha256=fingerprint(frame),
     )
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from explorer.data.labels import NIH_LABELS
 from explorer.errors import UserError
+from precompute.annotations import source_marks
 from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.table import (
-    ANNOTATIONS,
     Source,
     Where,
     check_crossing,
@@ -21,7 +21,6 @@ from precompute.sources.table import (
     need_columns,
     need_known,
     need_once,
-    no_annotations,
     one_in_ten,
     read_table,
     rows_of,
@@ -34,8 +33,6 @@ ENTRIES = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv")
 """The first and the corrected release; the first that is there is taken."""
 LISTS = ("train_val_list.txt", "test_list.txt")
 BOXES = "BBox_List_2017.csv"
-BOX_LABELS = {"Infiltrate": "Infiltration"}
-"""Boxes name one finding otherwise."""
 OLDEST = 120
 """Years; the set has a few ages of 148 and more, which are unknown here."""
 AS_SHIPPED = "Take the file as NIH ships it."
@@ -87,7 +84,8 @@ def read_nih(root: Path, *, images: Path | None = None) -> Source:
     )
     check_crossing(frame, where)
     check_paths(folder, frame, where)
-    boxes = _boxes(root / BOXES, dict(zip(table["Image Index"], frame["image"], strict=True)))
+    file_of_boxes = root / BOXES
+    boxes = source_marks(file_of_boxes, frame, NIH_LABELS, reader="radiologist") if file_of_boxes.is_file() else ()
     return Source(
         name=NAME,
         licence=LICENCE,
@@ -114,7 +112,7 @@ def count_nih(root: Path, images: Path | None = None) -> list[Count]:
         Count(f"{LISTS[0]}: films", len(frame) - test, 86524),
         Count(f"{LISTS[1]}: films", test, 25596),
         Count("boxes", len(boxes), 984),
-        Count("films with boxes", boxes["image"].nunique(), 880),
+        Count("films with boxes", len({box.image for box in boxes}), 880),
         films_on_disk(source.images, frame["image"], 112120),
         *label_counts(source),
     ]
@@ -159,23 +157,3 @@ def _splits(root: Path, table: pd.DataFrame, where: Where) -> pd.Series:
             "Take the lists and the table of one release.",
         )
     return table["Patient ID"].map(one_in_ten).mask(test, "test")
-
-
-def _boxes(file: Path, images: dict[str, str]) -> pd.DataFrame:
-    if not file.is_file():
-        return no_annotations()
-    table = read_table(file, nameless=True)
-    corners = ("Bbox [x", "y", "w", "h]")  # one name with commas, as the file has it
-    need_columns(table, file, ("Image Index", "Finding Label", *corners), AS_SHIPPED)
-    labels = table["Finding Label"].replace(BOX_LABELS)
-    where = rows_of(file)
-    need_known(labels, NIH_LABELS, where, "Finding Label")
-    lost = np.flatnonzero(~table["Image Index"].isin(images))
-    if len(lost):
-        raise UserError(f"{where(lost[0])}: no film {table['Image Index'].iat[lost[0]]}.", "Delete the row.")
-    sides = table[list(corners)].apply(pd.to_numeric, errors="coerce").set_axis(list("xywh"), axis=1)
-    odd = np.flatnonzero(sides.isna().any(axis=1) | (sides[["w", "h"]] <= 0).any(axis=1))
-    if len(odd):
-        raise UserError(f"{where(odd[0])}: the box is no x, y, w, h in pixels.", "Correct the row, or delete it.")
-    boxes = sides.assign(image=table["Image Index"].map(images), label=labels, annotator="radiologist", polygon=None)
-    return pd.DataFrame(boxes, columns=list(ANNOTATIONS))

@@ -18,12 +18,11 @@ from explorer.data.labels import Uncertain, parse_label
 from explorer.data.samples import SAMPLE_COLUMNS, SPLITS
 from explorer.errors import UserError
 from explorer.store.files import sha256_json
+from precompute.annotation_files import Mark
 
 ALIASES = {"path": "image", "filename": "image", "image_path": "image"}
 GIVEN = tuple(column for column in SAMPLE_COLUMNS if column not in ("height", "width"))
 """Columns a CSV may bring; the film's size is measured."""
-ANNOTATIONS = ("image", "label", "annotator", "x", "y", "w", "h", "polygon")
-"""Columns of a source's annotations."""
 
 Views = Literal["frontal", "all"]
 Where = Callable[[int], str]
@@ -44,8 +43,8 @@ class Source:
         File and row of a sample, for messages.
     split_origin : str or None
         Who said train, val and test, in words; None where precompute is to share patients out.
-    annotations : DataFrame
-        Columns ANNOTATIONS, in pixels of the original film.
+    annotations : marks
+        By the names of ``frame`` and ``labels``; whether each fits its film is seen once films are decoded.
     sha256 : str
         Of all that decides the samples and annotations.
     """
@@ -59,7 +58,7 @@ class Source:
     label_origin: str
     where: Where
     split_origin: str | None
-    annotations: pd.DataFrame
+    annotations: tuple[Mark, ...]
     sha256: str
 
 
@@ -89,11 +88,6 @@ def samples_frame(cells: Mapping[str, object], targets: pd.DataFrame) -> pd.Data
     given = {"age": np.float32(np.nan), **cells}
     frame = pd.DataFrame({column: given.get(column, "") for column in GIVEN}, index=targets.index)
     return pd.concat([frame, targets.astype(np.float32)], axis=1)
-
-
-def no_annotations() -> pd.DataFrame:
-    """Of a source without any."""
-    return pd.DataFrame(columns=list(ANNOTATIONS))
 
 
 def parse_labels(
@@ -182,9 +176,10 @@ def films_below(folder: Path) -> dict[str, str]:
     return {path.name: path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def fingerprint(*frames: pd.DataFrame) -> str:
-    """A hash of tables as they were read."""
-    return sha256_json([frame.to_csv() for frame in frames])
+def fingerprint(frame: pd.DataFrame, annotations: Sequence[Mark] = ()) -> str:
+    """A hash of what was read, wherever its files lie."""
+    marks = [(mark.image, mark.label, mark.reader, mark.box, mark.polygon, mark.size) for mark in annotations]
+    return sha256_json([frame.to_csv(), marks])
 
 
 def read_table(file: Path, ignore: Sequence[str] = (), *, nameless: bool = False) -> pd.DataFrame:

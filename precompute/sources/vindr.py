@@ -8,16 +8,15 @@ import numpy as np
 import pandas as pd
 
 from explorer.data.labels import Uncertain
-from explorer.errors import UserError
+from precompute.annotation_files import Mark
+from precompute.annotations import source_marks
 from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.table import (
-    ANNOTATIONS,
     Source,
     check_paths,
     films_below,
     fingerprint,
     need_columns,
-    need_known,
     need_once,
     one_in_ten,
     parse_labels,
@@ -93,8 +92,9 @@ def read_vindr(root: Path, *, images: Path | None = None, uncertain: Uncertain =
         With the file, the row and the fix.
     """
     folder = images or root
+    names = tuple(NAMES.get(label, label) for label in LABELS)
     there = {Path(name).stem: path for name, path in films_below(folder).items()}
-    parts, places, boxes = [], [], []
+    parts, places, boxes = [], [], list[Mark]()
     for part in ("train", "test"):
         file = root / f"annotations/image_labels_{part}.csv"
         votes = _votes(file)
@@ -118,8 +118,9 @@ def read_vindr(root: Path, *, images: Path | None = None, uncertain: Uncertain =
         )
         first = votes.reset_index().drop_duplicates("image_id").index
         places += [f"{file} row {row + 2}" for row in first]
-        boxes.append(_boxes(root / f"annotations/annotations_{part}.csv", dict(zip(films, paths, strict=True))))
-    frame, annotations = (pd.concat(tables, ignore_index=True) for tables in (parts, boxes))
+        drawn = root / f"annotations/annotations_{part}.csv"
+        boxes += source_marks(drawn, parts[-1], names, reader="consensus", rename=NAMES)
+    frame = pd.concat(parts, ignore_index=True)
     where = places.__getitem__
     need_once(frame["sample_id"], where, "film")
     check_paths(folder, frame, where)
@@ -129,13 +130,13 @@ def read_vindr(root: Path, *, images: Path | None = None, uncertain: Uncertain =
         file=root,
         images=folder,
         frame=frame,
-        labels=tuple(NAMES.get(label, label) for label in LABELS),
+        labels=names,
         label_origin="train and val: most of three radiologists, a minority's finding is uncertain: "
         f"{uncertain}; test: the consensus of five",
         where=where,
         split_origin="the official test; one film in ten of train is val, by a hash of its name",
-        annotations=annotations,
-        sha256=fingerprint(frame, annotations),
+        annotations=tuple(boxes),
+        sha256=fingerprint(frame, boxes),
     )
 
 
@@ -144,12 +145,14 @@ def count_vindr(root: Path, images: Path | None = None) -> list[Count]:
     source = read_vindr(root, images=images)
     frame, boxes = source.frame, source.annotations
     test = frame["split"] == "test"
+    of_test = set(frame.loc[test, "image"])
+    n_boxes = sum(box.image in of_test for box in boxes)
     return [
         Count("train: films named", int((~test).sum()), 15000),
         Count("train: readings", len(read_table(root / "annotations/image_labels_train.csv")), 45000),
         Count("test: films named", int(test.sum()), 3000),
-        Count("train: boxes", int(boxes["image"].isin(frame.loc[~test, "image"]).sum())),
-        Count("test: boxes", int(boxes["image"].isin(frame.loc[test, "image"]).sum())),
+        Count("train: boxes", len(boxes) - n_boxes),
+        Count("test: boxes", n_boxes),
         films_on_disk(source.images, frame["image"], 18000),
         *label_counts(source),
     ]
@@ -162,28 +165,3 @@ def _votes(file: Path) -> pd.DataFrame:
     need_columns(table, file, ("image_id", *LABELS), AS_SHIPPED)
     votes = parse_labels(table, LABELS, "ignore", where, f"Correct the cell. {AS_SHIPPED}")
     return pd.concat([table["image_id"].str.strip(), votes], axis=1)
-
-
-def _boxes(file: Path, images: dict[str, str]) -> pd.DataFrame:
-    """Annotations of one part, in pixels of the film; the rows of films without a finding have no box."""
-    table = read_table(file)
-    where = rows_of(file)
-    corners = ["x_min", "y_min", "x_max", "y_max"]
-    need_columns(table, file, ("image_id", "class_name", *corners), AS_SHIPPED)
-    need_known(table["class_name"], LABELS, where, "class_name")
-    lost = np.flatnonzero(~table["image_id"].isin(images))
-    if len(lost):
-        raise UserError(f"{where(lost[0])}: no film {table['image_id'].iat[lost[0]]}.", "Delete the row.")
-    x, y, right, bottom = (pd.to_numeric(table[corner], errors="coerce") for corner in corners)
-    boxes = pd.DataFrame({"x": x, "y": y, "w": right - x, "h": bottom - y})
-    found = table["class_name"] != "No finding"
-    odd = np.flatnonzero(found & ~((boxes["w"] > 0) & (boxes["h"] > 0)))
-    if len(odd):
-        raise UserError(
-            f"{where(odd[0])}: the box is no x_min, y_min, x_max, y_max in pixels.", "Correct the row, or delete it."
-        )
-    boxes["image"] = table["image_id"].map(images)
-    boxes["label"] = table["class_name"].replace(NAMES)
-    boxes["annotator"] = table.get("rad_id", "consensus")
-    boxes["polygon"] = None
-    return boxes.loc[found, list(ANNOTATIONS)].reset_index(drop=True)

@@ -10,8 +10,10 @@ import pandas as pd
 from explorer.data.samples import SAMPLE_COLUMNS, SPLITS, assign_splits
 from explorer.errors import UserError
 from explorer.store.files import write_frame
+from explorer.store.marks import SHAPE
 from explorer.store.writer import SCRATCH
 from precompute import paper
+from precompute.annotations import carried
 from precompute.films import decode_films
 from precompute.reporter import Report
 from precompute.sources.table import check_positives
@@ -98,21 +100,20 @@ def marks(run: Run) -> None:
     source = run.job.source
 
     def make(folder: Path, report: Report) -> list[str]:
-        row_of = pd.Series(run.frame.index, index=run.frame["image"])
-        boxes = source.annotations[source.annotations["image"].isin(row_of.index)].copy()  # not of skipped films
-        boxes["row"] = row_of.reindex(boxes["image"]).to_numpy(dtype=np.int64)
-        boxes["sample_id"] = run.frame["sample_id"].to_numpy()[boxes["row"]]
-        heights, widths = (run.frame[side].to_numpy()[boxes["row"]] for side in ("height", "width"))
-        outside = (boxes["x"] < -1) | (boxes["y"] < -1)
-        outside |= (boxes["x"] + boxes["w"] > widths + 1) | (boxes["y"] + boxes["h"] > heights + 1)
-        if outside.any():
-            bad = boxes[outside].iloc[0]
-            raise UserError(
-                f"An annotation of {bad['image']} ({bad['label']}) reaches outside its film.",
-                "Annotations are in pixels of the original film: x, y, w, h from its top left corner.",
-            )
-        columns = ["sample_id", "row", "label", "annotator", "x", "y", "w", "h", "polygon"]
-        write_frame(folder / "annotations.parquet", boxes[columns].reset_index(drop=True))
+        frame = run.frame
+        row_of = {image: row for row, image in enumerate(frame["image"])}
+        ids, widths, heights = (frame[column].to_numpy() for column in ("sample_id", "width", "height"))
+        records = []
+        for mark in source.annotations:
+            if mark.image in row_of:  # not of a skipped film
+                row = row_of[mark.image]
+                shape = carried(mark, float(widths[row]), float(heights[row]))
+                records.append(
+                    {"sample_id": ids[row], "row": row, "label": mark.label, "annotator": mark.reader, **shape}
+                )
+        numbers = {"row": np.int64, **dict.fromkeys(SHAPE, np.float64)}
+        table = pd.DataFrame(records, columns=["sample_id", "row", "label", "annotator", *SHAPE, "polygon"])
+        write_frame(folder / "annotations.parquet", table.astype(numbers))
         return ["annotations.parquet"]
 
     run.stage("annotations", {"csv": source.sha256, "samples": run.writer.sha256("samples.parquet")}, make)
