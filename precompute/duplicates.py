@@ -217,14 +217,20 @@ def details(picture: NDArray[np.uint8]) -> Details:
 
 
 def aligned(a: Details, b: Details) -> float:
-    """Correlation of fine detail where the middle of ``a`` fits best onto ``b``, over shifts and scales.
+    """Correlation of fine detail where the middle of one film fits best onto the other, over shifts and scales.
 
     Returns
     -------
     float
-        -1 to 1; about 0.2 for two films, 0.7 for a copy cropped by a tenth and compressed. 0 where they differ in the
-        rough already.
+        -1 to 1, the better of both ways round; about 0.2 for two films, 0.7 for a copy cropped by a tenth and
+        compressed. 0 where they differ in the rough already.
     """
+    one = _laid(a, b)
+    return max(one, _laid(b, a)) if one else 0.0
+
+
+def _laid(a: Details, b: Details) -> float:
+    """The same with the middle of ``a`` laid on ``b``."""
     centre, scale = (b.coarse.shape[1] / 2, b.coarse.shape[0] / 2), 1.0
     best = -1.0
     middle = _middle(a.coarse)

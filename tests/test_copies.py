@@ -99,6 +99,7 @@ def test_a_crop_keeps_the_fine_detail_and_another_film_does_not() -> None:
     crop = np.asarray(Image.fromarray(first[8:240, 12:250]).resize((256, 250), Image.Resampling.LANCZOS))
     assert aligned(details(first), details(first)) == pytest.approx(1, abs=1e-4)
     assert aligned(details(first), details(crop)) > 0.7
+    assert aligned(details(first), details(crop)) == aligned(details(crop), details(first))
     assert aligned(details(first), details(second)) < 0.3
     dim = (first * 0.5 + 20).astype(np.uint8)
     assert aligned(details(first), details(dim)) > 0.8

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from explorer.ui.desk import Desk
+from explorer.ui.desk import Desk, Shelf
 
 MB = 2**20
 
@@ -103,10 +103,18 @@ def test_answers_kept_are_bounded_and_the_oldest_goes_first() -> None:
     desk = Desk(3 * 800)
     for key in "abc":
         desk.ask(key, lambda: np.zeros(100), told)
-    assert desk.kept("a") is not None  # asked for again: now b is the oldest
+    assert desk.shelf.get("a") is not None  # asked for again: now b is the oldest
     desk.ask("d", lambda: np.zeros(100), told)
-    assert desk.kept("b") is None
-    assert all(desk.kept(key) is not None for key in "acd")
+    assert desk.shelf.get("b") is None
+    assert all(desk.shelf.get(key) is not None for key in "acd")
     big = desk.ask("e", lambda: np.zeros(10_000), told)
     assert big.nbytes == 80_000
-    assert desk.kept("e") is None
+    assert desk.shelf.get("e") is None
+
+
+def test_a_shelf_of_ones_own_is_seen_by_nobody_else() -> None:
+    desk, mine = Desk(MB), Shelf(MB)
+    assert desk.ask("a", lambda: np.zeros(1), told, mine) is mine.get("a")
+    assert desk.shelf.get("a") is None
+    assert desk.ask("a", lambda: np.ones(1), told) == 1
+    assert desk.ask("a", lambda: np.ones(1), told, mine) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from explorer.analysis.neighbours import search
+from explorer.analysis.neighbours import decision_row, decision_vectors, search
+from explorer.data.saliency import Saliency
+from explorer.model.tokens import Tokens
 from explorer.store.reader import Store, open_store
-from explorer.ui import inference, selection
+from explorer.ui import cache, heatmaps, inference, selection
 from explorer.ui.query import mean_direction
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -211,3 +214,104 @@ def test_uploads_are_decoded_one_at_a_time(store: Store) -> None:
 def test_sentences_that_cancel_out_have_no_direction() -> None:
     with pytest.raises(Exception, match="cancel"):
         mean_direction(np.array([[1, 0], [-1, 0]], dtype=np.float32))
+
+
+# --- explain ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_explains_a_result_beside_the_film_asked_for(store: Store) -> None:
+    ids = store.samples["sample_id"].astype(str)
+    row, other = (int(row) for row in store.rows("test")[:2])
+    app = open_page(film=ids[row], explain=ids[other])
+    assert not app.exception
+    assert not app.error
+    text = said(app)
+    for space, regime in (("frozen", "zero_shot"), ("fine_tune", "fine_tune")):
+        vectors = np.asarray(store.vectors(space))
+        assert f"cosine {vectors[row] @ vectors[other]:.3f}" in text
+        answers = cache.desk().shelf
+        run, encoder = (store.path, store.manifest.created), store.regime(regime).encoder
+        for film, towards in ((row, other), (other, row)):
+            asked = ("likeness", space, vectors[towards].tobytes())
+            found = answers.get((*run, encoder, asked, film, "grad_cam", (11,), False))
+            assert isinstance(found, Saliency)
+            assert found.logits[0] == pytest.approx(vectors[row] @ vectors[other], abs=1e-3), "the target is the cosine"
+            assert found.maps.max() > 0
+    assert "each film raises its likeness to the other" in text
+
+
+def test_a_label_can_be_explained_in_place_of_the_likeness(store: Store) -> None:
+    ids = store.samples["sample_id"].astype(str)
+    row, other = (int(row) for row in store.rows("test")[:2])
+    label = store.labels[2]
+    app = open_page(film=ids[row], explain=ids[other], why=label)
+    assert not app.exception
+    assert not app.error
+    text = said(app)
+    for regime in store.regimes:
+        for film in (row, other):
+            assert f"logit {store.logits(regime.name)[film, 2]:.2f} · threshold" in text
+
+
+@pytest.mark.parametrize("query", [{"by": "Words", "label": "Cardiomegaly"}, {"by": "Selection"}])
+def test_words_and_selections_explain_the_result_alone(store: Store, query: dict[str, str]) -> None:
+    ids = store.samples["sample_id"].astype(str)
+    sel = selection.pack(store.manifest.run_id, store.n, store.rows("test")[:3], "three")
+    app = open_page(explain=ids[0], sel=sel, **query)
+    assert not app.exception
+    assert not app.error
+    assert "its likeness to what was asked for" in said(app)
+
+
+def test_the_explain_button_writes_the_link_and_a_foreign_one_is_told(store: Store) -> None:
+    app = open_page()
+    first = results(app, store)[0]
+    next(button for button in app.button if button.label == "Explain").click().run()
+    assert not app.exception
+    assert app.query_params["explain"] == first
+    assert "This run has no film 'nobody'" in said(open_page(explain="nobody"))
+
+
+def test_an_upload_is_explained_and_nobody_else_holds_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    row = int(store.rows("test")[1])
+    app = upload(open_page(by="Upload", explain="*", why_own=store.labels[2]), "mine.png", store.film(row).read_bytes())
+    assert not app.exception
+    assert not app.error
+    text = said(app)
+    assert all(f"logit {store.logits(r.name)[row, 2]:.2f} · threshold" in text for r in store.regimes)
+    assert cache.desk().shelf._kept == {}, "what is made of an upload is not kept where others could ask for it"
+    app.query_params["explain"] = str(store.samples["sample_id"].iat[0])
+    app.run()
+    assert not app.exception
+    assert not app.error
+    kept = cache.desk().shelf._kept
+    assert kept
+    assert all(isinstance(answer, Tokens) for answer in kept.values()), "of the run's film its tokens alone"
+    assert list(tmp_path.iterdir()) == []
+    assert "your film" not in said(open_page(by="Upload", explain="*"))
+
+
+def test_an_uploads_map_is_that_of_the_same_film_in_the_run(store: Store) -> None:
+    row = int(store.rows("test")[1])
+    mine = inference.embed_upload(store, "mine.png", store.film(row).read_bytes())
+
+    def maps(film: int | inference.Upload) -> np.ndarray:
+        rows = partial(heatmaps.regime_rows, store, "fine_tune", store.labels)
+        return heatmaps.maps(store, "fine_tune", "all", rows, film, "grad_cam", (11,), against=False).maps
+
+    np.testing.assert_allclose(maps(mine), maps(row), atol=1e-5)
+    canvas, film = heatmaps.canvas(store, mine, 300), cache.film(store, row)
+    assert canvas.grey.shape[1] == pytest.approx(film.width * canvas.scale, abs=1)
+
+
+def test_a_decision_row_is_the_cosine_times_the_length(store: Store) -> None:
+    logits, reference = np.asarray(store.logits("fine_tune")[:5]), np.asarray(store.logits("fine_tune"))
+    direction = decision_vectors(reference[7:8], reference)[0]
+    weight, bias = decision_row(direction, *store.head("fine_tune"), reference)
+    scaled = (logits - reference.mean(axis=0)) / reference.std(axis=0)
+    scores = np.asarray(store.vectors("fine_tune")[:5]) @ weight[0] + bias[0]
+    cosines = decision_vectors(logits, reference) @ direction
+    np.testing.assert_allclose(scores / np.linalg.norm(scaled, axis=1), cosines, atol=1e-3)

@@ -133,3 +133,31 @@ def decision_vectors(logits: NDArray[np.float32], reference: NDArray[np.float32]
     scaled[norms[:, 0] == 0, 0] = 1.0
     unit: NDArray[np.float32] = (scaled / np.where(norms > 0, norms, 1)).astype(np.float32)
     return unit
+
+
+def decision_row(
+    direction: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    reference: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The head row that scores an embedding by how far its standardised logits go in a direction.
+
+    Divided by their norm, that is the cosine of its :func:`decision_vectors` with the direction.
+
+    Parameters
+    ----------
+    direction : (C,) unit norm
+    weight, bias : (C, D), (C,)
+        The regime's head.
+    reference : (N, C)
+        The run's logits.
+
+    Returns
+    -------
+    weight, bias : (1, D), (1,) float32
+    """
+    spread = reference.std(axis=0)
+    scaled = direction / np.where(spread > 0, spread, 1)
+    row, shift = scaled @ weight, scaled @ (bias - reference.mean(axis=0))
+    return row[None].astype(np.float32), np.array([shift], dtype=np.float32)

@@ -25,48 +25,78 @@ PATIENCE = 0.5
 """Seconds between two looks at the line: a visitor who left is noticed within that time."""
 
 
+class Shelf:
+    """Answers that are kept.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes; the least recently asked for is dropped first, and one larger than that is not kept.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[Hashable, Sized] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Sized | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: Hashable, answer: Sized) -> None:
+        with self._lock:
+            self._kept[key] = answer
+            self._kept.move_to_end(key)
+            while sum(one.nbytes for one in self._kept.values()) > self._limit:
+                self._kept.popitem(last=False)
+
+
 class Desk:
     """One worker, first come first served.
 
     Parameters
     ----------
     limit : int
-        Bytes of answers kept, the least recently asked for dropped first; one larger than that is given and not kept.
+        Bytes of its own shelf, which all visitors share.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._kept: OrderedDict[Hashable, Sized] = OrderedDict()
+        self.shelf = Shelf(limit)
         self._line: list[object] = []
         self._busy = False
         self._changed = threading.Condition()
 
-    def ask(self, key: Hashable, make: Callable[[], _Answer], tell: Callable[[int], None]) -> _Answer:
+    def ask(
+        self, key: Hashable, make: Callable[[], _Answer], tell: Callable[[int], None], shelf: Shelf | None = None
+    ) -> _Answer:
         """The answer kept under ``key``, or a new one once it is this caller's turn.
 
         Parameters
         ----------
+        shelf : Shelf, optional
+            Where answers are kept that other visitors must not see; by default the desk's own.
         make : callable
             Makes the answer; an exception of its own goes to this caller, and the next in line tries again.
         tell : callable
             Told how many are ahead whenever that is looked at; an exception it raises leaves the line.
         """
-        ticket = object()
+        shelf, ticket = shelf or self.shelf, object()
         with self._changed:
             self._line.append(ticket)
         try:
             while True:
                 with self._changed:
-                    if key in self._kept:
-                        self._kept.move_to_end(key)
-                        return cast("_Answer", self._kept[key])
+                    if (kept := shelf.get(key)) is not None:
+                        return cast("_Answer", kept)
                     ahead = self._ahead(ticket)
                     if ahead == 0:
                         self._busy = True
                         break
                 tell(ahead)
                 with self._changed:
-                    if self._ahead(ticket) == ahead and key not in self._kept:
+                    if self._ahead(ticket) == ahead and shelf.get(key) is None:
                         self._changed.wait(PATIENCE)
         finally:
             with self._changed:
@@ -74,27 +104,12 @@ class Desk:
                 self._changed.notify_all()
         try:
             answer = make()
-            self.keep(key, answer)
+            shelf.put(key, answer)
             return answer
         finally:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-
-    def kept(self, key: Hashable) -> Sized | None:
-        """What is kept under ``key``, without waiting: for a question that another's answer is a part of."""
-        with self._changed:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def keep(self, key: Hashable, answer: Sized) -> None:
-        """Keep an answer made on the way to another."""
-        with self._changed:
-            self._kept[key] = answer
-            self._kept.move_to_end(key)
-            while sum(one.nbytes for one in self._kept.values()) > self._limit:
-                self._kept.popitem(last=False)
 
     def _ahead(self, ticket: object) -> int:
         return self._line.index(ticket) + self._busy

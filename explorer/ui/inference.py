@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from explorer.data.uploads import read_upload
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
 from explorer.ui import cache
+from explorer.ui.desk import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 ENCODER = "EXPLORER_ENCODER"
 SHIPPED = Path(__file__).resolve().parents[2] / "encoders"
 SHOWN_SIDE = 900
+KEPT = 32 * 2**20
+"""Bytes of an upload's tokens and maps: a ViT-B's tokens take 7 MB."""
 LONGEST = 1000
 """Characters of a sentence; a text tower reads some 250 tokens and drops the rest."""
 
@@ -49,12 +52,21 @@ class Upload:
         Encoder id to its (D,) embedding before it is brought to unit norm, which some heads read.
     outlying : (2,) float64 or None
         Percentiles by ``outliers.DISTANCES``; None for a run without them.
+    size : width, height
+        Of the film itself.
+    pixels : dict
+        Encoder id to the (S, S) uint8 it sees.
+    shelf : Shelf
+        Its tokens and maps: they go with the session, too.
     """
 
     name: str
     jpeg: bytes
     projections: dict[str, NDArray[np.float32]]
     outlying: NDArray[np.float64] | None
+    size: tuple[int, int]
+    pixels: dict[str, NDArray[np.uint8]]
+    shelf: Shelf = field(default_factory=lambda: Shelf(KEPT), repr=False)
 
     def vector(self, encoder: str) -> NDArray[np.float32]:
         """(D,) unit norm."""
@@ -93,11 +105,12 @@ def embed_upload(store: Store, name: str, data: bytes) -> Upload:
             raise UserError(
                 f"{name[:80]} cannot be used: {error}.", "Upload a chest film as PNG, JPEG or DICOM."
             ) from error
-        projections = {}
+        projections, pixels = {}, {}
         for encoder in dict.fromkeys(regime.encoder for regime in store.regimes):
             tower = cache.tower(store, encoder)
-            projections[encoder] = tower.unnormalised().embed(tower.fit.apply(film)[None], 1)[0]
-        upload = Upload(name, thumbnail(film, SHOWN_SIDE), projections, None)
+            pixels[encoder] = np.asarray(tower.fit.apply(film))
+            projections[encoder] = tower.unnormalised().embed(pixels[encoder][None], 1)[0]
+        upload = Upload(name, thumbnail(film, SHOWN_SIDE), projections, None, film.size, pixels)
         if "audit/outliers/mean.npy" not in store.manifest.artefacts:
             return upload
         frozen = upload.vector(store.regime("zero_shot").encoder)

@@ -14,7 +14,7 @@ from explorer.analysis.lists import hubs
 from explorer.analysis.neighbours import search
 from explorer.analysis.outliers import OUTLYING
 from explorer.figures_case import margins
-from explorer.ui import cache, choose, derive, map_signs, selection
+from explorer.ui import cache, choose, derive, explain, map_signs, selection
 from explorer.ui.film_scores import scores
 from explorer.ui.gallery import link
 from explorer.ui.query import Query, ask, escaped
@@ -45,6 +45,7 @@ def panel(view: View) -> None:
     found = find(view, query)
     summary(view, query, found)
     side_by_side(view, query, found)
+    explain.show(view, query)
 
 
 def find(view: View, query: Query) -> Found:
@@ -122,6 +123,13 @@ def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> No
     styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
     st.plotly_chart(margins(frame, styles), key="upload-margins", alt="Each regime's scores of the uploaded film")
     st.caption(f"Right of the line is called positive at the threshold chosen on val; spread of {view.split}.")
+    st.button(
+        "Grad-CAM of your film",
+        icon=":material/center_focus_strong:",
+        on_click=explain.ask,
+        args=(explain.OWN,),
+        help="Made in memory, for this session alone.",
+    )
 
 
 def side_by_side(view: View, query: Query, found: Found) -> None:
@@ -176,10 +184,10 @@ def _neighbour(store: Store, query: Query, row: int, similarity: float, titles: 
         st.markdown("  \n".join(lines))
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             link("pages/case.py", "Case", sample_id)
-            link("pages/grad_cam.py", "Explain", sample_id)
+            key = f"{titles[0]}-{row}"
+            st.button("Explain", key=f"why-{key}", type="tertiary", on_click=explain.ask, args=(sample_id,))
             # a page link to the page it stands on is drawn as the current one
-            key = f"near-{titles[0]}-{row}"
-            st.button("Near it", key=key, type="tertiary", on_click=_search_film, args=(sample_id,))
+            st.button("Near it", key=f"near-{key}", type="tertiary", on_click=_search_film, args=(sample_id,))
 
 
 def _search_film(sample_id: str) -> None:

@@ -76,7 +76,27 @@ def ask(view: View, shown: Shown) -> Question:
         look, outlines = _look()
         words = _words() if shown == "regimes" else ""
     choose.sheet(view, label)
-    return Question(shown, row, label, maps, method, block - 1, look, outlines, words)
+    return Question(shown, row, label, maps, method, block, look, outlines, words)
+
+
+def making(view: View, *, every_block: bool = False) -> tuple[MethodName, int, Look, bool]:
+    """How maps are made and drawn: the method, the block (from 0), the look, and whether annotations are drawn."""
+    with st.container(width=190):
+        method = _method()
+    depth = cache.depth(view.store, view.store.regimes[0].encoder)
+    with st.container(width=190):
+        block = st.slider(
+            "Block",
+            1,
+            depth,
+            depth,
+            key="block",
+            bind="query-params",
+            disabled=every_block,
+            help=METHODS[method].layer.format("this").capitalize() + ".",
+        )
+    look, outlines = _look()
+    return method, block - 1, look, outlines
 
 
 def _method() -> MethodName:

@@ -58,7 +58,7 @@ def _regimes(view: View, question: Question) -> None:
             if question.maps:
                 found = _maps(store, regime, (question.label,), (question.block,), question)
                 grid = found.maps[0, 0]
-                note = _remark(grid, question) or _drift(store, regime, found, question)
+                note = heatmaps.remark(grid, question.look) or _drift(store, regime, found, question)
             picture = _picture(store, regime, film, grid, question)
             st.image(picture, width="stretch", alt=f"{question.label} according to {regime.title}")
             if note:
@@ -106,7 +106,7 @@ def _own_words(store: Store, film: overlay.Canvas, question: Question) -> None:
         picture = _picture(store, regime, film, grid, question)
         st.image(picture, width="stretch", alt="The sentence according to the frozen encoder")
         st.caption(sentence.replace("[", "").replace("]", ""))
-        if note := _remark(grid, question):
+        if note := heatmaps.remark(grid, question.look):
             st.caption(note)
 
 
@@ -193,12 +193,9 @@ def _picture(
     question: Question,
     label: str | None = None,
 ) -> Image.Image:
-    """The film with a map, unless that says nothing, and the label's annotations."""
-    sample = store.samples.iloc[question.row]
-    seen = cache.fit(store, regime.encoder).window(int(sample["height"]), int(sample["width"]))
+    """The film with its map and the label's annotations."""
     marked = _marked(store, question, label or question.label)
-    drawn = None if grid is None or silence(grid) else grid
-    return overlay.compose(film, drawn, seen, marked, question.look)
+    return heatmaps.picture(store, regime.encoder, question.row, film, grid, marked, question.look)
 
 
 def _marked(store: Store, question: Question, label: str) -> pd.DataFrame:
@@ -207,21 +204,8 @@ def _marked(store: Store, question: Question, label: str) -> pd.DataFrame:
 
 
 def _score(store: Store, regime: RegimeRecord, label: str, row: int) -> str:
-    c = store.labels.index(label)
-    logit = float(store.logits(regime.name)[row, c])
-    threshold = float(store.threshold_array(regime.name)[c])
-    if np.isnan(threshold):
-        return f"logit {logit:.2f} · no threshold: val lacks positives or negatives"
-    called = "positive" if logit >= threshold else "negative"
-    return f"logit {logit:.2f} · threshold {threshold:.2f} · called **{called}**"
-
-
-def _remark(grid: NDArray[np.float32], question: Question) -> str:
-    """Why no map is drawn, where none is."""
-    what = silence(grid)
-    if what == "zero":
-        return f"This map is zero: nothing here {'lowers' if question.look.against else 'raises'} the logit."
-    return "This map is flat: it singles nothing out, so none is drawn." if what == "flat" else ""
+    logit = float(store.logits(regime.name)[row, store.labels.index(label)])
+    return heatmaps.score(store, regime.name, label, logit)
 
 
 def _drift(store: Store, regime: RegimeRecord, found: Saliency, question: Question) -> str:
