@@ -83,13 +83,13 @@ def _dialog(view: View, query: Query, row: int | None) -> None:
         if row is not None:
             films.append((str(view.store.samples["sample_id"].iat[row]), row))
         labels = derive.by_prevalence(view.store, view.split)
-        with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"), st.container(width=230):
-            about = (
-                st.selectbox("Explain", labels, labels.index(query.label), key="why_own", bind="query-params")
-                if row is None
-                else st.selectbox("Explain", [LIKENESS, *labels], key="why", bind="query-params")
-            )
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+            with st.container(width=230):
+                about = (
+                    st.selectbox("Explain", labels, labels.index(query.label), key="why_own", bind="query-params")
+                    if row is None
+                    else st.selectbox("Explain", [LIKENESS, *labels], key="why", bind="query-params")
+                )
             shown = Shown(tuple(films), *saliency.making(view))
         for _, film in films:
             if isinstance(film, int):
@@ -198,8 +198,8 @@ def _legend(shown: Shown, about: str) -> None:
         what = f"each film {way} its likeness to the other"
     else:
         what = f"the film {way} its likeness to what was asked for"
+    shared = "Chest films are alike in much: what marks them as chest films counts, too. " if about == LIKENESS else ""
     st.caption(
         f"{method.title} ({method.source}) {method.layer.format(shown.block + 1)}. Colour shows where {what}; each map "
-        "is scaled to its own maximum. Chest films are alike in much: what marks them as chest films counts, too. "
-        "Hatched parts are cropped away before the model sees the film."
+        f"is scaled to its own maximum. {shared}Hatched parts are cropped away before the model sees the film."
     )
