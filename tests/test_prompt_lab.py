@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import streamlit as st
 from hypothesis import given, settings
@@ -15,7 +17,8 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.rewording import EDITED, STORED, compare
 from explorer.store.reader import Store, open_store
-from explorer.ui.prompt_lab import _logits, as_toml
+from explorer.ui.packing import BadLink, to_text
+from explorer.ui.prompt_lab import _logits, as_toml, pack, unpack
 from precompute.prompts import read_prompts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,8 +98,10 @@ def test_stored_prompts_give_the_stored_logits(store: Store) -> None:
             np.testing.assert_allclose(logits, store.prompt_logits(record.name)[rows, c], atol=1e-3)
 
 
-def open_lab() -> AppTest:
+def open_lab(**query: str) -> AppTest:
     app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
     app.query_params["show"] = "Prompt lab"
     app.query_params["label"] = "Lung Opacity"
     return app.switch_page("pages/neighbours.py").run()
@@ -117,6 +122,46 @@ def test_an_edit_is_measured_and_kept_for_the_file(store: Store) -> None:
     table = app.dataframe[0].value
     assert table["Stored"].tolist() != table["Edited"].tolist()
     assert any("1 label edited: Lung Opacity" in str(part.value) for part in app.caption)
+    again = open_lab(edits=app.query_params["edits"])
+    assert not again.exception
+    assert [box.value for box in again.text_area] == [
+        f"{negative}\n\nno patchy airspace opacity".replace("\n\n", "\n"),
+        positive,
+    ]
+    pd.testing.assert_frame_equal(again.dataframe[0].value, table)
+    back = again.text_area[0].set_value(positive)
+    again.text_area[1].set_value(negative)
+    back.run()
+    assert "edits" not in again.query_params, "nothing is edited any more"
+
+
+def test_edits_too_long_for_a_link_are_said_to_be(store: Store) -> None:
+    app = open_lab()
+    letters = np.random.default_rng(0).choice(list("abcdefghijklmnopqrstuvwxyz"), (40, 120))
+    app.text_area[0].set_value("\n".join("".join(line) for line in letters)).run()
+    assert not app.exception
+    assert "edits" not in app.query_params
+    assert any("too long for a link" in str(part.value) for part in app.caption)
+
+
+def test_a_links_edits_survive_the_journey_and_nothing_else_does(store: Store) -> None:
+    base = store.manifest.prompt_sets[0].name
+    edits = {(base, "Edema"): {"positive": ["wet lungs – „ü“"], "negative": []}}
+    assert unpack(pack(edits), store) == edits
+    assert pack({}) == ""
+    for wrong in (
+        pack(edits)[:-4],
+        "x",
+        to_text(b"[]" + b" " * 2**21),
+        to_text(b'{"a": 1}'),
+        to_text(b'[["a", "b", [1], []]]'),
+        pack({(base, "Asthma"): edits[base, "Edema"]}),
+        pack({("no set", "Edema"): edits[base, "Edema"]}),
+        to_text(json.dumps([[base, "Edema", ["x" * 5001], []]]).encode()),
+    ):
+        with pytest.raises(BadLink):
+            unpack(wrong, store)
+        assert any("cannot be opened" in str(part.value) for part in open_lab(edits=wrong).warning)
 
 
 def test_without_a_positive_prompt_the_stored_ones_stand(store: Store) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.ui import selection
-from explorer.ui.selection import LONGEST_LINK, LONGEST_NAME, BadLink, pack, unpack
+from explorer.ui.packing import BadLink
+from explorer.ui.selection import LONGEST_LINK, LONGEST_NAME, pack, unpack
 
 RUN = "phantom-demo-1234"
 

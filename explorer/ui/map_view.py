@@ -18,7 +18,7 @@ import streamlit as st
 
 from explorer.figures_maps import geometry_bytes
 from explorer.ui import selection
-from explorer.ui.selection import BadLink
+from explorer.ui.packing import BadLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
+from pydantic import TypeAdapter, ValidationError
 
 from explorer import figures
 from explorer.analysis.metrics import METRICS
@@ -15,6 +16,7 @@ from explorer.analysis.rewording import EDITED, STORED, Change, compare
 from explorer.ui import choose, derive, inference
 from explorer.ui.frame import errors_shown
 from explorer.ui.gallery import link
+from explorer.ui.packing import DAMAGED, BadLink, from_text, to_text
 from explorer.ui.query import mean_direction
 
 if TYPE_CHECKING:
@@ -30,10 +32,18 @@ MOVED = 5
 """Films shown that rise most, and as many that fall most."""
 MOST = 40
 """Sentences of one side; more would only make it slower."""
-_EDITS = "prompt-edits"
+LONGEST = 5000
+"""Characters of one side."""
+LONGEST_LINK = 3000
+"""Characters the edits may add to a link, which may hold a selection, too."""
+PARAMETER = "edits"
+_EDITS, _TOKEN = "prompt-edits", "prompt-edits-token"
 
 Sides = dict[str, list[str]]
 """``positive`` and ``negative`` to their sentences."""
+_ROWS = TypeAdapter(list[tuple[str, str, list[str], list[str]]])
+Edits = dict[tuple[str, str], Sides]
+"""A prompt set and a label to the sentences that stand in place of the stored ones."""
 
 
 @st.fragment
@@ -41,6 +51,7 @@ def lab(view: View) -> None:
     """Edit one label's prompts; see the figures change; take the whole set away as a file."""
     with errors_shown():
         store = view.store
+        _read_link(store)
         sets = {record.name: record.title for record in store.manifest.prompt_sets}
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
             with st.container(width=240):
@@ -48,6 +59,7 @@ def lab(view: View) -> None:
             base = choose.pick_one("Start from", list(sets), next(iter(sets)), "lab_set", sets)
         stored = store.prompts(base)[label]
         edited = _editor(base, label, stored)
+        _write_link()
         st.caption(
             "One sentence a line; a side's sentences are embedded, averaged and renormalised. Without negative ones "
             "the logit is the scaled cosine to the positive side. Sentences of the stored sets need no text tower."
@@ -69,7 +81,7 @@ def lab(view: View) -> None:
 
 def _editor(base: str, label: str, stored: Sides) -> Sides:
     """The two boxes; what they hold is kept for the session."""
-    edits: dict[tuple[str, str], Sides] = st.session_state.setdefault(_EDITS, {})
+    edits: Edits = st.session_state.setdefault(_EDITS, {})
     held = edits.get((base, label), stored)
     boxes = {}
     for column, side in zip(st.columns(2, gap="medium"), ("positive", "negative"), strict=True):
@@ -78,7 +90,7 @@ def _editor(base: str, label: str, stored: Sides) -> Sides:
                 f"{side.capitalize()} prompts for {label}",
                 "\n".join(held[side]),
                 height=130,
-                max_chars=5000,
+                max_chars=LONGEST,
                 key=f"lab-{base}-{label}-{side}",
             )
         lines = dict.fromkeys(" ".join(line.split()) for line in text.splitlines())
@@ -91,6 +103,64 @@ def _editor(base: str, label: str, stored: Sides) -> Sides:
     else:
         edits[base, label] = boxes
     return boxes
+
+
+def _read_link(store: Store) -> None:
+    """Take the edits a link brings."""
+    token = st.query_params.get(PARAMETER, "")
+    if not token or token == st.session_state.get(_TOKEN):
+        return
+    try:
+        st.session_state[_EDITS] = unpack(token, store)
+    except BadLink as error:
+        st.warning(f"The prompts in this link cannot be opened: {error}. The stored ones are shown.")
+    st.session_state[_TOKEN] = token
+
+
+def _write_link() -> None:
+    """Put the edits into the address where they fit."""
+    edits: Edits = st.session_state[_EDITS]
+    token = pack(edits)
+    st.session_state[_TOKEN] = token
+    if token:
+        st.query_params[PARAMETER] = token
+        return
+    st.query_params.pop(PARAMETER, None)
+    if edits:
+        st.caption(
+            "The edits are too long for a link. They stay while this tab is open; to keep them or pass them on, save "
+            "the set as TOML."
+        )
+
+
+def pack(edits: Edits) -> str:
+    """Edits as the text of a link; empty where there are none, or they would exceed LONGEST_LINK."""
+    rows = [[*place, sides["positive"], sides["negative"]] for place, sides in edits.items()]
+    token = to_text(json.dumps(rows, ensure_ascii=False).encode()) if rows else ""
+    return token if len(token) <= LONGEST_LINK else ""
+
+
+def unpack(token: str, store: Store) -> Edits:
+    """The edits of a link.
+
+    Raises
+    ------
+    BadLink
+        Where it is not whole, or names a prompt set or label that this run lacks.
+    """
+    sets = {record.name for record in store.manifest.prompt_sets}
+    try:
+        rows = _ROWS.validate_json(from_text(token, 2**20))
+    except ValidationError as error:
+        raise BadLink(DAMAGED) from error
+    edits: Edits = {}
+    for base, label, positive, negative in rows:
+        if base not in sets or label not in store.labels:
+            raise BadLink("it was made in a run with other prompt sets or labels")
+        if max(len("\n".join(side)) for side in (positive, negative)) > LONGEST:
+            raise BadLink(DAMAGED)
+        edits[base, label] = {"positive": positive, "negative": negative}
+    return edits
 
 
 def _logits(store: Store, sides: Sides, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -177,7 +247,7 @@ def _movers(store: Store, label: str, rows: NDArray[np.int64], change: Change) -
 
 
 def _save(store: Store, base: str) -> None:
-    edits: dict[tuple[str, str], Sides] = st.session_state.get(_EDITS, {})
+    edits: Edits = st.session_state.get(_EDITS, {})
     mine = {label: sides for (chosen, label), sides in edits.items() if chosen == base}
     said = f"{len(mine)} label{'' if len(mine) == 1 else 's'} edited: {', '.join(mine)}. " if mine else ""
     st.download_button(

@@ -59,21 +59,7 @@ def ask(view: View, shown: Shown) -> Question:
         stepper(view, label, row)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         maps = st.toggle("Maps", key="cam", bind="query-params", help="Loads the models: a few seconds the first time.")
-        with st.container(width=250):
-            method = _method()
-        depth = cache.depth(view.store, view.store.regimes[0].encoder)
-        with st.container(width=190):
-            block = st.slider(
-                "Block",
-                1,
-                depth,
-                depth,
-                key="block",
-                bind="query-params",
-                disabled=shown == "layers",
-                help=METHODS[method].layer.format("this").capitalize() + ".",
-            )
-        look, outlines = _look()
+        method, block, look, outlines = making(view, every_block=shown == "layers")
         words = _words() if shown == "regimes" else ""
     choose.sheet(view, label)
     return Question(shown, row, label, maps, method, block, look, outlines, words)
@@ -81,7 +67,7 @@ def ask(view: View, shown: Shown) -> Question:
 
 def making(view: View, *, every_block: bool = False) -> tuple[MethodName, int, Look, bool]:
     """How maps are made and drawn: the method, the block (from 0), the look, and whether annotations are drawn."""
-    with st.container(width=190):
+    with st.container(width=250):
         method = _method()
     depth = cache.depth(view.store, view.store.regimes[0].encoder)
     with st.container(width=190):

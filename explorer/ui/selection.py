@@ -6,12 +6,9 @@ name, packed. The session holds the selection too, so that one too large for a l
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import io
 import re
-import zlib
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
+
+from explorer.ui.packing import DAMAGED, BadLink, from_text, to_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,13 +44,6 @@ class Selection:
     name: str
     token: str
     """What stands in the link; empty where it would be too long."""
-
-
-class BadLink(ValueError):
-    """A link's selection that cannot be opened; the message says why."""
-
-
-DAMAGED = "it is damaged"
 
 
 def current(view: View) -> NDArray[np.int64]:
@@ -165,9 +157,8 @@ def pack(run_id: str, n: int, rows: NDArray[np.int64], name: str) -> str:
     name : str
     """
     said = name.encode()
-    packed = (zlib.compress(bytes([len(said)]) + said + body, 9) for body in (_bitmap(rows, n), _gaps(rows)))
-    text = base64.urlsafe_b64encode(min(packed, key=len)).decode().rstrip("=")
-    token = f"{_mark(run_id)}.{text}"
+    packed = (to_text(bytes([len(said)]) + said + body) for body in (_bitmap(rows, n), _gaps(rows)))
+    token = f"{_mark(run_id)}.{min(packed, key=len)}"
     return token if len(token) <= LONGEST_LINK else ""
 
 
@@ -182,17 +173,14 @@ def unpack(token: str, run_id: str, n: int) -> tuple[NDArray[np.int64], str]:
     mark, _, text = token.partition(".")
     if mark != _mark(run_id) and re.fullmatch(r"[0-9a-f]{8}", mark):
         raise BadLink("it was made in another run")
+    if len(token) > LONGEST_LINK or mark != _mark(run_id):
+        raise BadLink(DAMAGED)
     # the longest honest content is a bitmap or fewer than 5 bytes a row; a bomb must not unpack to more
-    limit = 2 + 4 * LONGEST_NAME + 5 * n
+    content = from_text(text, 2 + 4 * LONGEST_NAME + 5 * n)
+    stop = 1 + content[0]
     try:
-        blob = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        body = zlib.decompressobj()
-        content = body.decompress(blob, limit)
-        if not body.eof or len(token) > LONGEST_LINK or mark != _mark(run_id) or not content:
-            raise BadLink(DAMAGED)
-        stop = 1 + content[0]
         return unpack_rows(content[stop:], n), _plain(content[1:stop].decode())
-    except (zlib.error, binascii.Error, ValueError) as error:
+    except UnicodeDecodeError as error:
         raise BadLink(DAMAGED) from error
 
 
