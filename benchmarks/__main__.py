@@ -27,6 +27,7 @@ NAMES = (
     "map",
     "map_selection",
     "separability",
+    "audit",
 )
 RESULTS = Path(__file__).with_name("results.json")
 

@@ -71,6 +71,7 @@ def correct(source: Source, file: Path) -> Source:
     return replace(
         source,
         frame=frame,
+        uncorrected=source.frame,
         sha256=sha256_json([source.sha256, sha256_file(file)]),
         label_origin=f"{source.label_origin}; corrected by {file.name} ({told}; sha256 {sha256_file(file)[:12]})",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,8 @@ import pandas as pd
 import pytest
 
 from explorer.errors import UserError
+from explorer.store.files import sha256_file
+from explorer.store.reader import open_store
 from explorer.store.reviews import Review, Verdict, add_review, as_csv, latest, read_reviews, reviews_file
 from precompute.corrections import correct
 from precompute.sources import Source, read_csv
@@ -119,3 +122,45 @@ def test_the_command_refuses_bad_corrections_before_any_work(
     assert done.returncode == 1
     assert f"{file} row 2: verdict is 'perhaps'" in done.stderr
     assert "Fix" in done.stderr
+
+
+def test_a_review_corrects_the_next_run_there_and_nowhere_else(
+    tiny_store: Path, tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    before = open_store(tiny_store)
+    cells: list[tuple[int, int, Verdict, float]] = []
+    for split, given, verdict, after in (
+        ("train", 1, "wrong", 0),
+        ("test", 0, "wrong", 1),
+        ("val", 0, "unsure", np.nan),
+        ("test", 1, "keep", 1),
+    ):
+        rows = before.rows(split)  # type: ignore[arg-type]
+        place, c = np.argwhere(before.targets[rows] == given)[len(cells)]
+        cells.append((int(rows[place]), int(c), verdict, after))  # type: ignore[arg-type]
+    file = reviews_file(tmp_path, before.manifest.run_id)
+    for row, c, verdict, _ in cells:
+        film = str(before.samples["sample_id"].iat[row])
+        given = int(before.targets[row, c])
+        add_review(
+            file, Review(sample_id=film, label=before.labels[c], verdict=verdict, given=given, reviewer="R. Eader")
+        )
+    export = tmp_path / "export.csv"
+    export.write_bytes(as_csv(read_reviews(file)))
+    shutil.copytree(tiny_store / "films", tmp_path / "store/films")
+    done = cli("demo", "--n", 96, "--epochs", 1, "--out", tmp_path / "store", "--corrections", export)
+    assert done.returncode == 0, done.stderr
+    after_run = open_store(tmp_path / "store")
+    expected = before.targets.copy()
+    for row, c, _, after in cells:
+        expected[row, c] = after
+    np.testing.assert_array_equal(after_run.targets, expected)
+    assert (after_run.samples["sample_id"] == before.samples["sample_id"]).all()
+    assert (after_run.samples["split"] == before.samples["split"]).all()
+    told = f"corrected by export.csv (1 keep, 2 wrong, 1 unsure; sha256 {sha256_file(export)[:12]})"
+    assert after_run.manifest.dataset.label_origin == f"{before.manifest.dataset.label_origin}; {told}"
+    assert after_run.manifest.run_id != before.manifest.run_id
+    assert after_run.manifest.dataset.content != before.manifest.dataset.content
+    np.testing.assert_array_equal(after_run.vectors("frozen"), before.vectors("frozen"))
+    assert not np.array_equal(after_run.logits("linear_probe"), before.logits("linear_probe")), "it was fitted anew"
+    assert after_run.verify() == []

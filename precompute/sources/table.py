@@ -47,6 +47,9 @@ class Source:
         By the names of ``frame`` and ``labels``; whether each fits its film is seen once films are decoded.
     sha256 : str
         Of all that decides the samples and annotations.
+    uncorrected : DataFrame, optional
+        The frame before a review corrected it: patients are shared out by its labels, so that a correction moves no
+        film to another split.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Source:
     split_origin: str | None
     annotations: tuple[Mark, ...]
     sha256: str
+    uncorrected: pd.DataFrame | None = None
 
 
 def check_positives(frame: pd.DataFrame, labels: Sequence[str], where: Path) -> None:

@@ -59,12 +59,13 @@ def samples(run: Run) -> None:
         kept = pd.DataFrame(run.decoded["kept"])
         frame = source.frame.iloc[kept["row"]].reset_index(drop=True)
         frame["height"], frame["width"] = kept["height"], kept["width"]
-        targets = frame[list(source.labels)].to_numpy(np.float32)
         frame["view"] = frame["view"].where(frame["view"] != "", kept["view"])
         patients = frame["patient_id"].to_numpy(object)
         if run.paper:
             frame["split"] = paper.split(patients, settings.fractions, settings.seed)
         elif source.split_origin is None:
+            before = source.frame if source.uncorrected is None else source.uncorrected
+            targets = before.iloc[kept["row"]][list(source.labels)].to_numpy(np.float32)
             frame["split"] = assign_splits(patients, targets, settings.fractions, settings.seed)
         empty = [split for split in SPLITS if not (frame["split"] == split).any()]
         if empty or len(frame) < MIN_FILMS:

@@ -1,0 +1,71 @@
+"""The search for near copies: pairs proposed, then laid on each other, beside laying every film on every other."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import Measurement
+from precompute.duplicates import Details, aligned, details, near_pairs
+
+SIZES = (1_000, 4_000)
+PICTURES = 64
+"""Pictures drawn; every film is one of them, shifted and scaled in grey, so that none has to be kept."""
+TIMED = 2_000
+"""Pairs of the baseline that are timed; all N (N - 1) / 2 would take hours at 4,000 films."""
+DIM = 512
+
+
+def run(repeats: int) -> list[Measurement]:
+    drawn = _pictures()
+    return [_search(n, drawn, repeats) for n in SIZES]
+
+
+def _search(n: int, drawn: list[NDArray[np.uint8]], repeats: int) -> Measurement:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(n, DIM)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    shifts = rng.integers(0, 256, (n, 2))
+
+    def picture(row: int) -> NDArray[np.uint8]:
+        return np.roll(drawn[row % PICTURES], tuple(shifts[row]), (0, 1))
+
+    ours, theirs = [], []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        near_pairs(picture, vectors, np.arange(n), np.full(n, "", object), lambda done, total: None)
+        ours.append(time.perf_counter() - start)
+        theirs.append(_all_pairs([details(picture(row)) for row in range(PICTURES)]) * n * (n - 1) / 2)
+    return Measurement(
+        f"audit: near copies, {n:,} films",
+        "near_pairs: hash and embedding propose, the proposed are laid on each other",
+        f"every film on every other, from {TIMED:,} pairs",
+        ours,
+        theirs,
+        f"{n:,} synthetic films of 256 x 256, {DIM} dimensions",
+    )
+
+
+def _all_pairs(films: list[Details]) -> float:
+    """Seconds a pair, in as many threads as ours has."""
+    cv2.setNumThreads(1)
+    pairs = list(combinations(films, 2))[:TIMED]
+    start = time.perf_counter()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda pair: aligned(*pair), pairs))
+    return (time.perf_counter() - start) / len(pairs)
+
+
+def _pictures() -> list[NDArray[np.uint8]]:
+    """Blobs of several sizes, no two pictures alike."""
+    rng = np.random.default_rng(0)
+    layers = [
+        [cv2.resize(rng.random((k, k)), (256, 256), interpolation=cv2.INTER_CUBIC) for k in (8, 32, 128)]
+        for _ in range(PICTURES)
+    ]
+    return [(np.mean(layer, axis=0).clip(0, 1) * 255).astype(np.uint8) for layer in layers]
