@@ -91,7 +91,7 @@ def compared(
 
 
 def learning(frame: pd.DataFrame, styles: Mapping[str, Style]) -> go.Figure:
-    """Loss by epoch: on validation a line with marks, on train dots; the epoch that was kept has a ring.
+    """Loss by epoch: on validation a line, on train a dotted one; the epoch that was kept has a ring.
 
     Parameters
     ----------
@@ -115,7 +115,8 @@ def learning(frame: pd.DataFrame, styles: Mapping[str, Style]) -> go.Figure:
         figure.add_scatter(
             x=points["epoch"],
             y=points["train_loss"],
-            mode="lines",
+            mode="lines+markers",
+            marker={"size": 4},
             line={"color": style.colour, "width": 2, "dash": "dot"},
             name=f"{regime}, train",
             hovertemplate="%{y:.4f}",
