@@ -98,5 +98,5 @@ def _cell(score: object) -> str:
         getattr(score, name) for name in ("logit", "threshold", "called", "state", "rank")
     )
     if called is None:
-        return f"{logit:.2f}, no threshold · {rank}."
-    return f"{logit:.2f} {'≥' if called else '<'} {threshold:.2f} · {_OUTCOMES[called, state]} · {rank}."
+        return f"{logit:.2f}, no threshold · #{rank}"
+    return f"{logit:.2f} {'≥' if called else '<'} {threshold:.2f} · {_OUTCOMES[called, state]} · #{rank}"
