@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from explorer.analysis.metrics import METRICS, Scored, resample
 from explorer.model.head import Head
 from precompute.losses import Loss, make_loss
 from precompute.settings import LossName
+from precompute.threads import one_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +78,7 @@ def fit_probe(
         loss = make_loss(name, targets[train][:, both])
         fitted = np.zeros((truth.shape[1], features.shape[1] + 1))  # a row a label, the bias last
         for penalty in sorted(penalties):  # from the strongest, each starting where the last one ended
-            with _one_thread():
+            with one_thread():
                 fitted = _minimise(features[train], truth[train], loss, penalty, fitted)
             with torch.no_grad():
                 logits = _logits(features[val], torch.from_numpy(fitted))
@@ -128,17 +128,6 @@ def macro_ap(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> floa
 
 def _logits(features: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
     return features @ head[:, :-1].T + head[:, -1]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The matrices are small: two threads spend four times as long as one, waiting for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _minimise(

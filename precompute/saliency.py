@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from explorer.store.saliency import RECORD, SaliencySet, saliency_root
 from explorer.store.schema import SaliencyRecord
 from precompute.reporter import Report, Reporter, Stages
 from precompute.saliency_proof import prove
+from precompute.threads import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -115,7 +117,7 @@ def run(store: Store, annotations: pd.DataFrame, wanted: Plan, device: torch.dev
 def _maps(store: Store, wanted: Plan, folder: Path, device: torch.device, report: Report) -> list[str]:
     towers = {regime.encoder: ImageTower.load(store.encoder_folder(regime.encoder), device) for regime in store.regimes}
     chosen = [store.labels.index(label) for label in wanted.labels]
-    heads = {regime.name: tuple(part[chosen] for part in store.head(regime.name)) for regime in store.regimes}
+    heads = {r.name: (weight[chosen], bias[chosen]) for r in store.regimes for weight, bias in [store.head(r.name)]}
     total, done, files = sum(len(store.rows(split)) for split in wanted.splits), 0, []
     for split in wanted.splits:
         rows = store.rows(split)
@@ -145,31 +147,28 @@ def _maps(store: Store, wanted: Plan, folder: Path, device: torch.device, report
 def _piece(
     store: Store,
     towers: dict[str, ImageTower],
-    heads: dict[str, tuple[NDArray[np.float32], ...]],
+    heads: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]],
     rows: NDArray[np.int64],
     wanted: Plan,
 ) -> dict[str, NDArray[np.float32]]:
     """(n, K, g, g) maps of some films by regime; each film is decoded once, and runs through each encoder once."""
-    fits = {encoder: tower.fit for encoder, tower in towers.items()}
+    read = {r.name: towers[r.encoder] if r.unit else towers[r.encoder].unnormalised() for r in store.regimes}
 
-    def decode(row: int) -> dict[str, NDArray[np.uint8]]:
+    def one(row: int) -> list[NDArray[np.float32]]:
         try:
             film = read_film(store.film(row))
         except BadImage as error:
             name = store.samples["sample_id"].iat[row]
             raise UserError(f"The film {name} cannot be read: {error}.", "Restore it, then run this again.") from error
-        return {encoder: fit.apply(film) for encoder, fit in fits.items()}
+        tokens = {encoder: read_tokens(tower, tower.fit.apply(film)) for encoder, tower in towers.items()}
+        return [
+            explain(read[r.name], tokens[r.encoder], *heads[r.name], wanted.method, [wanted.block - 1]).maps[:, 0]
+            for r in store.regimes
+        ]
 
-    made: dict[str, list[NDArray[np.float32]]] = {regime.name: [] for regime in store.regimes}
-    with ThreadPoolExecutor(2) as pool:
-        for pixels in pool.map(decode, rows.tolist()):
-            tokens = {encoder: read_tokens(tower, pixels[encoder]) for encoder, tower in towers.items()}
-            for regime in store.regimes:
-                weight, bias = heads[regime.name]
-                tower = towers[regime.encoder] if regime.unit else towers[regime.encoder].unnormalised()
-                found = explain(tower, tokens[regime.encoder], weight, bias, wanted.method, [wanted.block - 1])
-                made[regime.name].append(found.maps[:, 0])
-    return {name: np.stack(maps) for name, maps in made.items()}
+    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = list(pool.map(one, rows.tolist()))
+    return {r.name: np.stack(maps) for r, maps in zip(store.regimes, zip(*made, strict=True), strict=True)}
 
 
 # --- agreement -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +22,7 @@ from explorer.model.saliency import explain
 from explorer.model.tokens import Tokens, read_tokens, vit_trunk
 from explorer.store.files import atomic_path
 from precompute.reporter import Report
+from precompute.threads import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -75,31 +78,42 @@ def prove(
             random = [with_random_blocks(tower, blocks, seed=0) for blocks in (1, 2, 4, depth)]
             encoders[regime.encoder] = _Encoder(tower, random)
     records: list[tuple[object, ...]] = []
-    for i, (row, label) in enumerate(pairs):
-        c = store.labels.index(label)
-        for name, encoder in encoders.items():
-            pixels = encoder.tower.fit.apply(read_film(store.film(row)))
-            tokens = read_tokens(encoder.tower, pixels)
-            random_tokens = [read_tokens(tower, pixels) for tower in encoder.random]
-            by_lot = _by_lot(encoder.tower, pixels, seed=row)
-            for regime in store.regimes:
-                if regime.encoder != name:
-                    continue
-                weight, bias = (part[c : c + 1] for part in store.head(regime.name))
-                read = encoder if regime.unit else encoder.unnormalised()
-                about = int(store.patients[row]), row, label, regime.name
-                grid = explain(read.tower, tokens, weight, bias, method, [block - 1]).maps[0, 0]
-                alike = _randomisation(read, tokens, random_tokens, grid, weight, bias, method, block, row)
-                for step, value in zip(RANDOM_STEPS, alike, strict=True):
-                    records.append((*about, "randomisation", step, value))
-                gains = _deletion_insertion(read.tower, pixels, grid, weight[0], by_lot)
-                for check, value in zip(("deletion", "insertion"), gains, strict=True):
-                    records.append((*about, check, "", value))
-                if regime.name == store.regimes[0].name and len(store.manifest.prompt_sets) > 1:
-                    records.append((*about, "prompts", "", _wording(store, encoder.tower, tokens, c, method, block)))
-        report(i + 1, len(pairs))
+    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        tried = pool.map(lambda pair: _try(store, encoders, pair[0], pair[1], method, block), pairs)
+        for i, found in enumerate(tried):
+            records += found
+            report(i + 1, len(pairs))
     with atomic_path(file) as temp:
         pd.DataFrame(records, columns=COLUMNS).to_parquet(temp, index=False)
+
+
+def _try(
+    store: Store, encoders: dict[str, _Encoder], row: int, label: str, method: MethodName, block: int
+) -> list[tuple[object, ...]]:
+    """Every check of every regime on one film, as rows of COLUMNS."""
+    records: list[tuple[object, ...]] = []
+    c = store.labels.index(label)
+    for name, encoder in encoders.items():
+        pixels = encoder.tower.fit.apply(read_film(store.film(row)))
+        tokens = read_tokens(encoder.tower, pixels)
+        random_tokens = [read_tokens(tower, pixels) for tower in encoder.random]
+        by_lot = _by_lot(encoder.tower, pixels, seed=row)
+        for regime in store.regimes:
+            if regime.encoder != name:
+                continue
+            weight, bias = (part[c : c + 1] for part in store.head(regime.name))
+            read = encoder if regime.unit else encoder.unnormalised()
+            about = int(store.patients[row]), row, label, regime.name
+            grid = explain(read.tower, tokens, weight, bias, method, [block - 1]).maps[0, 0]
+            alike = _randomisation(read, tokens, random_tokens, grid, weight, bias, method, block, row)
+            for step, value in zip(RANDOM_STEPS, alike, strict=True):
+                records.append((*about, "randomisation", step, value))
+            gains = _deletion_insertion(read.tower, pixels, grid, weight[0], by_lot)
+            for check, value in zip(("deletion", "insertion"), gains, strict=True):
+                records.append((*about, check, "", value))
+            if regime.name == store.regimes[0].name and len(store.manifest.prompt_sets) > 1:
+                records.append((*about, "prompts", "", _wording(store, encoder.tower, tokens, c, method, block)))
+    return records
 
 
 def _pairs(store: Store, labels: tuple[str, ...], rows: NDArray[np.int64], films: int) -> list[tuple[int, str]]:
