@@ -48,7 +48,10 @@ def randomisation_curve(
             f"{title}</extra>",
         )
     figure.add_hline(y=alike, line={"color": GREY, "width": 1.5, "dash": "longdash"})
-    figure.update_xaxes(title="what is random", tickvals=list(range(len(steps))), ticktext=list(steps), zeroline=False)
+    wrapped = ["<br>".join(step.rsplit(" ", 1)) for step in steps]  # a phone has room for six short names
+    figure.update_xaxes(
+        title="what is random", tickvals=list(range(len(steps))), ticktext=wrapped, tickangle=0, zeroline=False
+    )
     figure.update_yaxes(title="similarity, Spearman's ρ", range=[-0.55, 1.06], zeroline=False)
     return figure.update_layout(
         height=380,

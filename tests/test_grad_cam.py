@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from explorer.data.saliency import METHODS
 from explorer.store.marks import all_annotations, read_marks
 from explorer.store.reader import Store, open_store
-from explorer.ui import cache, saliency_views
+from explorer.ui import cache, inference, saliency_views
 from explorer.ui.overlay import Look
 from explorer.ui.saliency import Question
 
@@ -62,7 +62,7 @@ def question(store: Store, **changes: object) -> Question:
 
 def test_every_block_and_every_label_are_drawn(store: Store) -> None:
     blocks = said(open_page(show="Every block", cam="true"))
-    assert blocks.count("b = 12") == len(store.regimes)
+    assert blocks.count("**12** · ") == len(store.regimes)
     labels = said(open_page(show="Every label", cam="true", regime="Linear probe"))
     assert all(f"**{label}** · " in labels for label in store.labels)
     assert labels.count("logit ") >= len(store.labels)
@@ -85,6 +85,21 @@ def test_any_sentence_can_be_asked_about(store: Store) -> None:
     text = said(open_page(cam="true", words="an enlarged heart"))
     assert "Own words, frozen encoder" in text
     assert "cosine " in text
+
+
+def test_a_models_folder_that_was_moved_is_told_and_the_maps_stay(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EXPLORER_ENCODER", raising=False)
+    monkeypatch.setattr(inference, "SHIPPED", tmp_path)
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    app.query_params["cam"], app.query_params["words"] = "true", "a ring of bright smoke"
+    app = app.switch_page("pages/grad_cam.py").run()
+    assert not app.exception
+    (error,) = app.error
+    assert "needs the text tower" in error.value
+    assert "EXPLORER_ENCODER=local-dir:DIR" in error.value
+    assert said(app).count("logit ") >= len(store.regimes)
 
 
 def test_a_nonsense_link_falls_back(store: Store) -> None:
@@ -186,6 +201,7 @@ def test_outlines_of_the_run_are_copied_to_be_corrected_and_the_run_stays(own_st
     app = open_marking(own_store, row, label, "Dr A")
     press(app, f"Copy {n} to mine")
     assert len(all_annotations(own_store)) == len(own_store.annotations) + n
+    assert not any(button.label.startswith("Copy") for button in app.button), "one has one's own to correct now"
     assert own_store.verify() == []
 
 

@@ -213,6 +213,13 @@ def test_a_wrong_plan_is_told(store: Store, given: dict[str, object], told: str)
         plan(store, **{"labels": (), "split": "test", "method": "grad_cam", "block": None, **given})  # type: ignore[arg-type]
 
 
+def test_a_store_without_weights_is_told(store: Store, tmp_path: Path) -> None:
+    opened = open_store(Path(shutil.copytree(store.path, tmp_path / store.path.name)))
+    (opened.path / "encoders/frozen/image_tower.safetensors").unlink()
+    with pytest.raises(UserError, match=r"frozen/image_tower\.safetensors cannot be loaded"):
+        plan(opened, (), "test", "grad_cam", None)
+
+
 def test_a_picture_of_the_film_is_the_film_reduced() -> None:
     fit = Fit(size=224)
     grid = np.random.default_rng(0).random((14, 14)).astype(np.float32)

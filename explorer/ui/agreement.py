@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -156,14 +157,19 @@ def _presence(store: Store, made: SaliencySet) -> None:
     if table.empty:
         return
     st.markdown("**Do readers agree that there is something to mark?**")
-    agree = [figures.with_interval(*ends) for ends in table[["agree", "ci_low", "ci_high"]].to_numpy(dtype=float)]
-    shown = pd.DataFrame({"Label": table["label"], "n": table["n"], "Agree": agree})
-    shown["By chance"], shown["Kappa"] = table["chance"].round(2), table["kappa"].round(2)
-    st.dataframe(shown, hide_index=True, height="content")
+    numbers = table[["agree", "ci_low", "ci_high", "chance", "kappa"]].where(table["n"] >= derive.FEW)
+    cells = [
+        (figures.with_interval(agree, low, high), *("—" if np.isnan(value) else f"{value:.2f}" for value in others))
+        for agree, low, high, *others in numbers.to_numpy(dtype=float)
+    ]
+    shown = pd.concat([table[["label", "n"]], pd.DataFrame(cells)], axis=1)
+    st.dataframe(
+        shown.set_axis(["Label", "n", "Agree", "By chance", "Kappa"], axis=1), hide_index=True, height="content"
+    )
     st.caption(
-        "n: films that two or more readers looked at. Agree: share of pairs of readers who say the same, marked or "
-        "nothing to mark. By chance: what readers would reach who say as often that it is there, whatever the film. "
-        "Kappa: Fleiss (1971), 0 at chance, 1 at full agreement."
+        f"n: films that two or more readers looked at; under {derive.FEW} no figure. Agree: share of pairs of readers "
+        "who say the same, marked or nothing to mark. By chance: what readers would reach who say as often that it is "
+        "there, whatever the film. Kappa: Fleiss (1971), 0 at chance, 1 at full agreement."
     )
 
 

@@ -22,6 +22,8 @@ from explorer.ui.readers import film_annotations, legend
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from explorer.store.reader import Store
     from explorer.ui.frame import View
 
@@ -117,6 +119,7 @@ def _whole_reading(store: Store, row: int, label: str, reader: str, shown: pd.Da
     """Without drawing: that there is nothing to mark, or that others' outlines are this reader's, too."""
     mine = shown["annotator"].eq(reader) & shown["mark_id"].ne("")
     others, nothing = drawn(shown[~mine]), mine & shown["x"].isna()
+    marked = bool((mine & ~nothing).any())
     with st.container(horizontal=True, gap="small"):
         if nothing.any():
             gone = shown.loc[nothing, "mark_id"].tolist()
@@ -125,12 +128,12 @@ def _whole_reading(store: Store, row: int, label: str, reader: str, shown: pd.Da
             st.button(
                 "Nothing to mark",
                 icon=":material/visibility_off:",
-                disabled=bool(mine.any()),
+                disabled=marked,
                 help=f"Records that you looked for {label} and found none. A film without it counts as not read.",
                 on_click=_say,
                 args=(store, row, label, reader, pd.DataFrame([NOTHING]), "app"),
             )
-        if len(others):
+        if len(others) and not marked:
             st.button(
                 f"Copy {len(others)} to mine",
                 icon=":material/content_copy:",
@@ -224,11 +227,15 @@ def _readers(store: Store, here: pd.DataFrame, row: int) -> None:
         st.caption(f"{len(masks)} reader{'' if len(masks) == 1 else 's'} looked for this label here.")
         return
     pairs = [
-        f"{one} and {other}: "
-        + (f"IoU {loc.score_iou(a.astype(np.float32), b, 0.5):.2f}" if a.any() or b.any() else "both found nothing")
-        for (one, a), (other, b) in itertools.combinations(masks.items(), 2)
+        f"{one} and {other}: {_alike(masks[one], masks[other])}" for one, other in itertools.combinations(masks, 2)
     ]
     st.caption("Readers of this label here. " + " · ".join(pairs))
+
+
+def _alike(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> str:
+    if one.any() and other.any():
+        return f"IoU {loc.score_iou(one.astype(np.float32), other, 0.5):.2f}"
+    return "one found nothing" if one.any() or other.any() else "both found nothing"
 
 
 def _export(store: Store) -> None:

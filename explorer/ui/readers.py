@@ -35,7 +35,10 @@ def legend(annotations: pd.DataFrame) -> None:
         marked = ", ".join(str(label) if n == 1 else f"{label} ({n})" for label, n in counts.items())
         nothing = ", ".join(mine.loc[mine["x"].isna(), "label"])
         said = "; ".join(part for part in (marked, nothing and f"nothing to mark: {nothing}") if part)
-        swatch = f'<span style="background:{mine["colour"].iat[0]};outline:1px solid #0006;padding:0 .4em"></span>'
-        lines.append(f"<div>{swatch} {html.escape(f'{reader}: {said}')}</div>")
+        swatch = (
+            '<span style="display:inline-block;width:.8em;height:.8em;margin-right:.5em;border:1px solid #0006;'
+            f'background:{mine["colour"].iat[0]}"></span>'
+        )
+        lines.append(f"<div>{swatch}{html.escape(f'{reader}: {said}')}</div>")
     if lines:
-        st.html(f'<div style="font-size:.875rem">{"".join(lines)}</div>')
+        st.html(f'<div style="font-size:.875rem;line-height:1.6">{"".join(lines)}</div>')

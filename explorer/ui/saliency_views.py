@@ -120,15 +120,15 @@ def _layers(view: View, question: Question) -> None:
         blocks = tuple(range(cache.depth(store, regime.encoder)))
         _head(store, i, question, " · ")
         found = _maps(store, regime, (question.label,), blocks, question)
-        with st.container(horizontal=True, gap="small"):
+        with st.container(horizontal=True, gap="xsmall"):
             for block in blocks:
                 grid = found.maps[0, block]
-                with st.container(width=132, gap="xxsmall"):
+                with st.container(width=112, gap="xxsmall"):
                     picture = _picture(store, regime, film, grid, question)
-                    st.image(picture, width=132, alt=f"{question.label} at block {block + 1}, {regime.title}")
+                    st.image(picture, width=112, alt=f"{question.label} at block {block + 1}, {regime.title}")
                     what = silence(grid)
-                    st.caption(f"b = {block + 1}" + (f": {what}" if what else f" · max {grid.max():.2g}"))
-    st.caption("max is a map's largest value, unscaled.")
+                    st.caption(f"**{block + 1}** · " + (what or f"{grid.max():.2g}"))
+    st.caption("Under each map its block, b, and its largest value, unscaled.")
     _legend(store, question, (question.label,))
 
 
@@ -143,9 +143,9 @@ def _labels(view: View, question: Question) -> None:
     with st.container(horizontal=True, gap="small"):
         for label in derive.by_prevalence(store, view.split):
             grid = found.maps[store.labels.index(label), 0]
-            with st.container(width=200, gap="xxsmall"):
+            with st.container(width=168, gap="xxsmall"):
                 st.image(
-                    _picture(store, regime, film, grid, question, label), width=200, alt=f"{label}, {regime.title}"
+                    _picture(store, regime, film, grid, question, label), width=168, alt=f"{label}, {regime.title}"
                 )
                 what = silence(grid)
                 state = derive.states(store, label)[question.row]

@@ -55,7 +55,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   function drawMarks() {
-    const group = find("g")
+    const group = find("g"), size = data.height / 36, named = []
     group.replaceChildren()
     for (const { points, label, reader, colour } of data.marks) {
       const [shape, text, title] = ["polygon", "text", "title"].map(tag => document.createElementNS(NS, tag))
@@ -64,13 +64,22 @@ export default function ({ data, parentElement, setTriggerValue }) {
       title.textContent = `${label}, ${reader}`
       shape.append(title)
       shape.setAttribute("points", points.map(point => point.join()).join(" "))
-      const [x, y] = points.reduce((top, point) => (point[1] < top[1] ? point : top))
+      group.append(shape)
+      const w = 0.55 * size * label.length
+      let [x, y] = points.reduce((top, point) => (point[1] < top[1] ? point : top))
+      x = Math.max(0, Math.min(x, data.width - w))
+      y = Math.max(y - size * 0.3, size * 1.2)
+      // no name covers another: a line lower, or, where readers marked the same place, one for all
+      const covers = other => Math.abs(other.y - y) < size && x < other.x + other.w && other.x < x + w
+      while (named.some(other => covers(other) && other.label !== label)) y += size
+      if (named.some(covers)) continue
+      named.push({ label, x, y, w })
       text.setAttribute("x", x)
-      text.setAttribute("y", Math.max(y - data.height / 120, data.height / 30))
-      text.setAttribute("font-size", data.height / 36)
+      text.setAttribute("y", y)
+      text.setAttribute("font-size", size)
       text.setAttribute("stroke-width", data.height / 450)
       text.textContent = label
-      group.append(shape, text)
+      group.append(text)
     }
   }
 
