@@ -41,7 +41,7 @@
       confusability.parquet      long: space, split, label, other, value, ci_low, ci_high, baseline, p, p_adjusted,
                                  n_label, n_other
       likeness.parquet           long: space, split, other (space), measure, value, ci_low, ci_high, baseline, n
-      annotations.parquet        boxes and polygons in original pixel coordinates
+      annotations.parquet        boxes and polygons in original pixel coordinates; null where a reader found nothing
       skipped.parquet            images left out and why
       audit/outliers/percentiles.npy          (N, 2) float32: share of held-out training films that lie nearer, in
                                               percent; by k-NN and by Mahalanobis distance in the frozen encoder
