@@ -70,7 +70,12 @@ def test_every_block_and_every_label_are_drawn(store: Store) -> None:
 
 @pytest.mark.parametrize("shown", ["Every block", "Every label"])
 def test_no_model_runs_before_maps_are_asked_for(store: Store, shown: str) -> None:
-    assert "Switch **Maps** on" in said(open_page(show=shown))
+    app = open_page(show=shown)
+    assert "b = 12" not in said(app) and "logit " not in said(app)
+    next(button for button in app.button if button.label == "Show what the regimes look at").click().run()
+    assert not app.exception
+    assert "logit " in said(app)
+    assert app.query_params["cam"] == "true"
 
 
 @pytest.mark.parametrize("method", [m.title for m in METHODS.values() if m.title != "ScoreCAM"])
@@ -104,7 +109,7 @@ def test_a_models_folder_that_was_moved_is_told_and_the_maps_stay(
 
 def test_a_nonsense_link_falls_back(store: Store) -> None:
     text = said(open_page(cam="maybe", method="tea leaves", block="99", show="nothing", opacity="-3", colours="plaid"))
-    assert "Switch Maps on" in text
+    assert "Colour shows where" not in text
 
 
 def test_next_goes_to_the_next_film_with_the_label(store: Store) -> None:

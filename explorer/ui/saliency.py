@@ -155,7 +155,7 @@ def _order(view: View, label: str) -> tuple[NDArray[np.int64], str]:
 
 
 def describe(view: View, question: Question) -> None:
-    """What is known of the film."""
+    """What is known of the film; and, before maps are asked for, the way to them."""
     store = view.store
     sample = store.samples.iloc[question.row]
     value = derive.states(store, question.label)[question.row]
@@ -165,3 +165,10 @@ def describe(view: View, question: Question) -> None:
         f"**{sample['sample_id']}** · {sample['split']} · {question.label}: **{value}** · all labels: "
         f"{derive.findings(store, question.row)} · {mine} annotation{'' if mine == 1 else 's'} of {question.label}"
     )
+    if not question.maps:
+        st.button(
+            "Show what the regimes look at",
+            icon=":material/center_focus_strong:",
+            type="primary",
+            on_click=lambda: st.session_state.update(cam=True),
+        )

@@ -113,7 +113,7 @@ def _own_words(store: Store, film: overlay.Canvas, question: Question) -> None:
 def _layers(view: View, question: Question) -> None:
     """A row a regime: the label's map at every block, the first on the left."""
     store = view.store
-    if not _asked(question):
+    if not question.maps:
         return
     film = overlay.canvas(cache.film(store, question.row), TINY)
     for i, regime in enumerate(store.regimes):
@@ -136,7 +136,7 @@ def _labels(view: View, question: Question) -> None:
     """Every label of the film in one regime, the most frequent first, from one pass over the tokens."""
     store = view.store
     regime = choose.regime(view)
-    if not _asked(question):
+    if not question.maps:
         return
     film = overlay.canvas(cache.film(store, question.row), SMALL)
     found = _maps(store, regime, store.labels, (question.block,), question)
@@ -160,12 +160,6 @@ def _head(store: Store, place: int, question: Question, between: str) -> None:
     regime = store.regimes[place]
     score = _score(store, regime, question.label, question.row)
     st.markdown(f":{figures.regime_style(place).badge}[**{regime.title}**]{between}{score}")
-
-
-def _asked(question: Question) -> bool:
-    if not question.maps:
-        st.info("Switch **Maps** on to run the models on this film.", icon=":material/toggle_on:")
-    return question.maps
 
 
 def _maps(
@@ -231,8 +225,6 @@ def _legend(store: Store, question: Question, labels: Sequence[str]) -> None:
             f"Colour shows where {what}. Each map is scaled to its own maximum, so compare places between regimes, not "
             "brightness. A map shows what the model uses, not where disease is."
         )
-    else:
-        words.append("Switch Maps on to see what each regime looks at.")
     st.caption(" ".join(words))
 
 
