@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from explorer.model.encoder import ImageTower
 from explorer.model.head import Head
-from precompute.loop import Curve, train_epochs
+from precompute.loop import Curve, steps_of, train_epochs
 from precompute.losses import Loss
 from precompute.settings import Settings
 
@@ -82,43 +82,32 @@ def fine_tune(
     if settings.patch_dropout:
         model.visual.trunk.patch_drop = PatchDropout(settings.patch_dropout)  # type: ignore[union-attr]
     optimizer = torch.optim.AdamW(parameter_groups(model, settings), fused=True)
-    steps = math.ceil(len(train) / settings.train_batch_size)
+    steps = settings.epochs * steps_of(train, settings)
 
-    def one_epoch(epoch: int) -> dict[str, float]:
-        order = np.random.default_rng([seed, epoch]).permutation(train)
-        model.train()
-        total, cells = 0.0, 0
-        for i in range(steps):
-            rows = np.sort(order[i * settings.train_batch_size : (i + 1) * settings.train_batch_size])
-            done = (epoch - 1) * steps + i
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * _schedule(done, settings.epochs * steps)
-            inputs = tower.normalise(_augment(torch.from_numpy(pixels[rows]).to(tower.device, torch.float32)))
-            with torch.autocast(tower.device.type, torch.bfloat16):
-                embedded = model.visual(inputs)
-            logits = model.head(functional.normalize(embedded.float(), dim=-1))
-            summed, known = loss(logits, torch.from_numpy(targets[rows]).to(tower.device))
-            optimizer.zero_grad(set_to_none=True)
-            (summed / max(known, 1)).backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            total, cells = total + summed.item(), cells + known
-            report(done + 1, settings.epochs * steps)
-        return {"train_loss": total / max(cells, 1), "learning_rate": optimizer.param_groups[-1]["lr"]}
+    def batch_loss(done: int, rows: NDArray[np.int64]) -> tuple[torch.Tensor, int]:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * _schedule(done, steps)
+        rows = np.sort(rows)  # read in the order of the file
+        inputs = tower.normalise(_augment(torch.from_numpy(pixels[rows]).to(tower.device, torch.float32)))
+        with torch.autocast(tower.device.type, torch.bfloat16):
+            embedded = model.visual(inputs)
+        logits = model.head(functional.normalize(embedded.float(), dim=-1))
+        return loss(logits, torch.from_numpy(targets[rows]).to(tower.device))
 
     curve = train_epochs(
         model,
         optimizer,
+        train,
+        settings,
+        seed,
         work,
-        epochs=settings.epochs,
-        patience=settings.patience,
-        seed=seed,
-        one_epoch=one_epoch,
+        report,
+        batch_loss=batch_loss,
         val_loss=lambda: loss_on(model, tower, loss, pixels, targets, val, settings.batch_size),
+        clip=1.0,
     )
     if settings.patch_dropout:
         model.visual.trunk.patch_drop = nn.Identity()  # type: ignore[union-attr]
-    report(settings.epochs * steps, settings.epochs * steps)
     return model.trained_head(), curve
 
 

@@ -24,7 +24,7 @@ from torch import nn
 from explorer.model.encoder import ImageTower
 from explorer.model.head import Head
 from precompute.finetune import Classifier, loss_on
-from precompute.loop import Curve, train_epochs
+from precompute.loop import Curve, steps_of, train_epochs
 from precompute.losses import make_loss
 from precompute.settings import Settings
 
@@ -79,20 +79,11 @@ def fit_probe(
     optimizer = torch.optim.AdamW(layer.parameters(), lr=rate, weight_decay=settings.weight_decay)
     inputs, truth = torch.from_numpy(np.array(projections)), torch.from_numpy(targets)
 
-    def one_epoch(epoch: int) -> dict[str, float]:
-        now = rate * (1 + math.cos(math.pi * (epoch - 1) / settings.epochs)) / 2
-        optimizer.param_groups[0]["lr"] = now
-        order = np.random.default_rng([seed, epoch]).permutation(train)
-        total, cells = 0.0, 0
-        for i in range(0, len(order), settings.train_batch_size):
-            rows = order[i : i + settings.train_batch_size]
-            summed, known = loss(layer(inputs[rows]), truth[rows])
-            optimizer.zero_grad()
-            (summed / max(known, 1)).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total, cells = total + summed.item(), cells + known
-        report(epoch, settings.epochs)
-        return {"train_loss": total / max(cells, 1), "learning_rate": now}
+    steps = steps_of(train, settings)
+
+    def batch_loss(done: int, rows: NDArray[np.int64]) -> tuple[torch.Tensor, int]:
+        optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * (done // steps) / settings.epochs)) / 2
+        return loss(layer(inputs[rows]), truth[rows])
 
     @torch.no_grad()
     def val_loss() -> float:
@@ -102,11 +93,12 @@ def fit_probe(
     curve = train_epochs(
         layer,
         optimizer,
+        train,
+        settings,
+        seed,
         work,
-        epochs=settings.epochs,
-        patience=settings.patience,
-        seed=seed,
-        one_epoch=one_epoch,
+        report,
+        batch_loss=batch_loss,
         val_loss=val_loss,
         gain=GAIN,
     )
@@ -139,35 +131,26 @@ def fine_tune(
     model = Classifier(tower, new_head(tower.dim, targets.shape[1], seed)).to(tower.device)
     loss = make_loss("plain", targets[train])
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = math.ceil(len(train) / settings.train_batch_size)
+    steps = steps_of(train, settings)
 
-    def one_epoch(epoch: int) -> dict[str, float]:
-        optimizer.state.clear()  # as a new AdamW
-        order = np.random.default_rng([seed, epoch]).permutation(train)
-        model.train()
-        total, cells = 0.0, 0
-        for i in range(steps):
-            rows = np.sort(order[i * settings.train_batch_size : (i + 1) * settings.train_batch_size])
-            with torch.autocast(tower.device.type, torch.bfloat16):
-                projected = model.visual(tower.normalise(torch.from_numpy(pixels[rows])))
-            summed, known = loss(model.head(projected.float()), torch.from_numpy(targets[rows]).to(tower.device))
-            optimizer.zero_grad(set_to_none=True)
-            (summed / max(known, 1)).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total, cells = total + summed.item(), cells + known
-            report((epoch - 1) * steps + i + 1, settings.epochs * steps)
-        return {"train_loss": total / max(cells, 1), "learning_rate": settings.learning_rate}
+    def batch_loss(done: int, rows: NDArray[np.int64]) -> tuple[torch.Tensor, int]:
+        if done % steps == 0:
+            optimizer.state.clear()  # as a new AdamW
+        rows = np.sort(rows)  # read in the order of the file
+        with torch.autocast(tower.device.type, torch.bfloat16):
+            projected = model.visual(tower.normalise(torch.from_numpy(pixels[rows])))
+        return loss(model.head(projected.float()), torch.from_numpy(targets[rows]).to(tower.device))
 
     curve = train_epochs(
         model,
         optimizer,
+        train,
+        settings,
+        seed,
         work,
-        epochs=settings.epochs,
-        patience=settings.patience,
-        seed=seed,
-        one_epoch=one_epoch,
+        report,
+        batch_loss=batch_loss,
         val_loss=lambda: loss_on(model, tower, loss, pixels, targets, val, settings.batch_size),
         gain=GAIN,
     )
-    report(settings.epochs * steps, settings.epochs * steps)
     return model.trained_head(), curve

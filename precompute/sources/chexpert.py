@@ -13,10 +13,7 @@ from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.table import (
     Source,
     Views,
-    check_crossing,
-    check_paths,
     deny_no_finding,
-    fingerprint,
     need_columns,
     need_known,
     need_once,
@@ -25,6 +22,7 @@ from precompute.sources.table import (
     read_table,
     rows_of,
     samples_frame,
+    source_of,
 )
 
 NAME = "CheXpert"
@@ -75,21 +73,17 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", views: Views =
         },
         targets,
     )
-    check_crossing(frame, where)
-    check_paths(root, frame, where)
-    return Source(
+    return source_of(
+        root,
+        frame,
+        where,
         name=NAME,
         licence=LICENCE,
-        file=root,
         images=root,
-        frame=frame,
         labels=CHEXPERT_LABELS,
         label_origin=f"train and val: CheXpert's labeller, uncertain: {uncertain}, blank is unknown, a positive "
         "finding denies No Finding; test: radiologists",
-        where=where,
         split_origin="valid.csv is test; one patient in ten of train.csv is val, by a hash of the id",
-        annotations=(),
-        sha256=fingerprint(frame),
     )
 
 

@@ -25,14 +25,13 @@ from precompute.sources.mesh import NORMAL, mesh_targets, with_no_finding
 from precompute.sources.table import (
     Source,
     Views,
-    check_paths,
     films_below,
-    fingerprint,
     need_columns,
     need_known,
     read_table,
     rows_of,
     samples_frame,
+    source_of,
 )
 
 NAME = "IU-Xray"
@@ -138,21 +137,18 @@ def read_iu_xray(
     def where(row: int) -> str:
         return rows[row][0].where
 
-    check_paths(folder, frame, where)
-    return Source(
+    return source_of(
+        root,
+        frame,
+        where,
         name=NAME,
         licence=LICENCE,
-        file=root,
         images=folder,
-        frame=frame,
         labels=CHEXPERT_LABELS,
         label_origin=f"{labels.name}, uncertain: {uncertain}, no positive is No Finding"
         if labels
         else "MeSH headings by the table in precompute/sources/mesh.toml",
-        where=where,
         split_origin=None,
-        annotations=(),
-        sha256=fingerprint(frame),
     )
 
 

@@ -13,10 +13,7 @@ from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.table import (
     Source,
     Views,
-    check_crossing,
-    check_paths,
     deny_no_finding,
-    fingerprint,
     need_columns,
     need_known,
     need_once,
@@ -24,6 +21,7 @@ from precompute.sources.table import (
     read_table,
     rows_of,
     samples_frame,
+    source_of,
 )
 
 NAME = "MIMIC-CXR-JPG"
@@ -95,21 +93,17 @@ def read_mimic(
         },
         targets.reset_index(drop=True),
     )
-    check_crossing(frame, where)
-    check_paths(root, frame, where)
-    return Source(
+    return source_of(
+        root,
+        frame,
+        where,
         name=NAME,
         licence=LICENCE,
-        file=root,
         images=root,
-        frame=frame,
         labels=CHEXPERT_LABELS,
         label_origin=f"{label_file.name.removesuffix('.gz')}, uncertain: {uncertain}, blank is unknown, "
         "a positive finding denies No Finding",
-        where=where,
         split_origin="the official split; validate is val",
-        annotations=(),
-        sha256=fingerprint(frame),
     )
 
 

@@ -14,10 +14,7 @@ from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.table import (
     Source,
     Where,
-    check_crossing,
-    check_paths,
     films_below,
-    fingerprint,
     need_columns,
     need_known,
     need_once,
@@ -25,6 +22,7 @@ from precompute.sources.table import (
     read_table,
     rows_of,
     samples_frame,
+    source_of,
 )
 
 NAME = "NIH ChestX-ray14"
@@ -82,22 +80,19 @@ def read_nih(root: Path, *, images: Path | None = None) -> Source:
         },
         _targets(table["Finding Labels"], where),
     )
-    check_crossing(frame, where)
-    check_paths(folder, frame, where)
     file_of_boxes = root / BOXES
     boxes = source_marks(file_of_boxes, frame, NIH_LABELS, reader="radiologist") if file_of_boxes.is_file() else ()
-    return Source(
+    return source_of(
+        root,
+        frame,
+        where,
         name=NAME,
         licence=LICENCE,
-        file=root,
         images=folder,
-        frame=frame,
         labels=NIH_LABELS,
         label_origin=f"{file.name}: mined from reports, what is not named is absent",
-        where=where,
         split_origin="test_list.txt is test; one patient in ten of train_val_list.txt is val, by a hash of the id",
         annotations=boxes,
-        sha256=fingerprint(frame, boxes),
     )
 
 

@@ -66,6 +66,38 @@ class Source:
     uncorrected: pd.DataFrame | None = None
 
 
+def source_of(
+    root: Path,
+    frame: pd.DataFrame,
+    where: Where,
+    *,
+    name: str,
+    licence: str,
+    images: Path,
+    labels: tuple[str, ...],
+    label_origin: str,
+    split_origin: str | None,
+    annotations: Sequence[Mark] = (),
+) -> Source:
+    """The source of a public set's folder, its patients and paths checked, and hashed as it was read."""
+    if split_origin is not None:
+        check_crossing(frame, where)
+    check_paths(images, frame, where)
+    return Source(
+        name=name,
+        licence=licence,
+        file=root,
+        images=images,
+        frame=frame,
+        labels=labels,
+        label_origin=label_origin,
+        where=where,
+        split_origin=split_origin,
+        annotations=tuple(annotations),
+        sha256=fingerprint(frame, annotations),
+    )
+
+
 def check_positives(frame: pd.DataFrame, labels: Sequence[str], where: Path) -> None:
     """Refuse a label with no known positive in some split: it cannot be trained, tuned or tested there."""
     missing = []
@@ -180,7 +212,7 @@ def films_below(folder: Path) -> dict[str, str]:
     return {path.name: path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def fingerprint(frame: pd.DataFrame, annotations: Sequence[Mark] = ()) -> str:
+def fingerprint(frame: pd.DataFrame, annotations: Sequence[Mark]) -> str:
     """A hash of what was read, wherever its files lie."""
     marks = [(mark.image, mark.label, mark.reader, mark.box, mark.polygon, mark.size) for mark in annotations]
     return sha256_json([frame.to_csv(), marks])

@@ -13,9 +13,7 @@ from precompute.annotations import source_marks
 from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.table import (
     Source,
-    check_paths,
     films_below,
-    fingerprint,
     need_columns,
     need_once,
     one_in_ten,
@@ -23,6 +21,7 @@ from precompute.sources.table import (
     read_table,
     rows_of,
     samples_frame,
+    source_of,
 )
 
 NAME = "VinDr-CXR"
@@ -123,20 +122,18 @@ def read_vindr(root: Path, *, images: Path | None = None, uncertain: Uncertain =
     frame = pd.concat(parts, ignore_index=True)
     where = places.__getitem__
     need_once(frame["sample_id"], where, "film")
-    check_paths(folder, frame, where)
-    return Source(
+    return source_of(
+        root,
+        frame,
+        where,
         name=NAME,
         licence=LICENCE,
-        file=root,
         images=folder,
-        frame=frame,
         labels=names,
         label_origin="train and val: most of three radiologists, a minority's finding is uncertain: "
         f"{uncertain}; test: the consensus of five",
-        where=where,
         split_origin="the official test; one film in ten of train is val, by a hash of its name",
         annotations=tuple(boxes),
-        sha256=fingerprint(frame, boxes),
     )
 
 
