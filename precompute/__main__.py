@@ -17,6 +17,7 @@ from explorer.data.labels import Uncertain
 from explorer.data.saliency import MethodName
 from explorer.data.samples import Split
 from explorer.errors import UserError
+from precompute.corrections import correct
 from precompute.reporter import DRAW, RUN, SEEDS, Reporter, Stages
 from precompute.settings import PAPER, Protocol
 from precompute.sources import CATALOGUE, Source, SourceName, check_source, read_source
@@ -76,7 +77,7 @@ def demo(
     reporter = Reporter(console, {**DRAW, **_stages(seeds)}, out)
     with reporter.job():
         _run(
-            _corrected(draw(out, n, seed, reporter), corrections),
+            draw(out, n, seed, reporter, corrections),
             f"local-dir:{DEMO_ENCODER}",
             out,
             {**chosen, "seeds": seeds},
@@ -186,10 +187,12 @@ def run(
         "annotations": annotations,
     }
     table = read_source(source, {option: value for option, value in given.items() if value})
+    if corrections is not None:
+        table = correct(table, corrections)
     reporter = Reporter(console, _stages(seeds), out)
     with reporter.job():
         _run(
-            _corrected(table, corrections),
+            table,
             encoder,
             out,
             chosen,
@@ -399,12 +402,6 @@ def pretrain(
 
         record = train(out, work, settings, choose_device(device), report)
     typer.echo(json.dumps(record["zero_shot_auroc"], indent=2))
-
-
-def _corrected(source: Source, corrections: Path | None) -> Source:
-    from precompute.corrections import correct
-
-    return source if corrections is None else correct(source, corrections)
 
 
 def _run(

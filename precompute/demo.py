@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from precompute.phantom import write_dataset
+import pandas as pd
+
+from precompute.corrections import correct, read_corrections
+from precompute.phantom import LABELS, plan, write_dataset
 from precompute.reporter import Reporter
 from precompute.sources import Source, read_csv
 
 
-def draw(store: Path, n: int, seed: int, reporter: Reporter) -> Source:
-    """Draw the target-domain phantoms, or find them drawn, and read them as any CSV is read."""
+def draw(store: Path, n: int, seed: int, reporter: Reporter, corrections: Path | None = None) -> Source:
+    """Draw the target-domain phantoms, or find them drawn, and read and correct them as any CSV is."""
     folder = store / "films" / f"phantom-{n}-{seed}"
+    csv = folder / "labels.csv"
+    if corrections is not None:  # a bad file is to be told before the minutes of drawing
+        read_corrections(corrections, _planned(n, seed), LABELS, csv)
     with reporter.stage("draw films") as report:
         write_dataset(folder, n, "target", seed, progress=report)
-    return read_csv(
-        folder / "labels.csv",
+    source = read_csv(
+        csv,
         folder,
         name="Phantom radiographs (demo)",
         licence="CC0 1.0",
         annotations=folder / "annotations.csv",
     )
+    return source if corrections is None else correct(source, corrections)
+
+
+def _planned(n: int, seed: int) -> pd.DataFrame:
+    """The labels that the films will have: sample_id, and a column a label (1, 0, NaN)."""
+    films = plan(n, "target", seed)
+    known = pd.DataFrame([film.labels for film in films], columns=list(LABELS), dtype=float)
+    return known.where(known >= 0).assign(sample_id=[film.sample_id for film in films])
 
 
 def settings(seed: int, epochs: int) -> dict[str, object]:

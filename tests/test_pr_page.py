@@ -188,11 +188,11 @@ def test_the_reports_numbers_are_the_stores_and_every_file_has_them(store: Store
     forest = curve_frames.forest(store, "test", 1)
     svg = report_files.as_picture(forest, "note", "svg").decode()
     for regime in store.regimes:
-        ap = str(found[regime.name, label, "average_precision"])
-        assert row[f"{regime.title}: AP"] == ap
-        assert ap in latex
-        assert f">{ap}<" in svg
-        assert row[f"{regime.title}: AUROC"] == str(found[regime.name, label, "auroc"])
+        for metric, column in (("average_precision", "AP"), ("auroc", "AUROC"), ("f1", "F1")):
+            said = str(found[regime.name, label, metric])
+            assert row[f"{regime.title}: {column}"] == said
+            assert said in latex
+            assert f">{said}<" in svg
     assert latex.count(r"\\") == len(frame) + 2
     assert report_files.as_picture(forest, "note", "png").startswith(b"\x89PNG")
 

@@ -17,6 +17,7 @@ from explorer.store.files import sha256_file
 from explorer.store.reader import open_store
 from explorer.store.reviews import Review, Verdict, add_review, as_csv, latest, read_reviews, reviews_file
 from precompute.corrections import correct
+from precompute.demo import _planned
 from precompute.sources import Source, read_csv
 
 
@@ -164,3 +165,19 @@ def test_a_review_corrects_the_next_run_there_and_nowhere_else(
     np.testing.assert_array_equal(after_run.vectors("frozen"), before.vectors("frozen"))
     assert not np.array_equal(after_run.logits("linear_probe"), before.logits("linear_probe")), "it was fitted anew"
     assert after_run.verify() == []
+
+
+def test_the_demo_refuses_bad_corrections_before_it_draws(
+    tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    file = table(tmp_path, "sample_id,label,verdict\ntarget-00059,Edema,keep\ntarget-00060,Edema,keep\n")
+    done = cli("demo", "--n", 60, "--out", tmp_path / "store", "--corrections", file)
+    assert done.returncode == 1
+    assert f"{file} row 3: no film 'target-00060'" in done.stderr
+    assert not list((tmp_path / "store").rglob("*.png"))
+
+
+def test_what_the_demo_checks_against_is_what_it_draws(tiny_store: Path) -> None:
+    planned, drawn = _planned(96, 0), open_store(tiny_store)
+    assert planned["sample_id"].tolist() == drawn.samples["sample_id"].tolist()
+    np.testing.assert_array_equal(planned[list(drawn.labels)].to_numpy(np.float32), drawn.targets)

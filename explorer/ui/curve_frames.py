@@ -257,6 +257,7 @@ def p_text(p: float) -> str:
 # --- the report ------------------------------------------------------------------------------------------------------
 
 REPORTED = ("AP", "Lift", "AUROC", "F1")
+PICTURED = {"average_precision": "average precision", "auroc": "AUROC", "f1": "F1"}
 
 
 def report(store: Store, split: Split, few: int) -> pd.DataFrame:
@@ -271,7 +272,7 @@ def report(store: Store, split: Split, few: int) -> pd.DataFrame:
         cells = {"Label": title(name), "Positive": f"{positive:,}", "Negative": f"{negative:,}"}
         cells["Unknown"] = f"{unknown:,}"
         for regime in store.regimes:
-            ap, auroc, f1 = (found[regime.name, name, metric] for metric in ("average_precision", "auroc", "f1"))
+            ap, auroc, f1 = (found[regime.name, name, metric] for metric in PICTURED)
             said = (str(ap), f"{lift(ap):.1f}×" if not np.isnan(lift(ap)) else "—", str(auroc), str(f1))
             if positive < few:
                 said = ("too few to say", "", "", "")
@@ -281,12 +282,12 @@ def report(store: Store, split: Split, few: int) -> pd.DataFrame:
 
 
 def forest(store: Store, split: Split, few: int) -> Forest:
-    """Average precision of the report's rows, for a picture."""
+    """The report's rows and its metrics, for a picture; lift is AP against its baseline there."""
     found = derive.merits(store, split)
     rows = []
     for name in [*order(store, split, "prevalence", few), *pooled(store)]:
         positive = counts(store, split, name)[0]
-        mine = [found[regime.name, name, "average_precision"] for regime in store.regimes]
-        rows.append((title(name), positive, tuple(merit if positive >= few else None for merit in mine)))
+        mine = tuple(tuple(found[regime.name, name, metric] for regime in store.regimes) for metric in PICTURED)
+        rows.append((title(name), positive, mine if positive >= few else None))
     titles = tuple(regime.title for regime in store.regimes)
-    return Forest("average precision", titles, tuple(styles(store)), tuple(rows))
+    return Forest(tuple(PICTURED.values()), titles, tuple(styles(store)), tuple(rows))

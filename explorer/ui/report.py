@@ -22,7 +22,8 @@ def report(view: View) -> None:
     n = f"{len(store.rows(split)):,} {split} films, {store.manifest.title}, run {store.manifest.run_id}"
     note = (
         f"{n}. AP, AUROC and F1 with 95% intervals from resampling patients. Lift: AP over prevalence. F1 at the "
-        "threshold of largest F1 on val. Baselines: prevalence for AP, 0.5 for AUROC. "
+        "threshold of largest F1 on val. Baselines: prevalence for AP, 0.5 for AUROC, calling every film positive for "
+        "F1. "
         f"Fewer than {few} positives: too few to say."
     )
     st.caption(note)
@@ -44,4 +45,6 @@ def report(view: View) -> None:
                 on_click="ignore",
                 key=f"report-{name}",
             )
-    st.caption("PNG and SVG draw AP of every label and regime with intervals, baselines and the same numbers.")
+    st.caption(
+        "PNG and SVG draw AP, AUROC and F1 of every label and regime with intervals, baselines and the same numbers."
+    )

@@ -16,19 +16,23 @@ from explorer.figures import GREY, Style
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from explorer.ui.derive import Merit
 
 _LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "×": r"$\times$", "—": "---", "−": "$-$"}
 
 
-class Forest(NamedTuple):
-    """A metric of every label: rows top down, each with its counts and one Merit a regime (None: too few to say)."""
+_MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^"}
 
-    title: str
+
+class Forest(NamedTuple):
+    """Rows top down: name, positives, and for each metric a Merit of every regime (None: too few to say)."""
+
+    metrics: tuple[str, ...]
     regimes: tuple[str, ...]
     styles: tuple[Style, ...]
-    rows: tuple[tuple[str, int, tuple[Merit | None, ...]], ...]
+    rows: tuple[tuple[str, int, tuple[tuple[Merit, ...], ...] | None], ...]
 
 
 def as_csv(frame: pd.DataFrame) -> bytes:
@@ -62,46 +66,55 @@ def as_latex(frame: pd.DataFrame, note: str) -> bytes:
 
 
 def as_picture(forest: Forest, note: str, kind: Literal["png", "svg"]) -> bytes:
-    """A forest plot on white: whiskers, baselines, and each number beside its mark."""
+    """A forest plot on white, a panel a metric: whiskers, baselines, and each number beside its mark."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    markers = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^"}
+    names, plot, numbers = 2.3, 2.4, 1.5  # widths in inches
+    width, height = names + len(forest.metrics) * (plot + numbers), 1.6 + 0.5 * len(forest.rows)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "report", "font.size": 9}):
-        figure = Figure(figsize=(8.5, 1.6 + 0.5 * len(forest.rows)))
+        figure = Figure(figsize=(width, height))
         FigureCanvasAgg(figure)
-        height = figure.get_figheight()
-        axes = figure.add_axes((0.3, 1.1 / height, 0.48, 1 - 1.5 / height))
-        step = 0.26
-        for i, (name, positives, merits) in enumerate(forest.rows):
-            axes.text(-0.04, i, f"{name} ({positives:,})", ha="right", va="center")
-            known = [merit for merit in merits if merit is not None]
-            if known and not np.isnan(known[0].baseline):
-                axes.plot([known[0].baseline] * 2, [i - 0.42, i + 0.42], color=GREY, lw=1.5, zorder=1)
-            if not known:
-                axes.text(1.04, i, "too few to say", color=GREY, va="center")
-            for j, (merit, style) in enumerate(zip(merits, forest.styles, strict=True)):
-                if merit is None or np.isnan(merit.value):
-                    continue
-                y = i + step * (j - (len(merits) - 1) / 2)
-                axes.plot([merit.low, merit.high], [y, y], color=style.colour, lw=1.5)
-                axes.plot([merit.value], [y], marker=markers[style.symbol], color=style.colour, ms=5)
-                axes.text(1.04, y, str(merit), color=style.colour, va="center", fontsize=7.5)
-        axes.set_xlim(0, 1.0)
-        axes.set_ylim(len(forest.rows) - 0.4, -0.6)
-        axes.set_yticks([])
-        axes.set_xlabel(forest.title)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
+        for m, metric in enumerate(forest.metrics):
+            left = (names + m * (plot + numbers)) / width
+            axes = figure.add_axes((left, 1.1 / height, plot / width, 1 - 1.5 / height))
+            _draw_metric(axes, forest, m)
+            axes.set_xlabel(metric)
+            if m == 0:
+                for i, (name, positives, _) in enumerate(forest.rows):
+                    axes.text(-0.05, i, f"{name} ({positives:,})", ha="right", va="center")
         for style, regime in zip(forest.styles, forest.regimes, strict=True):
-            axes.plot([], [], marker=markers[style.symbol], color=style.colour, label=regime)
-        axes.plot([], [], color=GREY, lw=1.5, label="baseline: prevalence")
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.45, 1.0), ncols=4, frameon=False)
-        figure.text(0.02, 0.15 / height, "\n".join(wrap(note, 135)), fontsize=6.5, color="#555555", va="bottom")
+            axes.plot([], [], marker=_MARKERS[style.symbol], color=style.colour, label=regime)
+        axes.plot([], [], color=GREY, lw=1.5, label="trivial baseline")
+        figure.legend(*axes.get_legend_handles_labels(), loc="upper left", ncols=4, frameon=False)
+        figure.text(0.01, 0.15 / height, "\n".join(wrap(note, 220)), fontsize=7, color="#555555", va="bottom")
         file = io.BytesIO()
-        figure.savefig(file, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
+        figure.savefig(file, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     return file.getvalue()
+
+
+def _draw_metric(axes: Axes, forest: Forest, m: int) -> None:
+    """One metric of every row and regime."""
+    step = 0.26
+    for i, (_, _, found) in enumerate(forest.rows):
+        if found is None:
+            axes.text(1.04, i, "too few to say", color=GREY, va="center", fontsize=7.5)
+            continue
+        merits = found[m]
+        axes.plot([merits[0].baseline] * 2, [i - 0.42, i + 0.42], color=GREY, lw=1.5, zorder=1)
+        for j, (merit, style) in enumerate(zip(merits, forest.styles, strict=True)):
+            if np.isnan(merit.value):
+                continue
+            y = i + step * (j - (len(merits) - 1) / 2)
+            axes.plot([merit.low, merit.high], [y, y], color=style.colour, lw=1.5)
+            axes.plot([merit.value], [y], marker=_MARKERS[style.symbol], color=style.colour, ms=5, clip_on=False)
+            axes.text(1.04, y, str(merit), color=style.colour, va="center", fontsize=7.5)
+    axes.set_xlim(0, 1.0)
+    axes.set_ylim(len(forest.rows) - 0.4, -0.6)
+    axes.set_yticks([])
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
 
 
 def _escape(text: str) -> str:
