@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from explorer.analysis.curves import BAND_COLUMNS, GRID, bands, gain, least_precision, on_grid, pr_curve
+from explorer.analysis.curves import (
+    BAND_COLUMNS,
+    GRID,
+    bands,
+    gain,
+    gain_area,
+    gain_interval,
+    least_precision,
+    on_grid,
+    pr_curve,
+)
 from explorer.analysis.metrics import MACRO, Scored
-from explorer.analysis.pooled import MICRO
+from explorer.analysis.pooled import MICRO, tasks
 from explorer.analysis.ranking import rank, reached
 from tests.test_metrics import NAN, problem, scored, scores_of
 
@@ -51,6 +61,33 @@ def test_gain_puts_all_positive_at_zero_and_perfection_at_one() -> None:
     assert gain(np.array([0.1, 1.0]), 0.1) == pytest.approx([0, 1])
     assert gain(np.array([0.05]), 0.1)[0] < 0
     assert gain(np.array([0.0]), 0.1)[0] == -np.inf
+
+
+@pytest.mark.parametrize(
+    ("truth", "scores", "area"),
+    [
+        ([1, 0, 1, 0], [4, 3, 2, 1], 0.25),  # from (0, 0) at recall 1/2 straight to (1, 1/2)
+        ([1, 1, 0, 0], [4, 3, 2, 1], 1.0),
+        ([1, 0, 1, 0], [1, 1, 1, 1], 0.0),
+        ([0, 0, 1, 1], [4, 3, 2, 1], -0.5),  # from (0, -1) to (1, 0)
+        ([0, 1, 0, 0, NAN], [4, 3, 2, 1, 9], 1 / 6),  # recall 1/4 lies between cuts: from (0, -1/3) to (1, 2/3)
+        ([0, 0], [1, 2], NAN),
+    ],
+)
+def test_the_gain_area_by_hand(truth: list[float], scores: list[float], area: float) -> None:
+    targets = np.float32(truth)
+    found = gain_area(*reached(rank(targets, np.float32(scores)), np.ones((len(targets), 1)))[:2])
+    assert found[0] == pytest.approx(area, nan_ok=True)
+
+
+def test_the_gain_areas_interval_holds_it_and_means_run_over_labels() -> None:
+    given = problem()
+    asked = tasks("abc", given["targets"], given["logits"], given["thresholds"])[:3]
+    each = [gain_interval([task], given["patients"], resamples=200) for task in asked]
+    assert all(low < value < high for value, low, high in each)
+    mean, low, high = gain_interval(asked, given["patients"], resamples=200)
+    assert mean == pytest.approx(np.mean([value for value, _, _ in each]))
+    assert low < mean < high
 
 
 def test_no_ranking_lies_below_the_least_precision() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.curves import gain, pr_curve
+from explorer.analysis.curves import gain, gain_interval, pr_curve
 from explorer.analysis.differences import holm
 from explorer.analysis.metrics import MACRO
 from explorer.analysis.pooled import MICRO, domains, tasks
@@ -119,24 +119,24 @@ def curves(store: Store, split: Split, name: str, shown: Shown) -> list[Curve]:
     """Every regime's whole curve of a label or pool, with what the legend says of it."""
     rows = store.rows(split)
     found = derive.merits(store, split)
-    measure = "auroc" if shown == "roc" else "average_precision"
     bands = store.bands[(store.bands["split"] == split) & (store.bands["label"] == name)]
     bands = bands[bands["curve"] == ("roc" if shown == "roc" else "pr")]
     drawn = []
     for regime in store.regimes:
-        merit = found[regime.name, name, measure]
-        band = bands[bands["regime"] == regime.name][["x", "y", "low", "high"]].to_numpy().T
-        if name == MACRO:
-            line = band[:2]
+        asked = tasks(
+            store.labels,
+            store.targets[rows],
+            np.asarray(store.logits(regime.name)[rows]),
+            store.threshold_array(regime.name),
+            only=None if name == MACRO else name,
+        )
+        if shown == "gain":
+            pool = asked[: len(store.labels)] if name == MACRO else asked
+            merit = derive.Merit(*gain_interval(pool, store.patients[rows], seed=store.manifest.seed), 0.0)
         else:
-            asked = tasks(
-                store.labels,
-                store.targets[rows],
-                np.asarray(store.logits(regime.name)[rows]),
-                store.threshold_array(regime.name),
-                only=name,
-            )
-            line = corners(pr_curve(asked[0].targets, asked[0].scores), shown)
+            merit = found[regime.name, name, "auroc" if shown == "roc" else "average_precision"]
+        band = bands[bands["regime"] == regime.name][["x", "y", "low", "high"]].to_numpy().T
+        line = band[:2] if name == MACRO else corners(pr_curve(asked[0].targets, asked[0].scores), shown)
         at = operating_point(found, regime.name, name, shown, counts(store, split, name)[:2])
         prevalence = found[regime.name, name, "average_precision"].baseline
         drawn.append(_shown(f"{regime.title} ({merit})", line, band[[0, 2, 3]], at, shown, prevalence))

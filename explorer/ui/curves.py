@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from explorer.ui.frame import View
 
 SHOWN: dict[str, str] = {"pr": "PR", "roc": "ROC", "gain": "PR-gain"}
+AREAS: dict[str, str] = {
+    "pr": "average precision",
+    "roc": "AUROC",
+    "gain": "the area under the curve (1 is perfect; 0 is what one score for all films reaches)",
+}
 METRICS = {"average_precision": "AP", "auroc": "AUROC", "f1": "F1"}
 
 
@@ -110,8 +115,8 @@ def one_label(view: View) -> None:
             alt=f"Curves of every regime for {curve_frames.title(name)}",
         )
         st.caption(
-            f"In brackets, {'AUROC' if shown == 'roc' else 'average precision'} with its 95% interval; bands are "
-            f"pointwise. Marks are thresholds chosen on val. {_baseline(shown)} {_about(name)}"
+            f"In brackets, {AREAS[shown]}, with its 95% interval; bands are pointwise. "
+            f"Marks are thresholds chosen on val. {_baseline(shown)} {_about(name)}"
         )
     if len(store.regimes) < 2:
         return
