@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks import Measurement
 from precompute.duplicates import Details, aligned, details, near_pairs
 
-SIZES = (1_000, 4_000)
+FILMS = 4_000
 PICTURES = 64
 """Pictures drawn; every film is one of them, shifted and scaled in grey, so that none has to be kept."""
 TIMED = 2_000
@@ -22,11 +22,7 @@ DIM = 512
 
 
 def run(repeats: int) -> list[Measurement]:
-    drawn = _pictures()
-    return [_search(n, drawn, repeats) for n in SIZES]
-
-
-def _search(n: int, drawn: list[NDArray[np.uint8]], repeats: int) -> Measurement:
+    n, drawn = FILMS, _pictures()
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(n, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -41,14 +37,16 @@ def _search(n: int, drawn: list[NDArray[np.uint8]], repeats: int) -> Measurement
         near_pairs(picture, vectors, np.arange(n), np.full(n, "", object), lambda done, total: None)
         ours.append(time.perf_counter() - start)
         theirs.append(_all_pairs([details(picture(row)) for row in range(PICTURES)]) * n * (n - 1) / 2)
-    return Measurement(
-        f"audit: near copies, {n:,} films",
-        "near_pairs: hash and embedding propose, the proposed are laid on each other",
-        f"every film on every other, from {TIMED:,} pairs",
-        ours,
-        theirs,
-        f"{n:,} synthetic films of 256 x 256, {DIM} dimensions",
-    )
+    return [
+        Measurement(
+            f"audit: near copies, {n:,} films",
+            "near_pairs: hash and embedding propose, the proposed are laid on each other",
+            f"every film on every other, from {TIMED:,} pairs",
+            ours,
+            theirs,
+            f"{n:,} synthetic films of 256 x 256, {DIM} dimensions",
+        )
+    ]
 
 
 def _all_pairs(films: list[Details]) -> float:

@@ -16,12 +16,12 @@ import streamlit as st
 from explorer import figures
 from explorer.analysis.neighbours import decision_row
 from explorer.data.saliency import METHODS
-from explorer.store.marks import all_annotations
 from explorer.ui import derive, heatmaps, saliency
 from explorer.ui.frame import errors_shown
 from explorer.ui.gallery import link
 from explorer.ui.inference import Upload
 from explorer.ui.marking import saw_map
+from explorer.ui.readers import film_annotations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -177,12 +177,10 @@ def _draw(
     told: str = "",
 ) -> None:
     """One film with its map and, where a label is asked about, that label's annotations."""
-    marked = all_annotations(store)
-    here = (
-        (marked["row"] == film) & (marked["label"] == label) if isinstance(film, int) else np.zeros(len(marked), bool)
-    )
+    marked = film_annotations(store, film if isinstance(film, int) else -1)  # nobody marked an upload
+    marked = marked[(marked["label"] == label) & shown.outlines]
     canvas = heatmaps.canvas(store, film, SIDE)
-    picture = heatmaps.picture(store, regime.encoder, film, canvas, grid, marked[here & shown.outlines], shown.look)
+    picture = heatmaps.picture(store, regime.encoder, film, canvas, grid, marked, shown.look)
     st.image(picture, width="stretch", alt=f"{title} according to {regime.title}")
     st.caption("  \n".join(part for part in (title, told, heatmaps.remark(grid, shown.look)) if part))
 
