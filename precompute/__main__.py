@@ -300,7 +300,7 @@ def saliency(
         wanted = plan(opened, labels or (), split, method, block)
         made = run_saliency(opened, all_annotations(opened), wanted, choose_device(device), reporter)
     if made.record.n_annotated:
-        _console(stderr=False).print(as_agreement(made))
+        _console(stderr=False).print(as_agreement(opened, made))
     else:
         console.print(
             f"No reader marked a film of {split} for these labels: the maps are made, agreement cannot be measured. "

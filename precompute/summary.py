@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
+from explorer.analysis.localisation import ALL, mean_map, summarise
 from explorer.analysis.localisation import METRICS as METRIC_TITLES
-from explorer.analysis.localisation import summarise
 from explorer.analysis.metrics import BASELINES, MACRO, METRICS
 from explorer.store import Store
 from explorer.store.saliency import SaliencySet
@@ -59,21 +59,23 @@ def _cell(row: pd.Series[Any]) -> str:
     return f"{row['value']:.3f} [{interval}]\nbaseline {row['baseline']:.3f}"
 
 
-def as_agreement(made: SaliencySet) -> Table:
-    """How the maps agree with the readers: every metric of every source, by label and over all."""
+def as_agreement(store: Store, made: SaliencySet) -> Table:
+    """How the maps agree with the readers over all labels: every metric of every source."""
     frame = summarise(made.frame("agreement"))
+    titles = {regime.name: regime.title for regime in store.regimes}
+    titles |= {mean_map(regime.name): f"mean map, {regime.title}" for regime in store.regimes}
     table = Table(
         title=f"{made.title}: agreement with the readers, {made.record.split}, n = {made.record.n_annotated} pairs of "
         "film and label",
         caption="mean [95% patient-level interval]; + lies above the centre prior, − below, with its whole interval. "
-        f"Left out, as most readers found nothing there: {made.record.n_absent} pairs.",
+        f"Left out, as most readers found nothing there: {made.record.n_absent} pairs. Label by label: the Grad-CAM "
+        "page's Agreement.",
     )
-    for column in ("Label", "n", "Source", *METRIC_TITLES.values()):
+    for column in ("Source", *METRIC_TITLES.values()):
         table.add_column(column)
-    for (label, source), part in frame.groupby(["label", "source"], sort=False):
+    for source, part in frame[frame["label"] == ALL].groupby("source", sort=False):
         rows = part.set_index("metric")
-        cells = [_agreed(rows.loc[[metric]].iloc[0]) for metric in METRIC_TITLES]
-        table.add_row(str(label), str(part["n"].iat[0]), str(source), *cells)
+        table.add_row(titles.get(str(source), str(source)), *(_agreed(rows.loc[[m]].iloc[0]) for m in METRIC_TITLES))
     return table
 
 

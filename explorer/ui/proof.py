@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from explorer.store.saliency import SaliencySet
     from explorer.ui.frame import View
 
-WORDS = {"green": "means something", "orange": "in doubt", "red": "means little"}
+WORDS = {"green": "means something", "orange": "in doubt", "red": "not shown to mean anything"}
 CHECKS = {
     "deletion": "Deletion: logit lost beyond patches by lot",
     "insertion": "Insertion: logit gained beyond patches by lot",
