@@ -13,7 +13,7 @@ import pytest
 
 from precompute.phantom import LABELS, FilmSpec, plan, render, write_dataset
 from precompute.phantom.anatomy import draw_body, frontal
-from precompute.phantom.dataset import MIXED_UP, prevalences
+from precompute.phantom.dataset import MIXED_UP, prevalences, regions
 from precompute.phantom.film import project
 from precompute.phantom.findings import Sign
 from precompute.phantom.physics import (
@@ -267,3 +267,13 @@ def test_a_complete_set_is_kept_and_a_broken_one_made_whole(tmp_path: Path) -> N
     image.unlink()
     write_dataset(tmp_path, 2, "source", 0, workers=0)
     assert image.exists()
+
+
+def test_a_thin_strip_is_a_box_and_a_thick_one_an_outline() -> None:
+    mask = np.zeros((60, 60), bool)
+    mask[10:40, 5:7] = True
+    mask[10:40, 20:30] = True
+    thick, thin = sorted(regions(mask), key=lambda region: -region[2])
+    assert thin == (5.0, 10.0, 2.0, 30.0, "")
+    assert thick[:4] == (20.0, 10.0, 10.0, 30.0)
+    assert len(thick[4].split()) == 8

@@ -23,8 +23,8 @@ from precompute.phantom.findings import DEVICES, Sign
 from precompute.phantom.labels import LABELS
 from precompute.phantom.physics import Mask
 
-VERSION = "1"
-"""Raised whenever a film of the same seed would look different."""
+VERSION = "2"
+"""Raised whenever a film of the same seed, or what is written of it, would be different."""
 
 TARGET_COUNTS = (2400, 70, 415, 516, 165, 49, 31, 68, 216, 20, 129, 56, 127, 163)
 """Positive films per label among the 3,818 frontal films of IU X-ray, as the paper counts them."""
@@ -220,15 +220,19 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def regions(mask: Mask, smallest: int = 12) -> list[tuple[float, float, float, float, str]]:
-    """Connected regions of a mask: x, y, w, h in pixels, and the outline as "x1 y1 x2 y2 ..."."""
+    """Connected regions of a mask: x, y, w, h in pixels, and the outline as "x1 y1 x2 y2 ...".
+
+    A strip a pixel or two thin is its box alone: its outline would be a line.
+    """
     found = []
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     for contour in contours:
         x, y, w, h = cv2.boundingRect(contour)
         if int(mask[y : y + h, x : x + w].sum()) < smallest:
             continue
-        outline = cv2.approxPolyDP(contour, 1.0, True).reshape(-1)
-        found.append((float(x), float(y), float(w), float(h), " ".join(str(int(v)) for v in outline)))
+        outline = cv2.approxPolyDP(contour, 1.0, True).reshape(-1, 2)
+        words = " ".join(str(int(v)) for v in outline.ravel()) if len(outline) > 2 else ""
+        found.append((float(x), float(y), float(w), float(h), words))
     return found
 
 
