@@ -100,7 +100,7 @@ def _method() -> MethodName:
 
 
 def _words() -> str:
-    with st.container(width=300):
+    with st.container(width=230):
         return st.text_input(
             "Own words",
             key="words",
