@@ -199,6 +199,11 @@ def verdict(store: Store, split: Split, metric: str) -> str:
 # --- maps ------------------------------------------------------------------------------------------------------------
 
 
+def trained(store: Store) -> str:
+    """Whose way a run was trained."""
+    return "Trained as the paper" if store.manifest.protocol == "paper" else "Trained soundly"
+
+
 def start(store: Store) -> str:
     """What the fine-tune starts from, at epoch 0."""
     return "an untrained head" if store.manifest.protocol == "paper" else "the linear probe"

@@ -14,7 +14,7 @@ from streamlit.navigation.page import Page
 from explorer.data.samples import Split
 from explorer.errors import UserError
 from explorer.store.reader import Store, latest_run, list_runs
-from explorer.ui import cache
+from explorer.ui import cache, derive
 from explorer.ui.build import offer_demo
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -128,7 +128,7 @@ def _sidebar(store: Store) -> Split:
             bind="query-params",
             help="Films shown and scored. Thresholds were chosen on val: its figures are optimistic.",
         )
-        st.markdown(f"**{dataset.name}**  \n{store.n:,} films")
+        st.markdown(f"**{dataset.name}**  \n{store.n:,} films  \n{derive.trained(store)}")
         if split == "val":
             st.caption("Thresholds and stopping were chosen on val: its figures are optimistic.")
     return split

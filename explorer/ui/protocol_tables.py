@@ -29,6 +29,7 @@ from explorer.analysis.thresholds import choose_max_f1
 from explorer.data.labels import DOMAINS
 from explorer.data.samples import SPLITS
 from explorer.figures import with_interval
+from explorer.ui import derive
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,12 +130,7 @@ def scored(store: Store, split: Split, rules: Rules) -> Group:
                     **{kind: trivial.get(names[metric], {}).get(metric, np.nan) for kind, names in BASELINES.items()},
                 }
             )
-    return Group(f"{trained(store)}, {'paper’s' if rules == 'paper' else 'sound'} rules", pd.DataFrame(lines))
-
-
-def trained(store: Store) -> str:
-    """Whose way a run was trained."""
-    return "Trained as the paper" if store.manifest.protocol == "paper" else "Trained soundly"
+    return Group(f"{derive.trained(store)}, {'paper’s' if rules == 'paper' else 'sound'} rules", pd.DataFrame(lines))
 
 
 def baselines(store: Store, split: Split) -> dict[str, dict[str, float]]:

@@ -144,7 +144,7 @@ def limits(view: View) -> None:
     st.caption(
         "† the interval spans more than half of the range: such a figure alone says next to nothing. The paper's test "
         f"positives are its counts times {paper.TEST_FILMS} of {paper.FILMS:,} films; the third column is Wilson's "
-        f"95% interval if half of them were found. Here: {tables.trained(store).lower()}, at thresholds from val, "
+        f"95% interval if half of them were found. Here: {derive.trained(store).lower()}, at thresholds from val, "
         "intervals from resampling patients."
     )
 
@@ -157,7 +157,7 @@ def domains(view: View) -> None:
     st.subheader("By domain")
     st.dataframe(frame, hide_index=True, height="content")
     st.caption(
-        f"{tables.trained(view.store)}. As the paper does: a film has a domain if it has any of its labels, and is "
+        f"{derive.trained(view.store)}. As the paper does: a film has a domain if it has any of its labels, and is "
         "called for it if it is for any. F1 at thresholds from val with 95% intervals; the baseline calls all films "
         "positive."
     )
@@ -170,7 +170,7 @@ def distances(view: View) -> None:
     st.dataframe(_frame("distances", store, view.split), hide_index=True, height="content")
     kept = store.projections(store.regimes[0].encoder) is not None
     st.caption(
-        f"{tables.trained(store)}. The paper's measure: a film's class is its first positive label in label order; "
+        f"{derive.trained(store)}. The paper's measure: a film's class is its first positive label in label order; "
         f"Euclidean, {view.split} films. inter is between class centroids, intra from a film to its own. By chance: "
         "the same with films' labels dealt out anew among patients; small classes' centroids lie apart by noise alone, "
         "so only a ratio above that tells of separation. "
@@ -189,7 +189,7 @@ def training(view: View) -> None:
     st.subheader("How they were trained")
     recipes = [tables.recipe(run) for run in runs]
     st.markdown(
-        _table(("", *map(tables.trained, runs)), [(name, *(found[name] for found in recipes)) for name in recipes[0]])
+        _table(("", *map(derive.trained, runs)), [(name, *(found[name] for found in recipes)) for name in recipes[0]])
     )
     for run in runs:
         tried = tables.losses(run) if run.manifest.protocol == "sound" else None
@@ -203,7 +203,7 @@ def training(view: View) -> None:
     _learning(runs)
     for run in runs:
         spread = _frame("seeds", run, split)
-        name = tables.trained(run)
+        name = derive.trained(run)
         if spread.empty:
             st.caption(f"{name}: one seed. `--seeds 3` trains three and shows their spread.")
         else:
@@ -225,7 +225,7 @@ def _learning(runs: list[Store]) -> None:
         frame = tables.learning(run)
         styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(run.regimes)}
         with column:
-            st.markdown(f"**{tables.trained(run)}: loss by epoch**")
+            st.markdown(f"**{derive.trained(run)}: loss by epoch**")
             st.plotly_chart(learning(frame, styles), key=f"learning-{run.manifest.protocol}", alt="Loss by epoch")
             st.caption(
                 f"Ringed: the epoch kept, of least loss on val. Epoch 0 is {derive.start(run)}. Loss on train is taken "
@@ -248,7 +248,7 @@ def _how_to_make(store: Store) -> None:
 
 def _how_scored(runs: list[Store], split: Split) -> str:
     counts = "; ".join(
-        f"{tables.trained(run).lower()}, {len(run.rows(split)):,} films, "
+        f"{derive.trained(run).lower()}, {len(run.rows(split)):,} films, "
         f"{int(complete(run.targets[run.rows(split)]).sum()):,} with every label known"
         for run in runs
     )
