@@ -175,8 +175,9 @@ def cooccurrence(share: NDArray[np.float64], together: NDArray[np.int64], labels
             hovertemplate="of films with %{y}, %{customdata[0]}% also have %{x}: %{customdata[1]}<extra></extra>",
         )
     )
-    # Written by hand: the heat map's own text takes a colour for an opaque ground and vanishes on the dark page.
-    rows, columns = np.nonzero(percent != "")
+    # Written by hand: the heat map's own text takes a colour for an opaque ground and vanishes on the dark page. The
+    # diagonal is 100 whatever the films, and on a phone its figures would run into the next.
+    rows, columns = np.nonzero((percent != "") & ~np.eye(len(labels), dtype=bool))
     dark = share[rows, columns] > 0.5
     for colour, chosen in ((GREY, ~dark), ("#ffffff", dark)):
         figure.add_scatter(

@@ -72,11 +72,12 @@ def test_dots_show_the_baseline_of_every_label() -> None:
     assert list(baseline.x) == [0.1, 0.01]
 
 
-def test_cooccurrence_leaves_none_blank() -> None:
-    share = np.array([[1.0, 0.0], [np.nan, np.nan]])
-    figure = figures.cooccurrence(share, np.array([[4, 0], [0, 0]]), ["Edema", "Hernia"])
-    written = [text for trace in figure.data if trace.type == "scatter" for text in trace.text]
-    assert written == ["100"]
+def test_cooccurrence_leaves_none_and_the_diagonal_blank() -> None:
+    share = np.array([[1.0, 0.0, 0.25], [np.nan, np.nan, np.nan], [1.0, 0.0, 1.0]])
+    together = np.array([[4, 0, 1], [0, 0, 0], [1, 0, 1]])
+    figure = figures.cooccurrence(share, together, ["Edema", "Hernia", "Mass"])
+    written = {(t.y[i], t.x[i]): t.text[i] for t in figure.data if t.type == "scatter" for i in range(len(t.text))}
+    assert written == {("Edema", "Mass"): "25", ("Mass", "Edema"): "100"}
 
 
 def some_map() -> tuple[np.ndarray, np.ndarray]:
