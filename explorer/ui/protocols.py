@@ -254,12 +254,12 @@ def _how_scored(runs: list[Store], split: Split) -> str:
     )
     return (
         f"{split}: {counts}. Exact match, LRAP and coverage error need every label of a film. Whiskers are 95% "
-        f"intervals from resampling patients; the paper prints none. A label without a positive in a resample counts as "
-        "F1 0, as the paper has it; Overview leaves it out, so intervals there differ a little. The paper's films are "
-        f"others ({paper.TEST_FILMS} of IU-Xray), and the two protocols split differently: compare each mark with its own grey lines. Paper's rules, "
-        "as its published notebook has them: zero-shot from bare names; each film's scores stretched to 0..1 and "
-        "called above 0.5. Sound rules: thresholds of largest F1, and Platt's probabilities to rank labels by, both "
-        "from val. The paper's grey lines are worked out from its label counts."
+        "intervals from resampling patients; the paper prints none. A label without a positive in a resample counts "
+        "as F1 0, as the paper has it; Overview leaves it out, so intervals there differ a little. The paper's films "
+        f"are others ({paper.TEST_FILMS} of IU-Xray), and the two protocols split differently: compare each mark with "
+        "its own grey lines. Paper's rules, as its published notebook has them: zero-shot from bare names; each film's "
+        "scores stretched to 0..1 and called above 0.5. Sound rules: thresholds of largest F1, and Platt's "
+        "probabilities to rank labels by, both from val. The paper's grey lines are worked out from its label counts."
     )
 
 
