@@ -107,7 +107,7 @@ def one_label(view: View) -> None:
         return
     st.dataframe(derive.regime_table(store, split, name).drop(columns=""), hide_index=True)
     st.caption("Value [95% interval] · trivial baseline. Precision, recall and F1 at thresholds chosen on val.")
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([9, 11], gap="medium")
     with left:
         st.plotly_chart(
             _large(store.path, store.manifest.created, split, name, shown, store),
