@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,7 @@ from explorer.store.saliency import RECORD, SaliencySet, saliency_root
 from explorer.store.schema import SaliencyRecord
 from precompute.reporter import Report, Reporter, Stages
 from precompute.saliency_proof import prove
-from precompute.threads import one_thread
+from precompute.threads import WORKERS, one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -166,7 +165,7 @@ def _piece(
             for r in store.regimes
         ]
 
-    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
         made = list(pool.map(one, rows.tolist()))
     return {r.name: np.stack(maps) for r, maps in zip(store.regimes, zip(*made, strict=True), strict=True)}
 

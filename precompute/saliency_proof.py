@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -22,7 +21,7 @@ from explorer.model.saliency import explain
 from explorer.model.tokens import Tokens, read_tokens, vit_trunk
 from explorer.store.files import atomic_path
 from precompute.reporter import Report
-from precompute.threads import one_thread
+from precompute.threads import WORKERS, one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +77,7 @@ def prove(
             random = [with_random_blocks(tower, blocks, seed=0) for blocks in (1, 2, 4, depth)]
             encoders[regime.encoder] = _Encoder(tower, random)
     records: list[tuple[object, ...]] = []
-    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
         tried = pool.map(lambda pair: _try(store, encoders, pair[0], pair[1], method, block), pairs)
         for i, found in enumerate(tried):
             records += found

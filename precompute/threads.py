@@ -1,11 +1,15 @@
-"""How many threads torch may use."""
+"""How many threads share out films, and how many torch may use for each."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+WORKERS = min(16, os.cpu_count() or 1)
+"""Films explained at once; bounds the memory of a machine with many cores."""
 
 
 @contextmanager
