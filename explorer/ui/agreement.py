@@ -11,9 +11,8 @@ import streamlit as st
 from explorer import figures
 from explorer.analysis import localisation as loc
 from explorer.data.regions import drawn
-from explorer.store.marks import all_annotations
 from explorer.store.saliency import list_saliency, saliency_command
-from explorer.ui import choose, derive
+from explorer.ui import cache, choose, derive
 from explorer.ui.frame import errors_shown
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def choose_maps(store: Store) -> SaliencySet | None:
     """One of the run's sets of maps; where there is none, what makes one is said."""
     found = list_saliency(store)
     if not found:
-        n = len(drawn(all_annotations(store)))
+        n = len(drawn(cache.readings(store)))
         st.info(
             f"Maps are checked on a whole split by a batch job, which has not run. The run has {n:,} annotations."
             + ("" if n else " Without any, agreement cannot be measured: import some, or mark films yourself."),
@@ -150,7 +149,7 @@ def _all_figures(store: Store, table: pd.DataFrame, metric: str) -> None:
 
 def _presence(store: Store, made: SaliencySet) -> None:
     """Whether readers agree that a label is there at all; asked only where one of them said that it is not."""
-    marked = all_annotations(store)
+    marked = cache.readings(store)
     here = store.samples["split"].eq(made.record.split).to_numpy()[marked["row"]]
     marked = marked[here & marked["label"].isin(made.record.labels)]
     table = loc.presence(marked, store.patients)

@@ -11,12 +11,14 @@ import streamlit as st
 
 from explorer.data.geometry import Fit
 from explorer.errors import UserError
+from explorer.store.marks import all_annotations, marks_file
 from explorer.store.reader import Store, open_store
 from explorer.ui import derive
 from explorer.ui.desk import Desk
 
 if TYPE_CHECKING:
     import faiss
+    import pandas as pd
     from numpy.typing import NDArray
     from PIL import Image
 
@@ -77,6 +79,22 @@ def _tower(folder: Path, weights_sha256: str) -> ImageTower:
 def tower(opened: Store, encoder_id: str) -> ImageTower:
     """The image tower of an encoder. Imports torch: call it only where a visitor asked for a model to run."""
     return _tower(opened.encoder_folder(encoder_id), opened.encoder(encoder_id).weights_sha256)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _readings(path: Path, made: str, marks: tuple[int, int], _opened: Store) -> pd.DataFrame:
+    return all_annotations(_opened)
+
+
+def readings(opened: Store) -> pd.DataFrame:
+    """What readers said of the run's films, by ``marks.all_annotations``; read again once the file of marks is another.
+    A page asks for it once a picture."""
+    try:
+        found = marks_file(opened).stat()
+        marks = found.st_mtime_ns, found.st_size
+    except FileNotFoundError:
+        marks = 0, 0
+    return _readings(opened.path, opened.manifest.created, marks, opened)
 
 
 FILM_SIDE = 2048

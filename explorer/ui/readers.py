@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer.data.regions import drawn
-from explorer.store.marks import all_annotations
+from explorer.ui import cache
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ COLOURS = ("#00e6ff", "#ffe600", "#78ff78", "#ff8cff")
 
 def film_annotations(store: Store, row: int) -> pd.DataFrame:
     """What readers said of a film: the columns of :func:`explorer.store.marks.all_annotations`, and ``colour``."""
-    annotations = all_annotations(store)
+    annotations = cache.readings(store)
     annotations = annotations[annotations["row"] == row]
     colour_of = {reader: COLOURS[i % len(COLOURS)] for i, reader in enumerate(sorted(set(annotations["annotator"])))}
     return annotations.assign(colour=annotations["annotator"].map(colour_of).astype(object))

@@ -10,7 +10,6 @@ import streamlit as st
 
 from explorer.data.regions import drawn
 from explorer.data.saliency import METHODS, MethodName
-from explorer.store.marks import all_annotations
 from explorer.ui import cache, choose, derive, selection
 from explorer.ui.overlay import Colours, Look
 
@@ -159,7 +158,7 @@ def describe(view: View, question: Question) -> None:
     store = view.store
     sample = store.samples.iloc[question.row]
     value = derive.states(store, question.label)[question.row]
-    marked = all_annotations(store)
+    marked = cache.readings(store)
     mine = len(drawn(marked[(marked["row"] == question.row) & (marked["label"] == question.label)]))
     st.markdown(
         f"**{sample['sample_id']}** · {sample['split']} · {question.label}: **{value}** · all labels: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,49 +47,39 @@ def metrics(run: Run) -> None:
 def curves(run: Run) -> None:
     """How far each curve may be off, on the splits that are shown."""
 
-    def make(folder: Path, report: Report) -> list[str]:
-        parts = []
-        for i, split in enumerate(SHOWN):
-            rows = run.rows(split)
-            part = bands(
-                run.labels,
-                run.targets[rows],
-                _scored(run, rows),
-                run.patients[rows],
-                resamples=run.settings.resamples,
-                seed=run.settings.seed,
-            )
-            parts.append(part.assign(split=split))
-            report(i + 1, len(SHOWN))
-        write_frame(folder / "bands.parquet", pd.concat(parts, ignore_index=True)[list(BAND_COLUMNS)])
-        return ["bands.parquet"]
+    def measure(rows: NDArray[np.int64]) -> pd.DataFrame:
+        given = (run.labels, run.targets[rows], _scored(run, rows), run.patients[rows])
+        return bands(*given, resamples=run.settings.resamples, seed=run.settings.seed)
 
-    run.stage("curves", _given(run), make)
+    run.stage("curves", _given(run), _table(run, "bands.parquet", BAND_COLUMNS, measure))
 
 
 def calibrated(run: Run) -> None:
     """What probabilities are worth, as they are and fitted on val."""
+    val = run.rows("val")
+
+    def measure(rows: NDArray[np.int64]) -> pd.DataFrame:
+        on_val, here = ({r.name: run.logits(r.name)[part] for r in run.regimes} for part in (val, rows))
+        given = (run.labels, (run.targets[val], on_val), run.targets[rows], here, run.patients[rows])
+        return calibration(*given, resamples=run.settings.resamples, seed=run.settings.seed)
+
+    run.stage("calibration", _given(run), _table(run, "calibration.parquet", CALIBRATION_COLUMNS, measure))
+
+
+def _table(
+    run: Run, file: str, columns: tuple[str, ...], measure: Callable[[NDArray[np.int64]], pd.DataFrame]
+) -> Callable[[Path, Report], list[str]]:
+    """What a stage makes that measures the rows of each split that is shown, and writes one table."""
 
     def make(folder: Path, report: Report) -> list[str]:
-        parts, val = [], run.rows("val")
-        logits = {regime.name: run.logits(regime.name) for regime in run.regimes}
+        parts = []
         for i, split in enumerate(SHOWN):
-            rows = run.rows(split)
-            part = calibration(
-                run.labels,
-                (run.targets[val], {name: values[val] for name, values in logits.items()}),
-                run.targets[rows],
-                {name: values[rows] for name, values in logits.items()},
-                run.patients[rows],
-                resamples=run.settings.resamples,
-                seed=run.settings.seed,
-            )
-            parts.append(part.assign(split=split))
+            parts.append(measure(run.rows(split)).assign(split=split))
             report(i + 1, len(SHOWN))
-        write_frame(folder / "calibration.parquet", pd.concat(parts, ignore_index=True)[list(CALIBRATION_COLUMNS)])
-        return ["calibration.parquet"]
+        write_frame(folder / file, pd.concat(parts, ignore_index=True)[list(columns)])
+        return [file]
 
-    run.stage("calibration", _given(run), make)
+    return make
 
 
 def _scored(run: Run, rows: NDArray[np.int64]) -> dict[str, Scored]:
