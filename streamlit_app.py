@@ -1,5 +1,5 @@
 """Entry point: ``streamlit run streamlit_app.py``."""
 
-from explorer.ui.frame import navigation
+from explorer.ui.shared.frame import navigation
 
 navigation().run()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import Measurement
-from precompute.duplicates import Details, aligned, details, near_pairs
+from precompute.audit.duplicates import Details, aligned, details, near_pairs
 
 FILMS = 4_000
 PICTURES = 64

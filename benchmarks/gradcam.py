@@ -15,8 +15,8 @@ import explorer.model  # noqa: F401  (first: it lets torchvision be imported)
 from benchmarks import Measurement
 from explorer.data.geometry import Fit
 from explorer.model.encoder import ImageTower, TowerConfig
-from explorer.model.saliency import explain
-from explorer.model.tokens import Whole, read_tokens
+from explorer.model.saliency.grad_cam import explain
+from explorer.model.saliency.tokens import Whole, read_tokens
 
 from open_clip.model import _build_vision_tower  # isort: skip
 from pytorch_grad_cam import GradCAM  # isort: skip

@@ -16,11 +16,12 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks import Measurement
 from benchmarks.precompute_demo import tiny_demo
-from explorer import figures_curves
+from explorer.figures import curves as figures_curves
 from explorer.store import Store, open_store
 from explorer.store.files import sha256_file, write_json
 from explorer.store.schema import Manifest
-from explorer.ui import curve_frames, derive
+from explorer.tables import curves as curve_frames
+from explorer.tables import derive
 
 ROOT = Path(__file__).parents[1]
 LARGE, MIDDLE = 100_000, 4_000

@@ -1,7 +1,7 @@
 """One film: what is known of it, what each regime makes of it, and what lies near it."""
 
 from explorer.ui import case
-from explorer.ui.frame import page
+from explorer.ui.shared.frame import page
 
 with page("Case") as view:
     film = case.ask(view)

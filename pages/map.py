@@ -1,7 +1,7 @@
 """Where the films lie in every regime's space, which films lie where, and how far a map may be believed."""
 
-from explorer.ui import maps
-from explorer.ui.frame import page
+from explorer.ui.maps import page as maps
+from explorer.ui.shared.frame import page
 
 with page("Map") as view:
     choice = maps.choose_maps(view)

@@ -1,7 +1,10 @@
 """The films nearest to a film, to words or to a selection, in every regime; how good such lists are; a prompt lab."""
 
-from explorer.ui import choose, lists, near, prompt_lab
-from explorer.ui.frame import page
+from explorer.ui.neighbours import prompt_lab
+from explorer.ui.neighbours import quality as lists
+from explorer.ui.neighbours import results as near
+from explorer.ui.shared import choose
+from explorer.ui.shared.frame import page
 
 PARTS = {"search": "Search", "lists": "How good the lists are", "lab": "Prompt lab"}
 

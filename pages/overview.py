@@ -1,7 +1,8 @@
 """What the set holds and how well each regime reads it."""
 
-from explorer.ui import choose, overview
-from explorer.ui.frame import page
+from explorer.ui import overview
+from explorer.ui.shared import choose
+from explorer.ui.shared.frame import page
 
 with page("Overview") as view:
     overview.introduction(view)

@@ -1,7 +1,9 @@
 """Precision against recall, and all that follows from a threshold: every regime, every label."""
 
-from explorer.ui import calibration, choose, curves, operating, report, together
-from explorer.ui.frame import page
+from explorer.ui.pr_curves import calibration, curves, report, together
+from explorer.ui.pr_curves import thresholds as operating
+from explorer.ui.shared import choose
+from explorer.ui.shared.frame import page
 
 VIEWS = {
     "overview": ("Overview", curves.overview),

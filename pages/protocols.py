@@ -1,7 +1,7 @@
 """The paper's figures, this set trained and scored as the paper and soundly, and what never looks at a film."""
 
 from explorer.ui import protocols
-from explorer.ui.frame import page
+from explorer.ui.shared.frame import page
 
 with page("Protocols") as view:
     protocols.comparison(view)

@@ -1,7 +1,7 @@
 """How far each label stands apart, in the full space of every regime."""
 
 from explorer.ui import separability
-from explorer.ui.frame import page
+from explorer.ui.shared.frame import page
 
 with page("Separability") as view:
     choice = separability.ask(view)

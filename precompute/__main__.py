@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from explorer.data.labels import Uncertain
-from explorer.data.saliency import MethodName
+from explorer.data.saliency_map import MethodName
 from explorer.data.samples import Split
 from explorer.errors import UserError
-from precompute.corrections import correct
 from precompute.reporter import DRAW, RUN, SEEDS, Reporter, Stages
 from precompute.settings import PAPER, Protocol
 from precompute.sources import CATALOGUE, Source, SourceName, check_source, read_source
+from precompute.sources.corrections import correct
 from precompute.sources.table import Views
 
 # Commands import torch, transformers and umap only when they run: help, verify and summary answer at once.
@@ -266,7 +266,7 @@ def summary(
 ) -> None:
     """Print the regimes' table of the latest run: every figure with its n, 95% interval and trivial baseline."""
     from explorer.store import open_store
-    from precompute.summary import as_records, as_table
+    from precompute.run.summary import as_records, as_table
 
     opened = open_store(store)
     if as_json:
@@ -290,9 +290,9 @@ def saliency(
     from explorer.model.device import choose_device
     from explorer.store import open_store
     from explorer.store.marks import all_annotations
-    from precompute.saliency import SALIENCY, plan
-    from precompute.saliency import run as run_saliency
-    from precompute.summary import as_agreement
+    from precompute.run.summary import as_agreement
+    from precompute.saliency.maps import SALIENCY, plan
+    from precompute.saliency.maps import run as run_saliency
 
     opened = open_store(store)
     reporter = Reporter(console, SALIENCY)
@@ -327,7 +327,7 @@ def annotate(
 ) -> None:
     """Add readers' marks from a file to a finished run; its hashed files stay as they are."""
     from explorer.store import open_store
-    from precompute.annotations import annotate as add
+    from precompute.marks.annotate import annotate as add
 
     pairs = [text.partition("=") for text in rename or ()]
     for theirs, _, ours in pairs:
@@ -366,7 +366,7 @@ def pack_encoder(
     """Copy an encoder into one folder that loads without network and cache, and check that it does."""
     from explorer.model.device import choose_device
     from explorer.model.encoder import load_clip
-    from precompute.pack_encoder import pack_encoder as pack
+    from precompute.encoder.pack_encoder import pack_encoder as pack
 
     names = pack(encoder, out)
     load_clip(f"local-dir:{out}", choose_device("cpu"))
@@ -386,8 +386,8 @@ def pretrain(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from explorer.model.device import choose_device
-    from precompute.pretrain import Settings
-    from precompute.pretrain import pretrain as train
+    from precompute.encoder.pretrain import Settings
+    from precompute.encoder.pretrain import pretrain as train
 
     given = {"n_train": n, "epochs": epochs, "seed": seed}
     settings = Settings(**{key: value for key, value in given.items() if value is not None})
@@ -420,11 +420,11 @@ def _run(
 ) -> None:
     from explorer.model.device import choose_device
     from explorer.model.encoder import load_clip
-    from precompute.job import Job
     from precompute.pipeline import run as run_job
     from precompute.prompts import BARE_NAMES, read_prompt_sets
+    from precompute.run.job import Job
+    from precompute.run.summary import as_table
     from precompute.settings import Settings
-    from precompute.summary import as_table
 
     try:
         checked = Settings.model_validate(settings)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from precompute.corrections import correct, read_corrections
 from precompute.phantom import LABELS, plan, write_dataset
 from precompute.reporter import Reporter
 from precompute.sources import Source, read_csv
+from precompute.sources.corrections import correct, read_corrections
 
 
 def draw(store: Path, n: int, seed: int, reporter: Reporter, corrections: Path | None = None) -> Source:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from explorer.store.reader import Store
 from explorer.store.writer import RunWriter
-from precompute.job import Job
-from precompute.manifest import manifest
 from precompute.reporter import Reporter
+from precompute.run.job import Job
+from precompute.run.manifest import manifest
+from precompute.run.run import Run
 from precompute.stages import audit, embed, films, maps, measure, retrieval, separability, train
-from precompute.stages.run import Run
 
 STAGES: tuple[Callable[[Run], None], ...] = (
     films.films,

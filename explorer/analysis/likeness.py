@@ -80,7 +80,7 @@ def shared_neighbours(near: sparse.csr_array, near_other: sparse.csr_array) -> N
     Parameters
     ----------
     near, near_other : (n, n)
-        Of :func:`explorer.analysis.purity.neighbours_of_others`, with the same k.
+        Of :func:`explorer.analysis.neighbour_purity.neighbours_of_others`, with the same k.
     """
     shared = np.asarray(near.multiply(near_other).sum(axis=1), np.float64)
     return shared / np.maximum(np.asarray(near.sum(axis=1), np.float64), 1)

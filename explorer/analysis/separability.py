@@ -24,8 +24,8 @@ from explorer.analysis.contrast import Films, contrast
 from explorer.analysis.likeness import cka, shared_neighbours
 from explorer.analysis.metrics import interval, patient_weights
 from explorer.analysis.multilabel import CENTROID, centroid_distances, first_positive, resampled_distances
+from explorer.analysis.neighbour_purity import confusions, lift, neighbours_of_others
 from explorer.analysis.patients import same_patient, shuffles
-from explorer.analysis.purity import confusions, lift, neighbours_of_others
 from explorer.analysis.ranking import rank, score
 from explorer.analysis.readout import average_precisions, held_out_scores, make_folds
 
@@ -231,7 +231,7 @@ def _classes(space: Space, films: Labelled) -> pd.DataFrame:
 
 
 def confusability(space: Space, films: Labelled) -> pd.DataFrame:
-    """Every ordered pair of labels: see :func:`explorer.analysis.purity.confusions`.
+    """Every ordered pair of labels: see :func:`explorer.analysis.neighbour_purity.confusions`.
 
     Returns
     -------

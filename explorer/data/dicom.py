@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
-from explorer.data.images import BadImage, check_size
+from explorer.data.limits import BadImage, check_size
 
 PERCENTILES = (0.5, 99.5)
 """The window of a film that brings none."""

@@ -9,37 +9,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-MAX_PIXELS = 64_000_000
-"""A film is at most about 4,300 x 5,400 pixels; more is a decompression bomb."""
-
-
-MAX_ASPECT = 20
-"""A film's long side to its short one; the resize of a strip one pixel wide would need gigabytes."""
-
+from explorer.data.limits import BadImage, check_size
 
 TWELVE_BITS = 4096
 """A 16-bit film all below this is a 12-bit one as detectors give it; as 16 bits it would be black."""
-
-
-class BadImage(Exception):
-    """An image that cannot be used; the message says why, without its path."""
-
-
-def inside(root: Path, relative: str) -> Path:
-    """Join a path from a file with its root.
-
-    Raises
-    ------
-    BadImage
-        Where the path is absolute or leaves the root, by dots or by a link.
-    """
-    try:
-        path = (root / relative).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
-        raise BadImage("its path is not one of a file") from error
-    if Path(relative).is_absolute() or not path.is_relative_to(root.resolve()):
-        raise BadImage("its path leaves the image folder")
-    return path
 
 
 def read_film(path: Path) -> Image.Image:
@@ -80,14 +53,6 @@ def decode_film(file: BinaryIO) -> Image.Image:
         raise BadImage("it is not a PNG, JPEG or DICOM image") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadImage(f"it cannot be decoded, it may be truncated ({error})") from error
-
-
-def check_size(width: int, height: int) -> None:
-    """Refuse a film too large or too narrow to decode, from its header alone."""
-    if width * height > MAX_PIXELS:
-        raise BadImage(f"{width} x {height} pixels is more than {MAX_PIXELS:,}")
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise BadImage(f"{width} x {height} pixels is a strip, not a film")
 
 
 def thumbnail(film: Image.Image, side: int) -> bytes:

@@ -7,7 +7,8 @@ import io
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from explorer.data.images import BadImage, check_size, decode_film
+from explorer.data.images import decode_film
+from explorer.data.limits import BadImage, check_size
 
 MAX_BYTES = 20 * 2**20
 MIN_SIDE = 64

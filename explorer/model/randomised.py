@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from explorer.model.encoder import ImageTower
-from explorer.model.tokens import vit_trunk
+from explorer.model.saliency.tokens import vit_trunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from explorer.analysis.clusters import Cluster
 from explorer.analysis.thresholds import Thresholds
 from explorer.data.geometry import Fit
-from explorer.data.images import BadImage, inside
+from explorer.data.limits import BadImage, inside
 from explorer.data.samples import SPLITS, Split, projections
 from explorer.errors import UserError
 from explorer.store.files import sha256_file

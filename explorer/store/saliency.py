@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from explorer.data.saliency import METHODS, MethodName
+from explorer.data.saliency_map import METHODS, MethodName
 from explorer.errors import UserError
 from explorer.store.schema import SaliencyRecord
 

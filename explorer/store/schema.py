@@ -79,7 +79,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from explorer.data.saliency import MethodName
+from explorer.data.saliency_map import MethodName
 
 SCHEMA_MAJOR = 1
 SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"

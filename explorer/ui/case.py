@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from explorer import figures
 from explorer.errors import UserError
-from explorer.figures_case import margins
-from explorer.ui import cache, choose, derive, selection
-from explorer.ui.film_scores import film_scores, score_table
-from explorer.ui.gallery import link
-from explorer.ui.readers import film_annotations, legend
-from explorer.ui.viewer import marks, viewer
+from explorer.figures import common as figures
+from explorer.figures.case import margins
+from explorer.tables import derive
+from explorer.tables.film import film_scores, score_table
+from explorer.ui.components.viewer import marks, viewer
+from explorer.ui.shared import cache, choose, selection
+from explorer.ui.shared.annotators import film_annotations, legend
+from explorer.ui.shared.gallery import link
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from explorer.store.reader import Store
-    from explorer.ui.frame import View
+    from explorer.ui.shared.frame import View
 
 STRIP = 6
 """Neighbours shown of each space."""

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from explorer import figures
 from explorer.analysis.metrics import MACRO
 from explorer.data.samples import SPLITS
-from explorer.ui import cache, derive
+from explorer.figures import common as figures
+from explorer.tables import derive
+from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
-    from explorer.ui.frame import View
+    from explorer.ui.shared.frame import View
 
 
 def introduction(view: View) -> None:

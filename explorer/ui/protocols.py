@@ -8,20 +8,21 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import figures
 from explorer.analysis import paper
 from explorer.analysis.multilabel import complete
-from explorer.figures_protocols import compared, learning
+from explorer.figures import common as figures
+from explorer.figures.protocols import compared, learning
 from explorer.store.reader import Store, counterpart
-from explorer.ui import cache, derive
-from explorer.ui import protocol_tables as tables
+from explorer.tables import derive
+from explorer.tables import protocols as tables
+from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from explorer.data.samples import Split
-    from explorer.ui.frame import View
+    from explorer.ui.shared.frame import View
 
 SOURCE = "Sadman, Zulkernine and Kwan, BIOKDD 2025, [arXiv 2506.14136](https://arxiv.org/abs/2506.14136)"
 HINTS = {

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from explorer import figures_separability as figures
 from explorer.analysis.separability import NEIGHBOURS
-from explorer.figures import with_interval
-from explorer.ui import choose, derive, map_signs
-from explorer.ui import separability_board as board
+from explorer.figures import separability as figures
+from explorer.figures.common import with_interval
+from explorer.tables import derive
+from explorer.tables import separability as board
+from explorer.ui.maps import signs as map_signs
+from explorer.ui.shared import choose
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from explorer.data.samples import Split
     from explorer.store.reader import Store
     from explorer.store.schema import SpaceKind
-    from explorer.ui.frame import View
+    from explorer.ui.shared.frame import View
 
 HEADINGS = {"embedding": "Embedding", "decision": "Logits"}
 

@@ -11,7 +11,7 @@ import pandas as pd
 from explorer.data.labels import KNOWN_LABELS, Uncertain, parse_label
 from explorer.data.samples import SPLITS
 from explorer.errors import UserError
-from precompute.annotations import source_marks
+from precompute.marks.annotate import source_marks
 from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.table import (
     GIVEN,
@@ -56,7 +56,7 @@ def read_csv(
     uncertain : "ignore", "zeros" or "ones"
         What -1 becomes: unknown, 0 or 1.
     annotations : Path, optional
-        Readers' marks in pixels of the original films, in any layout of :mod:`precompute.annotation_files`.
+        Readers' marks in pixels of the original films, in any layout of :mod:`precompute.marks.layouts`.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import pandas as pd
 
 from explorer.data.labels import NIH_LABELS
 from explorer.errors import UserError
-from precompute.annotations import source_marks
+from precompute.marks.annotate import source_marks
 from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.table import (
     Source,

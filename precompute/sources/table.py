@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from explorer.data.images import BadImage, inside
 from explorer.data.labels import Uncertain, parse_label
+from explorer.data.limits import BadImage, inside
 from explorer.data.samples import SAMPLE_COLUMNS, SPLITS
 from explorer.errors import UserError
 from explorer.store.files import sha256_json
-from precompute.annotation_files import Mark
+from precompute.marks.layouts import Mark
 
 ALIASES = {"path": "image", "filename": "image", "image_path": "image"}
 GIVEN = tuple(column for column in SAMPLE_COLUMNS if column not in ("height", "width"))

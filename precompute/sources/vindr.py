@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from explorer.data.labels import Uncertain
-from precompute.annotation_files import Mark
-from precompute.annotations import source_marks
+from precompute.marks.annotate import source_marks
+from precompute.marks.layouts import Mark
 from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.table import (
     Source,

@@ -19,10 +19,10 @@ from explorer.analysis.shortcuts import acquisition_scores, attributes, from_emb
 from explorer.data.samples import SPLITS
 from explorer.store.files import write_array, write_frame, write_json
 from explorer.store.writer import SCRATCH
-from precompute.duplicates import exact_pairs, near_pairs
-from precompute.label_errors import label_quality
+from precompute.audit.duplicates import exact_pairs, near_pairs
+from precompute.audit.label_errors import label_quality
 from precompute.reporter import Report
-from precompute.stages.run import ENCODERS, Run
+from precompute.run.run import ENCODERS, Run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

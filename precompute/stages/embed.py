@@ -11,7 +11,7 @@ from explorer.model.encoder import ImageTower
 from explorer.store.files import write_array
 from explorer.store.writer import SCRATCH
 from precompute.reporter import Report
-from precompute.stages.run import Run
+from precompute.run.run import Run
 
 
 def frozen(run: Run) -> None:

@@ -12,12 +12,12 @@ from explorer.errors import UserError
 from explorer.store.files import write_frame
 from explorer.store.marks import SHAPE
 from explorer.store.writer import SCRATCH
-from precompute import paper
-from precompute.annotations import carried
-from precompute.films import decode_films
+from precompute.marks.annotate import carried
 from precompute.reporter import Report
+from precompute.run.films import decode_films
+from precompute.run.run import Run
 from precompute.sources.table import check_positives
-from precompute.stages.run import Run
+from precompute.training import paper
 
 MIN_FILMS = 4
 """Of fewer points there is no spectral layout to start a map from."""

@@ -13,7 +13,7 @@ from explorer.analysis.maps import stability, umap_map
 from explorer.analysis.neighbours import build_index
 from explorer.store.files import atomic_path, write_array, write_json
 from precompute.reporter import Report
-from precompute.stages.run import Run
+from precompute.run.run import Run
 
 
 def maps(run: Run) -> None:

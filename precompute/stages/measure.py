@@ -16,7 +16,7 @@ from explorer.analysis.thresholds import Thresholds
 from explorer.data.samples import SPLITS
 from explorer.store.files import write_frame
 from precompute.reporter import Report
-from precompute.stages.run import Run
+from precompute.run.run import Run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from explorer.analysis import lists as listed
+from explorer.analysis import hubness_agreement as listed
 from explorer.analysis import retrieval as measured
 from explorer.analysis.neighbours import neighbour_lists
 from explorer.data.samples import SPLITS, Split, projections
 from explorer.store.files import write_array, write_frame
 from precompute.reporter import Report
-from precompute.stages.run import Run
+from precompute.run.run import Run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

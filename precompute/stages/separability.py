@@ -21,7 +21,7 @@ from explorer.analysis.separability import (
 from explorer.analysis.separability import separability as measure
 from explorer.store.files import write_frame
 from precompute.reporter import Report
-from precompute.stages.run import ENCODERS, Run
+from precompute.run.run import ENCODERS, Run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,14 +12,14 @@ from explorer.model.encoder import ImageTower
 from explorer.model.head import Head, prompt_head
 from explorer.store.files import write_array, write_json
 from explorer.store.writer import SCRATCH
-from precompute import paper
-from precompute.finetune import fine_tune as train_fine_tune
-from precompute.loop import Curve, best_epoch
-from precompute.losses import make_loss
-from precompute.probe import fit_probe
 from precompute.reporter import SEEDS, Report
-from precompute.stages.run import Run
-from precompute.zero_shot import embed_prompts, sentences
+from precompute.run.run import Run
+from precompute.training import paper
+from precompute.training.finetune import fine_tune as train_fine_tune
+from precompute.training.loop import Curve, best_epoch
+from precompute.training.losses import make_loss
+from precompute.training.probe import fit_probe
+from precompute.training.zero_shot import embed_prompts, sentences
 
 if TYPE_CHECKING:
     import numpy as np

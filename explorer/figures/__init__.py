@@ -1,0 +1,1 @@
+"""Frames and arrays to Plotly figures. Pure: no store, no Streamlit."""

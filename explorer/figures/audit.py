@@ -1,0 +1,106 @@
+"""Figures of the audit page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures.common import GREY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+SPLIT_LOOKS = {"train": (GREY, "dot"), "val": ("#3a9bdc", "dash"), "test": ("#E69F00", "solid")}
+BINS = 20
+
+
+def percentile_histogram(percentiles: Mapping[str, NDArray[np.floating]], outlying: float) -> go.Figure:
+    """Share of each split's films at each percentile, in steps; like training films, all bins would hold the same.
+
+    Parameters
+    ----------
+    percentiles : split to (n,), 0 to 100
+    outlying : float
+        Where films begin to be called outlying; marked.
+    """
+    edges = np.linspace(0, 100, BINS + 1)
+    figure = go.Figure()
+    for split, values in percentiles.items():
+        counts, _ = np.histogram(values, edges)
+        colour, dash = SPLIT_LOOKS[split]
+        figure.add_scatter(
+            x=edges,
+            y=100 * np.append(counts, counts[-1]) / max(len(values), 1),
+            mode="lines",
+            name=f"{split} ({len(values):,})",
+            line={"color": colour, "dash": dash, "shape": "hv", "width": 2},
+            hovertemplate=f"{split}: %{{y:.1f}}% of films from percentile %{{x:.0f}}<extra></extra>",
+        )
+    figure.add_hline(y=100 / BINS, line={"color": GREY, "width": 1, "dash": "dot"})
+    figure.add_vline(x=outlying, line={"color": GREY, "width": 1})
+    figure.update_xaxes(title="percentile among held-out training films", range=[0, 100])
+    figure.update_yaxes(title="films, %", rangemode="tozero")
+    return _compact(figure, 280)
+
+
+def association(frame: pd.DataFrame, labels: Sequence[str], attributes: Sequence[str]) -> go.Figure:
+    """AUROC of each attribute for each label: blue speaks against the label, orange for it, from 0.5.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        attribute, label, value, ci_low, ci_high, n_pos, n_neg; a number is written where the interval excludes 0.5.
+    labels, attributes : in drawing order, top down and left to right
+    """
+    cells = frame.set_index(["label", "attribute"]).reindex([(b, a) for b in labels for a in attributes])
+    shape = (len(labels), len(attributes))
+    columns_of = ("value", "ci_low", "ci_high", "n_pos", "n_neg")
+    value, low, high, n_pos, n_neg = (cells[column].to_numpy(float).reshape(shape) for column in columns_of)
+    figure = go.Figure(
+        go.Heatmap(
+            z=value,
+            x=list(attributes),
+            y=list(labels),
+            customdata=np.dstack([low, high, n_pos, n_neg]),
+            colorscale=[[0, "#2f7fc1"], [0.5, "rgba(138,143,152,0.06)"], [1, "#E69F00"]],
+            zmin=0.2,
+            zmax=0.8,
+            xgap=1,
+            ygap=1,
+            showscale=False,
+            hovertemplate="%{x} for %{y}: AUROC %{z:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], "
+            "%{customdata[2]:.0f} positive, %{customdata[3]:.0f} negative<extra></extra>",
+        )
+    )
+    rows, columns = np.nonzero((low > 0.5) | (high < 0.5))
+    figure.add_scatter(
+        x=[attributes[c] for c in columns.tolist()],
+        y=[labels[r] for r in rows.tolist()],
+        text=[f"{value[r, c]:.2f}".lstrip("0") for r, c in zip(rows, columns, strict=True)],
+        mode="text",
+        textfont={"size": 11},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(side="top", showgrid=False, tickangle=-90)
+    return _compact(figure, 170 + 25 * len(labels))
+
+
+def _compact(figure: go.Figure, height: int) -> go.Figure:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "title": None},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        dragmode=False,
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

@@ -1,0 +1,1 @@
+"""Saliency maps for a regime's logits, from cached tokens."""

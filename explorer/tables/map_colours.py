@@ -1,0 +1,275 @@
+"""What a map's colours can say: each a function of the store, the films drawn and the regime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from explorer.analysis.map_trust import DENSITY
+from explorer.figures.common import regime_style
+from explorer.figures.maps import (
+    CONTEXT,
+    DIVERGING,
+    OKABE_ITO,
+    SEQUENTIAL,
+    UNKNOWN,
+    Frame,
+    Layer,
+    Legend,
+    Mark,
+    Paint,
+    Shape,
+    graded,
+    layered,
+    pies,
+    ramp,
+)
+from explorer.tables import derive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from explorer.data.samples import Split
+    from explorer.store.reader import Store
+    from explorer.store.schema import SpaceKind
+
+Colour = Literal[
+    "label", "labels", "count", "score", "outcome", "right", "view", "split", "cluster", "density", "moved"
+]
+Match = Literal["any", "all", "only"]
+
+COLOURS: dict[Colour, str] = {
+    "label": "Label",
+    "labels": "Several labels",
+    "count": "Number of findings",
+    "score": "Score",
+    "outcome": "Outcome",
+    "right": "Right across regimes",
+    "view": "View",
+    "split": "Split",
+    "cluster": "Cluster",
+    "density": "Density",
+    "moved": "Moved between maps",
+}
+MATCHES: dict[str, str] = {"any": "any of them", "all": "all of them", "only": "only them"}
+MOST_LABELS = 6
+"""Colours that stay apart in one map for readers of every colour vision."""
+
+_CLUSTER_SHAPES: tuple[Shape, ...] = ("disc", "diamond", "triangle")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the colours are to show; hashable, so that it keys the cache."""
+
+    split: Split
+    kind: SpaceKind
+    colour: Colour
+    label: str
+    labels: tuple[str, ...]
+    match: Match
+
+
+def paint(store: Store, asked: Asked, regime: str) -> Paint:
+    """The points of one regime's map."""
+    return _PAINTERS[asked.colour](store, asked, regime)
+
+
+def drawn(store: Store, asked: Asked) -> NDArray[np.int64]:
+    """Rows drawn: the split's, or all films where the colour is the split."""
+    return store.rows(None if asked.colour == "split" else asked.split)
+
+
+def _label(store: Store, asked: Asked, regime: str) -> Paint:
+    rows = drawn(store, asked)
+    state = derive.states(store, asked.label)[rows]
+    return layered(
+        store.n,
+        [
+            Layer("unknown", rows[state == "unknown"], UNKNOWN),
+            Layer("negative", rows[state == "negative"], CONTEXT),
+            Layer("positive", rows[state == "positive"], Mark(("#E69F00",), radius=4, opacity=0.95)),
+        ],
+    )
+
+
+def _labels(store: Store, asked: Asked, regime: str) -> Paint:
+    rows, names = drawn(store, asked), asked.labels
+    columns = [store.labels.index(name) for name in names]
+    matched, unknown = match(store.targets[rows], columns, asked.match)
+    beneath = [Layer("unknown", rows[unknown], UNKNOWN), Layer("other films", rows[~matched & ~unknown], CONTEXT)]
+    has = store.targets[:, columns] == 1
+    return pies(store.n, rows[matched], has, names, OKABE_ITO[: len(names)], beneath, "several: a slice each")
+
+
+def match(targets: NDArray[np.float32], columns: list[int], how: Match) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Films that have any, all, or nothing but the chosen labels; and those of which it is not known.
+
+    Parameters
+    ----------
+    targets : (m, C) 1, 0 or NaN
+    columns : the chosen labels
+    how : "only" wants at least one of them and no other label
+
+    Returns
+    -------
+    matched, unknown : (m,) bool
+
+    Examples
+    --------
+    >>> targets = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [np.nan, 0, 0]], dtype=np.float32)
+    >>> [match(targets, [0, 1], how)[0].tolist() for how in ("any", "all")]
+    [[True, True, True, False], [False, True, False, False]]
+    >>> matched, unknown = match(targets, [0, 1], "only")
+    >>> matched.tolist(), unknown.tolist()
+    ([True, True, False, False], [False, False, False, True])
+    """
+    chosen = targets[:, columns]
+    others = np.delete(targets, columns, axis=1)
+    positive, open_ = (chosen == 1).any(axis=1), np.isnan(chosen).any(axis=1)
+    if how == "any":
+        return positive, ~positive & open_
+    if how == "all":
+        return (chosen == 1).all(axis=1), open_ & ~(chosen == 0).any(axis=1)
+    clean, doubtful = (others == 0).all(axis=1), np.isnan(others).any(axis=1) & ~(others == 1).any(axis=1)
+    return positive & clean, (positive & doubtful) | (~positive & open_ & (clean | doubtful))
+
+
+def _count(store: Store, asked: Asked, regime: str) -> Paint:
+    rows = drawn(store, asked)
+    findings = [c for c, name in enumerate(store.labels) if name != "No Finding"]
+    known = ~np.isnan(store.targets[rows][:, findings]).all(axis=1)
+    count = np.minimum((store.targets[rows][:, findings] == 1).sum(axis=1), 4)
+    looks = ramp(SEQUENTIAL, 4)
+    layers = [Layer("unknown", rows[~known], UNKNOWN), Layer("none", rows[known & (count == 0)], CONTEXT)]
+    layers += [
+        Layer(
+            f"{i}{' or more' if i == 4 else ''}", rows[known & (count == i)], Mark((looks[i - 1],), radius=2.6 + i / 2)
+        )
+        for i in (1, 2, 3, 4)
+    ]
+    return layered(store.n, layers)
+
+
+def _score(store: Store, asked: Asked, regime: str) -> Paint:
+    rows, c = drawn(store, asked), store.labels.index(asked.label)
+    values = np.asarray(store.logits(regime)[:, c])
+    threshold = float(store.threshold_array(regime)[c])
+    middle = float(np.median(values[rows])) if np.isnan(threshold) else threshold
+    reach = float(np.quantile(np.abs(values[rows] - middle), 0.98)) if len(rows) else 1.0
+    words = (f"logit {middle - reach:.1f}", f"{middle + reach:.1f}, grey at {middle:.1f}")
+    return graded(store.n, rows, values, (middle - reach, middle + reach), DIVERGING, words)
+
+
+def _outcome(store: Store, asked: Asked, regime: str) -> Paint:
+    rows, c = drawn(store, asked), store.labels.index(asked.label)
+    called = store.logits(regime)[rows, c] >= store.threshold_array(regime)[c]
+    state = derive.states(store, asked.label)[rows]
+    positive, negative = state == "positive", state == "negative"
+    return layered(
+        store.n,
+        [
+            Layer("unknown", rows[state == "unknown"], UNKNOWN),
+            Layer("TN", rows[negative & ~called], CONTEXT),
+            Layer("FP", rows[negative & called], Mark(("#E69F00",), "triangle", 3.6, 0.85)),
+            Layer("FN", rows[positive & ~called], Mark(("#CC79A7",), "cross", 4, 1)),
+            Layer("TP", rows[positive & called], Mark(("#3a9bdc",), radius=4, opacity=0.95)),
+        ],
+    )
+
+
+def _right(store: Store, asked: Asked, regime: str) -> Paint:
+    """A pie slice for each regime that is right; the same picture on every map."""
+    rows, c = drawn(store, asked), store.labels.index(asked.label)
+    truth = store.targets[:, c]
+    judged = [(i, r) for i, r in enumerate(store.regimes) if not np.isnan(store.threshold_array(r.name)[c])]
+    right = np.stack(
+        [(store.logits(r.name)[:, c] >= store.threshold_array(r.name)[c]) == (truth == 1) for _, r in judged], axis=1
+    )
+    known = ~np.isnan(truth[rows])
+    all_right = rows[known & right[rows].all(axis=1)]
+    beneath = [Layer("unknown", rows[~known], UNKNOWN), Layer("all right", all_right, CONTEXT)]
+    beneath.append(Layer("all wrong", rows[known & ~right[rows].any(axis=1)], Mark(("#b3346d",), "cross", 4, 1)))
+    some = rows[known & right[rows].any(axis=1) & ~right[rows].all(axis=1)]
+    colours = [regime_style(i).colour for i, _ in judged]
+    names = [f"{r.title} right, another wrong" for _, r in judged]
+    return pies(store.n, some, right, names, colours, beneath, "several right, another wrong")
+
+
+def _view(store: Store, asked: Asked, regime: str) -> Paint:
+    rows = drawn(store, asked)
+    views = store.samples["view"].fillna("").astype(str).str.strip().to_numpy()
+    names = [name for name in dict.fromkeys(store.samples["view"].dropna().value_counts().index.astype(str)) if name]
+    layers = [Layer("not recorded", rows[views[rows] == ""], UNKNOWN)]
+    for i, name in enumerate(names[: len(OKABE_ITO)]):
+        layers.append(Layer(name, rows[views[rows] == name], Mark((OKABE_ITO[(i + 1) % 7],), radius=3 + 0.3 * i)))
+    layers.append(Layer("other views", rows[np.isin(views[rows], names[len(OKABE_ITO) :])], CONTEXT))
+    return layered(store.n, layers)
+
+
+def _split(store: Store, asked: Asked, regime: str) -> Paint:
+    looks = {
+        "train": CONTEXT,
+        "val": Mark(("#3a9bdc",), "diamond", 3.4, 0.85),
+        "test": Mark(("#E69F00",), radius=3.2, opacity=0.85),
+    }
+    return layered(
+        store.n, [Layer(part, np.flatnonzero(store.samples["split"] == part), look) for part, look in looks.items()]
+    )
+
+
+def _cluster(store: Store, asked: Asked, regime: str) -> Paint:
+    rows = drawn(store, asked)
+    codes, found = store.clusters(store.space_of(regime, asked.kind).name)
+    layers = [Layer(f"{i + 1} {one.name}", rows[codes[rows] == i], cluster_mark(i)) for i, one in enumerate(found)]
+    legend = [Legend(f"{layer.name} ({len(layer.rows):,})", layer.mark) for layer in layers if len(layer.rows)]
+    return layered(store.n, layers, legend)
+
+
+def cluster_mark(place: int) -> Mark:
+    """A cluster's look: seven colours, then the same with another shape."""
+    return Mark((OKABE_ITO[place % 7],), _CLUSTER_SHAPES[place // 7 % 3], 3.2, 0.85)
+
+
+def _density(store: Store, asked: Asked, regime: str) -> Paint:
+    rows = drawn(store, asked)
+    values = store.points(store.space_of(regime, asked.kind).name)[:, DENSITY]
+    seen = values[rows][~np.isnan(values[rows])]
+    low, high = (float(v) for v in np.quantile(seen, [0.02, 0.98])) if len(seen) else (0.0, 1.0)
+    words = (f"sparse {low:.2f}", f"dense {high:.2f}")
+    return graded(store.n, rows, values, (low, high), SEQUENTIAL, words)
+
+
+def _moved(store: Store, asked: Asked, regime: str) -> Paint:
+    rows, far = drawn(store, asked), moved(store, asked.kind)
+    high = float(np.quantile(far[rows], 0.98)) if len(rows) else 1.0
+    return graded(store.n, rows, far, (0.0, high), SEQUENTIAL, ("stays", f"moves {high:.0%} of the map's width"))
+
+
+def moved(store: Store, kind: SpaceKind) -> NDArray[np.float64]:
+    """(N,) the farthest that a film lies from itself on two of the regimes' maps, as a share of a map's width."""
+    places = [Frame.around(xy).share(xy) for xy in (store.map(space.name) for space, _ in derive.spaces(store, kind))]
+    far = np.zeros(store.n)
+    for one, other in combinations(places, 2):
+        far = np.maximum(far, np.linalg.norm(one - other, axis=1))
+    return far
+
+
+_PAINTERS: dict[Colour, Callable[[Store, Asked, str], Paint]] = {
+    "label": _label,
+    "labels": _labels,
+    "count": _count,
+    "score": _score,
+    "outcome": _outcome,
+    "right": _right,
+    "view": _view,
+    "split": _split,
+    "cluster": _cluster,
+    "density": _density,
+    "moved": _moved,
+}

@@ -1,0 +1,331 @@
+"""What the separability page says and lists, from the store alone. No Streamlit here, so it is tested on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from explorer.analysis.multilabel import CENTROID
+from explorer.analysis.separability import CLASSES, NEIGHBOURS
+from explorer.figures.common import regime_style, with_interval
+from explorer.figures.separability import Cell
+from explorer.tables import derive
+
+if TYPE_CHECKING:
+    from explorer.data.samples import Split
+    from explorer.figures.common import Style
+    from explorer.store.reader import Store
+    from explorer.store.schema import SpaceKind
+
+Row = dict[str, Any]
+"""One row of a stored table."""
+
+LEVEL = 0.05
+"""Adjusted p that a figure told from shuffled labels lies below."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """``short`` stands in a sentence, ``meaning`` says what it is and whose, ``ratio`` where 1 is chance."""
+
+    title: str
+    short: str
+    meaning: str
+    ratio: bool = False
+
+
+MEASURES = {
+    "lift": Measure(
+        "Purity lift",
+        "lift",
+        f"Among the {NEIGHBOURS} nearest films of other patients around each film with the label, how many times more "
+        "have it too than films drawn at random would (neighbourhood purity over prevalence; cosine). 1 is chance.",
+        ratio=True,
+    ),
+    "average_precision": Measure(
+        "Linear AP",
+        "linear AP",
+        "Average precision of a linear readout fitted on other patients' films: Fisher's discriminant, covariance "
+        "shrunk as by Ledoit & Wolf (2004), five folds by patient. It never scores a film it was fitted on. "
+        "Chance is about the prevalence.",
+    ),
+    "silhouette": Measure(
+        "Silhouette",
+        "silhouette",
+        "For films with the label: how much nearer they lie to each other than to films known not to have it, from -1 "
+        "to 1 (Rousseeuw 1987; cosine). Each label is taken against its own rest, so a film may have several. 0 is "
+        "chance.",
+    ),
+    "fisher": Measure(
+        "Fisher ratio",
+        "Fisher ratio",
+        "Squared distance between the mean of films with the label and of those without, over the sum of their "
+        "variances (Fisher 1936; unbiased, so that few films do not raise it). 0 is chance.",
+    ),
+    "distance": Measure(
+        "Between / within",
+        "between/within",
+        "Mean cosine distance from films with the label to films without it, over that among films with it. 1 is "
+        "chance.",
+        ratio=True,
+    ),
+}
+
+
+class Column(NamedTuple):
+    """One space: what it is called in a sentence, in a narrow square's lines, and how it is drawn."""
+
+    space: str
+    kind: SpaceKind
+    title: str
+    lines: str
+    style: Style
+
+
+def columns(store: Store, kind: SpaceKind | None = None) -> list[Column]:
+    """The distinct spaces, embeddings first. Regimes that share a space share its column."""
+    places = {regime.title: place for place, regime in enumerate(store.regimes)}
+    kinds: tuple[SpaceKind, ...] = ("embedding", "decision")
+    return [
+        Column(
+            space.name,
+            which,
+            " = ".join(titles),
+            "<br>= ".join(title.replace(" ", "<br>").replace("-", "-<br>") for title in titles),
+            regime_style(places[titles[-1]]),
+        )
+        for which in kinds
+        if kind in (None, which)
+        for space, titles in derive.spaces(store, which)
+    ]
+
+
+def figures(store: Store, split: Split, measure: str) -> dict[tuple[str, ...], Row]:
+    """One measure's rows of the store by label and space."""
+    frame = store.separability
+    return _by(frame[(frame["split"] == split) & (frame["measure"] == measure)], "label", "space")
+
+
+def _by(frame: pd.DataFrame, *keys: str) -> dict[tuple[str, ...], Row]:
+    names = zip(*(frame[key] for key in keys), strict=True)
+    rows = ({str(key): value for key, value in row.items()} for row in frame.to_dict("records"))
+    return dict(zip(names, rows, strict=True))
+
+
+def told_apart(row: Row) -> bool:
+    """Whether a figure is told from shuffled labels.
+
+    Enough positives, an adjusted p below LEVEL, and the whole interval above the shuffles' mean: the p says that labels
+    as they are do better than shuffled ones, the interval that other patients would as well.
+    """
+    return bool(row["n_pos"] >= derive.FEW and row["p_adjusted"] < LEVEL and row["ci_low"] > row["baseline"])
+
+
+def strength(measure: str, row: Row) -> float:
+    """0 at chance to 1 at perfect, for shading alone."""
+    value, chance = float(row["value"]), float(row["baseline"])
+    if measure == "lift":
+        part = np.log2(max(value, 1)) / 4  # 16 times chance is full
+    elif measure == "distance":
+        part = 1 - 1 / max(value, 1)
+    elif measure == "fisher":
+        part = value / (1 + value)
+    else:
+        part = (value - chance) / (1 - chance)
+    return float(np.clip(part, 0, 1))
+
+
+def cells(store: Store, split: Split, measure: str) -> list[list[Cell]]:
+    """The board's squares: labels by falling prevalence, spaces in order."""
+    found = figures(store, split, measure)
+    return [
+        [_cell(measure, label, column, found[label, column.space]) for column in columns(store)]
+        for label in derive.by_prevalence(store, split)
+    ]
+
+
+def _cell(measure: str, label: str, column: Column, row: Row) -> Cell:
+    told = f"{label}, {column.title} {'embedding' if column.kind == 'embedding' else 'logits'}<br>"
+    counts = f"{row['n_pos']:,} positive, {row['n_neg']:,} negative, {row['n_unknown']:,} unknown"
+    if np.isnan(row["value"]):
+        return Cell("—", None, f"{told}no figure: positives or negatives of fewer than two patients<br>{counts}")
+    told += (
+        f"{MEASURES[measure].title} {_figure(row)}<br>shuffled labels {_null(row)}, adjusted p {_p(row)}<br>{counts}"
+    )
+    text = f"{row['value']:.1f}" if row["value"] >= 10 else f"{row['value']:.2f}"
+    if row["n_pos"] < derive.FEW:
+        return Cell(f"<i>({text})</i>", None, f"{told}<br>too few positives to say")
+    return Cell(text, strength(measure, row), told) if told_apart(row) else Cell(text, None, told)
+
+
+def sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list[str]:
+    """What one measure says of every label in the spaces of a kind, those told apart first."""
+    found, spaces = figures(store, split, measure), columns(store, kind)
+    apart: list[str] = []
+    never: list[str] = []
+    few: list[str] = []
+    for label in derive.by_prevalence(store, split):
+        rows = {column.title: found[label, column.space] for column in spaces}
+        n_pos = int(next(iter(rows.values()))["n_pos"])
+        if n_pos < derive.FEW:
+            few.append(f"{label} ({n_pos})")
+            continue
+        yes = [f"{_lower(title)} ({_short(measure, row)})" for title, row in rows.items() if told_apart(row)]
+        no = [f"{_lower(title)} ({_short(measure, row)})" for title, row in rows.items() if not told_apart(row)]
+        if yes:
+            apart.append(f"**{label}** separates in {_and(yes)}{', not in ' + _or(no) if no else ''}.")
+        else:
+            never.append(label)
+    if never:
+        apart.append(f"Not told from shuffled labels in any: {_and(never)}.")
+    if few:
+        apart.append(f"Fewer than {derive.FEW} positives, too few to say: {_and(few)}.")
+    return apart
+
+
+def whisker_frame(store: Store, split: Split, kind: SpaceKind, measure: str) -> pd.DataFrame:
+    """Rows for figures_separability.whiskers, labels by falling prevalence."""
+    titles = {column.space: column.title for column in columns(store, kind)}
+    frame = store.separability
+    frame = frame[(frame["split"] == split) & (frame["measure"] == measure) & frame["space"].isin(list(titles))]
+    order = {label: i for i, label in enumerate(derive.by_prevalence(store, split))}
+    frame = frame.assign(series=frame["space"].map(titles))
+    return frame.sort_values("label", key=lambda names: names.map(order), kind="stable")
+
+
+def table(store: Store, split: Split, measure: str) -> pd.DataFrame:
+    """Every label and space: the figure with all that is needed to judge it."""
+    found = figures(store, split, measure)
+    lines = []
+    for label in derive.by_prevalence(store, split):
+        for column in columns(store):
+            row = found[label, column.space]
+            lines.append(
+                {
+                    "Label": label,
+                    "Space": column.title,
+                    "Kind": "embedding" if column.kind == "embedding" else "logits",
+                    f"{MEASURES[measure].title} [95% interval]": _figure(row),
+                    "Shuffled labels [95%]": _null(row),
+                    "p": row["p"],
+                    "p adjusted": row["p_adjusted"],
+                    "Positive": row["n_pos"],
+                    "Negative": row["n_neg"],
+                    "Unknown": row["n_unknown"],
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def confusion_cells(store: Store, split: Split, space: str) -> tuple[list[str], list[list[Cell]], int, int]:
+    """Labels with enough positives against each other in a space; how many pairs have p below LEVEL, of how many."""
+    labels = [
+        label for label in derive.by_prevalence(store, split) if derive.counts(store, split, label)[0] >= derive.FEW
+    ]
+    frame = store.confusability
+    frame = frame[(frame["split"] == split) & (frame["space"] == space)]
+    found = _by(frame, "label", "other")
+    grid = [[_confusion(found, one, other) for other in labels] for one in labels]
+    enough = frame[(frame[["n_label", "n_other"]] >= derive.FEW).all(axis=1) & frame["p"].notna()]
+    return labels, grid, int((enough["p"] < LEVEL).sum()), len(enough)
+
+
+def _confusion(found: dict[tuple[str, ...], Row], one: str, other: str) -> Cell:
+    if one == other:
+        return Cell("", None, one)
+    row = found[one, other]
+    told = (
+        f"{one} without {other} ({row['n_label']:,} films)<br>around them, {other} without {one} ({row['n_other']:,})"
+    )
+    if np.isnan(row["value"]):
+        return Cell("", None, f"{told}<br>no figure: there are no such films")
+    told += f"<br>{_figure(row)} times chance, p {_p(row, 'p')}, adjusted {_p(row)}"
+    if min(row["n_label"], row["n_other"]) < derive.FEW:
+        return Cell("", None, f"{told}<br>too few to say")
+    star = "*" if row["p_adjusted"] < LEVEL else ""
+    if row["p"] >= LEVEL:
+        return Cell("·", None, told)
+    return Cell(f"{row['value']:.1f}{star}", float(np.clip(np.log2(row["value"]) / 2, 0, 1)), told)
+
+
+def confused_with(store: Store, split: Split, space: str, label: str) -> str:
+    """The labels most found around one label's films that have them not."""
+    frame = store.confusability
+    frame = frame[(frame["split"] == split) & (frame["space"] == space) & (frame["label"] == label)]
+    frame = frame[(frame[["n_label", "n_other"]] >= derive.FEW).all(axis=1) & frame["value"].notna()]
+    if frame.empty:
+        return f"Too few films to say what {label} is taken for."
+    top = frame[frame["value"] > 1].sort_values("value", ascending=False, kind="stable").head(3)
+    if top.empty:
+        return f"Around films with **{label}** no other label is over-represented."
+    found = [f"{other} {_figure(row)} (p {_p(row, 'p')})" for (other,), row in _by(top, "other").items()]
+    return f"Around films with **{label}**, most over-represented: {'; '.join(found)}."
+
+
+def likeness_table(store: Store, split: Split) -> pd.DataFrame:
+    """Pairs of spaces: CKA and shared neighbours with intervals, and what chance gives."""
+    names = {c.space: f"{c.title} {'embedding' if c.kind == 'embedding' else 'logits'}" for c in columns(store)}
+    frame = store.likeness
+    found = _by(frame[frame["split"] == split], "space", "other", "measure")
+    lines = []
+    for one, other in dict.fromkeys((one, other) for one, other, _ in found):
+        alike, shared = found[one, other, "cka"], found[one, other, "overlap"]
+        lines.append(
+            {
+                "Space": names[one],
+                "Against": names[other],
+                "CKA [95% interval]": _figure(alike),
+                "Neighbours shared [95% interval]": _figure(shared),
+                "by chance": f"{shared['baseline']:.2f}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def class_table(store: Store, split: Split) -> tuple[pd.DataFrame, int]:
+    """The paper's distances in every space, and how many films have a class."""
+    frame = store.separability
+    frame = frame[(frame["split"] == split) & (frame["label"] == CLASSES)]
+    found = _by(frame, "space", "measure")
+    titles = dict(zip(CENTROID, ("Inter ↑", "Intra ↓", "Ratio ↑", "Davies–Bouldin ↓"), strict=True))
+    lines = []
+    for column in columns(store):
+        line = {"Space": f"{column.title} {'embedding' if column.kind == 'embedding' else 'logits'}"}
+        for name, title in titles.items():
+            row = found[column.space, name]
+            line[title] = f"{_figure(row)} · {row['baseline']:.2f}" if not np.isnan(row["value"]) else "—"
+        lines.append(line)
+    return pd.DataFrame(lines), int(frame["n_pos"].max())
+
+
+def _figure(row: Row) -> str:
+    return with_interval(float(row["value"]), float(row["ci_low"]), float(row["ci_high"]))
+
+
+def _null(row: Row) -> str:
+    return with_interval(float(row["baseline"]), float(row["null_low"]), float(row["null_high"]))
+
+
+def _p(row: Row, which: str = "p_adjusted") -> str:
+    return "—" if np.isnan(row[which]) else f"{row[which]:.3f}"
+
+
+def _short(measure: str, row: Row) -> str:
+    digits = 1 if measure == "lift" and row["value"] >= 2 else 2
+    value = f"{MEASURES[measure].short} {row['value']:.{digits}f}"
+    return value if np.isnan(row["ci_low"]) else f"{value} [{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]"
+
+
+def _lower(title: str) -> str:
+    return " = ".join(part[0].lower() + part[1:] for part in title.split(" = "))
+
+
+def _and(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _or(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"

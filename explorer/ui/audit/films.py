@@ -1,0 +1,122 @@
+"""The films to look at: those unlike the training films, and those the regimes find hard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis.hard_cases import confident_errors, disagreement
+from explorer.analysis.operating import wilson
+from explorer.analysis.outliers import DISTANCES, OUTLYING
+from explorer.data.samples import SPLITS
+from explorer.figures.audit import percentile_histogram
+from explorer.tables import derive
+from explorer.ui.shared import choose, selection
+from explorer.ui.shared.gallery import gallery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from explorer.store.reader import Store
+    from explorer.ui.shared.frame import View
+
+SHOWN = 12
+DISTANCE_TITLES = {"knn": "10th neighbour", "mahalanobis": "Mahalanobis"}
+
+
+def outliers(view: View) -> None:
+    """How far out each split's films lie, and the most outlying ones."""
+    store, split = view.store, view.split
+    percentiles = store.outlyingness
+    name = choose.pick_one("Distance", list(DISTANCES), "knn", "distance", DISTANCE_TITLES)
+    column = np.asarray(percentiles[:, DISTANCES.index(name)])
+    left, right = st.columns([7, 5], gap="medium")
+    with left:
+        st.plotly_chart(
+            percentile_histogram({part: column[store.rows(part)] for part in SPLITS}, OUTLYING),
+            key="percentiles",
+            config={"displayModeBar": False},
+            alt="Films of each split by percentile",
+        )
+    with right:
+        st.dataframe(_outlying_table(store), hide_index=True, height="content")
+        st.caption(
+            f"Films from percentile {OUTLYING:.0f} on, with a 95% Wilson interval; 1% is what films like the training "
+            "films would give."
+        )
+    st.caption(
+        "Cosine distance to the 10th nearest training film, or Mahalanobis distance (Ledoit-Wolf covariance), in the "
+        "frozen encoder; as the percentile among training films held out with their patient. It says that a film is "
+        "unlike them, not why, nor that it is misread."
+    )
+    rows = store.rows(split)
+    far = rows[np.argsort(-column[rows], kind="stable")][:SHOWN]
+    st.subheader(f"Most outlying films in {split}")
+    selection.actions(view, far, f"outlying in {split}", "outlying")
+    _sheet(view, far, "outliers", lambda row: f"percentile {column[row]:.1f}")
+
+
+def _outlying_table(store: Store) -> pd.DataFrame:
+    lines = []
+    for part in SPLITS:
+        rows = store.rows(part)
+        line = {"Split": part, "Films": f"{len(rows):,}"}
+        for i, name in enumerate(DISTANCES):
+            far = int((store.outlyingness[rows, i] >= OUTLYING).sum())
+            low, high = (100 * end for end in wilson(far, len(rows)))
+            told = f"{far:,} · {100 * far / len(rows):.1f}% [{low:.1f}, {high:.1f}]" if len(rows) else "—"
+            line[DISTANCE_TITLES[name]] = told
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def hard_cases(view: View) -> None:
+    """Where regimes disagree most on a label, and where one is most sure and wrong."""
+    store, split = view.store, view.split
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width=240):
+            label = choose.label(view)
+        regime = choose.regime(view)
+    rows, c = store.rows(split), store.labels.index(label)
+    logits = np.stack([np.asarray(store.logits(r.name)[rows, c]) for r in store.regimes])
+    spread, ranks = disagreement(logits)
+    most = np.argsort(-spread, kind="stable")[:SHOWN]
+    st.subheader(f"Regimes disagree most on {label}")
+    st.caption(
+        f"By how far apart the regimes rank the film among the {len(rows):,} of {split}, 100 being the highest score. "
+        f"{len(logits)} rankings that knew nothing of each other would lie "
+        f"{100 * (len(logits) - 1) / (len(logits) + 1):.0f} apart on average."
+    )
+    place = {int(row): i for i, row in enumerate(rows)}
+    states = derive.states(store, label)
+
+    def ranked(row: int) -> str:
+        told = " · ".join(f"{r.title} {100 * ranks[i, place[row]]:.0f}" for i, r in enumerate(store.regimes))
+        return f"{label}: {states[row]}  \n{told}"
+
+    selection.actions(view, rows[most], f"regimes disagree on {label}", "disagree")
+    _sheet(view, rows[most], "disagreement", ranked)
+    threshold = float(store.threshold_array(regime.name)[c])
+    if np.isnan(threshold):
+        st.info(f"{regime.title} has no threshold for {label}: val could not decide, so nothing is called.")
+        return
+    mine = np.asarray(store.logits(regime.name)[:, c])
+    wrong, missed = confident_errors(store.targets[rows, c], mine[rows], threshold)
+    known = {state: int((states[rows] == state).sum()) for state in ("negative", "positive")}
+    for found, state, title in ((wrong, "negative", "Called, and labelled negative"), (missed, "positive", "Missed")):
+        st.subheader(f"{title}: {len(found):,} of {known[state]:,} {state} films")
+        st.caption(f"{regime.title}, the most confident first: logit above the threshold from val, or below it.")
+        if len(found):
+            chosen = rows[found[:SHOWN]]
+            selection.actions(view, chosen, f"{regime.title} {title} {label}", f"errors-{state}")
+            _sheet(view, chosen, f"errors-{state}", lambda row: f"{label}: {mine[row] - threshold:+.2f}")
+
+
+def _sheet(view: View, rows: NDArray[np.int64], key: str, told: Callable[[int], str]) -> None:
+    store = view.store
+    gallery(store, rows.tolist(), store.labels[0], store.regimes[0], key, told)

@@ -1,0 +1,188 @@
+"""Label errors: a queue of doubted labels, and a place to say what they are."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.store.reviews import VERDICTS, Review, add_review, as_csv, latest, read_reviews, reviews_file
+from explorer.tables import derive
+from explorer.ui.shared import choose
+from explorer.ui.shared.gallery import links
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from explorer.store.reader import LabelAudit, Store
+    from explorer.store.schema import RegimeRecord
+    from explorer.ui.shared.frame import View
+
+ALL = "All labels"
+LISTED = 100
+HELP = {"keep": "the label is right", "wrong": "it is the other way", "unsure": "cannot be said: it becomes unknown"}
+
+
+def show(view: View) -> None:
+    """The queue, the label at hand, and what was said so far."""
+    store = view.store
+    store.label_audit("linear_probe")  # says so where an earlier version made the run
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        regime = _regime(store)
+        with st.container(width=240):
+            wanted = st.selectbox("Doubted label", [ALL, *store.labels], key="doubted", bind="query-params")
+        state = choose.pick_one("Show", ["to review", "reviewed", "all"], "to review", "show")
+    audit = store.label_audit(regime.name)
+    file = reviews_file(store.path.parent, store.manifest.run_id)
+    said = latest(read_reviews(file))
+    queue = _queue(store, audit, wanted, said)
+    kept = queue if state == "all" else queue[(queue["verdict"] != "") == (state == "reviewed")]
+    _describe(store, regime, audit, len(queue), len(said))
+    if kept.empty:
+        st.info(f"Nothing {state}." if len(queue) else "Nothing is flagged.")
+    else:
+        place = int(
+            st.number_input(
+                f"Place in the queue, of {len(kept):,}", 1, len(kept), 1, key="place", bind="query-params", width=220
+            )
+        )
+        _one(view, kept.iloc[place - 1], file)
+        st.subheader("The queue")
+        listed = kept.head(LISTED).drop(columns=["row", "column"])
+        st.dataframe(listed.assign(place=range(1, len(listed) + 1)).set_index("place"), height=320)
+        if len(kept) > LISTED:
+            st.caption(f"The first {LISTED} of {len(kept):,}.")
+    _export(store, file)
+
+
+def _regime(store: Store) -> RegimeRecord:
+    names = {regime.name: regime.title for regime in store.audited_regimes}
+    return store.regime(choose.pick_one("Doubted by", list(names), next(iter(names)), "doubter", names))
+
+
+def _describe(store: Store, regime: RegimeRecord, audit: LabelAudit, n: int, said: int) -> None:
+    judged = int((~np.isnan(audit.quality)).sum())
+    unknown = int(np.isnan(store.targets).sum())
+    how = (
+        "a logistic regression on the frozen embedding, cross-fitted by patient over all films"
+        if regime.name == "linear_probe"
+        else "its own scores on val and test, by Platt's map fitted on val. Films it was trained on are left out: it "
+        "has seen their labels"
+    )
+    st.caption(
+        f"{regime.title}: {how}. Of {judged:,} labels judged, {n:,} here are flagged by confident learning (cleanlab), "
+        f"least probable first; {unknown:,} unknown labels are never flagged. A flag is a doubt, not an error: a rare "
+        f"or faint sign is doubted too. {said:,} reviewed so far."
+    )
+
+
+def _queue(store: Store, audit: LabelAudit, wanted: str, said: dict[tuple[str, str], Review]) -> pd.DataFrame:
+    """Flagged labels, least probable first: row, column, film, label, given, probability, split, verdict."""
+    rows, columns = np.nonzero(audit.flagged)
+    if wanted != ALL:
+        mine = columns == store.labels.index(wanted)
+        rows, columns = rows[mine], columns[mine]
+    quality = np.asarray(audit.quality)[rows, columns]
+    order = np.argsort(quality, kind="stable")
+    rows, columns = rows[order], columns[order]
+    films = store.samples["sample_id"].to_numpy(object)[rows]
+    labels = [store.labels[c] for c in columns]
+    verdicts = [
+        said[key].verdict if (key := (film, label)) in said else "" for film, label in zip(films, labels, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "row": rows,
+            "column": columns,
+            "film": films,
+            "label": labels,
+            "given": np.where(store.targets[rows, columns] == 1, "positive", "negative"),
+            "probability of it": [f"{p:.4f}" for p in quality[order]],
+            "split": store.samples["split"].to_numpy(object)[rows],
+            "verdict": verdicts,
+        }
+    )
+
+
+def _one(view: View, item: pd.Series, file: Path) -> None:
+    """The label at hand: the film, what is said of it, and the verdict."""
+    store = view.store
+    row, label = int(item["row"]), str(item["label"])
+    sample = store.samples.iloc[row]
+    picture, words, verdict = st.columns([4, 5, 4], gap="medium")
+    with picture:
+        st.image(store.thumbnail(row), width="stretch", alt=f"Film {item['film']}")
+        links(str(item["film"]))
+    with words:
+        st.markdown(f"**{item['film']}** · {sample['split']}  \n**{label}** is given as **{item['given']}**")
+        st.markdown(" ".join(f":blue-badge[{name}]" for name in derive.positives(store, row)) or "no positive label")
+        st.dataframe(_scores(store, row, int(item["column"])), hide_index=True, height="content")
+        st.caption("Unseen: the probability of the label from a model that had not seen this film.")
+        if sample["report"]:
+            st.markdown("> " + str(sample["report"]).replace("\n", "\n> "))
+    with verdict:
+        _verdict(store, item, file)
+
+
+def _scores(store: Store, row: int, column: int) -> pd.DataFrame:
+    lines = []
+    for regime in store.regimes:
+        logit, threshold = float(store.logits(regime.name)[row, column]), store.threshold_array(regime.name)[column]
+        trained = regime.name != "zero_shot" and store.samples["split"].iat[row] == "train"
+        call = "no threshold" if np.isnan(threshold) else "called" if logit >= threshold else "not called"
+        line = {"Regime": regime.title, "Logit": f"{logit:.2f}", "Call": call + (", trained on it" if trained else "")}
+        if any(r.name == regime.name for r in store.audited_regimes):
+            chance = float(store.label_audit(regime.name).probabilities[row, column])
+            line["Unseen"] = "—" if np.isnan(chance) else f"{chance:.3f}"
+        lines.append(line)
+    return pd.DataFrame(lines).fillna("—")
+
+
+def _verdict(store: Store, item: pd.Series, file: Path) -> None:
+    if os.environ.get("EXPLORER_READONLY") == "1":
+        st.caption("This viewer is read-only: labels cannot be reviewed here.")
+        return
+    film, label = str(item["film"]), str(item["label"])
+    with st.form(f"review-{film}-{label}"):
+        chosen = st.segmented_control("The label is", VERDICTS, key=f"verdict-{film}-{label}")
+        st.caption(" · ".join(f"{name}: {text}" for name, text in HELP.items()))
+        note = st.text_input("Note", max_chars=2000, key=f"note-{film}-{label}")
+        reviewer = st.text_input("Your name", st.session_state.get("reviewer_name", ""), max_chars=100)
+        if st.form_submit_button("Save", icon=":material/save:"):
+            if chosen is None or not reviewer.strip():
+                st.warning("Choose keep, wrong or unsure, and give your name.")
+                return
+            st.session_state["reviewer_name"] = reviewer.strip()
+            review = Review(
+                sample_id=film,
+                label=label,
+                verdict=chosen,
+                given=1 if item["given"] == "positive" else 0,
+                note=note.strip(),
+                reviewer=reviewer.strip(),
+            )
+            add_review(file, review)
+            st.rerun()
+
+
+def _export(store: Store, file: Path) -> None:
+    reviews = read_reviews(file)
+    if not reviews:
+        return
+    st.subheader("What was said")
+    st.dataframe(pd.DataFrame([r.model_dump() for r in latest(reviews).values()]), hide_index=True)
+    st.download_button(
+        "Corrections as CSV",
+        as_csv(reviews),
+        file_name=f"{store.manifest.run_id}-corrections.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    st.caption(
+        "`python -m precompute run … --corrections FILE` takes it: wrong labels are turned over, unsure ones become "
+        "unknown. The run it makes says so."
+    )

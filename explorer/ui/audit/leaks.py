@@ -1,0 +1,147 @@
+"""Leaks: what is in two splits at once, and what the figures are without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis.leaks import crossing, leaking, without
+from explorer.analysis.metrics import Scored
+from explorer.figures.common import with_interval
+from explorer.tables import derive
+from explorer.ui.shared.gallery import link
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from explorer.data.samples import Split
+    from explorer.store.reader import Store
+    from explorer.ui.shared.frame import View
+
+PAGE = 6
+RESAMPLES = 500
+KINDS = {
+    "exact": "same pixels",
+    "near": "near copy",
+    "alike": "no copy: among the most alike",
+}
+
+
+def show(view: View) -> None:
+    """Counts, figures with and without, and the pairs side by side."""
+    store, split = view.store, view.split
+    splits = store.samples["split"].to_numpy(object)
+    pairs = store.copies
+    copies = pairs[pairs["kind"] != "alike"][["a", "b"]].to_numpy(dtype=np.int64)
+    leaks = leaking(copies, splits, split)
+    _counts(store, splits, pairs)
+    rule = store.copy_rule
+    st.caption(
+        "Same pixels: SHA-256 of the decoded film. Near copies: pairs proposed by embedding and by a perceptual hash "
+        f"of the film and its crops, laid on each other and compared in fine detail; a copy from correlation "
+        f"{rule['threshold']:.2f} ({rule['rule']}; {rule['n_pairs']:,} such pairs). Only pairs of different patients."
+    )
+    if len(leaks):
+        st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
+        st.dataframe(
+            _with_and_without(store.path, store.manifest.created, split, store), hide_index=True, height="content"
+        )
+        st.caption(
+            "Mean over labels, 95% interval from resampling patients; both on the same resamples. Baseline last."
+        )
+    else:
+        st.success(f"No film of {split} has a copy in another split: no figure needs correcting.")
+    st.subheader("Pairs")
+    _pairs(store, pairs, splits)
+
+
+def _counts(store: Store, splits: np.ndarray, pairs: pd.DataFrame) -> None:
+    a, b = (splits[pairs[side].to_numpy(np.int64)] for side in "ab")
+    with st.container(horizontal=True):
+        for what, column in (("patients", "patient_id"), ("studies", "study_id")):
+            groups = store.samples[column].to_numpy(object)
+            _count(f"{what} in two splits", len(crossing(groups, splits)), f"of {len(set(groups)):,}")
+        views = store.samples.groupby("study_id")["view"].nunique()
+        apart = crossing(store.samples["study_id"].to_numpy(object), splits)
+        several = views.index[views > 1]
+        _count("studies split by view", len(set(apart) & set(several)), f"of {len(several):,} with several views")
+        for kind, title in (("exact", "exact copies"), ("near", "near copies")):
+            mine = (pairs["kind"] == kind).to_numpy()
+            _count(f"{title} across splits", int((mine & (a != b)).sum()), f"of {int(mine.sum()):,} found")
+
+
+def _count(title: str, value: int, of: str) -> None:
+    st.metric(title, f"{value:,}", of, delta_color="off", delta_arrow="off")
+
+
+def _pairs(store: Store, pairs: pd.DataFrame, splits: np.ndarray) -> None:
+    if pairs.empty:
+        st.caption("No two patients' films agree even in the rough.")
+        return
+    order = {"exact": 0, "near": 1, "alike": 2}
+    pairs = pairs.assign(place=pairs["kind"].map(order)).sort_values(
+        ["place", "correlation"], ascending=[True, False], kind="stable"
+    )
+    pages = -(-len(pairs) // PAGE)
+    number = st.pagination(pages, key="pairs-page") if pages > 1 else 1
+    shown = pairs.iloc[(number - 1) * PAGE : number * PAGE]
+    with st.container(horizontal=True, gap="medium"):
+        for pair in shown.to_dict("records"):
+            with st.container(width=306, gap="small"):
+                _pair(store, {str(key): value for key, value in pair.items()}, splits)
+
+
+def _pair(store: Store, pair: dict[str, Any], splits: np.ndarray) -> None:
+    """Two films side by side, and how alike they are."""
+    with st.container(horizontal=True, gap="xxsmall"):
+        for row in (int(pair["a"]), int(pair["b"])):
+            with st.container(width=148, gap="xxsmall"):
+                sample_id = str(store.samples["sample_id"].iat[row])
+                st.image(store.thumbnail(row), width=148, alt=f"Film {sample_id}")
+                st.caption(f"**{sample_id}** · {splits[row]}  \n{derive.findings(store, row)}")
+                link("pages/case.py", "Case", sample_id)
+    crosses = ", across splits" if splits[int(pair["a"])] != splits[int(pair["b"])] else ""
+    said = f"**{KINDS[pair['kind']]}**{crosses}"
+    if pair["kind"] != "exact":
+        said += (
+            f"  \ndetail {pair['correlation']:.2f} · cosine {pair['similarity']:.3f} · "
+            f"hash {int(pair['hash_bits'])} of 576 bits apart"
+        )
+    st.markdown(said)
+
+
+@st.cache_data(max_entries=8, show_spinner="Scoring with and without the copies")
+def _with_and_without(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
+    store, rows = _store, _store.rows(split)
+    pairs = store.copies
+    copies = pairs[pairs["kind"] != "alike"][["a", "b"]].to_numpy(dtype=np.int64)
+    leaks = leaking(copies, store.samples["split"].to_numpy(object), split)
+    scored = {
+        r.name: Scored(np.asarray(store.logits(r.name)[rows]), store.threshold_array(r.name)) for r in store.regimes
+    }
+    frame = without(
+        store.labels,
+        store.targets[rows],
+        scored,
+        store.patients[rows],
+        np.isin(rows, leaks),
+        resamples=RESAMPLES,
+        seed=store.manifest.seed,
+    )
+    lines = []
+    for regime in store.regimes:
+        for metric in ("average_precision", "auroc"):
+            mine = frame[(frame["regime"] == regime.name) & (frame["metric"] == metric)].set_index("which")
+            line = {"Regime": regime.title, "Metric": derive.METRIC_TITLES[metric]}
+            for which, cells in mine.to_dict("index").items():
+                value, low, high = cells["value"], cells["ci_low"], cells["ci_high"]
+                if which == "difference":
+                    line["Difference"] = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+                else:
+                    text = with_interval(value, low, high)
+                    line[f"{str(which).capitalize()} (n = {cells['n']:,})"] = f"{text} · {cells['baseline']:.2f}"
+            lines.append(line)
+    return pd.DataFrame(lines)

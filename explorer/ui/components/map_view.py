@@ -1,0 +1,197 @@
+"""The maps in the browser: one small adapter around ``map_view.js``.
+
+Four parts of it are mounted. Geometry and paint carry bytes and draw nothing; Streamlit sends a part again only where
+it changed, so a new colour sends one byte a film and a selection sends neither. A hover asks, in a fragment of its own,
+for the thumbnails it needs. ARCHITECTURE.md (Decisions) says why this and not a chart library.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from explorer.figures.maps import geometry_bytes
+from explorer.ui.shared import selection
+from explorer.ui.shared.links import BadLink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from explorer.figures.maps import Sign
+    from explorer.store.reader import Store
+
+MOST_TIPS = 16
+"""Films a hover may ask for at once."""
+
+_LIBRARY = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+
+# The parts that change often carry this little; the library comes with the geometry, which hardly ever changes.
+_PART = """
+export default (component) => {
+  const hub = (globalThis.cxrMaps ??= new EventTarget());
+  if (hub.parts) return hub.parts.PART(component);
+  const late = () => (end = hub.parts.PART(component));
+  let end;
+  hub.addEventListener("parts", late, { once: true });
+  return () => (hub.removeEventListener("parts", late), end?.());
+};
+"""
+
+_geometry = st.components.v2.component("map_geometry", js=_LIBRARY)
+_paint = st.components.v2.component("map_paint", js=_PART.replace("PART", "paint"))
+_maps = st.components.v2.component("linked_maps", js=_PART.replace("PART", "maps"))
+_tips = st.components.v2.component("map_tips", js=_PART.replace("PART", "tips"))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map: its own name, the layout it draws, what stands above it, and what is drawn on it beside films."""
+
+    name: str
+    layout: str
+    title: str
+    note: str
+    alt: str
+    signs: tuple[Sign, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tip:
+    """What a hover shows of a film: its thumbnail (JPEG) and lines of text, the first two the most important."""
+
+    row: int
+    jpeg: bytes
+    lines: tuple[str, ...]
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _geometry_of(path: Path, made: str, layouts: tuple[str, ...], _store: Store) -> bytes:
+    return geometry_bytes(_geometry_id(path, made, layouts), {name: _store.map(name) for name in layouts})
+
+
+def _geometry_id(path: Path, made: str, layouts: tuple[str, ...]) -> str:
+    return f"{path.name} {made} {','.join(layouts)}"
+
+
+def linked_maps(
+    store: Store,
+    panels: Sequence[Panel],
+    painted: tuple[str, bytes],
+    tips_id: str,
+    *,
+    height: int,
+    selected: NDArray[np.int64],
+    ringed: int | None,
+    on_click: Callable[[int], None],
+    on_pick: Callable[[NDArray[np.int64]], None],
+    on_open: Callable[[int], None],
+) -> None:
+    """Draw maps of the same films beside one another; pointing, selecting and moving in one happens in all.
+
+    Parameters
+    ----------
+    painted : its id, which differs wherever the bytes differ, and the bytes of ``figures_maps.paint_bytes``
+    tips_id : str
+        Names what hovers show, as in :func:`tips`: the browser keeps it until it is named otherwise.
+    height : int
+        Pixels of each map.
+    selected : (m,) rows lit up; the other films stay as context
+    ringed : row of the film in the address
+    on_click : told the row of a film clicked
+    on_pick : told the rows (ascending) of a box or lasso; none where the selection was cleared
+    on_open : told the row of a film clicked twice
+    """
+    layouts = tuple(dict.fromkeys(panel.layout for panel in panels))
+    key = (store.path, store.manifest.created, layouts)
+
+    def picked() -> None:
+        rows = _rows(st.session_state["map"].picked, store.n)
+        if rows is not None:
+            on_pick(rows)
+
+    def clicked(event: str, told: Callable[[int], None]) -> None:
+        row = st.session_state["map"][event]
+        if isinstance(row, int) and 0 <= row < store.n:
+            told(row)
+
+    _maps(
+        key="map",
+        data={
+            "geometry": _geometry_id(*key),
+            "paint": painted[0],
+            "films": tips_id,
+            "panels": [
+                {
+                    "name": panel.name,
+                    "map": panel.layout,
+                    "title": panel.title,
+                    "note": panel.note,
+                    "alt": panel.alt,
+                    "marks": [sign.plain() for sign in panel.signs],
+                }
+                for panel in panels
+            ],
+            "height": height,
+            "selected": _packed(selected, store.n),
+            "ring": -1 if ringed is None else ringed,
+        },
+        on_picked_change=picked,
+        on_clicked_change=lambda: clicked("clicked", on_click),
+        on_opened_change=lambda: clicked("opened", on_open),
+    )
+    with st.container(gap=None):  # they draw nothing, and must not leave gaps
+        _geometry(key="map-geometry", data=_geometry_of(*key, store), height=1)
+        _paint(key="map-paint", data=painted[1], height=1)
+
+
+@st.fragment
+def tips(store: Store, tips_id: str, tip: Callable[[int], Tip]) -> None:
+    """Answer hovers: the thumbnails and words of the films asked for, and of no others. Draws nothing itself."""
+    state = st.session_state.get("map-tips")
+    wanted = state.wanted if state is not None else None
+    rows = wanted if isinstance(wanted, list) else []
+    films = [tip(row) for row in rows[:MOST_TIPS] if isinstance(row, int) and 0 <= row < store.n]
+    _tips(
+        key="map-tips",
+        data={
+            "id": tips_id,
+            "films": [
+                {
+                    "row": film.row,
+                    "src": "data:image/jpeg;base64," + base64.b64encode(film.jpeg).decode(),
+                    "lines": film.lines,
+                }
+                for film in films
+            ],
+        },
+        height=1,
+        on_wanted_change=lambda: None,
+    )
+
+
+def _packed(rows: NDArray[np.int64], n: int) -> str:
+    """Rows as the browser reads them: the form's letter, then base64; empty where there are none."""
+    if len(rows) == 0:
+        return ""
+    content = selection.pack_rows(rows, n)
+    return content[:1].decode() + base64.b64encode(content[1:]).decode()
+
+
+def _rows(message: object, n: int) -> NDArray[np.int64] | None:
+    """What the browser says was picked; None where it says nothing that can be read."""
+    if not isinstance(message, str):
+        return None
+    if message == "":
+        return np.zeros(0, np.int64)
+    try:
+        return selection.unpack_rows(message[:1].encode() + base64.b64decode(message[1:], validate=True), n)
+    except (BadLink, binascii.Error):
+        return None

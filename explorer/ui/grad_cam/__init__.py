@@ -1,0 +1,1 @@
+"""The Grad-CAM page: pictures, agreement with annotators, sanity checks, marking."""

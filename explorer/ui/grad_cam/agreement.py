@@ -1,0 +1,188 @@
+"""The Grad-CAM page's agreement view: do maps of a whole split lie where the readers marked?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis import localisation as loc
+from explorer.data.regions import drawn
+from explorer.figures import common as figures
+from explorer.store.saliency import list_saliency, saliency_command
+from explorer.tables import derive
+from explorer.ui.shared import cache, choose
+from explorer.ui.shared.frame import errors_shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from explorer.store.reader import Store
+    from explorer.store.saliency import SaliencySet
+    from explorer.ui.shared.frame import View
+
+
+@st.fragment
+def show(view: View) -> None:
+    """One metric of every label and regime beside its baselines, and all figures in a table."""
+    with errors_shown():
+        made = choose_maps(view.store)
+        if made is None or not _marked(view.store, made):
+            return
+        metric = choose.pick_one("Figure", list(loc.METRICS), "energy", "figure", loc.METRICS)
+        table = _table(made.path, made.record.run_created, made.record.sha256["agreement.parquet"], made)
+        st.markdown(verdict(view.store, table, metric))
+        _chart(view.store, table, metric)
+        _all_figures(view.store, table, metric)
+        _explain(made)
+        _presence(view.store, made)
+
+
+def choose_maps(store: Store) -> SaliencySet | None:
+    """One of the run's sets of maps; where there is none, what makes one is said."""
+    found = list_saliency(store)
+    if not found:
+        n = len(drawn(cache.readings(store)))
+        st.info(
+            f"Maps are checked on a whole split by a batch job, which has not run. The run has {n:,} annotations."
+            + ("" if n else " Without any, agreement cannot be measured: import some, or mark films yourself."),
+            icon=":material/hourglass_empty:",
+        )
+        st.code(saliency_command(store), language=None)
+        return None
+    titles = {f"{one.record.method}-{one.record.block}": one.title for one in found}
+    first = next(iter(titles))
+    key = choose.pick_one("Maps", list(titles), first, "maps", titles) if len(found) > 1 else first
+    return found[list(titles).index(key)]
+
+
+def _marked(store: Store, made: SaliencySet) -> bool:
+    """Whether there is anything to agree with."""
+    if not made.record.n_annotated:
+        found = "found anything in" if made.record.n_absent else "marked"
+        st.info(
+            f"{made.title}: the maps are there, but no reader {found} a film of {made.record.split}. Agreement is not "
+            "known. Import annotations or mark films, then run the job again.",
+            icon=":material/help:",
+        )
+        st.code(saliency_command(store), language=None)
+    return made.record.n_annotated > 0
+
+
+@st.cache_data(max_entries=16, show_spinner="Resampling patients")
+def _table(path: Path, made: str, sha256: str, _set: SaliencySet) -> pd.DataFrame:
+    return loc.summarise(_set.frame("agreement"))
+
+
+def verdict(store: Store, table: pd.DataFrame, metric: str) -> str:
+    """How often each regime beats the centre prior, in one sentence.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As :func:`explorer.analysis.localisation.summarise` gives it.
+    """
+    part = table[(table["metric"] == metric) & (table["label"] != loc.ALL)]
+    parts = []
+    for regime in store.regimes:
+        mine = part[part["source"] == regime.name]
+        above, sure = int((mine["gain"] > 0).sum()), int((mine["gain_low"] > 0).sum())
+        parts.append(f"{regime.title} {above} of {len(mine)} ({sure} with its whole interval)")
+    return (
+        f"{loc.METRICS[metric]}: labels in which a regime lies above a blob in the middle of every film: "
+        f"{', '.join(parts)}."
+    )
+
+
+def _chart(store: Store, table: pd.DataFrame, metric: str) -> None:
+    part = table[table["metric"] == metric]
+    prior = part[part["source"] == loc.CENTRE].set_index("label")
+    frame = part[part["source"].isin([regime.name for regime in store.regimes])].copy()
+    frame["series"] = frame["source"].map({regime.name: regime.title for regime in store.regimes})
+    frame["baseline"] = frame["label"].map(prior["value"])
+    frame["n_pos"] = frame["n"]
+    order = prior["value"].where(prior.index != loc.ALL, 2).sort_values(ascending=False).index
+    frame = frame.sort_values("label", key=lambda names: names.map(order.get_loc), kind="stable")
+    styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
+    st.plotly_chart(
+        figures.dots(frame, styles, loc.METRICS[metric], derive.FEW),
+        key="agreement",
+        alt=f"{loc.METRICS[metric]} of every label and regime beside the centre prior",
+    )
+    st.caption(
+        "In brackets, marked films. The grey tick is the centre prior: a blob in the middle of every film. Grey marks: "
+        f"fewer than {derive.FEW} films. 95% intervals from resampling patients."
+    )
+
+
+def _all_figures(store: Store, table: pd.DataFrame, metric: str) -> None:
+    part = table[table["metric"] == metric]
+    titles = {regime.name: regime.title for regime in store.regimes}
+    titles |= {loc.mean_map(regime.name): f"Mean map, {regime.title}" for regime in store.regimes}
+    there = set(part["source"])
+    priors = [source for source in (loc.CENTRE, loc.LUNG, loc.RANDOM, loc.READER) if source in there]
+    columns = [*(r.name for r in store.regimes), *priors, *(loc.mean_map(r.name) for r in store.regimes)]
+    rows = []
+    for label, mine in part.groupby("label", sort=False):
+        by_source = mine.set_index("source")
+        numbers = by_source[["value", "ci_low", "ci_high", "gain_low", "gain_high"]].astype(float).T.to_dict("list")
+        cells: dict[str, object] = {"Label": label, "n": int(by_source.loc[loc.CENTRE, "n"])}  # type: ignore[arg-type]
+        for source in columns:
+            if source not in by_source.index:
+                cells[titles.get(source, source.capitalize())] = "—"
+                continue
+            value, low, high, gain_low, gain_high = numbers[source]
+            mark = " ▲" if gain_low > 0 else " ▼" if gain_high < 0 else ""
+            cells[titles.get(source, source.capitalize())] = figures.with_interval(value, low, high) + mark
+        rows.append(cells)
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+    st.download_button(
+        "All figures",
+        table.to_csv(index=False).encode(),
+        file_name="agreement.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _presence(store: Store, made: SaliencySet) -> None:
+    """Whether readers agree that a label is there at all; asked only where one of them said that it is not."""
+    marked = cache.readings(store)
+    here = store.samples["split"].eq(made.record.split).to_numpy()[marked["row"]]
+    marked = marked[here & marked["label"].isin(made.record.labels)]
+    table = loc.presence(marked, store.patients)
+    if table.empty:
+        return
+    st.markdown("**Do readers agree that there is something to mark?**")
+    numbers = table[["agree", "ci_low", "ci_high", "chance", "kappa"]].where(table["n"] >= derive.FEW)
+    cells = [
+        (figures.with_interval(agree, low, high), *("—" if np.isnan(value) else f"{value:.2f}" for value in others))
+        for agree, low, high, *others in numbers.to_numpy(dtype=float)
+    ]
+    shown = pd.concat([table[["label", "n"]], pd.DataFrame(cells)], axis=1)
+    st.dataframe(
+        shown.set_axis(["Label", "n", "Agree", "By chance", "Kappa"], axis=1), hide_index=True, height="content"
+    )
+    st.caption(
+        f"n: films that two or more readers looked at; under {derive.FEW} no figure. Agree: share of pairs of readers "
+        "who say the same, marked or nothing to mark. By chance: what readers would reach who say as often that it is "
+        "there, whatever the film. Kappa: Fleiss (1971), 0 at chance, 1 at full agreement."
+    )
+
+
+def _explain(made: SaliencySet) -> None:
+    absent = made.record.n_absent
+    left_out = (
+        f"; {absent:,} more, in which most readers found nothing, have no region and are left out" if absent else ""
+    )
+    st.caption(
+        f"{made.title}, {made.record.split}, {made.record.n_annotated:,} pairs of film and label{left_out}. ▲ ▼: the "
+        "paired difference from the centre prior has its whole interval above or below 0. Random: a map of even "
+        "noise. Lung prior: two fixed ellipses. Mean map: every film gets its label's mean map of val, so a regime "
+        "above it looks at the film and not at the label's usual place. Another reader: how well readers agree, the "
+        "ceiling; one who found nothing scores 0. IoU and Dice at a threshold chosen on val. A map of zeros scores 0;"
+        " what is cropped away is missed. Research use only: agreement with a mark is no proof of a right reason."
+    )

@@ -1,0 +1,78 @@
+"""The Grad-CAM page's proof: do maps depend on the model, and does the model depend on what they mark?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis import sanity
+from explorer.figures import common as figures
+from explorer.figures.saliency import randomisation_curve
+from explorer.store.saliency import saliency_command
+from explorer.ui.grad_cam.agreement import choose_maps
+from explorer.ui.shared.frame import errors_shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from explorer.store.saliency import SaliencySet
+    from explorer.ui.shared.frame import View
+
+WORDS = {"green": "means something", "orange": "in doubt", "red": "not shown to mean anything"}
+CHECKS = {
+    "deletion": "Deletion: logit lost beyond patches by lot",
+    "insertion": "Insertion: logit gained beyond patches by lot",
+    "prompts": "Wording: similarity of maps of two prompt sets",
+}
+
+
+@st.fragment
+def show(view: View) -> None:
+    """A traffic light a regime with the figures behind it, the randomisation curve and the other tests."""
+    with errors_shown():
+        made = choose_maps(view.store)
+        if made is None:
+            return
+        summary = _summary(made.path, made.record.sha256["proof.parquet"], made)
+        if summary.empty:
+            st.info(f"No film of {made.record.split} has a label to look for: nothing could be tried.")
+            st.code(saliency_command(view.store), language=None)
+            return
+        st.caption(made.title)
+        for regime in view.store.regimes:
+            light, sentence = sanity.verdict(summary, regime.name)
+            st.markdown(f":{light}-badge[{WORDS[light]}] **{regime.title}**: {sentence}")
+        styles = {r.name: (r.title, figures.regime_style(i)) for i, r in enumerate(view.store.regimes)}
+        st.plotly_chart(
+            randomisation_curve(summary, sanity.RANDOM_STEPS, styles, sanity.ALIKE),
+            key="randomisation",
+            alt="Similarity of maps to themselves while ever more of the model is random",
+        )
+        _others(view, summary)
+        st.caption(
+            "Films by lot, the rarest labels first. Random: layers from the head down drawn anew (Adebayo et al., "
+            "NeurIPS 2018); a map that stays alike shows the film and not the model, and the dashed line is where two "
+            "maps are called alike. Deletion and insertion (Petsiuk et al., BMVC 2018): patches are blurred away, or "
+            "brought back, in the map's order or by lot; the baseline is 0. Green: surely no longer alike, and both "
+            "surely beat lot. Red: surely alike, or neither beats lot. 95% intervals from resampling patients. These "
+            "tests say whether a map follows the model, not whether the model is right."
+        )
+
+
+@st.cache_data(max_entries=16, show_spinner="Resampling patients")
+def _summary(path: Path, sha256: str, _set: SaliencySet) -> pd.DataFrame:
+    return sanity.summarise_proof(_set.frame("proof"))
+
+
+def _others(view: View, summary: pd.DataFrame) -> None:
+    rows = []
+    for regime in view.store.regimes:
+        mine = summary[(summary["regime"] == regime.name) & (summary["step"] == "")].set_index("check")
+        numbers = mine[["value", "ci_low", "ci_high"]].astype(float).T.to_dict("list")
+        cells = {"Regime": regime.title}
+        for check, title in CHECKS.items():
+            cells[title] = figures.with_interval(*numbers[check]) if check in numbers else "—"
+        rows.append(cells)
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")

@@ -1,0 +1,220 @@
+"""The map page: what its maps show, and what pointing at them does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis.map_trust import doubts
+from explorer.figures.maps import paint_bytes
+from explorer.tables import derive, map_colours
+from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS, Asked
+from explorer.ui.components.map_view import Panel, Tip, linked_maps, tips
+from explorer.ui.maps import signs as map_signs
+from explorer.ui.maps.selected import selected
+from explorer.ui.maps.trust import cluster_table, trust_table, verdict
+from explorer.ui.shared import choose, selection
+from explorer.ui.shared.frame import errors_shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from explorer.store.reader import Store
+    from explorer.store.schema import RegimeRecord
+    from explorer.tables.map_colours import Colour, Match
+    from explorer.ui.maps.signs import Kind
+    from explorer.ui.shared.frame import View
+
+LAYOUTS = {"all": "All regimes", "one": "One map"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the maps show."""
+
+    regimes: tuple[RegimeRecord, ...]
+    asked: Asked
+    signs: tuple[Kind, ...]
+    doubtful: bool
+
+
+def choose_maps(view: View) -> Choice:
+    """The page's controls, in rows that wrap."""
+    store = view.store
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        layout = choose.pick_one("Show", list(LAYOUTS), "all", "layout", LAYOUTS)
+        regimes = store.regimes if layout == "all" else (choose.regime(view),)
+        kind = choose.space_kind()
+        with st.container(width=200):
+            names = list(COLOURS)
+            colour: Colour = st.selectbox(
+                "Colour by", names, key="colour", bind="query-params", format_func=COLOURS.__getitem__
+            )
+        with st.container(width=230):
+            label = choose.label(view)
+    labels: tuple[str, ...] = ()
+    match: Match = "any"
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        if colour == "labels":
+            match = cast(
+                "Match",
+                choose.pick_one("Films that have", list(MATCHES), "any", "match", MATCHES),
+            )
+            by_count = derive.by_prevalence(store, view.split)
+            first = [name for name in by_count if name != "No Finding"][:3]
+            with st.container(width=420):
+                chosen = st.multiselect(
+                    "Labels", by_count, first, key="labels", bind="query-params", max_selections=MOST_LABELS
+                )
+            labels = tuple(name for name in by_count if name in chosen) or (label,)
+        kinds = list(map_signs.KINDS)
+        signs = st.pills(
+            "Draw on the maps",
+            kinds,
+            selection_mode="multi",
+            key="signs",
+            bind="query-params",
+            format_func=map_signs.KINDS.__getitem__,
+        )
+        doubtful = st.toggle(
+            "Mark doubtful points",
+            key="doubtful",
+            bind="query-params",
+            help="Films whose neighbourhood the map tears apart (line), fakes (ring), or both (cross).",
+        )
+    asked = Asked(view.split, kind, colour, label, labels, match)
+    return Choice(regimes, asked, tuple(s for s in kinds if s in signs), doubtful)
+
+
+def explain(view: View, choice: Choice) -> None:
+    """One paragraph: what a point is, what its colour means, which regimes share the space."""
+    store, asked = view.store, choice.asked
+    words = ["Each point is a film; films the model sees as alike lie close together.", _meaning(store, choice)]
+    if asked.kind == "embedding":
+        for _, titles in derive.spaces(store, "embedding"):
+            if len(titles) > 1 and any(regime.title in titles for regime in choice.regimes):
+                words.append(f"{' and '.join(titles)} share one frozen encoder, so they share this map.")
+    st.markdown(" ".join(word for word in words if word))
+
+
+def _meaning(store: Store, choice: Choice) -> str:
+    asked, label = choice.asked, choice.asked.label
+    if asked.colour in ("outcome", "right", "score"):
+        cuts = [(r.title, store.thresholds(r.name).labels[label].value) for r in choice.regimes]
+        said = ", ".join(f"{title} {'has none' if cut is None else f'logit {cut:.2f}'}" for title, cut in cuts)
+        return f"Thresholds for {label}, chosen on val by max F1: {said}."
+    return {
+        "labels": f"Coloured: films with {MATCHES[asked.match]}; a film with several is a pie.",
+        "count": "Known positive labels other than No Finding.",
+        "split": "All films are shown.",
+        "cluster": "k-means in the full space; names are findings over-represented on train, see below.",
+        "density": "Mean cosine to the nearest films in the full space, not on the map.",
+        "moved": "The farthest a film lies from itself on two of the maps, laid over one another (Procrustes).",
+    }.get(asked.colour, "")
+
+
+@st.fragment
+def explore(view: View, choice: Choice) -> None:
+    """The maps, how far to trust them and, once films are selected, what was selected."""
+    with errors_shown():
+        _go_to_case()
+        shown = [r for r in choice.regimes if _can_draw(view.store, choice.asked, r)]
+        if shown:
+            _maps(view, choice, shown)
+            trust_table(view.store, shown, choice.asked.kind)
+        if choice.asked.colour == "cluster" or "clusters" in choice.signs:
+            cluster_table(view, choice.asked, choice.regimes)
+        selected(view, choice.asked, choice.regimes[0])
+
+
+def hover(view: View, choice: Choice) -> None:
+    """Answers to what the maps' pointer asks."""
+    store, label = view.store, choice.asked.label
+    tips(store, _tips_id(store, label), lambda row: _tip(store, label, row))
+
+
+def _can_draw(store: Store, asked: Asked, regime: RegimeRecord) -> bool:
+    no_threshold = store.thresholds(regime.name).labels[asked.label].value is None
+    if asked.colour == "outcome" and no_threshold:
+        st.info(f"val has no positive or no negative for {asked.label}, so {regime.title} has no threshold for it.")
+        return False
+    if asked.colour == "right" and all(
+        store.thresholds(r.name).labels[asked.label].value is None for r in store.regimes
+    ):
+        st.info(f"val has no positive or no negative for {asked.label}, so no regime can be right or wrong.")
+        return False
+    return True
+
+
+def _maps(view: View, choice: Choice, regimes: list[RegimeRecord]) -> None:
+    store, asked = view.store, choice.asked
+    names = tuple(r.name for r in regimes)
+    panels = [_panel(store, choice, regime) for regime in regimes]
+    linked_maps(
+        store,
+        panels,
+        _painted(store.path, store.manifest.created, asked, names, choice.doubtful, store),
+        _tips_id(store, asked.label),
+        height=560 if len(regimes) == 1 else 380,
+        selected=selection.current(view),
+        ringed=store.row_of(st.query_params.get("film", "")),
+        on_click=lambda row: choose.open_film(str(store.samples["sample_id"].iat[row])),
+        on_pick=lambda rows: selection.put(view, rows, f"{len(rows):,} films from the map"),
+        on_open=lambda row: _open_case(store, row),
+    )
+    if "prompts" in choice.signs:
+        with_text = [
+            r.title for r in regimes if asked.kind == "embedding" and map_signs.has_text(store, r.embedding_space)
+        ]
+        if with_text:
+            st.caption(map_signs.gap(store.path, store.manifest.created, asked.split, store))
+        if len(with_text) < len(regimes):
+            st.caption("Prompts are drawn in the frozen encoder's embedding space only: no other space holds text.")
+
+
+def _panel(store: Store, choice: Choice, regime: RegimeRecord) -> Panel:
+    space = store.space_of(regime.name, choice.asked.kind)
+    kinds = tuple(kind for kind in choice.signs if kind != "prompts" or choice.asked.kind == "embedding")
+    drawn = map_signs.signs(store.path, store.manifest.created, space.name, kinds, store)
+    colour = COLOURS[choice.asked.colour].lower()
+    alt = f"Map of the {choice.asked.kind} space of {regime.title}, coloured by {colour}"
+    return Panel(regime.name, space.name, regime.title, verdict(store.trust(space.name))[1], alt, drawn)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def _painted(
+    path: Path, made: str, asked: Asked, regimes: tuple[str, ...], doubtful: bool, _store: Store
+) -> tuple[str, bytes]:
+    paint_id = repr((path.name, made, asked, regimes, doubtful))
+    flags = {}
+    if doubtful:
+        flags = {name: doubts(_store.points(_store.space_of(name, asked.kind).name)) for name in regimes}
+    return paint_id, paint_bytes(paint_id, {name: map_colours.paint(_store, asked, name) for name in regimes}, flags)
+
+
+def _open_case(store: Store, row: int) -> None:
+    st.session_state["case-to-open"] = str(store.samples["sample_id"].iat[row])
+
+
+def _tips_id(store: Store, label: str) -> str:
+    return f"{store.path.name} {store.manifest.created} {label}"
+
+
+def _tip(store: Store, label: str, row: int) -> Tip:
+    sample, c = store.samples.iloc[row], store.labels.index(label)
+    scores = " · ".join(f"{r.title} {store.logits(r.name)[row, c]:.2f}" for r in store.regimes)
+    report = " ".join(str(sample["report"] or "").split()) if pd.notna(sample["report"]) else ""
+    where = " · ".join(str(part) for part in (sample["sample_id"], sample["split"], sample["view"]) if pd.notna(part))
+    lines = [where, derive.findings(store, row), f"{label}, logits: {scores}"]
+    return Tip(row, store.thumbnail(row), (*lines, f"{report[:140]}…") if len(report) > 140 else (*lines, report))
+
+
+def _go_to_case() -> None:
+    """A film clicked twice opens its case; from a callback that cannot be done."""
+    sample_id = st.session_state.pop("case-to-open", None)
+    if sample_id:
+        choose.open_film(sample_id)
+        st.switch_page("pages/case.py", query_params=st.query_params.to_dict())

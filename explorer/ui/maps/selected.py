@@ -1,0 +1,81 @@
+"""What a selection on the maps holds: its labels against all films, and its films."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from explorer.analysis.composition import lifts
+from explorer.figures.maps import lift_figure
+from explorer.tables import map_colours
+from explorer.ui.shared import selection
+from explorer.ui.shared.gallery import gallery
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from explorer.store.schema import RegimeRecord
+    from explorer.tables.map_colours import Asked
+    from explorer.ui.shared.frame import View
+
+
+def selected(view: View, asked: Asked, regime: RegimeRecord) -> None:
+    """The film in the address and the films selected: what they hold, what can be done with them, their gallery."""
+    store = view.store
+    film = store.row_of(st.query_params.get("film", ""))
+    picked = selection.current(view)
+    if film is None and len(picked) == 0:
+        st.caption(
+            "Click a point to see its film, twice to open its case. For many, choose box or lasso and draw around "
+            "them; Shift and click adds or takes away one, Esc clears."
+        )
+    if film is not None:
+        st.subheader(f"Film {store.samples['sample_id'].iat[film]}")
+        gallery(store, [film], asked.label, regime, key="film")
+    if len(picked):
+        _films(view, asked, regime, picked)
+
+
+def _films(view: View, asked: Asked, regime: RegimeRecord, picked: NDArray[np.int64]) -> None:
+    store, called = view.store, selection.name(view)
+    st.subheader(f"{len(picked):,} film{'s' if len(picked) > 1 else ''} selected")
+    outside = len(np.setdiff1d(picked, map_colours.drawn(store, asked)))
+    if outside:
+        st.caption(f"{outside:,} of them are not in {view.split}, so they are not drawn.")
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        with st.container(width=320):
+            name = st.text_input("Name", called, max_chars=selection.LONGEST_NAME, key=f"name-{called}")
+        if name.strip() and name != called:
+            selection.put(view, picked, name)
+            called = selection.name(view)
+        st.button("Clear", icon=":material/close:", on_click=selection.clear)
+    selection.actions(view, picked, called, key="selected")
+    if len(picked) > 1:
+        _composition(view, asked, picked)
+    gallery(store, picked.tolist(), asked.label, regime, key="selected")
+
+
+def _composition(view: View, asked: Asked, picked: NDArray[np.int64]) -> None:
+    store = view.store
+    shown = map_colours.drawn(store, asked)
+    if len(np.setdiff1d(picked, shown)):
+        shown = np.arange(store.n)
+    frame = lifts(store.targets[shown], np.isin(shown, picked), store.patients[shown], store.labels)
+    if not (frame["lift"] > 0).any():
+        st.caption("No film of the selection has a positive label.")
+        return
+    more = frame[frame["low"] > 1].sort_values("lift", ascending=False, kind="stable")
+    said = ", ".join(f"{r.label} {r.lift:.1f} [{r.low:.1f}, {r.high:.1f}]" for r in more.itertuples())
+    st.markdown(
+        f"More than among the {len(shown):,} films compared: **{said}** (lift, 95%)."
+        if said
+        else f"No label is over-represented against the {len(shown):,} films compared (95%)."
+    )
+    st.plotly_chart(lift_figure(frame), key="composition", alt="Lift of each label in the selection over all films")
+    st.caption(
+        "In brackets: positives of those known in the selection. Lift: share in the selection over the share among all "
+        "films compared; 1 is no difference. 95% intervals count patients, not films. The selection was drawn by eye: "
+        "a lift here is a lead, not a finding."
+    )

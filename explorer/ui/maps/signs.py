@@ -1,0 +1,136 @@
+"""What is drawn on a map beside films: prompts, label centroids, names of clusters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from explorer.analysis.metrics import patient_weights
+from explorer.analysis.modality_gap import centroids, halves_gap, modality_gap, place
+from explorer.figures.common import with_interval
+from explorer.figures.maps import Frame, Sign
+from explorer.tables.map_colours import cluster_mark
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from explorer.data.samples import Split
+    from explorer.store.reader import Store
+
+Kind = Literal["prompts", "centroids", "clusters"]
+
+KINDS: dict[Kind, str] = {"prompts": "Prompts", "centroids": "Label centroids", "clusters": "Cluster names"}
+AMONG = 15
+RESAMPLES = 500
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def signs(path: Path, made: str, space: str, kinds: tuple[Kind, ...], _store: Store) -> tuple[Sign, ...]:
+    """The signs of a space's map."""
+    makers = {"prompts": _prompts, "centroids": _centroids, "clusters": _clusters}
+    return tuple(sign for kind in kinds for sign in makers[kind](_store, space))
+
+
+def has_text(store: Store, space: str) -> bool:
+    """Whether prompts live in a space: only where the encoder still is the one that embedded them."""
+    return store.regimes[0].embedding_space == space
+
+
+def _prompts(store: Store, space: str) -> list[Sign]:
+    if not has_text(store, space):
+        return []
+    out = []
+    for side, sign, word in (("positive", "▲", ""), ("negative", "▽", "not ")):
+        vectors, labels = prompt_means(store, store.manifest.prompt_sets[0].name, side)
+        names = [word + label for label in labels]
+        out += _placed(store, space, vectors, names, "prompt", sign, "#D55E00")
+    return out
+
+
+def prompt_means(store: Store, prompt_set: str, side: str) -> tuple[NDArray[np.float32], list[str]]:
+    """Mean direction of each label's positive or negative prompts in a set, unit norm, and the labels that have any."""
+    vectors, place_of = store.text_vectors(), {text: i for i, text in enumerate(store.texts)}
+    prompts = store.prompts(prompt_set)
+    labels = [label for label in store.labels if prompts[label][side]]
+    means = [vectors[[place_of[text] for text in prompts[label][side]]].mean(axis=0) for label in labels]
+    stacked = np.stack(means) if means else np.zeros((0, vectors.shape[1]), np.float32)
+    return stacked / np.linalg.norm(stacked, axis=1, keepdims=True), labels
+
+
+def _centroids(store: Store, space: str) -> list[Sign]:
+    middle = centroids(np.asarray(store.vectors(space)), store.targets)
+    given = np.flatnonzero(~np.isnan(middle[:, 0]))
+    return _placed(store, space, middle[given], [store.labels[c] for c in given], "centroid", "✚", "#1F83C6")
+
+
+def _clusters(store: Store, space: str) -> list[Sign]:
+    codes, found = store.clusters(space)
+    layout = store.map(space)
+    frame = Frame.around(layout)
+    out = []
+    for i, one in enumerate(found):
+        x, y = frame.units(np.median(layout[codes == i], axis=0)[None])[0].tolist()
+        out.append(Sign(x, y, f"{i + 1} {one.name}", "cluster", colour=cluster_mark(i).colours[0]))
+    return out
+
+
+def _placed(
+    store: Store,
+    space: str,
+    vectors: NDArray[np.float32],
+    names: list[str],
+    kind: Literal["centroid", "prompt"],
+    sign: str,
+    colour: str,
+) -> list[Sign]:
+    layout = store.map(space)
+    units = Frame.around(layout).units(place(vectors, np.asarray(store.vectors(space)), layout, AMONG))
+    return [Sign(x, y, name, kind, sign, colour) for (x, y), name in zip(units.tolist(), names, strict=True)]
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def gap(path: Path, made: str, split: Split, _store: Store) -> str:
+    """The modality gap of a split's films and the zero-shot regime's own prompts, in one sentence."""
+    found = gaps(path, made, split, _store)[0]
+    return (
+        f"Modality gap: the {found.films:,} {split} films' mean and the {found.prompts} positive prompts' mean lie "
+        f"{with_interval(*found.apart)} apart (0 to 2; two random halves of the films {found.halves:.2f}). A prompt's "
+        f"cosine to its nearest film is {found.nearest:.2f} on average: it stands where the {AMONG} films most like it "
+        "stand, not near them."
+    )
+
+
+class Gap(NamedTuple):
+    """How far a set's positive prompts lie from the films.
+
+    ``apart``: distance of the two means with its 95% interval; ``halves``: of two random halves of the films;
+    ``nearest``: a prompt's cosine to its nearest film, on average; ``films`` and ``prompts``: how many.
+    """
+
+    title: str
+    apart: tuple[float, float, float]
+    halves: float
+    nearest: float
+    films: int
+    prompts: int
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def gaps(path: Path, made: str, split: Split, _store: Store) -> list[Gap]:
+    """The modality gap of every prompt set, the zero-shot regime's own first, over the same resamples of patients."""
+    store, rows = _store, _store.rows(split)
+    images, patients = np.asarray(store.vectors(store.regimes[0].embedding_space)[rows]), store.patients[rows]
+    weights = np.vstack([np.ones((1, len(rows))), patient_weights(patients, RESAMPLES, store.manifest.seed)])
+    halves = halves_gap(images, patients, store.manifest.seed)
+    out = []
+    for record in store.manifest.prompt_sets:
+        positive, labels = prompt_means(store, record.name, "positive")
+        drawn = modality_gap(images, positive, weights)
+        low, high = np.percentile(drawn[1:], [2.5, 97.5]).tolist()
+        nearest = float((positive @ images.T).max(axis=1).mean())
+        out.append(Gap(record.title, (float(drawn[0]), low, high), halves, nearest, len(rows), len(labels)))
+    return out

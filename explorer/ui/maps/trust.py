@@ -1,0 +1,120 @@
+"""How far the maps may be believed, and what their clusters are called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.tables import derive
+from explorer.ui.shared import choose, selection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from explorer.store.reader import Store
+    from explorer.store.schema import RegimeRecord, SpaceKind
+    from explorer.tables.map_colours import Asked
+    from explorer.ui.shared.frame import View
+
+FAR = "Distances between far groups mean nothing, nor do a group's size and density."
+HELP = {
+    "Trustworthiness": "What is near on the map is near in the space. 1 is perfect, a random map has 0.5.",
+    "Continuity": "What is near in the space is near on the map. 1 is perfect, a random map has 0.5.",
+    "Neighbours kept": "Share of a film's k nearest in the full space that are its k nearest on the map.",
+    "Torn or faked": "Films whose own trustworthiness or continuity is below 0.75: nearer to a random map's.",
+    "Spread over seeds": "Laid out again with other seeds and laid over one another (Procrustes), what still differs: "
+    "0 the same picture, 1 another. Where it is large, read who is next to whom, never where a group lies.",
+}
+
+
+def verdict(trust: dict[str, float]) -> tuple[str, str]:
+    """Whether a map may be read: "yes", "with care" or "no", and the badge's words.
+
+    "no" where a figure lies nearer to a random map's than to a perfect one's; "with care" where a tenth of the films
+    is torn or faked, or trustworthiness or continuity is below 0.9. Where a third of the picture differs between seeds,
+    where a group lies is chance.
+
+    Examples
+    --------
+    >>> verdict({"trustworthiness": 0.97, "continuity": 0.95, "doubtful": 0.03, "spread": 0.1})
+    ('yes', 'neighbourhoods may be read')
+    >>> verdict({"trustworthiness": 0.97, "continuity": 0.85, "doubtful": 0.03, "spread": 0.5})
+    ('with care', 'read neighbourhoods with care, places not')
+    >>> verdict({"trustworthiness": 0.7, "continuity": 0.95, "doubtful": 0.5})
+    ('no', 'do not read this map')
+    """
+    worst = min(trust["trustworthiness"], trust.get("continuity", 1.0))
+    doubtful, places = trust.get("doubtful", 0.0), ", places not" if trust.get("spread", 0.0) > 1 / 3 else ""
+    if worst < 0.75 or doubtful > 0.5:
+        return "no", "do not read this map"
+    if worst < 0.9 or doubtful > 0.1:
+        return "with care", f"read neighbourhoods with care{places}"
+    return "yes", f"neighbourhoods may be read{places}"
+
+
+def trust_table(store: Store, regimes: Sequence[RegimeRecord], kind: SpaceKind) -> None:
+    """How far each map may be believed, with what a random map would reach, and how it was made."""
+    names = dict.fromkeys(store.space_of(r.name, kind).name for r in regimes)
+    rows, made = [], []
+    for name in names:
+        trust = store.trust(name)
+        titles = " and ".join(derive.shared_by(store, store.space(name)))
+        if verdict(trust)[0] == "no":
+            st.warning(f"Do not read the map of {titles}: it shows other neighbours than the space has.")
+        params = ", ".join(f"{key} {value}" for key, value in trust["params"].items())
+        made.append(f"{titles}: {trust['method']}, {params}, seed {trust['seed']}, k {trust['k']}, n {trust['n']:,}.")
+        rows.append(
+            {
+                "Map": titles,
+                "May it be read?": verdict(trust)[1],
+                "Trustworthiness": f"{trust['trustworthiness']:.2f}",
+                "Continuity": _figure(trust, "continuity", ".2f"),
+                "Neighbours kept": f"{trust['knn_overlap']:.0%} (random {trust['knn_overlap_baseline']:.1%})",
+                "Torn or faked": _figure(trust, "doubtful", ".1%"),
+                "Spread over seeds": f"{_figure(trust, 'spread', '.2f')} (up to {_figure(trust, 'spread_max', '.2f')})",
+            }
+        )
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        height="content",
+        column_config={name: st.column_config.TextColumn(help=said) for name, said in HELP.items()},
+    )
+    st.caption(" ".join([FAR, *made]))
+
+
+def _figure(trust: dict[str, float], key: str, form: str) -> str:
+    return format(trust[key], form) if key in trust else "not measured"
+
+
+def cluster_table(view: View, asked: Asked, regimes: Sequence[RegimeRecord]) -> None:
+    """The clusters of the first map shown: names and how far they hold, where the name was not chosen."""
+    store = view.store
+    regime = regimes[0] if len(regimes) == 1 else choose.regime(view)
+    codes, found = store.clusters(store.space_of(regime.name, asked.kind).name)
+    st.subheader(f"Clusters of {regime.title}")
+    rows = [
+        {
+            "Cluster": f"{i + 1} {one.name}",
+            "Films": one.n,
+            "Purity": "; ".join(f"{f.label} {f.purity:.0%} ({f.n_pos} of {f.n})" for f in one.findings) or "—",
+            "All films": "; ".join(f"{f.base:.0%}" for f in one.findings) or "—",
+            "Lift": "; ".join(f"{f.lift:.1f}" for f in one.findings) or "—",
+            "Report words": ", ".join(one.words) or "—",
+        }
+        for i, one in enumerate(found)
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+    st.caption(
+        "k-means in the full space, the number by silhouette. A name is a finding that train films of the cluster have "
+        "more often than chance allows (5%, Bonferroni); purity, share of all films and lift are measured on val and "
+        "test. Mixed: no finding is over-represented."
+    )
+    with st.container(horizontal=True, gap="small"):
+        for i, one in enumerate(found):
+            if st.button(f"{i + 1} {one.name}", key=f"cluster-{i}", help="Select its films."):
+                selection.put(view, np.flatnonzero(codes == i), f"Cluster {i + 1} {one.name}, {regime.title}")
+                st.rerun()

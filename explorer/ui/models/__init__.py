@@ -1,0 +1,1 @@
+"""On-demand inference: encoders and heat maps, through the model queue."""

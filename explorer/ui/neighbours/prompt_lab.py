@@ -1,0 +1,281 @@
+"""The prompt lab: a label's prompts rewritten, and what that changes on validation."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from pydantic import TypeAdapter, ValidationError
+
+from explorer.analysis.metrics import METRICS
+from explorer.analysis.rewording import EDITED, STORED, Change, compare
+from explorer.figures import common as figures
+from explorer.tables import derive
+from explorer.ui.models import inference
+from explorer.ui.neighbours.query import mean_direction
+from explorer.ui.shared import choose
+from explorer.ui.shared.frame import errors_shown
+from explorer.ui.shared.gallery import link
+from explorer.ui.shared.links import DAMAGED, BadLink, from_text, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from explorer.store.reader import Store
+    from explorer.ui.shared.frame import View
+
+RESAMPLES = 500
+MOVED = 5
+"""Films shown that rise most, and as many that fall most."""
+MOST = 40
+"""Sentences of one side; more would only make it slower."""
+LONGEST = 5000
+"""Characters of one side."""
+LONGEST_LINK = 3000
+"""Characters the edits may add to a link, which may hold a selection, too."""
+PARAMETER = "edits"
+_EDITS, _TOKEN = "prompt-edits", "prompt-edits-token"
+
+Sides = dict[str, list[str]]
+"""``positive`` and ``negative`` to their sentences."""
+_ROWS = TypeAdapter(list[tuple[str, str, list[str], list[str]]])
+Edits = dict[tuple[str, str], Sides]
+"""A prompt set and a label to the sentences that stand in place of the stored ones."""
+
+
+@st.fragment
+def lab(view: View) -> None:
+    """Edit one label's prompts; see the figures change; take the whole set away as a file."""
+    with errors_shown():
+        store = view.store
+        _read_link(store)
+        sets = {record.name: record.title for record in store.manifest.prompt_sets}
+        with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+            with st.container(width=240):
+                label = choose.label(view)
+            base = choose.pick_one("Start from", list(sets), next(iter(sets)), "lab_set", sets)
+        stored = store.prompts(base)[label]
+        edited = _editor(base, label, stored)
+        _write_link()
+        st.caption(
+            "One sentence a line; a side's sentences are embedded, averaged and renormalised. Without negative ones "
+            "the logit is the scaled cosine to the positive side. Sentences of the stored sets need no text tower."
+        )
+        rows = store.rows("val")
+        change = compare(
+            label,
+            store.targets[rows, store.labels.index(label)],
+            _logits(store, stored, rows),
+            _logits(store, edited, rows),
+            store.patients[rows],
+            resamples=RESAMPLES,
+            seed=store.manifest.seed,
+        )
+        _figures(store, label, change, same=edited == stored)
+        _movers(store, label, rows, change)
+        _save(store, base)
+
+
+def _editor(base: str, label: str, stored: Sides) -> Sides:
+    """The two boxes; what they hold is kept for the session."""
+    edits: Edits = st.session_state.setdefault(_EDITS, {})
+    held = edits.get((base, label), stored)
+    boxes = {}
+    for column, side in zip(st.columns(2, gap="medium"), ("positive", "negative"), strict=True):
+        with column:
+            text = st.text_area(
+                f"{side.capitalize()} prompts for {label}",
+                "\n".join(held[side]),
+                height=130,
+                max_chars=LONGEST,
+                key=f"lab-{base}-{label}-{side}",
+            )
+        lines = dict.fromkeys(" ".join(line.split()) for line in text.splitlines())
+        boxes[side] = [inference.check_sentence(line) for line in lines if line][:MOST]
+    if not boxes["positive"]:
+        st.info("Without a positive prompt there is nothing to search for: the stored ones are used.")
+        boxes["positive"] = stored["positive"]
+    if boxes == {side: list(stored[side]) for side in boxes}:
+        edits.pop((base, label), None)
+    else:
+        edits[base, label] = boxes
+    return boxes
+
+
+def _read_link(store: Store) -> None:
+    """Take the edits a link brings."""
+    token = st.query_params.get(PARAMETER, "")
+    if not token or token == st.session_state.get(_TOKEN):
+        return
+    try:
+        st.session_state[_EDITS] = unpack(token, store)
+    except BadLink as error:
+        st.warning(f"The prompts in this link cannot be opened: {error}. The stored ones are shown.")
+    st.session_state[_TOKEN] = token
+
+
+def _write_link() -> None:
+    """Put the edits into the address where they fit."""
+    edits: Edits = st.session_state[_EDITS]
+    token = pack(edits)
+    st.session_state[_TOKEN] = token
+    if token:
+        st.query_params[PARAMETER] = token
+        return
+    st.query_params.pop(PARAMETER, None)
+    if edits:
+        st.caption(
+            "The edits are too long for a link. They stay while this tab is open; to keep them or pass them on, save "
+            "the set as TOML."
+        )
+
+
+def pack(edits: Edits) -> str:
+    """Edits as the text of a link; empty where there are none, or they would exceed LONGEST_LINK."""
+    rows = [[*place, sides["positive"], sides["negative"]] for place, sides in edits.items()]
+    token = to_text(json.dumps(rows, ensure_ascii=False).encode()) if rows else ""
+    return token if len(token) <= LONGEST_LINK else ""
+
+
+def unpack(token: str, store: Store) -> Edits:
+    """The edits of a link.
+
+    Raises
+    ------
+    BadLink
+        Where it is not whole, or names a prompt set or label that this run lacks.
+    """
+    sets = {record.name for record in store.manifest.prompt_sets}
+    try:
+        rows = _ROWS.validate_json(from_text(token, 2**20))
+    except ValidationError as error:
+        raise BadLink(DAMAGED) from error
+    edits: Edits = {}
+    for base, label, positive, negative in rows:
+        if base not in sets or label not in store.labels:
+            raise BadLink("it was made in a run with other prompt sets or labels")
+        if max(len("\n".join(side)) for side in (positive, negative)) > LONGEST:
+            raise BadLink(DAMAGED)
+        edits[base, label] = {"positive": positive, "negative": negative}
+    return edits
+
+
+def _logits(store: Store, sides: Sides, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(n,) zero-shot logits of a label with these prompts: s(p - n)·x."""
+    direction = mean_direction(inference.embed_texts(store, sides["positive"]))
+    if sides["negative"]:
+        direction = direction - mean_direction(inference.embed_texts(store, sides["negative"]))
+    space = store.regime("zero_shot").embedding_space
+    logits: NDArray[np.float32] = store.logit_scale * (np.asarray(store.vectors(space)[rows]) @ direction)
+    return logits.astype(np.float32)
+
+
+def _figures(store: Store, label: str, change: Change, *, same: bool) -> None:
+    rows = store.rows("val")
+    targets = store.targets[rows, store.labels.index(label)]
+    positive, negative = int((targets == 1).sum()), int((targets == 0).sum())
+    st.markdown(
+        f"**{label}** on val: {positive:,} positive, {negative:,} negative, "
+        f"{len(rows) - positive - negative:,} unknown."
+    )
+    if positive < derive.FEW:
+        st.info(f"Fewer than {derive.FEW} positives: too few to prefer one wording.", icon=":material/hourglass_empty:")
+    found = {
+        (version, metric): numbers
+        for version, metric, *numbers in change.figures[
+            ["version", "metric", "value", "ci_low", "ci_high", "baseline"]
+        ].itertuples(index=False)
+    }
+    moved = {
+        metric: numbers
+        for metric, *numbers in change.differences[["metric", "difference", "ci_low", "ci_high"]].itertuples(
+            index=False
+        )
+    }
+    table = [
+        {
+            "": derive.METRIC_TITLES[metric],
+            "Stored": figures.with_interval(*found[STORED, metric][:3]),
+            "Edited": figures.with_interval(*found[EDITED, metric][:3]),
+            "Edited − stored": "—" if same or metric not in moved else _signed(*moved[metric]),
+            "Trivial baseline": f"{found[EDITED, metric][3]:.2f}",
+        }
+        for metric in METRICS
+    ]
+    st.dataframe(pd.DataFrame(table), hide_index=True)
+    cut = {version: "none" if np.isnan(value) else f"{value:.2f}" for version, value in change.thresholds.items()}
+    words = (
+        "Nothing is edited yet."
+        if same
+        else f"Ranks: Spearman {change.spearman:.3f}. At its own threshold the edited wording calls "
+        f"{change.flips[0]:,} films more and {change.flips[1]:,} that were called no longer."
+    )
+    st.caption(
+        f"95% intervals from resampling patients, the same resamples for both. Threshold of highest F1 on val: "
+        f"{cut[STORED]} stored, {cut[EDITED]} edited. {words} Figures of val, on which wording and threshold are "
+        "chosen, are optimistic: judge the set on test, after precompute."
+    )
+
+
+def _signed(value: float, low: float, high: float) -> str:
+    if np.isnan(value):
+        return "—"
+    return f"{value:+.2f}" + (" [no interval]" if np.isnan(low) else f" [{low:+.2f}, {high:+.2f}]")
+
+
+def _movers(store: Store, label: str, rows: NDArray[np.int64], change: Change) -> None:
+    """The films whose rank changes most."""
+    order = np.argsort(-change.rises, kind="stable")
+    groups = (("Rise most", order[:MOVED]), ("Fall most", order[::-1][:MOVED]))
+    if not change.rises.any():
+        return
+    states = derive.states(store, label)
+    for column, (title, places) in zip(st.columns(2, gap="medium"), groups, strict=True):
+        with column:
+            st.markdown(f"**{title}**")
+            with st.container(horizontal=True, gap="small"):
+                for place in places.tolist():
+                    row = int(rows[place])
+                    sample_id = str(store.samples["sample_id"].iat[row])
+                    with st.container(width=110, gap="xxsmall"):
+                        st.image(store.thumbnail(row), width=110, alt=f"Film {sample_id}")
+                        st.caption(f"{change.rises[place]:+,} places · {states[row]}")
+                        link("pages/case.py", sample_id, sample_id)
+
+
+def _save(store: Store, base: str) -> None:
+    edits: Edits = st.session_state.get(_EDITS, {})
+    mine = {label: sides for (chosen, label), sides in edits.items() if chosen == base}
+    said = f"{len(mine)} label{'' if len(mine) == 1 else 's'} edited: {', '.join(mine)}. " if mine else ""
+    st.download_button(
+        "Save the set as TOML",
+        as_toml(f"{base}, edited", {label: mine.get(label, sides) for label, sides in store.prompts(base).items()}),
+        file_name=f"{base}-edited.toml",
+        mime="application/toml",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    st.caption(
+        f"{said}`python -m precompute run … --prompts {base}-edited.toml` makes it the zero-shot regime's own set."
+    )
+
+
+def as_toml(title: str, labels: Mapping[str, Mapping[str, list[str]]]) -> str:
+    """A prompt set as the file that ``--prompts`` takes: a section a label, and a default for labels it does not name.
+
+    JSON's strings and lists of strings are TOML's, but for DEL, which TOML wants escaped.
+    """
+
+    def value(of: str | list[str]) -> str:
+        return json.dumps(of, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+    lines = [f"title = {value(title)}", "", "[default]", 'positive = ["{}"]', 'negative = ["no {}"]']
+    for label, sides in labels.items():
+        lines += ["", f"[{value(label)}]"]
+        lines += [f"{side} = {value(list(sides[side]))}" for side in ("positive", "negative") if sides[side]]
+    return "\n".join(lines) + "\n"

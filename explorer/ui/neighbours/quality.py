@@ -1,0 +1,164 @@
+"""How good neighbour lists are: do they share labels, do regimes agree on them, do hubs fill them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis import hubness_agreement as analysis
+from explorer.analysis.hubness_agreement import HUB
+from explorer.analysis.metrics import MACRO
+from explorer.analysis.retrieval import K
+from explorer.figures import common as figures
+from explorer.tables import derive
+from explorer.tables.derive import Merit
+from explorer.ui.shared import choose
+from explorer.ui.shared.gallery import link
+
+if TYPE_CHECKING:
+    from explorer.store.reader import Store
+    from explorer.store.schema import SpaceKind, SpaceRecord
+    from explorer.ui.shared.frame import View
+
+TITLES = {
+    "precision@10": "Precision at 10",
+    "map": "Mean average precision",
+    "ndcg@10": "NDCG at 10",
+    "knn_average_precision": "kNN vote, AP",
+    "knn_auroc": "kNN vote, AUROC",
+}
+SHOWN_HUBS = 6
+
+
+def panel(view: View) -> None:
+    """Every figure of the retrieval stage, for the split."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        kind = choose.space_kind()
+        metric = choose.pick_one("Figure", list(TITLES), "precision@10", "figure", TITLES)
+    by_label(view, kind, metric)
+    table(view)
+    agreement(view)
+    hubs(view, kind)
+
+
+def _merits(frame: pd.DataFrame) -> list[Merit]:
+    numbers = frame[["value", "ci_low", "ci_high", "baseline"]].to_numpy(dtype=float)
+    return [Merit(*row) for row in numbers.tolist()]
+
+
+def _titled(store: Store, space: str) -> str:
+    record = store.space(space)
+    return f"{' and '.join(derive.shared_by(store, record))}, {record.kind}"
+
+
+def by_label(view: View, kind: SpaceKind, metric: str) -> None:
+    """One figure of every label, a mark a space."""
+    store = view.store
+    found = derive.spaces(store, kind)
+    names = {space.name: " and ".join(titles) for space, titles in found}
+    frame = store.retrieval
+    frame = frame[(frame["metric"] == metric) & (frame["split"] == view.split) & frame["space"].isin(list(names))]
+    frame = frame[frame["label"] != MACRO].assign(series=frame["space"].map(names))
+    best = frame.groupby("label")["value"].max().sort_values(ascending=False, na_position="last", kind="stable")
+    frame = frame.sort_values("label", key=lambda labels: labels.map(list(best.index).index), kind="stable")
+    place = {regime.title: i for i, regime in enumerate(store.regimes)}
+    styles = {
+        name: figures.regime_style(place[titles[0]]) for (_, titles), name in zip(found, names.values(), strict=True)
+    }
+    st.plotly_chart(
+        figures.dots(frame, styles, TITLES[metric].lower(), few=derive.FEW),
+        key="retrieval",
+        alt=f"{TITLES[metric]} of every label, by space, against chance",
+    )
+    if metric.startswith("knn"):
+        st.caption(
+            "A film's score is the share of its nearest training films that have the label, weighted by likeness; "
+            f"nothing is trained, k is chosen on val. Tick: {'prevalence' if 'average' in metric else '0.5'}. In "
+            "brackets, positives; grey: fewer than 5."
+        )
+    else:
+        st.caption(
+            f"Each {view.split} film that has the label asks for others of the split: other patients', of a comparable "
+            "view, with the label known. Mean over these queries, with a 95% interval from resampling their patients. "
+            "Tick: a random order. In brackets, queries; grey: fewer than 5."
+        )
+
+
+def table(view: View) -> None:
+    """Means over labels, every space, beside chance."""
+    store = view.store
+    frame = store.retrieval
+    mean = frame[(frame["label"] == MACRO) & (frame["split"] == view.split)]
+    rows = []
+    for space in store.manifest.spaces:
+        cells = {"Space": _titled(store, space.name)}
+        for metric, title in TITLES.items():
+            one = mean[(mean["space"] == space.name) & (mean["metric"] == metric)]
+            cells[title] = " · ".join(f"{m} · {m.baseline:.2f}" for m in _merits(one))
+            if metric == "knn_average_precision":
+                cells["k of the vote"] = ", ".join(one["k"].astype(str))
+        rows.append(cells)
+    st.subheader("Mean over labels")
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    own = ", ".join(
+        f"{regime.title} {derive.merits(store, view.split)[regime.name, MACRO, 'average_precision']}"
+        for regime in store.regimes
+    )
+    st.caption(
+        f"Value [95% interval] · chance, over {len(store.rows(view.split)):,} films of {view.split}. "
+        f"The heads' own mean AP, to hold the kNN vote against: {own}."
+    )
+
+
+def agreement(view: View) -> None:
+    """How far two spaces name the same neighbours."""
+    store = view.store
+    frame = store.retrieval
+    frame = frame[(frame["other"] != "") & (frame["split"] == view.split)]
+    rows = []
+    for (space, other), part in frame.groupby(["space", "other"], sort=False):
+        cells = {"Space": _titled(store, str(space)), "and": _titled(store, str(other))}
+        for metric, m in zip(part["metric"], _merits(part), strict=True):
+            cells["Jaccard" if metric == "jaccard" else "Rank-biased overlap"] = f"{m} · {m.baseline:.3f}"
+        rows.append(cells)
+    st.subheader("Do the spaces agree?")
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.caption(
+        f"Of the {K} nearest among all films: the share both lists hold (Jaccard), and the same with the first places "
+        f"counting most (RBO, p = 0.9). Mean over the films of {view.split} [95% interval] · lists drawn at random. "
+        "Zero-shot and linear probe share one embedding: there the agreement is whole by construction."
+    )
+
+
+def hubs(view: View, kind: SpaceKind) -> None:
+    """Films that stand in unusually many lists."""
+    store = view.store
+    st.subheader("Hubs")
+    frame = store.retrieval
+    skews = frame[frame["metric"] == "hubness_skew"]
+    found = derive.spaces(store, kind)
+    for column, (space, titles) in zip(st.columns(len(found), gap="medium"), found, strict=True):
+        with column:
+            st.markdown(f"**{' and '.join(titles)}**")
+            for m in _merits(skews[skews["space"] == space.name]):
+                n = int(analysis.hubs(store.occurrences(space.name)).sum())
+                st.markdown(f"Skew {m}, random lists {m.baseline:.2f}; {n:,} hubs among {store.n:,} films.")
+            _top_hubs(store, space)
+    st.caption(
+        f"In how many films' {K} nearest a film stands (its k-occurrence; {K} on average). A hub stands {HUB:.0f} "
+        "standard deviations above the mean: it comes up whatever is asked for, so its likeness says little."
+    )
+
+
+def _top_hubs(store: Store, space: SpaceRecord) -> None:
+    counts = store.occurrences(space.name)
+    with st.container(horizontal=True, gap="small"):
+        for row in np.argsort(-counts, kind="stable")[:SHOWN_HUBS].tolist():
+            sample_id = str(store.samples["sample_id"].iat[row])
+            with st.container(width=110, gap="xxsmall"):
+                st.image(store.thumbnail(row), width=110, alt=f"Film {sample_id}")
+                st.caption(f"{counts[row]:,} lists · {derive.findings(store, row)}")
+                link("pages/case.py", sample_id, sample_id)

@@ -1,0 +1,238 @@
+"""What is searched for: a film of the set, a film of one's own, words, or the middle of a selection."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from explorer.analysis.neighbours import comparable, decision_vectors
+from explorer.errors import UserError
+from explorer.tables import derive
+from explorer.ui.models import inference
+from explorer.ui.shared import choose, selection
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from explorer.store.reader import Store
+    from explorer.store.schema import SpaceKind
+    from explorer.ui.shared.frame import View
+
+WAYS = {"film": "A film", "upload": "Upload", "words": "Words", "selection": "Selection"}
+VIEWS = {"frontal": "frontal", "lateral": "lateral", "": "not known"}
+UPLOAD = "upload-embedded"
+
+
+@dataclass(frozen=True)
+class Query:
+    """A direction in each space, and what must not be found.
+
+    Attributes
+    ----------
+    name : str
+    vectors : dict
+        A space's name to the (dim,) unit-norm vector.
+    kind : "embedding" or "decision"
+    k : int
+    barred : (N,) bool
+        Films that are not shown.
+    left_out : str
+        The same in words.
+    way : one of WAYS
+    label : str
+        Whose scores stand beside the films found.
+    known : (C,) 1, 0 or NaN
+        Labels that the films found are held against.
+    row : int or None
+        The film asked about, where it is one of the run.
+    upload : Upload or None
+    """
+
+    name: str
+    vectors: dict[str, NDArray[np.float32]]
+    kind: SpaceKind
+    k: int
+    barred: NDArray[np.bool_]
+    left_out: str
+    way: str
+    label: str
+    known: NDArray[np.float32]
+    row: int | None = None
+    upload: inference.Upload | None = None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What one way of asking gives."""
+
+    name: str
+    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    known: NDArray[np.float32] | None = None
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Films the query is made of: never found, and their patients' other films only if asked for."""
+    view: str = ""
+    row: int | None = None
+    upload: inference.Upload | None = None
+
+
+def ask(view: View) -> Query | None:
+    """The page's controls; None where there is nothing to search for yet, after saying so."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        way = choose.pick_one("Search by", list(WAYS), "film", "by", WAYS)
+        kind: SpaceKind = "embedding" if way == "words" else choose.space_kind()
+        k = int(choose.pick_one("Neighbours", ["6", "12", "24"], "6", "k"))
+        with st.container(width=240):
+            label = choose.label(view)
+        same_patient = st.toggle("Same patient too", key="same_patient", bind="query-params")
+        mixed = st.toggle("Mix frontal and lateral", key="mixed", bind="query-params")
+    asked = {"film": _film, "upload": _upload, "words": _words, "selection": _selection}[way](view, label, kind)
+    if asked is None:
+        return None
+    barred, left_out = _barred(view.store, asked, same_patient=same_patient, mixed=mixed)
+    known = np.full(len(view.store.labels), np.nan, np.float32) if asked.known is None else asked.known
+    return Query(
+        asked.name, asked.vectors, kind, k, barred, left_out, way, label, known, row=asked.row, upload=asked.upload
+    )
+
+
+def _barred(store: Store, asked: _Asked, *, same_patient: bool, mixed: bool) -> tuple[NDArray[np.bool_], str]:
+    barred = np.zeros(store.n, dtype=bool)
+    barred[asked.rows] = True
+    words = []
+    if len(asked.rows):
+        patients = np.isin(store.patients, store.patients[asked.rows])
+        if not same_patient:
+            barred |= patients
+        if others := int(patients.sum()) - len(asked.rows):
+            words.append(f"{others:,} other{'s' if others > 1 else ''} of the same patient{_kept(same_patient)}")
+        else:
+            words.append("no other film of the same patient")
+    if asked.view:
+        apart = ~comparable(store.views, asked.view)
+        if not mixed:
+            barred |= apart
+        words.append(f"{int(apart.sum()):,} not {asked.view}{_kept(mixed)}")
+    return barred, f"{int((~barred).sum()):,} films searched: {', '.join(words)}." if words else ""
+
+
+def _kept(shown: bool) -> str:
+    return " among them" if shown else " left out"
+
+
+def _film(view: View, label: str, kind: SpaceKind) -> _Asked:
+    store = view.store
+    row = choose.film(view, label)
+    choose.sheet(view, label)
+    vectors = {space.name: np.asarray(store.vectors(space.name)[row]) for space, _ in derive.spaces(store, kind)}
+    name = str(store.samples["sample_id"].iat[row])
+    return _Asked(name, vectors, store.targets[row], np.array([row]), str(store.views[row]), row=row)
+
+
+def _selection(view: View, label: str, kind: SpaceKind) -> _Asked | None:
+    store, rows = view.store, selection.current(view)
+    if not len(rows):
+        st.info("Nothing is selected. Draw around films on the map, then come back.", icon=":material/lasso_select:")
+        return None
+    vectors = {}
+    for space, _ in derive.spaces(store, kind):
+        middle = np.asarray(store.vectors(space.name)[rows]).mean(axis=0)
+        vectors[space.name] = middle / max(float(np.linalg.norm(middle)), 1e-12)
+    views = np.unique(store.views[rows])
+    name = f"the middle of {selection.name(view) or 'the selection'}, {len(rows):,} films"
+    return _Asked(name, vectors, None, rows, str(views[0]) if len(views) == 1 else "")
+
+
+def _upload(view: View, label: str, kind: SpaceKind) -> _Asked | None:
+    store = view.store
+    left, right = st.columns([3, 1], vertical_alignment="bottom", gap="medium")
+    with left:
+        file = st.file_uploader("A chest film: PNG, JPEG or DICOM", key="upload", max_upload_size=20)
+    with right:
+        projection = choose.pick_one("Its view", list(VIEWS), "frontal", "upload_view", VIEWS)
+    st.caption(
+        "It is read in memory and forgotten with this session: nothing is written to disk, no other visitor sees it. "
+        "The image towers are loaded: some seconds the first time."
+    )
+    if file is None:
+        st.session_state.pop(UPLOAD, None)
+        return None
+    held = st.session_state.get(UPLOAD)
+    mark = (store.path, store.manifest.created, file.file_id)
+    if held is None or held[0] != mark:
+        with st.spinner("Reading the film"):
+            held = st.session_state[UPLOAD] = (mark, inference.embed_upload(store, file.name, file.getvalue()))
+    upload: inference.Upload = held[1]
+    vectors = {}
+    for space, _ in derive.spaces(store, kind):
+        for regime in store.regimes:
+            if kind == "embedding" and regime.embedding_space == space.name:
+                vectors[space.name] = upload.vector(regime.encoder)
+            elif kind == "decision" and regime.decision_space == space.name:
+                logits = upload.logits(store)[regime.name]
+                vectors[space.name] = decision_vectors(logits[None], np.asarray(store.logits(regime.name)))[0]
+    return _Asked("your film", vectors, view=projection, upload=upload)
+
+
+def _words(view: View, label: str, kind: SpaceKind) -> _Asked | None:
+    store = view.store
+    sets = {record.name: record.title for record in store.manifest.prompt_sets}
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        chosen = choose.pick_one("Prompts", [*sets, "own"], next(iter(sets)), "prompts", {**sets, "own": "My own"})
+        if chosen == "own":
+            text = st.text_input(
+                "What a film should show", key="text", bind="query-params", placeholder="enlarged heart", width=420
+            )
+    if chosen == "own":
+        if not text.strip():
+            st.caption("Any sentence. The text tower is loaded: some seconds the first time.")
+            return None
+        return _sentence(view, text)
+    prompts = store.prompts(chosen)[label]
+    direction = mean_direction(inference.embed_texts(store, prompts["positive"]))
+    words = "; ".join(prompts["positive"])
+    if prompts["negative"]:
+        direction = direction - mean_direction(inference.embed_texts(store, prompts["negative"]))
+        words += " — against — " + "; ".join(prompts["negative"])
+    known = np.where(np.array(store.labels) == label, 1, np.nan).astype(np.float32)
+    return _Asked(words, _in_every_space(store, direction), known)
+
+
+def _sentence(view: View, text: str) -> _Asked:
+    sentence = inference.check_sentence(text)
+    vector = inference.embed_texts(view.store, [sentence])[0]
+    unread = [] if sentence in view.store.texts else inference.unread_words(view.store, sentence)
+    if unread:
+        st.warning(
+            f"The text tower cannot read: {escaped(', '.join(unread)[:200])}. The rest of the sentence is searched for."
+        )
+    return _Asked(sentence, _in_every_space(view.store, vector))
+
+
+def escaped(text: str) -> str:
+    """A visitor's words as Markdown that shows them as they are: a link must not bring links of its own."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+.!|$:~^-])", r"\\\1", text)
+
+
+def mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The (D,) mean of (T, D) sentences, renormalised, as the zero-shot head takes it.
+
+    Raises
+    ------
+    UserError
+        Where the sentences cancel out.
+    """
+    mean = vectors.mean(axis=0)
+    norm = float(np.linalg.norm(mean))
+    if norm < 1e-6:
+        raise UserError("These sentences cancel each other out.", "Leave one of them out.")
+    unit: NDArray[np.float32] = mean / norm
+    return unit
+
+
+def _in_every_space(store: Store, direction: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    unit = direction / max(float(np.linalg.norm(direction)), 1e-12)
+    return {space.name: unit for space, _ in derive.spaces(store, "embedding")}

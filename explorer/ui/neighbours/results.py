@@ -1,0 +1,256 @@
+"""The neighbours page's search: what is asked for, and what lies nearest to it in each regime's space."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis.hubness_agreement import hubs
+from explorer.analysis.neighbours import search
+from explorer.analysis.outliers import OUTLYING
+from explorer.figures import common as figures
+from explorer.figures.case import margins
+from explorer.tables import derive
+from explorer.tables.film import scores
+from explorer.ui.maps import signs as map_signs
+from explorer.ui.neighbours import explain
+from explorer.ui.neighbours.query import Query, ask, escaped
+from explorer.ui.shared import cache, choose, selection
+from explorer.ui.shared.gallery import link
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from explorer.store.reader import Store
+    from explorer.store.schema import SpaceRecord
+    from explorer.ui.models.inference import Upload
+    from explorer.ui.shared.frame import View
+
+
+REPORT = 400
+"""Characters of a report shown beside its film."""
+SENTENCE = 90
+TILE = 150
+
+Found = list[tuple["SpaceRecord", list[str], "NDArray[np.int64]", "NDArray[np.float32]"]]
+"""Each distinct space, the titles of its regimes, the rows found and their similarities."""
+
+
+def panel(view: View) -> None:
+    """Ask, search, show."""
+    query = ask(view)
+    if query is None:
+        return
+    found = find(view, query)
+    summary(view, query, found)
+    side_by_side(view, query, found)
+    explain.show(view, query)
+
+
+def find(view: View, query: Query) -> Found:
+    """The nearest films in each distinct space."""
+    found: Found = []
+    for space, titles in derive.spaces(view.store, query.kind):
+        rows, similarities = search(
+            cache.index(view.store, space.name), query.vectors[space.name], query.k, query.barred
+        )
+        found.append((space, titles, rows, similarities))
+    return found
+
+
+def summary(view: View, query: Query, found: Found) -> None:
+    """What was asked for, and whether what was found shares its labels."""
+    jpeg = view.store.thumbnail(query.row) if query.row is not None else query.upload.jpeg if query.upload else None
+    if jpeg:
+        picture, words, chart = st.columns([4, 5, 11], gap="medium")
+        with picture:
+            st.image(jpeg, width="stretch", alt=f"Film {query.name}")
+    else:
+        words, chart = st.columns([9, 11], gap="medium")
+    with words:
+        _about(view.store, query)
+    with chart:
+        if query.upload:
+            _upload_scores(view, query.upload, query.known)
+        else:
+            _agreement(view.store, query, found)
+    if query.left_out:
+        st.caption(query.left_out)
+    if query.way == "words":
+        st.caption(map_signs.gap(view.store.path, view.store.manifest.created, view.split, view.store))
+
+
+def _about(store: Store, query: Query) -> None:
+    if query.row is None:
+        st.markdown(f"**{query.name}**" if query.upload else f"> {escaped(query.name)}")
+        if query.upload:
+            _outlying(query.upload.outlying)
+        return
+    sample = store.samples.iloc[query.row]
+    st.markdown(f"**{query.name}**  \n{sample['split']} · patient {sample['patient_id']}")
+    st.markdown(_badges(derive.positives(store, query.row)) or derive.findings(store, query.row))
+    if sample["report"]:
+        st.caption(str(sample["report"])[:REPORT])
+    with st.container(horizontal=True, gap="small"):
+        link("pages/case.py", "Case", query.name)
+        link("pages/grad_cam.py", "Grad-CAM", query.name)
+        link("pages/map.py", "Map", query.name)
+
+
+def _outlying(percentiles: NDArray[np.float64] | None) -> None:
+    """How far an upload lies from the films the regimes were trained on."""
+    if percentiles is None:
+        st.caption("This run holds no training cloud to hold the film against: an earlier version made it.")
+        return
+    near, shape = percentiles.tolist()
+    said = (
+        f"Farther from the training films than {near:.0f}% of films like them (10th neighbour), {shape:.0f}% "
+        "(Mahalanobis), in the frozen encoder."
+    )
+    if max(near, shape) >= OUTLYING:
+        st.warning(
+            f"{said} It is unlike what the regimes were fitted on: neither scores nor neighbours can be trusted.",
+            icon=":material/warning:",
+        )
+    else:
+        st.caption(said)
+
+
+def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> None:
+    store = view.store
+    frame = scores(store, upload.logits(store), known, store.rows(view.split))
+    styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
+    st.plotly_chart(margins(frame, styles), key="upload-margins", alt="Each regime's scores of the uploaded film")
+    st.caption(f"Right of the line is called positive at the threshold chosen on val; spread of {view.split}.")
+    st.button(
+        "Grad-CAM of your film",
+        icon=":material/center_focus_strong:",
+        on_click=explain.ask,
+        args=(explain.OWN,),
+        help="Made in memory, for this session alone.",
+    )
+
+
+def side_by_side(view: View, query: Query, found: Found) -> None:
+    """One column a distinct space; regimes that share a space share its column."""
+    shared = [
+        f"{' and '.join(titles)} share one frozen encoder, so their neighbours are the same. "
+        for _, titles, _, _ in found
+        if len(titles) > 1
+    ]
+    notes = "By falling cosine similarity. "
+    if not np.isnan(query.known).all():
+        notes += "✓ shared label, − asked for and not there, + the neighbour's own, ? unknown there. "
+    notes += "**Hub**: among the ten nearest of unusually many films."
+    st.caption("".join(shared) + notes)
+    for column, (space, titles, rows, similarities) in zip(st.columns(len(found), gap="medium"), found, strict=True):
+        with column:
+            st.subheader(" and ".join(titles))
+            if query.way == "words" and view.store.regime("zero_shot").embedding_space != space.name:
+                st.caption("The text tower was not trained on with this encoder: words and films have drifted apart.")
+            if not len(rows):
+                st.caption("Nothing is left to show.")
+                continue
+            hub = _hubs(view.store, space.name)
+            with st.container(horizontal=True, gap="small"):
+                for row, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
+                    _neighbour(view.store, query, row, similarity, titles, hub)
+            selection.actions(view, rows, f"near {query.name}"[:60], key=f"near-{space.name}")
+
+
+def _hubs(store: Store, space: str) -> dict[int, int]:
+    """Hubs of a space: their rows, and in how many lists they stand; none in a run without neighbour counts."""
+    if f"spaces/{space}/occurrences.npy" not in store.manifest.artefacts:
+        return {}
+    counts = store.occurrences(space)
+    return {int(row): int(counts[row]) for row in np.flatnonzero(hubs(counts))}
+
+
+def _neighbour(store: Store, query: Query, row: int, similarity: float, titles: list[str], hub: dict[int, int]) -> None:
+    sample = store.samples.iloc[row]
+    sample_id = str(sample["sample_id"])
+    flags = ""
+    if query.row is not None and store.patients[row] == store.patients[query.row]:
+        flags += " · same patient"
+    if row in hub:
+        flags += f" · :violet-badge[hub: {hub[row]} lists]"
+    lines = [f"**{similarity:.3f}** · {sample['split']}{flags}  \n{sample_id}", _compared(store, query.known, row)]
+    lines.append(_scores(store, row, query.label, titles))
+    if sample["report"]:
+        lines.append(f":small[{_sentence(str(sample['report']))}]")
+    with st.container(width=TILE, gap="xxsmall"):
+        st.image(store.thumbnail(row), width=TILE, alt=f"Film {sample_id}")
+        st.markdown("  \n".join(lines))
+        with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+            link("pages/case.py", "Case", sample_id)
+            key = f"{titles[0]}-{row}"
+            st.button("Explain", key=f"why-{key}", type="tertiary", on_click=explain.ask, args=(sample_id,))
+            # a page link to the page it stands on is drawn as the current one
+            st.button("Near it", key=f"near-{key}", type="tertiary", on_click=_search_film, args=(sample_id,))
+
+
+def _search_film(sample_id: str) -> None:
+    st.session_state["by"] = "film"
+    choose.open_film(sample_id)
+
+
+def _scores(store: Store, row: int, label: str, titles: list[str]) -> str:
+    """The film's logit for the label in each regime of the column, against its threshold."""
+    c = store.labels.index(label)
+    out = []
+    for regime in store.regimes:
+        if regime.title in titles:
+            logit, cut = float(store.logits(regime.name)[row, c]), float(store.threshold_array(regime.name)[c])
+            against = "" if np.isnan(cut) else f" {'≥' if logit >= cut else '<'} {cut:.2f}"
+            out.append((f"{regime.title} " if len(titles) > 1 else "") + f"{logit:.2f}{against}")
+    return f":small[{label} logit: {', '.join(out)}]"
+
+
+def _sentence(report: str) -> str:
+    first = re.split(r"(?<=[.!?])\s", " ".join(report.split()), maxsplit=1)[0]
+    return first if len(first) <= SENTENCE else f"{first[:SENTENCE].rstrip()}…"
+
+
+def _badges(labels: list[str]) -> str:
+    return " ".join(f":blue-badge[{label}]" for label in labels)
+
+
+def _compared(store: Store, known: NDArray[np.float32], other: int) -> str:
+    """Both films' labels as badges: shared, missing, unknown, extra."""
+    out = []
+    for label, mine, theirs in zip(store.labels, known, store.targets[other], strict=True):
+        if mine == 1 and theirs == 1:
+            out.append(f":green-badge[✓ {label}]")
+        elif mine == 1 and np.isnan(theirs):
+            out.append(f":gray-badge[? {label}]")
+        elif mine == 1:
+            out.append(f":gray-badge[− {label}]")
+        elif theirs == 1:
+            out.append(f":orange-badge[+ {label}]")
+    return " ".join(out) or "no positive label"
+
+
+def _agreement(store: Store, query: Query, found: Found) -> None:
+    """The share of what was found that has each label asked for, against chance."""
+    if not (query.known == 1).any():
+        st.caption("Nothing is known of what was asked for, so there is no agreement to measure.")
+        return
+    frame = pd.concat(
+        [derive.agreement(store, query.known, ~query.barred, rows, " and ".join(t)) for _, t, rows, _ in found]
+    )
+    st.markdown("**Do neighbours share the labels?**")
+    place = {regime.title: i for i, regime in enumerate(store.regimes)}
+    styles = {" and ".join(titles): figures.regime_style(place[titles[0]]) for _, titles, _, _ in found}
+    st.plotly_chart(
+        figures.dots(frame, styles, f"share of the {query.k} neighbours", few=1),
+        key="agreement",
+        alt="Share of neighbours that have each of the labels, against prevalence",
+    )
+    st.caption(
+        "Share of the neighbours known to have each label, with a 95% Wilson interval. The tick is the prevalence "
+        "among the films that could have been found, their positives in brackets."
+    )

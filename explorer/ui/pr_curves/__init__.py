@@ -1,0 +1,1 @@
+"""The PR curves page: curves, thresholds, calibration, labels together, the report."""

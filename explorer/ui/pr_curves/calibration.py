@@ -1,0 +1,117 @@
+"""The calibration view: what a probability is worth, as it is and fitted on validation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.analysis.calibration import BINS, METHODS, Method, fit, reliability
+from explorer.figures import thresholds as figures_thresholds
+from explorer.figures.common import with_interval
+from explorer.tables import curves as curve_frames
+from explorer.tables import derive
+from explorer.ui.pr_curves import curves
+from explorer.ui.shared import choose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from explorer.data.samples import Split
+    from explorer.store.reader import Store
+    from explorer.ui.shared.frame import View
+
+METRICS = {"brier": "Brier score", "ece": "ECE"}
+
+
+def calibration(view: View) -> None:
+    """One label's reliability in every regime, its figures by method, and every label's."""
+    store, split = view.store, view.split
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width=280):
+            label = choose.label(view)
+        titles = {str(key): title for key, title in METHODS.items()}
+        method = cast("Method", choose.pick_one("Probabilities", list(titles), "none", "fitted", titles))
+        few = curves.fewest(view)
+    positive, negative, unknown = derive.counts(store, split, label)
+    st.markdown(f"**{label}** in {split}: {positive:,} positive, {negative:,} negative, {unknown:,} unknown.")
+    if positive < few or negative == 0:
+        st.info(f"Fewer than {few} positives: too few to say.", icon=":material/hourglass_empty:")
+    else:
+        left, right = st.columns([4, 5], gap="medium")
+        with left:
+            st.plotly_chart(
+                _reliability(store.path, store.manifest.created, split, label, method, store),
+                key="reliability",
+                config={"displayModeBar": False},
+                alt=f"Reliability of {label} in every regime",
+            )
+            st.caption(
+                f"{BINS} bins of equal number of films; whiskers are Wilson's 95% intervals, beneath the films a bin. "
+                "On the dashed line what is said is what is so."
+            )
+        with right:
+            st.dataframe(_by_method(store, split, label), hide_index=True, height="content")
+            st.caption(
+                "Lower is better. Value [95% interval from resampling patients] · baseline: for the Brier score saying "
+                "val's rate for every film; for ECE what perfectly calibrated probabilities would show on so few films "
+                "by chance. Temperature, Platt and isotonic are fitted on val"
+                + (", the very films shown: optimistic." if split == "val" else ".")
+            )
+    _all_labels(view, method, few)
+
+
+def _all_labels(view: View, method: Method, few: int) -> None:
+    store, split = view.store, view.split
+    st.subheader(f"All labels: {METHODS[method].lower()}")
+    frame = store.calibration
+    frame = frame[(frame["split"] == split) & (frame["method"] == method)]
+    said = _texts(frame)
+    rows = []
+    for label in derive.by_prevalence(store, split):
+        positive = derive.counts(store, split, label)[0]
+        cells: dict[str, object] = {"Label": label, "Positives": positive}
+        for metric, title in METRICS.items():
+            for regime in store.regimes:
+                text = said[regime.name, label, method, metric]
+                cells[f"{title}: {regime.title}"] = text if positive >= few else "too few to say"
+        rows.append(cells)
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+    st.caption("Value [95% interval] · baseline, as above.")
+
+
+def _by_method(store: Store, split: Split, label: str) -> pd.DataFrame:
+    """One row a regime and method: Brier score and ECE."""
+    frame = store.calibration
+    said = _texts(frame[(frame["split"] == split) & (frame["label"] == label)])
+    rows = []
+    for regime in store.regimes:
+        for method, name in METHODS.items():
+            cells = {title: said[regime.name, label, method, metric] for metric, title in METRICS.items()}
+            rows.append({"Regime": regime.title, "Probabilities": name, **cells})
+    return pd.DataFrame(rows)
+
+
+def _texts(frame: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
+    """Figures as text by (regime, label, method, metric)."""
+    keys = frame[["regime", "label", "method", "metric"]].itertuples(index=False, name=None)
+    numbers = frame[["value", "ci_low", "ci_high", "baseline"]].to_numpy(dtype=float).tolist()
+    return {
+        key: "—" if np.isnan(value) else f"{with_interval(value, low, high, 3)} · {base:.3f}"
+        for key, (value, low, high, base) in zip(keys, numbers, strict=True)
+    }
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _reliability(path: Path, made: str, split: Split, label: str, method: Method, _store: Store) -> go.Figure:
+    store, c = _store, _store.labels.index(label)
+    rows, val = store.rows(split), store.rows("val")
+    drawn = {}
+    for regime in store.regimes:
+        logits = store.logits(regime.name)
+        p = fit(method, store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
+        drawn[regime.title] = reliability(store.targets[rows, c], p)
+    return figures_thresholds.reliability(drawn, curve_frames.styles(store))

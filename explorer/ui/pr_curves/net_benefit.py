@@ -1,0 +1,61 @@
+"""Net benefit: is acting on a regime's calls worth it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.analysis.calibration import fit
+from explorer.analysis.operating import net_benefit
+from explorer.figures import thresholds as figures_thresholds
+from explorer.tables import curves as curve_frames
+from explorer.tables import derive
+from explorer.ui.shared.frame import errors_shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from explorer.data.samples import Split
+    from explorer.store.reader import Store
+    from explorer.ui.shared.frame import View
+
+
+@st.fragment
+def worth(view: View, label: str) -> None:
+    """Net benefit of acting on each regime."""
+    with errors_shown():
+        store = view.store
+        positive, negative, _ = derive.counts(store, view.split, label)
+        st.subheader(f"Is calling {label} worth it?")
+        if positive < derive.FEW or negative == 0:
+            st.info("Too few positives to say.", icon=":material/hourglass_empty:")
+            return
+        st.plotly_chart(
+            _decision(store.path, store.manifest.created, view.split, label, store),
+            key="decision",
+            config={"displayModeBar": False},
+            alt=f"Net benefit of every regime for {label}",
+        )
+        st.caption(
+            "Net benefit (Vickers & Elkin 2006): true positives less false ones, these weighted by p / (1 − p) at "
+            f"threshold probability p, a film; 95% bands. {positive:,} positive, {negative:,} negative. A regime is "
+            "worth using where it lies above both calling all and calling none. Probabilities by Platt scaling on val."
+        )
+
+
+@st.cache_data(max_entries=64, show_spinner="Weighing")
+def _decision(path: Path, made: str, split: Split, label: str, _store: Store) -> go.Figure:
+    store, c = _store, _store.labels.index(label)
+    rows, val = store.rows(split), store.rows("val")
+    targets = store.targets[rows, c]
+    prevalence = float(np.nanmean(targets))
+    at = np.linspace(0.01, min(0.95, max(0.3, 3 * prevalence)), 40)
+    curves = {}
+    for regime in store.regimes:
+        logits = store.logits(regime.name)
+        p = fit("platt", store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
+        curves[regime.title] = net_benefit(targets, p, store.patients[rows], at, seed=store.manifest.seed)
+    return figures_thresholds.decision(curves, curve_frames.styles(store))

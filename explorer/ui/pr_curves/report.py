@@ -1,0 +1,52 @@
+"""The report view: one table without thresholds to argue about, and the same numbers as files."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer.tables import curves as curve_frames
+from explorer.tables import report as report_files
+from explorer.ui.pr_curves import curves
+
+if TYPE_CHECKING:
+    from explorer.ui.shared.frame import View
+
+
+def report(view: View) -> None:
+    """The table on the page, and its downloads."""
+    store, split = view.store, view.split
+    few = curves.fewest(view)
+    frame = curve_frames.report(store, split, few)
+    st.dataframe(frame, hide_index=True, height="content")
+    n = f"{len(store.rows(split)):,} {split} films, {store.manifest.title}, run {store.manifest.run_id}"
+    note = (
+        f"{n}. AP, AUROC and F1 with 95% intervals from resampling patients. Lift: AP over prevalence. F1 at the "
+        "threshold of largest F1 on val. Baselines: prevalence for AP, 0.5 for AUROC, calling every film positive for "
+        "F1. "
+        f"Fewer than {few} positives: too few to say."
+    )
+    st.caption(note)
+    forest = curve_frames.forest(store, split, few)
+    stem = f"pr-{split}-{store.manifest.run_id}"
+    with st.container(horizontal=True, gap="small"):
+        for title, name, mime, made in (
+            ("CSV", "csv", "text/csv", partial(report_files.as_csv, frame)),
+            ("LaTeX", "tex", "text/plain", partial(report_files.as_latex, frame, note)),
+            ("PNG", "png", "image/png", partial(report_files.as_picture, forest, note, "png")),
+            ("SVG", "svg", "image/svg+xml", partial(report_files.as_picture, forest, note, "svg")),
+        ):
+            st.download_button(
+                title,
+                made,
+                file_name=f"{stem}.{name}",
+                mime=mime,
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"report-{name}",
+            )
+    st.caption(
+        "PNG and SVG draw AP, AUROC and F1 of every label and regime with intervals, baselines and the same numbers."
+    )

@@ -1,0 +1,284 @@
+"""The thresholds view: turn one, and see which films change hands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis.curves import pr_curve
+from explorer.analysis.operating import Figure, at_threshold, cells
+from explorer.data.reports import sentence
+from explorer.figures import curves as figures_curves
+from explorer.figures import thresholds as figures_thresholds
+from explorer.figures.common import regime_style, with_interval
+from explorer.figures.curves import Curve
+from explorer.tables import curves as curve_frames
+from explorer.tables import derive
+from explorer.tables import thresholds as rules
+from explorer.tables.thresholds import Choice, Decided
+from explorer.ui.pr_curves.net_benefit import worth
+from explorer.ui.shared import choose, selection
+from explorer.ui.shared.frame import errors_shown
+from explorer.ui.shared.gallery import gallery
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from numpy.typing import NDArray
+
+    from explorer.store.schema import RegimeRecord
+    from explorer.ui.shared.frame import View
+
+FIGURES = {
+    "recall": "Recall",
+    "specificity": "Specificity",
+    "precision": "Precision",
+    "npv": "NPV",
+    "f1": "F1",
+    "mcc": "MCC",
+}
+COLOURS = ("#E69F00", "#3a9bdc")
+"""Positive and negative films."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What is looked at: a label and a rule in every regime, one of them foremost."""
+
+    label: str
+    choice: Choice
+    regime: RegimeRecord
+    decided: dict[str, Decided]
+
+
+def thresholds(view: View) -> None:
+    """All that hangs on a threshold, redrawn on its own when it is turned."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width=280):
+            label = choose.label(view)
+        regime = choose.regime(view)
+    _turned(view, label, regime)
+    worth(view, label)
+
+
+@st.fragment
+def _turned(view: View, label: str, regime: RegimeRecord) -> None:
+    with errors_shown():
+        point = _ask(view, label, regime)
+        left, right = st.columns([6, 5], gap="large")
+        with left:
+            _scores(view, point)
+        with right:
+            shown = _cells(view, point)
+        _table(view, point)
+        _gallery(view, point, shown)
+        _labels_a_film(view, point)
+
+
+def _ask(view: View, label: str, regime: RegimeRecord) -> Point:
+    store, rows = view.store, view.store.rows(view.split)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width=280):
+            rule = st.selectbox(
+                "Threshold", list(rules.TITLES), key="rule", bind="query-params", format_func=rules.TITLES.__getitem__
+            )
+        level, together = np.nan, False
+        if rule in rules.LEVELS:
+            level = st.slider("At least", 0.05, 1.0, 0.8, 0.05, key="level", bind="query-params", width=220)
+        elif rule == "typed":
+            with st.container(width=160):
+                level = float(st.number_input("Logit", value=0.0, step=0.1, key="cut", bind="query-params"))
+        elif rule == "share":
+            percent = st.slider(
+                "Films called, %", 0.0, 100.0, 10.0, 0.5, "%.1f", key="share", bind="query-params", width=320
+            )
+            level = percent / 100
+        if rule not in (*rules.PRESETS, *rules.HAND):
+            together = st.toggle(
+                "One for all labels",
+                key="one-cut",
+                bind="query-params",
+                help="A single threshold, chosen on all film-label pairs of val pooled.",
+            )
+    choice = Choice(rule, level, together, label)
+    decided = {r.name: rules.decide(store, r.name, choice, rows) for r in store.regimes}
+    return Point(label, choice, regime, decided)
+
+
+def _scores(view: View, point: Point) -> None:
+    """Where the threshold parts positive films from negative ones, and where it lies on the curve."""
+    store, c = view.store, view.store.labels.index(point.label)
+    rows, decided = store.rows(view.split), point.decided[point.regime.name]
+    scores, targets = decided.scores[rows, c], store.targets[rows, c]
+    wide, narrow = st.columns([5, 4], gap="small")
+    figure = figures_thresholds.score_histogram(scores, targets, float(decided.cuts[c]), decided.unit, COLOURS)
+    wide.plotly_chart(figure, key="scores", config={"displayModeBar": False}, alt="Scores of films by their label")
+    narrow.plotly_chart(
+        _on_the_curve(view, point, targets, scores),
+        key="on-the-curve",
+        config={"displayModeBar": False},
+        alt="The threshold on the precision-recall curve",
+    )
+    cut = decided.cuts[c]
+    where = "val could not decide: nothing is called" if np.isnan(cut) else f"at {cut:.3g}"
+    st.caption(
+        f"{point.regime.title}, {rules.said(point.choice, point.regime.name)}: {where} (line). Positive films above, "
+        "negative ones below, each as a share of its own; beside them the threshold on the regime's curve."
+    )
+
+
+def _on_the_curve(view: View, point: Point, targets: NDArray[np.float32], scores: NDArray[np.float32]) -> go.Figure:
+    """The foremost regime's curve of the scores that are cut, with a mark where they are."""
+    store, c = view.store, view.store.labels.index(point.label)
+    rows = store.rows(view.split)
+    positive, negative, _ = derive.counts(store, view.split, point.label)
+    calls = point.decided[point.regime.name].calls(rows)[:, c]
+    hits, called = int((calls & (targets == 1)).sum()), int((calls & ~np.isnan(targets)).sum())
+    at = (hits / positive if positive else np.nan, hits / called if called else np.nan)
+    line = curve_frames.corners(pr_curve(targets, scores), "pr")
+    curve = Curve(point.regime.title, line[0], line[1], None, at)
+    place = [regime.name for regime in store.regimes].index(point.regime.name)
+    drawn = [(curve, regime_style(place))] if positive >= derive.FEW and negative else []
+    prevalence = positive / max(positive + negative, 1)
+    return figures_curves.small([c for c, _ in drawn], [style for _, style in drawn], "pr", prevalence)
+
+
+def _cells(view: View, point: Point) -> str:
+    """The 2×2 and what changes hands, as buttons; returns the cell chosen, which stands in the address."""
+    members = _members(view, point)
+    chosen = st.query_params.get("cell", "fp")
+    chosen = chosen if chosen in members else "fp"
+    first, last = view.store.regimes[0].title, view.store.regimes[-1].title
+    grid = (
+        (f"{point.regime.title}: called / not called", ("tp", "fn"), ("True positives", "Missed")),
+        ("", ("fp", "tn"), ("False alarms", "True negatives")),
+        (
+            f"{first} against {last}",
+            ("gained", "lost"),
+            (f"Only {last} right", f"Only {first} right"),
+        ),
+        ("Against max F1 on val", ("up", "down"), ("Newly called", "No longer called")),
+    )
+    for title, names, said in grid:
+        if title:
+            st.caption(title)
+        with st.container(horizontal=True, gap="small"):
+            for name, what in zip(names, said, strict=True):
+                st.button(
+                    f"{what}: **{len(members[name]):,}**",
+                    key=f"cell-{name}",
+                    type="primary" if name == chosen else "secondary",
+                    width="stretch",
+                    on_click=partial(st.query_params.__setitem__, "cell", name),
+                )
+    unknown = int(np.isnan(view.store.targets[view.store.rows(view.split), view.store.labels.index(point.label)]).sum())
+    st.caption(f"{unknown:,} films where {point.label} is unknown are in no cell. Click one to see its films below.")
+    return chosen
+
+
+def _members(view: View, point: Point) -> dict[str, NDArray[np.int64]]:
+    """Rows of every cell."""
+    store, c = view.store, view.store.labels.index(point.label)
+    rows, mine = store.rows(view.split), point.decided[point.regime.name]
+    targets = store.targets[rows, c]
+    calls = {name: decided.calls(rows)[:, c] for name, decided in point.decided.items()}
+    kinds = cells(targets, calls[point.regime.name])
+    truth, known = targets == 1, ~np.isnan(targets)
+    first, last = (calls[store.regimes[i].name] == truth for i in (0, -1))
+    # the paper's zero-shot scores other prompts than the run's own: the stored threshold is in the run's own logits
+    before = np.asarray(store.logits(point.regime.name)[rows, c] >= store.threshold_array(point.regime.name)[c])
+    now = mine.calls(rows)[:, c]
+    masks = dict(zip(("tp", "fp", "fn", "tn"), kinds.T, strict=True))
+    masks |= {"gained": known & ~first & last, "lost": known & first & ~last}
+    masks |= {"up": known & now & ~before, "down": known & before & ~now}
+    return {name: rows[mask] for name, mask in masks.items()}
+
+
+def _table(view: View, point: Point) -> None:
+    """Every regime's figures at the threshold."""
+    store, c = view.store, view.store.labels.index(point.label)
+    rows = store.rows(view.split)
+    lines = []
+    for regime in store.regimes:
+        decided = point.decided[regime.name]
+        calls = decided.calls(rows)[:, c]
+        found = at_threshold(store.targets[rows, c], calls, store.patients[rows], seed=store.manifest.seed)
+        cut = decided.cuts[c]
+        line = {
+            "Regime": regime.title,
+            "Threshold": "none" if np.isnan(cut) else f"{cut:.3g}",
+            "Called": f"{int(calls.sum()):,}",
+        }
+        lines.append(line | {title: _said(found[name]) for name, title in FIGURES.items()})
+    positive, negative, _ = derive.counts(store, view.split, point.label)
+    st.dataframe(pd.DataFrame(lines), hide_index=True, height="content")
+    few = f" Fewer than {derive.FEW} positives: too few to say." if positive < derive.FEW else ""
+    st.caption(
+        f"{view.split}: {positive:,} positive, {negative:,} negative. Value [95% interval] · what random calls at that "
+        "rate reach. Wilson's interval for shares of films; resampled patients for F1 and MCC." + few
+    )
+
+
+def _said(figure: Figure) -> str:
+    said = with_interval(figure.value, figure.low, figure.high)
+    return said if np.isnan(figure.value) else f"{said} · {figure.baseline:.2f}"
+
+
+def _gallery(view: View, point: Point, shown: str) -> None:
+    """The films of a cell, the most confident first, with their reports and every regime's scores."""
+    store, c = view.store, view.store.labels.index(point.label)
+    rows = _members(view, point)[shown]
+    names = {
+        "tp": "true positives",
+        "fp": "false alarms",
+        "fn": "missed",
+        "tn": "true negatives",
+        "gained": f"only {store.regimes[-1].title} right",
+        "lost": f"only {store.regimes[0].title} right",
+        "up": "newly called",
+        "down": "no longer called",
+    }
+    st.subheader(f"{point.label}: {names[shown]}")
+    if not len(rows):
+        st.caption("No film.")
+        return
+    mine = point.decided[point.regime.name]
+    margin = mine.scores[rows, c] - mine.cuts[c]
+    rows = rows[np.argsort(-np.abs(np.nan_to_num(margin)), kind="stable")]
+    selection.actions(view, rows, f"{point.label}, {names[shown]}, {point.regime.title}", "cell")
+
+    def told(row: int) -> str:
+        scores = []
+        for regime in store.regimes:
+            decided = point.decided[regime.name]
+            score, cut = decided.scores[row, c], decided.cuts[c]
+            called = score > cut if decided.strict else score >= cut
+            scores.append(f"{regime.title} {score:.2f}{' ●' if called else ''}")
+        report = str(store.samples["report"].iat[row] or "")
+        return f"{sentence(report, point.label)}  \n" + "  \n".join(scores)
+
+    gallery(store, [int(row) for row in rows], point.label, point.regime, "cell", told)
+    st.caption(f"Furthest from {point.regime.title}'s threshold first. ● is called.")
+
+
+def _labels_a_film(view: View, point: Point) -> None:
+    """How many labels the rule calls on a film, against how many there are."""
+    store, rows = view.store, view.store.rows(view.split)
+    true = (store.targets[rows] == 1).sum(axis=1)
+    called = {regime.title: point.decided[regime.name].calls(rows).sum(axis=1) for regime in store.regimes}
+    st.subheader("Labels called a film")
+    st.plotly_chart(
+        figures_thresholds.label_counts(true, called, curve_frames.styles(store)),
+        key="labels-a-film",
+        config={"displayModeBar": False},
+        alt="Labels called a film in every regime, and true labels",
+    )
+    hand = " Only the chosen label is set by hand; the others keep max F1." if point.choice.rule in rules.HAND else ""
+    st.caption(
+        f"All {len(store.labels)} labels by this rule, over {len(rows):,} {view.split} films. Switch to the paper's "
+        f"presets to see over-prediction come and go with the threshold.{hand}"
+    )

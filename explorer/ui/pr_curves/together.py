@@ -1,0 +1,127 @@
+"""The view of labels together: which are predicted together, and figures that judge whole films."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis.metrics import MACRO, patient_weights
+from explorer.analysis.multilabel import complete
+from explorer.analysis.together import WHOLE_FILM, cooccurrence, pairs, whole_film
+from explorer.figures import common as figures
+from explorer.tables import derive
+from explorer.tables import protocols as protocol_tables
+from explorer.ui.shared import choose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from explorer.data.samples import Split
+    from explorer.store.reader import Store
+    from explorer.store.schema import RegimeRecord
+    from explorer.ui.shared.frame import View
+
+RESAMPLES = 1000
+SHOWN_PAIRS = 12
+
+
+def together(view: View) -> None:
+    """Whole-film figures, then co-prediction beside co-occurrence in one regime."""
+    store, split = view.store, view.split
+    st.subheader("All labels of a film")
+    st.dataframe(_whole(store.path, store.manifest.created, split, store), hide_index=True, height="content")
+    whole = int(complete(store.targets[store.rows(split)]).sum())
+    st.caption(
+        "95% intervals from resampling patients. Called by thresholds of largest F1 and ranked by Platt probabilities, "
+        "both from val; baselines never look at a film. Exact match, LRAP and coverage error need every label of a "
+        f"film: {whole:,} of {len(store.rows(split)):,} have them. mAP is the mean over labels. ↓ lower is better."
+    )
+    regime = choose.regime(view)
+    _pairs(view, regime)
+
+
+def _pairs(view: View, regime: RegimeRecord) -> None:
+    store, split = view.store, view.split
+    rows = store.rows(split)
+    order = derive.by_prevalence(store, split)
+    columns = [store.labels.index(label) for label in order]
+    targets = store.targets[rows][:, columns]
+    calls = np.asarray(store.logits(regime.name)[rows] >= store.threshold_array(regime.name))[:, columns]
+    known = ~np.isnan(targets)
+    left, right = st.columns(2, gap="medium")
+    for side, title, positive, said in (
+        (left, f"Predicted together: {regime.title}", calls, "called"),
+        (right, "Occur together", targets == 1, "positive"),
+    ):
+        with side:
+            st.subheader(title)
+            share, both = cooccurrence(positive, known)
+            st.plotly_chart(figures.cooccurrence(share, both, order), key=f"pairs-{said}", alt=title)
+            st.caption(f"Of the {split} films {said} for the row's label, the percentage {said} for the column's too.")
+    frame = pairs(order, targets, calls)
+    frame = frame[frame["called"] + frame["true"] > 0]
+    excess = frame["called"] - frame["true"]
+    st.subheader("Called together most in excess")
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Labels": frame["one"] + " + " + frame["other"],
+                "Films known": frame["n"],
+                "Occur together": frame["true"],
+                "Called together": frame["called"],
+                "Excess": excess,
+                "Expected by chance": frame["by_chance"].round(1),
+            }
+        ).head(SHOWN_PAIRS),
+        hide_index=True,
+        height="content",
+    )
+    st.caption(
+        f"{regime.title} at thresholds of largest F1 from val. By chance: what independent calls at the two labels' "
+        "rates would make; far above it, the model has tied the labels to one another."
+    )
+
+
+@st.cache_data(max_entries=8, show_spinner="Scoring whole films")
+def _whole(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
+    store, rows = _store, _store.rows(split)
+    targets = store.targets[rows]
+    drawn = patient_weights(store.patients[rows], RESAMPLES, store.manifest.seed)
+    weights = np.vstack([np.ones((1, len(rows))), drawn])
+    found = derive.merits(store, split)
+    lines = []
+    for regime in store.regimes:
+        sound = protocol_tables.sound(store, np.asarray(store.logits(regime.name)), rows)
+        figures_ = whole_film(targets, sound.calls, sound.scores, weights)
+        line = {"": regime.title, **{WHOLE_FILM[name]: derive.drawn_text(values) for name, values in figures_.items()}}
+        lines.append({**line, "mAP": str(found[regime.name, MACRO, "average_precision"])})
+    chance = found[store.regimes[0].name, MACRO, "average_precision"].baseline
+    for name, points in _baselines(store, targets).items():
+        line = {WHOLE_FILM[key]: f"{values[0]:.2f}" for key, values in points.items()}
+        lines.append({"": name, **line, **({"mAP": f"{chance:.2f}"} if name == "Ranked by prevalence" else {})})
+    return pd.DataFrame(lines).fillna("—")
+
+
+def _baselines(store: Store, targets: NDArray[np.float32]) -> Mapping[str, dict[str, NDArray[np.float64]]]:
+    """What predictions that never look at a film reach."""
+    once = np.ones((1, len(targets)))
+    train = store.targets[store.rows("train")]
+    known = (~np.isnan(train)).sum(axis=0)
+    rate = (train == 1).sum(axis=0) / np.maximum(known, 1)
+    alike = {
+        "All labels called": np.ones(targets.shape, dtype=bool),
+        "No label called": np.zeros(targets.shape, dtype=bool),
+    }
+    if "No Finding" in store.labels:
+        always = np.zeros(targets.shape, dtype=bool)
+        always[:, store.labels.index("No Finding")] = True
+        alike["Always No Finding"] = always
+    found = {name: whole_film(targets, calls, None, once) for name, calls in alike.items()}
+    found["Ranked by prevalence"] = whole_film(targets, None, np.tile(rate, (len(targets), 1)), once)
+    return found

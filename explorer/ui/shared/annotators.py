@@ -1,0 +1,44 @@
+"""Who marked a film, each in a colour of their own on all pages."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer.data.regions import drawn
+from explorer.ui.shared import cache
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from explorer.store.reader import Store
+
+COLOURS = ("#00e6ff", "#ffe600", "#78ff78", "#ff8cff")
+"""The first for the first reader of a film by name; a fifth reader begins again."""
+
+
+def film_annotations(store: Store, row: int) -> pd.DataFrame:
+    """What readers said of a film: the columns of :func:`explorer.store.marks.all_annotations`, and ``colour``."""
+    annotations = cache.readings(store)
+    annotations = annotations[annotations["row"] == row]
+    colour_of = {reader: COLOURS[i % len(COLOURS)] for i, reader in enumerate(sorted(set(annotations["annotator"])))}
+    return annotations.assign(colour=annotations["annotator"].map(colour_of).astype(object))
+
+
+def legend(annotations: pd.DataFrame) -> None:
+    """A line a reader: the colour, what they marked, and where they found nothing to mark."""
+    lines = []
+    for reader, mine in annotations.groupby("annotator"):
+        counts = drawn(mine)["label"].value_counts(sort=False)
+        marked = ", ".join(str(label) if n == 1 else f"{label} ({n})" for label, n in counts.items())
+        nothing = ", ".join(mine.loc[mine["x"].isna(), "label"])
+        said = "; ".join(part for part in (marked, nothing and f"nothing to mark: {nothing}") if part)
+        swatch = (
+            '<span style="display:inline-block;width:.8em;height:.8em;margin-right:.5em;border:1px solid #0006;'
+            f'background:{mine["colour"].iat[0]}"></span>'
+        )
+        lines.append(f"<div>{swatch}{html.escape(f'{reader}: {said}')}</div>")
+    if lines:
+        st.html(f'<div style="font-size:.875rem;line-height:1.6">{"".join(lines)}</div>')

@@ -1,0 +1,55 @@
+"""Thumbnails with what is known of each film."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer.tables import derive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from explorer.store.reader import Store
+    from explorer.store.schema import RegimeRecord
+
+PAGE = 24
+
+
+def gallery(
+    store: Store,
+    rows: Sequence[int],
+    label: str,
+    regime: RegimeRecord,
+    key: str,
+    told: Callable[[int], str] | None = None,
+) -> None:
+    """A paged sheet of films: id, split, findings, what is told of each (by default the regime's logit for a label),
+    ways to look closer."""
+    pages = -(-len(rows) // PAGE)
+    number = st.pagination(pages, key=f"{key}-{len(rows)}") if pages > 1 else 1
+    logits = store.logits(regime.name)[:, store.labels.index(label)]
+    with st.container(horizontal=True, gap="small"):
+        for row in rows[(number - 1) * PAGE : number * PAGE]:
+            sample_id = str(store.samples["sample_id"].iat[row])
+            with st.container(width=150, gap="xxsmall"):
+                st.image(store.thumbnail(row), width=150, alt=f"Film {sample_id}")
+                st.caption(
+                    f"**{sample_id}** · {store.samples['split'].iat[row]}  \n{derive.findings(store, row)}  \n"
+                    + (told(row) if told else f"{regime.title} logit {logits[row]:.2f}")
+                )
+                links(sample_id)
+
+
+def links(sample_id: str) -> None:
+    """To a film's own page, its neighbours and its Grad-CAM."""
+    with st.container(horizontal=True, gap="small"):
+        link("pages/case.py", "Case", sample_id)
+        link("pages/neighbours.py", "Neighbours", sample_id)
+        link("pages/grad_cam.py", "Grad-CAM", sample_id)
+
+
+def link(file: str, title: str, sample_id: str) -> None:
+    """To another page about a film; run, split and label go along by themselves, being bound to the address."""
+    st.page_link(file, label=title, query_params={"film": sample_id})

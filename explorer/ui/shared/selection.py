@@ -1,0 +1,295 @@
+"""The selection of films: it goes from page to page, stands in the link where it fits, and can be taken away.
+
+``sel`` in the address is ``run.rows``: eight hexadecimal digits that name the run, and the rows with the selection's
+name, packed. The session holds the selection too, so that one too large for a link still travels between pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from explorer.ui.shared.links import DAMAGED, BadLink, from_text, to_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from explorer.store.reader import Store
+    from explorer.ui.shared.frame import View
+
+PARAMETER = "sel"
+LONGEST_LINK = 4000
+"""Characters a selection may add to a link: proxies and mail programs cut addresses off beyond about 8,000."""
+LONGEST_NAME = 60
+EXPORTED = ("sample_id", "study_id", "patient_id", "split", "view")
+_STATE = "selection"
+_NOT_PLAIN = re.compile(r"[^\w ,:;+\-=()%·.]|\.(?!\d)")
+"""What a name may not hold: it comes from a link and is shown, so it must not be read as Markdown or as an address."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some films of one run, ascending, and what they are called."""
+
+    run_id: str
+    rows: NDArray[np.int64]
+    name: str
+    token: str
+    """What stands in the link; empty where it would be too long."""
+
+
+def current(view: View) -> NDArray[np.int64]:
+    """(m,) rows of the selection, ascending; empty where nothing is selected."""
+    held = _held(view)
+    return np.zeros(0, np.int64) if held is None else held.rows
+
+
+def name(view: View) -> str:
+    """What the selection is called; empty where nothing is selected."""
+    held = _held(view)
+    return "" if held is None else held.name
+
+
+def put(view: View, rows: NDArray[np.int64], name: str) -> None:
+    """Select these rows (any order, repeats allowed) on every page and in the link; no rows clears the selection.
+
+    Call it before :func:`current` in a run of the script, or from a widget's callback.
+    """
+    if len(rows) == 0:
+        clear()
+        return
+    held = _selection(view.store, rows, name)
+    st.session_state[_STATE] = held
+    _write_link(held.token)
+
+
+def clear() -> None:
+    """Select nothing."""
+    st.session_state.pop(_STATE, None)
+    _write_link("")
+
+
+def actions(view: View, rows: NDArray[np.int64], name: str, key: str) -> None:
+    """Draw what can be done with these rows: open them on another page, or save them.
+
+    Parameters
+    ----------
+    rows : (m,) rows of the run, at least one
+    name : str
+        What the selection is to be called.
+    key : str
+        Tells these buttons from others on the page.
+    """
+    selected = _selection(view.store, rows, name)
+    store, films = view.store, f"{len(selected.rows):,} film{'s' if len(selected.rows) > 1 else ''}"
+    targets = [("pages/map.py", "Map", ":material/scatter_plot:", f"Light up {films} on the maps.")]
+    first = str(store.samples["sample_id"].iat[selected.rows[0]])
+    for file, title, icon in (
+        ("pages/neighbours.py", "Neighbours", ":material/hub:"),
+        ("pages/grad_cam.py", "Grad-CAM", ":material/center_focus_strong:"),
+        ("pages/case.py", "Case", ":material/assignment_ind:"),
+    ):
+        targets.append((file, title, icon, f"Opens {first}; the selection goes along."))
+    with st.container(horizontal=True, gap="small"):
+        for file, title, icon, told in targets:
+            if st.button(title, icon=icon, help=told, key=f"{key}-{file}"):
+                put(view, selected.rows, selected.name)
+                _open(file, selected, None if title == "Map" else first)
+        stem = re.sub(r"\W+", "-", selected.name).strip("-") or "selection"
+        for title, kind, mime in (("CSV", "csv", "text/csv"), ("Parquet", "parquet", "application/octet-stream")):
+            st.download_button(
+                title,
+                partial(exported, store, selected.rows, kind),
+                file_name=f"{stem}.{kind}",
+                mime=mime,
+                icon=":material/download:",
+                help=f"Ids, split, labels and every regime's logits of {films}.",
+                on_click="ignore",
+                key=f"{key}-{kind}",
+            )
+    if not selected.token:
+        st.caption(
+            f"{selected.name}: {films} are too many for a link. They stay selected while this tab is open; "
+            "to pass them on, save them as CSV or Parquet."
+        )
+
+
+def exported(store: Store, rows: NDArray[np.int64], kind: str) -> bytes:
+    """A selection as a file: ids, split, labels (empty where unknown) and logits named ``logit:regime:label``.
+
+    Parameters
+    ----------
+    rows : (m,)
+    kind : "csv" or "parquet"
+    """
+    frame = store.samples.loc[rows, [*EXPORTED, *store.labels]].reset_index(names="row")
+    logits = [
+        pd.DataFrame(store.logits(regime.name)[rows], columns=[f"logit:{regime.name}:{c}" for c in store.labels])
+        for regime in store.regimes
+    ]
+    frame = pd.concat([frame, *logits], axis=1)
+    if kind == "csv":
+        return frame.to_csv(index=False).encode()
+    file = io.BytesIO()
+    frame.to_parquet(file, index=False)
+    return file.getvalue()
+
+
+# --- in the link -----------------------------------------------------------------------------------------------------
+
+
+def pack(run_id: str, n: int, rows: NDArray[np.int64], name: str) -> str:
+    """A selection as the text of a link; empty where it would exceed LONGEST_LINK.
+
+    Parameters
+    ----------
+    n : int
+        Films of the run.
+    rows : (m,) ascending, distinct, in 0..n-1
+    name : str
+    """
+    said = name.encode()
+    packed = (to_text(bytes([len(said)]) + said + body) for body in (_bitmap(rows, n), _gaps(rows)))
+    token = f"{_mark(run_id)}.{min(packed, key=len)}"
+    return token if len(token) <= LONGEST_LINK else ""
+
+
+def unpack(token: str, run_id: str, n: int) -> tuple[NDArray[np.int64], str]:
+    """Rows, ascending, and name of a link's selection.
+
+    Raises
+    ------
+    BadLink
+        Where it was made in another run, or is not whole.
+    """
+    mark, _, text = token.partition(".")
+    if mark != _mark(run_id) and re.fullmatch(r"[0-9a-f]{8}", mark):
+        raise BadLink("it was made in another run")
+    if len(token) > LONGEST_LINK or mark != _mark(run_id):
+        raise BadLink(DAMAGED)
+    # the longest honest content is a bitmap or fewer than 5 bytes a row; a bomb must not unpack to more
+    content = from_text(text, 2 + 4 * LONGEST_NAME + 5 * n)
+    stop = 1 + content[0]
+    try:
+        return unpack_rows(content[stop:], n), _plain(content[1:stop].decode())
+    except UnicodeDecodeError as error:
+        raise BadLink(DAMAGED) from error
+
+
+def pack_rows(rows: NDArray[np.int64], n: int) -> bytes:
+    """Ascending, distinct rows of a run of n films: a bitmap, or the gaps between them where that is shorter."""
+    return min(_gaps(rows), _bitmap(rows, n), key=len)
+
+
+def unpack_rows(content: bytes, n: int) -> NDArray[np.int64]:
+    """(m,) int64, at least one row, ascending.
+
+    Raises
+    ------
+    BadLink
+        Where it is not what :func:`pack_rows` makes.
+    """
+    if content[:1] == b"b":
+        rows = np.flatnonzero(np.unpackbits(np.frombuffer(content[1:], dtype=np.uint8)))
+    elif content[:1] == b"d":
+        rows = np.cumsum(_from_varints(content[1:]) + 1) - 1
+    else:
+        raise BadLink(DAMAGED)
+    if len(rows) == 0 or rows[-1] >= n:
+        raise BadLink(DAMAGED)
+    return rows.astype(np.int64)
+
+
+def _bitmap(rows: NDArray[np.int64], n: int) -> bytes:
+    marks = np.zeros(n, dtype=bool)
+    marks[rows] = True
+    return b"b" + np.packbits(marks).tobytes()
+
+
+def _gaps(rows: NDArray[np.int64]) -> bytes:
+    return b"d" + _varints(np.diff(rows, prepend=-1) - 1)
+
+
+def _varints(values: NDArray[np.int64]) -> bytes:
+    """Small numbers in one byte, larger ones in as many as they need (LEB128)."""
+    out = bytearray()
+    for value in values.tolist():
+        while value > 127:
+            out.append(value & 127 | 128)
+            value >>= 7
+        out.append(value)
+    return bytes(out)
+
+
+def _from_varints(content: bytes) -> NDArray[np.int64]:
+    values, value, shift = [], 0, 0
+    for byte in content:
+        value |= (byte & 127) << min(shift, 35)  # no run has so many films: the check on the rows refuses it
+        shift += 7
+        if byte < 128:
+            values.append(value)
+            value, shift = 0, 0
+    return np.array(values, dtype=np.int64)
+
+
+def _mark(run_id: str) -> str:
+    return hashlib.sha256(run_id.encode()).hexdigest()[:8]
+
+
+# --- in the session --------------------------------------------------------------------------------------------------
+
+
+def _selection(store: Store, rows: NDArray[np.int64], name: str) -> Selection:
+    distinct = np.unique(rows).astype(np.int64)
+    run_id, said = store.manifest.run_id, _plain(name)
+    return Selection(run_id, distinct, said, pack(run_id, store.n, distinct, said))
+
+
+def _plain(name: str) -> str:
+    return " ".join(_NOT_PLAIN.sub("", name).split())[:LONGEST_NAME].strip()
+
+
+def _held(view: View) -> Selection | None:
+    """The address's selection; without one the session's, which the address then names."""
+    run_id, token = view.store.manifest.run_id, st.query_params.get(PARAMETER, "")
+    held: Selection | None = st.session_state.get(_STATE)
+    if token and (held is None or held.token != token):
+        try:
+            rows, said = unpack(token, run_id, view.store.n)
+        except BadLink as error:
+            st.warning(f"The selection in this link cannot be opened: {error}. Nothing is selected.")
+            clear()
+            return None
+        held = st.session_state[_STATE] = Selection(run_id, rows, said, token)
+    if held is not None and held.run_id != run_id:
+        st.info("The selection belongs to another run. Nothing is selected in this one.")
+        clear()
+        return None
+    if held is not None and held.token and not token:
+        _write_link(held.token)
+    return held
+
+
+def _write_link(token: str) -> None:
+    if token:
+        st.query_params[PARAMETER] = token
+    else:
+        st.query_params.pop(PARAMETER, None)
+
+
+def _open(file: str, selected: Selection, film: str | None) -> None:
+    """Go to a page with what the address says now: run, split and label stay."""
+    kept = {key: value for key, value in st.query_params.to_dict().items() if key not in ("film", PARAMETER)}
+    if film is not None:
+        st.session_state["film"] = kept["film"] = film
+    if selected.token:
+        kept[PARAMETER] = selected.token
+    st.switch_page(file, query_params=kept)

@@ -1,0 +1,1 @@
+"""Annotations from files: their layouts, and how they are carried onto films."""

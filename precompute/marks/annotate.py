@@ -1,0 +1,226 @@
+"""Readers' marks from files of many layouts, checked and carried into a film's own pixels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from explorer.errors import UserError
+from explorer.store.marks import NOTHING, SHAPE, UNNAMED, add_marks
+from precompute.marks.layouts import Mark, read_marks_file
+
+if TYPE_CHECKING:
+    from explorer.store.reader import Store
+
+SAME = {
+    "infiltrate": "Infiltration",
+    "airspaceopacity": "Lung Opacity",
+    "effusion": "Pleural Effusion",
+    "pleuraleffusion": "Effusion",
+}
+"""Findings that sets spell otherwise, by the bare letters of one set's name: tried where a run lacks that name."""
+
+EDGE = 1.0
+"""Pixels by which a mark may reach beyond its film: rounding."""
+
+LATER = "add the file to the finished run with `python -m precompute annotate STORE FILE` and"
+
+
+def annotate(
+    store: Store,
+    path: Path,
+    *,
+    reader: str | None = None,
+    frame: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    skip_unknown: bool = False,
+) -> dict[str, int]:
+    """Read a file of marks, check every one, and add them beside the run; a bad one refuses the whole file.
+
+    Parameters
+    ----------
+    path : Path
+        See :func:`precompute.marks.layouts.read_marks_file`.
+    reader : str, optional
+        Who marked, where the file does not say.
+    frame : str, optional
+        What the file's coordinates count: ``WIDTHxHEIGHT`` pixels, ``normalised`` (0 to 1), or ``file`` (the size the
+        file itself gives). By default pixels of the original film.
+    rename : mapping, optional
+        The file's labels to the run's.
+    skip_unknown : bool
+        Pass over films and labels the run does not have.
+
+    Returns
+    -------
+    dict
+        ``added``, ``there`` (already), ``passed`` (over).
+    """
+    scale = _scale(frame)
+    marks = _read(path, scale)
+    if not marks:
+        raise UserError(f"{path} holds no marks.", "Name a file that does.")
+    films, labels = _films(store.samples), _Labels(store.labels, rename or {})
+    out, passed = [], 0
+    for mark in marks:
+        row, label = films.get(mark.image), labels.of(mark.label)
+        if row is None or label is None:
+            if not skip_unknown:
+                raise _unknown(
+                    mark,
+                    row,
+                    store.labels,
+                    "Correct the name, or pass over films the run does not have with --skip-unknown.",
+                    f"Name it with --rename {mark.label!r}=OURS, or pass over such marks with --skip-unknown.",
+                )
+            passed += 1
+            continue
+        sample = store.samples.iloc[row]
+        shape = carried(mark, float(sample["width"]), float(sample["height"]), scale)
+        out.append({"row": row, "label": label, "annotator": mark.reader or reader or UNNAMED, **shape})
+    added = add_marks(store, pd.DataFrame(out), path.name) if out else 0
+    return {"added": added, "there": len(out) - added, "passed": passed}
+
+
+def source_marks(
+    path: Path,
+    films: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    reader: str = UNNAMED,
+    rename: Mapping[str, str] | None = None,
+) -> tuple[Mark, ...]:
+    """A source's own marks from a file of any layout, by the source's names of films and labels.
+
+    Parameters
+    ----------
+    path : Path
+        See :func:`precompute.marks.layouts.read_marks_file`.
+    films : DataFrame
+        sample_id, image.
+    labels : names
+    reader : str
+        Who marked, where the file does not say.
+    rename : mapping, optional
+        The file's labels to the source's.
+
+    Raises
+    ------
+    UserError
+        With the file, the row and the fix.
+    """
+    row_of, label_of, marks = _films(films), _Labels(labels, rename or {}), []
+    for mark in _read(path, None):
+        row, label = row_of.get(mark.image), label_of.of(mark.label)
+        if row is None or label is None:
+            raise _unknown(mark, row, labels, "Correct the name, or delete it.", "Correct the name, or delete it.")
+        image = str(films["image"].iat[row])
+        marks.append(replace(mark, image=image, label=label, reader=mark.reader or reader))
+    return tuple(marks)
+
+
+def _read(path: Path, scale: tuple[float, float] | str | None) -> list[Mark]:
+    marks = read_marks_file(path)
+    boxes = [mark.box for mark in marks if mark.box is not None]
+    if scale is None and boxes and max(map(max, boxes)) <= 1.5:
+        raise UserError(
+            f"{path}: every coordinate lies between 0 and 1: they look normalised.",
+            f"Give pixels of the original film, or {LATER} --frame normalised.",
+        )
+    return marks
+
+
+def _scale(frame: str | None) -> tuple[float, float] | str | None:
+    """The frame's width and height, ``file``, or None for the film's own pixels."""
+    if frame is None or frame == "file":
+        return frame
+    if frame == "normalised":
+        return 1.0, 1.0
+    found = re.fullmatch(r"(\d+)x(\d+)", frame)
+    if found is None or "0" in found.groups():
+        raise UserError(f"--frame is {frame!r}.", "Write WIDTHxHEIGHT as in 1024x1024, normalised, or file.")
+    return float(found[1]), float(found[2])
+
+
+def _films(samples: pd.DataFrame) -> dict[str, int]:
+    """Rows by every name a film may go by: its id, its path, its file's name, and CheXpert's joined path."""
+    names: dict[str, set[int]] = {}
+    for row, (sample_id, image) in enumerate(zip(samples["sample_id"], samples["image"], strict=True)):
+        path = PurePosixPath(str(image))
+        joined = "_".join((*path.parts[-3:-1], path.stem))
+        for name in {str(sample_id), str(image), path.name, path.stem, joined}:
+            names.setdefault(name, set()).add(row)
+    return {name: rows.pop() for name, rows in names.items() if len(rows) == 1}
+
+
+class _Labels:
+    """The run's labels by the names other sets give them."""
+
+    def __init__(self, labels: Sequence[str], rename: Mapping[str, str]) -> None:
+        self._rename = rename
+        self._by_letters = {_letters(label): label for label in labels}
+        for name in rename.values():
+            if name not in labels:
+                raise UserError(f"--rename names {name!r}, which is no label.", f"Use one of: {', '.join(labels)}.")
+
+    def of(self, name: str) -> str | None:
+        if name in self._rename:
+            return self._rename[name]
+        letters = _letters(name)
+        return self._by_letters.get(letters) or self._by_letters.get(_letters(SAME.get(letters, "")))
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _unknown(mark: Mark, row: int | None, labels: Sequence[str], fix_film: str, fix_label: str) -> UserError:
+    if row is None:
+        return UserError(f"{mark.where}: there is no film {mark.image!r}, or more than one of that name.", fix_film)
+    return UserError(
+        f"{mark.where}: {mark.label!r} is none of the labels.", f"{fix_label} Labels: {', '.join(labels)}."
+    )
+
+
+def carried(
+    mark: Mark, width: float, height: float, scale: tuple[float, float] | str | None = None
+) -> dict[str, object]:
+    """x, y, w, h and polygon in the pixels of a film of that size, or NOTHING.
+
+    Raises
+    ------
+    UserError
+        Where the mark does not fit the film.
+    """
+    if mark.box is None:
+        return NOTHING
+    frame = scale if isinstance(scale, tuple) else mark.size if scale == "file" else (width, height)
+    if frame is None:
+        raise UserError(f"{mark.where} does not give its image's size.", "Pass --frame WIDTHxHEIGHT.")
+    if scale is None and mark.size is not None and mark.size != (width, height):
+        raise UserError(
+            f"{mark.where} is of an image of {mark.size[0]:g} x {mark.size[1]:g} pixels; the film {mark.image} has "
+            f"{width:g} x {height:g}.",
+            f"Where it is the same picture at another size, {LATER} --frame file; else give marks of this film.",
+        )
+    across, down = width / frame[0], height / frame[1]
+    x, y, w, h = (side * by for side, by in zip(mark.box, (across, down, across, down), strict=True))
+    if x < -EDGE or y < -EDGE or x + w > width + EDGE or y + h > height + EDGE:
+        raise UserError(
+            f"{mark.where}: its box reaches from {x:g}, {y:g} to {x + w:g}, {y + h:g}, outside the film {mark.image} "
+            f"of {width:g} x {height:g} pixels.",
+            f"Where coordinates are of the film at another size, {LATER} --frame WIDTHxHEIGHT. Else correct it.",
+        )
+    left, top = max(x, 0.0), max(y, 0.0)
+    box = left, top, min(x + w, width) - left, min(y + h, height) - top
+    polygon = None
+    if mark.polygon is not None:
+        points = np.asarray(mark.polygon, dtype=float).reshape(-1, 2) * (across, down)
+        polygon = points.clip(0, (width, height)).ravel()
+    return {**dict(zip(SHAPE, box, strict=True)), "polygon": polygon}

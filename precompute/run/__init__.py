@@ -1,0 +1,1 @@
+"""One run in the making: its job, films, manifest and summary."""

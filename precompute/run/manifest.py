@@ -1,0 +1,119 @@
+"""The manifest: what a finished run says of itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import explorer
+from explorer.store.files import sha256_json
+from explorer.store.schema import SCHEMA_VERSION, Dataset, EncoderRecord, Manifest, PromptSetRecord
+from explorer.store.writer import RunWriter
+from precompute.run.run import Run
+
+LIBRARIES = (
+    "torch",
+    "open_clip_torch",
+    "timm",
+    "transformers",
+    "faiss-cpu",
+    "umap-learn",
+    "scikit-learn",
+    "numpy",
+)
+
+
+def manifest(run: Run) -> Manifest:
+    """Of a run whose stages are all done."""
+    job, settings = run.job, run.settings
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        run_id=run.writer.run_id,
+        title=job.source.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=settings.seed,
+        settings={
+            **settings.model_dump(mode="json"),
+            "skip_bad": job.skip_bad,
+            "allow_burned_in": job.allow_burned_in,
+            "allow_empty": job.allow_empty,
+        },
+        versions={
+            "explorer": explorer.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+        device=_device_name(run.tower.device),
+        seconds=run.writer.seconds,
+        dataset=_dataset(run),
+        labels=run.labels,
+        n=len(run.frame),
+        encoders=_encoders(run),
+        regimes=run.regimes,
+        prompt_sets=tuple(
+            PromptSetRecord(name=s.name, title=s.title, paired=all(p.negative for p in s.labels.values()))
+            for s in job.prompt_sets
+        ),
+        spaces=run.spaces,
+        artefacts=run.writer.kept(),
+    )
+
+
+def _dataset(run: Run) -> Dataset:
+    source, seed = run.job.source, run.settings.seed
+    films = [film["sha256"] for film in run.decoded["kept"]]
+    if run.paper:
+        split_origin = f"the paper's: patients shared out at random, not stratified, seed {seed}"
+    else:
+        shared_out = f"patients shared out by precompute, stratified by label, seed {seed}"
+        split_origin = source.split_origin or shared_out
+    return Dataset(
+        name=source.name,
+        licence=source.licence,
+        source=source.file.name,
+        images=_portable(source.images, run.writer),
+        fingerprint=sha256_json([run.writer.sha256("samples.parquet"), films]),
+        content=sha256_json([films, run.labels, np.nan_to_num(run.targets, nan=-1).astype(int).tolist()]),
+        label_columns=run.labels,
+        label_origin=source.label_origin,
+        n_read=len(source.frame),
+        n_skipped=len(run.decoded["skipped"]),
+        split_origin=split_origin,
+    )
+
+
+def _encoders(run: Run) -> tuple[EncoderRecord, EncoderRecord]:
+    clip = run.job.clip
+    frozen = EncoderRecord(
+        id="frozen",
+        title=clip.title,
+        source=clip.source,
+        licence=clip.licence,
+        weights_sha256=run.job.weights_sha256,
+        dim=run.tower.dim,
+    )
+    tuned = {
+        "id": "fine_tune",
+        "title": f"{clip.title}, fine-tuned",
+        "source": "the fine_tune regime",
+        "weights_sha256": run.writer.sha256("encoders/fine_tune/image_tower.safetensors"),
+    }
+    return frozen, frozen.model_copy(update=tuned)
+
+
+def _portable(images: Path, writer: RunWriter) -> str:
+    """The image folder, relative to the run where it lies inside the store, so that a store can be moved whole."""
+    images, root = images.resolve(), writer.root.resolve()
+    return os.path.relpath(images, writer.final.resolve()) if images.is_relative_to(root) else str(images)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.get_num_threads()} threads)"

@@ -1,0 +1,1 @@
+"""The saliency job: maps of a split, agreement with annotators, sanity checks."""

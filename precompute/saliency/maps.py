@@ -1,0 +1,298 @@
+"""Maps of a whole split, and how they agree with the readers, in a folder beside the run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+
+from explorer.analysis import localisation as loc
+from explorer.data.images import read_film
+from explorer.data.limits import BadImage
+from explorer.data.regions import consensus, grid_size, reader_masks
+from explorer.data.saliency_map import MethodName, silence
+from explorer.data.samples import Split
+from explorer.errors import UserError
+from explorer.model.encoder import ImageTower
+from explorer.model.saliency.grad_cam import explain
+from explorer.model.saliency.tokens import read_tokens, vit_trunk
+from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_json
+from explorer.store.saliency import RECORD, SaliencySet, saliency_root
+from explorer.store.schema import SaliencyRecord
+from precompute.reporter import Report, Reporter, Stages
+from precompute.saliency.sanity import prove
+from precompute.threads import WORKERS, one_thread
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from explorer.store.reader import Store
+
+SALIENCY: Stages = {"maps": ("films", 70), "agreement": ("pairs", 10), "proof": ("films", 20)}
+CHUNK = 32
+"""Films between two files: what a killed job loses at most."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What maps are wanted. ``block`` counts from 1; ``films`` are those the proof is tried on."""
+
+    labels: tuple[str, ...]
+    split: Split
+    method: MethodName
+    block: int
+    films: int = 24
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The split, and validation for thresholds and mean maps."""
+        return ("val",) if self.split == "val" else (self.split, "val")
+
+
+def plan(store: Store, labels: Sequence[str], split: Split, method: MethodName, block: int | None) -> Plan:
+    """A checked plan; without labels all of the run's, without a block the last."""
+    for label in labels:
+        if label not in store.labels:
+            raise UserError(f"{store.path} has no label {label!r}.", f"Use some of: {', '.join(store.labels)}.")
+    depth = len(vit_trunk(ImageTower.load(store.encoder_folder(store.regimes[0].encoder)).visual).blocks)
+    if block is not None and not 1 <= block <= depth:
+        raise UserError(f"--block is {block}; the encoder has blocks 1 to {depth}.", "Choose one of them.")
+    if not len(store.rows(split)):
+        raise UserError(f"{store.path} has no film in {split}.", "Choose another split.")
+    return Plan(tuple(dict.fromkeys(labels)) or store.labels, split, method, block or depth)
+
+
+def run(store: Store, annotations: pd.DataFrame, wanted: Plan, device: torch.device, reporter: Reporter) -> SaliencySet:
+    """Make what is not there yet, and return the whole.
+
+    Maps are kept in pieces of CHUNK films until a split is whole, so that a killed job goes on where it stopped.
+    Agreement is computed anew each time: marks may have been added.
+    """
+    folder = saliency_root(store) / f"{wanted.method}-block{wanted.block}"
+    key = sha256_json(
+        [store.manifest.run_id, store.manifest.created, wanted.method, wanted.block, wanted.labels, wanted.split]
+    )
+    mark = folder / "made_from"
+    if folder.is_dir() and not (mark.is_file() and mark.read_text(encoding="utf-8") == key):
+        shutil.rmtree(folder)  # maps of other labels, another split or an earlier run of this name
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(key, encoding="utf-8")
+    (folder / RECORD).unlink(missing_ok=True)
+    with reporter.stage("maps") as report:
+        files = _maps(store, wanted, folder, device, report)
+    with reporter.stage("agreement") as report:
+        shares, n_annotated, n_absent = _agreement(store, annotations, wanted, folder, report)
+    with reporter.stage("proof") as report:
+        if not (folder / "proof.parquet").is_file():
+            rows = store.rows(wanted.split)
+            proof = folder / "proof.parquet"
+            prove(store, wanted.labels, rows, wanted.method, wanted.block, wanted.films, device, proof, report)
+    files += ["agreement.parquet", "proof.parquet"]
+    record = SaliencyRecord(
+        run_id=store.manifest.run_id,
+        run_created=store.manifest.created,
+        method=wanted.method,
+        block=wanted.block,
+        split=wanted.split,
+        labels=wanted.labels,
+        shares=shares,
+        n_annotated=n_annotated,
+        n_absent=n_absent,
+        sha256={name: sha256_file(folder / name) for name in files},
+    )
+    write_json(folder / RECORD, record.model_dump(mode="json"))
+    return SaliencySet(folder, record)
+
+
+# --- maps ------------------------------------------------------------------------------------------------------------
+
+
+def _maps(store: Store, wanted: Plan, folder: Path, device: torch.device, report: Report) -> list[str]:
+    towers = {regime.encoder: ImageTower.load(store.encoder_folder(regime.encoder), device) for regime in store.regimes}
+    chosen = [store.labels.index(label) for label in wanted.labels]
+    heads = {r.name: (weight[chosen], bias[chosen]) for r in store.regimes for weight, bias in [store.head(r.name)]}
+    total, done, files = sum(len(store.rows(split)) for split in wanted.splits), 0, []
+    for split in wanted.splits:
+        rows = store.rows(split)
+        whole = [f"maps/{split}/{regime.name}.npy" for regime in store.regimes]
+        files += whole
+        if all((folder / name).is_file() for name in whole):
+            done += len(rows)
+            report(done, total)
+            continue
+        pieces: dict[str, list[Path]] = {regime.name: [] for regime in store.regimes}
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            for regime in store.regimes:
+                pieces[regime.name].append(folder / f"pieces/{split}-{regime.name}-{start}.npy")
+            if not all(paths[-1].is_file() for paths in pieces.values()):
+                made = _piece(store, towers, heads, part, wanted)
+                for name, paths in pieces.items():
+                    write_array(paths[-1], made[name])
+            done += len(part)
+            report(done, total)
+        for name, paths in pieces.items():
+            write_array(folder / f"maps/{split}/{name}.npy", np.concatenate([np.load(path) for path in paths]))
+    shutil.rmtree(folder / "pieces", ignore_errors=True)
+    return files
+
+
+def _piece(
+    store: Store,
+    towers: dict[str, ImageTower],
+    heads: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]],
+    rows: NDArray[np.int64],
+    wanted: Plan,
+) -> dict[str, NDArray[np.float32]]:
+    """(n, K, g, g) maps of some films by regime; each film is decoded once, and runs through each encoder once."""
+    read = {r.name: towers[r.encoder] if r.unit else towers[r.encoder].unnormalised() for r in store.regimes}
+
+    def one(row: int) -> list[NDArray[np.float32]]:
+        try:
+            film = read_film(store.film(row))
+        except BadImage as error:
+            name = store.samples["sample_id"].iat[row]
+            raise UserError(f"The film {name} cannot be read: {error}.", "Restore it, then run this again.") from error
+        tokens = {encoder: read_tokens(tower, tower.fit.apply(film)) for encoder, tower in towers.items()}
+        return [
+            explain(read[r.name], tokens[r.encoder], *heads[r.name], wanted.method, [wanted.block - 1]).maps[:, 0]
+            for r in store.regimes
+        ]
+
+    with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
+        made = list(pool.map(one, rows.tolist()))
+    return {r.name: np.stack(maps) for r, maps in zip(store.regimes, zip(*made, strict=True), strict=True)}
+
+
+# --- agreement -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One film and label that readers looked at; the region is empty where most found nothing."""
+
+    row: int
+    label: str
+    masks: dict[str, NDArray[np.bool_]]
+    region: NDArray[np.bool_]
+    height: int
+    width: int
+
+
+def _pairs(
+    store: Store, annotations: pd.DataFrame, labels: Sequence[str], split: Split
+) -> tuple[list[_Pair], list[_Pair]]:
+    """Pairs with a region, and those without."""
+    rows = set(store.rows(split).tolist())
+    marked = annotations[annotations["row"].isin(rows) & annotations["label"].isin(labels)]
+    pairs = []
+    for key, part in marked.groupby(["row", "label"], sort=True):
+        row, label = cast("tuple[int, str]", key)
+        sample = store.samples.iloc[int(row)]
+        height, width, scale = grid_size(int(sample["height"]), int(sample["width"]))
+        masks = reader_masks(part, height, width, scale)
+        pairs.append(_Pair(int(row), label, masks, consensus(masks), height, width))
+    return [pair for pair in pairs if pair.region.any()], [pair for pair in pairs if not pair.region.any()]
+
+
+class _Maps:
+    """Every source's map of a pair: the regimes', their labels' mean maps, and the priors."""
+
+    def __init__(self, store: Store, wanted: Plan, folder: Path) -> None:
+        self.store, self.wanted = store, wanted
+        self.grids = {
+            (split, r.name): np.load(folder / f"maps/{split}/{r.name}.npy", mmap_mode="r")
+            for split in wanted.splits
+            for r in store.regimes
+        }
+        self.place = {split: {int(row): i for i, row in enumerate(store.rows(split))} for split in wanted.splits}
+        self.means = {(r.name, label): self._mean(r.name, label) for r in store.regimes for label in wanted.labels}
+
+    def _mean(self, regime: str, label: str) -> NDArray[np.float32] | None:
+        """The label's mean map over validation films that have it, each scaled to its own maximum first."""
+        val = self.store.rows("val")
+        positive = self.store.targets[val, self.store.labels.index(label)] == 1
+        maps = np.asarray(self.grids["val", regime][positive, self.wanted.labels.index(label)])
+        tops = maps.max(axis=(1, 2), initial=0)
+        if not (tops > 0).any():
+            return None
+        mean: NDArray[np.float32] = (maps[tops > 0] / tops[tops > 0, None, None]).mean(axis=0)
+        return mean
+
+    def of(self, pair: _Pair, split: Split) -> dict[str, tuple[NDArray[np.float32], bool]]:
+        """(h, w) maps by source, and whether each says nothing."""
+        picture = pair.height, pair.width
+        out = {loc.CENTRE: (loc.centre_prior(*picture), False), loc.LUNG: (loc.lung_prior(*picture), False)}
+        sample = self.store.samples.iloc[pair.row]
+        size = int(sample["height"]), int(sample["width"])
+        for regime in self.store.regimes:
+            maps, c = self.grids[split, regime.name], self.wanted.labels.index(pair.label)
+            grid = np.asarray(maps[self.place[split][pair.row], c])
+            fit = self.store.fit(regime.encoder)
+            out[regime.name] = fit.to_picture(grid, *size, *picture), silence(grid) is not None
+            mean = self.means[regime.name, pair.label]
+            if mean is not None:
+                out[loc.mean_map(regime.name)] = fit.to_picture(mean, *size, *picture), False
+        return out
+
+
+def _agreement(
+    store: Store, annotations: pd.DataFrame, wanted: Plan, folder: Path, report: Report
+) -> tuple[dict[str, dict[str, float]], int, int]:
+    """Write agreement.parquet; return the thresholds by source and label, and how many pairs had a region and none."""
+    (val, _), (pairs, absent) = (_pairs(store, annotations, wanted.labels, split) for split in ("val", wanted.split))
+    maps = _Maps(store, wanted, folder)
+    total = len(val) + len(pairs)
+    curves: dict[str, list[NDArray[np.float64]]] = {}
+    for i, pair in enumerate(val):
+        for source, (values, _) in maps.of(pair, "val").items():
+            curves.setdefault(source, []).append(loc.ious(values, pair.region))
+        report(i + 1, total)
+    shares = {
+        source: loc.choose_shares([pair.label for pair in val], np.stack(curve))
+        for source, curve in curves.items()
+        if len(curve) == len(val)
+    }
+    records = []
+    for i, pair in enumerate(pairs):
+        about = {"patient": int(store.patients[pair.row]), "row": pair.row, "label": pair.label}
+        for source, (values, silent) in maps.of(pair, wanted.split).items():
+            mine = shares.get(source, {})
+            share = mine.get(pair.label, mine.get(loc.ALL, np.nan))
+            scores = loc.score_map(values, pair.region, share)
+            records.append({**about, "source": source, "silent": silent, **_named(scores)})
+        records.append({**about, "source": loc.RANDOM, "silent": False, **_named(loc.score_random(pair.region))})
+        if len(pair.masks) > 1:
+            records.append({**about, "source": loc.READER, "silent": False, **_named(_between(pair))})
+        report(len(val) + i + 1, total)
+    columns = ["patient", "row", "label", "source", "silent", *loc.METRICS]
+    with atomic_path(folder / "agreement.parquet") as temp:
+        pd.DataFrame(records, columns=columns).to_parquet(temp, index=False)
+    return shares, len(pairs), len(absent)
+
+
+def _between(pair: _Pair) -> NDArray[np.float64]:
+    """Each reader against what the others marked, averaged: the ceiling of agreement.
+
+    To find nothing is to agree wholly where the others found nothing, and not at all where they marked.
+    """
+    scores = []
+    for reader, mask in pair.masks.items():
+        others = consensus({name: other for name, other in pair.masks.items() if name != reader})
+        if others.any():
+            scores.append(loc.score_map(mask.astype(np.float32), others, 0.5))
+        else:
+            scores.append(np.full(len(loc.METRICS), float(not mask.any())))
+    mean: NDArray[np.float64] = np.stack(scores).mean(axis=0)
+    return mean
+
+
+def _named(scores: NDArray[np.float64]) -> dict[str, float]:
+    return dict(zip(loc.METRICS, scores.tolist(), strict=True))

@@ -1,0 +1,102 @@
+"""The epochs of a training: early stop on validation, and a checkpoint after each, so that a killed one resumes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from precompute.settings import Settings
+from precompute.training.checkpoint import load_checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Curve = list[dict[str, float]]
+"""A point an epoch, epoch 0 being the start: epoch, train_loss, val_loss (a known cell), learning_rate."""
+
+
+def steps_of(train: NDArray[np.int64], settings: Settings) -> int:
+    """Batches an epoch."""
+    return math.ceil(len(train) / settings.train_batch_size)
+
+
+def train_epochs(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train: NDArray[np.int64],
+    settings: Settings,
+    seed: int,
+    work: Path,
+    report: Callable[[int, int], None],
+    *,
+    batch_loss: Callable[[int, NDArray[np.int64]], tuple[torch.Tensor, int]],
+    val_loss: Callable[[], float],
+    gain: float = 0.0,
+    clip: float = math.inf,
+) -> Curve:
+    """Train in place, and leave the model at its best epoch.
+
+    Parameters
+    ----------
+    train : rows
+        Each epoch takes them in an order of its own, which follows from the seed.
+    work : Path
+        Folder of the two checkpoints, ``last`` and ``best``; a killed training resumes from ``last``, bit for bit.
+    batch_loss : callable
+        Given how many steps are done and the rows, the loss summed over known cells, and how many there are. Torch is
+        seeded anew before each epoch.
+    val_loss : callable
+    gain : float
+        A validation loss is better if it is lower by more than this.
+    clip : float
+        The largest norm of a step's gradient.
+    """
+    last, best = work / "last.safetensors", work / "best.safetensors"
+    steps = steps_of(train, settings)
+    curve: Curve
+    if last.is_file():
+        curve = load_checkpoint(last, model, optimizer)["curve"]  # type: ignore[assignment]
+    else:
+        curve = [{"epoch": 0, "val_loss": val_loss()}]
+        save_checkpoint(best, model, optimizer, {"curve": curve})
+    for epoch in range(len(curve), settings.epochs + 1):
+        if epoch - 1 - best_epoch(curve, gain) >= settings.patience:
+            break
+        torch.manual_seed(seed * 1000 + epoch)  # whatever the epoch draws is drawn again after a resume
+        order = np.random.default_rng([seed, epoch]).permutation(train)
+        model.train()
+        total, cells = 0.0, 0
+        for i in range(steps):
+            done = (epoch - 1) * steps + i
+            rows = order[i * settings.train_batch_size : (i + 1) * settings.train_batch_size]
+            summed, known = batch_loss(done, rows)
+            optimizer.zero_grad(set_to_none=True)
+            (summed / max(known, 1)).backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+            optimizer.step()
+            total, cells = total + summed.item(), cells + known
+            report(done + 1, settings.epochs * steps)
+        point = {"train_loss": total / max(cells, 1), "learning_rate": optimizer.param_groups[-1]["lr"]}
+        curve.append({"epoch": epoch, **point, "val_loss": val_loss()})
+        if best_epoch(curve, gain) == epoch:
+            save_checkpoint(best, model, optimizer, {"curve": curve})
+        save_checkpoint(last, model, optimizer, {"curve": curve})
+    load_checkpoint(best, model, None)
+    model.eval()
+    report(settings.epochs * steps, settings.epochs * steps)  # also where it stopped early
+    return curve
+
+
+def best_epoch(curve: Curve, gain: float = 0.0) -> int:
+    """The last epoch whose validation loss was better than the best before it by more than ``gain``."""
+    best = 0
+    for epoch, point in enumerate(curve):
+        if point["val_loss"] < curve[best]["val_loss"] - gain:
+            best = epoch
+    return best

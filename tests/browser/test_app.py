@@ -1,0 +1,337 @@
+"""The real app in a real browser: what only a browser can show."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+
+from explorer.store.marks import read_marks
+from explorer.store.reader import open_store
+from explorer.ui.shared import selection
+from tests.conftest import ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, FloatRect, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PAGES = ("overview", "map", "separability", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols")
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+
+WAIT = 60_000
+
+
+def serve(store: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """A fresh server over a store, on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--server.headless=true", f"--server.port={port}", "--server.address=127.0.0.1"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", *options, "--server.fileWatcherType=none"],
+        cwd=ROOT,
+        env={**os.environ, "EXPLORER_STORE": str(store)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
+                return server, address
+        except (URLError, OSError):
+            time.sleep(0.25)
+    server.terminate()
+    raise TimeoutError("the server did not come up in 30 s")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"],
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def address(tiny_store: Path) -> Iterator[str]:
+    server, url = serve(tiny_store)
+    yield url
+    server.terminate()
+    server.wait(20)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(WAIT)
+    yield opened
+    opened.close()
+
+
+def settle(page: Page) -> None:
+    """Wait until the page's script has run to its end."""
+    page.wait_for_selector("h1")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+
+
+def assert_whole(page: Page) -> None:
+    settle(page)
+    assert page.locator("[data-testid=stSidebarNavLink]").count() == len(PAGES)
+    assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
+    assert "Research use only" in page.inner_text("[data-testid=stMain]")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_first_visit_to_a_pages_own_address_shows_it_whole(browser: Browser, tiny_store: Path, name: str) -> None:
+    server, url = serve(tiny_store)
+    page = browser.new_page()
+    page.set_default_timeout(WAIT)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    try:
+        page.goto(f"{url}/{name}")
+        assert_whole(page)
+        assert page.get_by_role("dialog").count() == 0, "no 'page not found'"
+    finally:
+        page.close()
+        server.terminate()
+        server.wait(20)
+    outside = [address for address in asked if address.startswith("http") and not address.startswith(url)]
+    assert outside == [], "the app asks nothing of the internet"
+
+
+def test_a_choice_lands_in_the_address_and_the_address_opens_it_again(
+    page: Page, address: str, tiny_store: Path
+) -> None:
+    labels = open_store(tiny_store).labels
+    page.goto(f"{address}/pr_curves?view=One+label")
+    assert_whole(page)
+    box = page.get_by_role("combobox", name="Label")
+    shown = box.input_value()
+    wanted = next(label for label in reversed(labels) if label not in shown)
+    box.click()
+    box.fill(wanted)
+    page.get_by_role("option", name=wanted, exact=True).click()
+    page.wait_for_url("**label=**")
+    settle(page)
+    link = page.url
+
+    page.goto("about:blank")
+    page.goto(link)
+    assert_whole(page)
+    assert f"{wanted} in test" in page.inner_text("[data-testid=stMain]")
+
+
+def test_a_nonsense_address_falls_back_to_the_defaults(page: Page, address: str) -> None:
+    page.goto(f"{address}/map?split=none&colour=plaid&label=%3Cscript%3E&regime=7&film=../../etc/passwd")
+    assert_whole(page)
+
+
+def place(page: Page, panel: int, layouts: list[np.ndarray], row: int) -> tuple[float, float]:
+    """Where a film lies on the screen: the maps of one size, 12 pixels off the edges, in the middle, y up."""
+    box = page.locator("canvas.top").nth(panel).bounding_box()
+    assert box
+    room = np.array([box["width"] - 24, box["height"] - 24])
+    spans = [np.ptp(xy, axis=0) for xy in layouts]
+    side = min((room / (span / span.max())).min() for span in spans)  # pixels of a map's longer side
+    xy = layouts[panel]
+    dx, dy = ((xy[row] - (xy.min(axis=0) + xy.max(axis=0)) / 2) / spans[panel].max()).tolist()
+    return box["x"] + box["width"] / 2 + dx * side, box["y"] + box["height"] / 2 - dy * side
+
+
+def lonely(xy: np.ndarray, rows: np.ndarray) -> list[int]:
+    """The rows that lie farthest from their nearest other, so that nothing else can be under the cursor."""
+    apart = np.linalg.norm(xy[rows][:, None] - xy[rows][None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    return rows[np.argsort(-apart.min(axis=1))].tolist()
+
+
+def test_the_film_under_the_cursor_is_the_film_opened_on_a_filtered_and_recoloured_map(
+    page: Page, address: str, tiny_store: Path
+) -> None:
+    store = open_store(tiny_store)
+    layouts = [np.asarray(store.map(store.space_of(regime.name, "decision").name)) for regime in store.regimes]
+    page.goto(f"{address}/map?split=val&space=Decision+(logits)")
+    assert_whole(page)
+    for colour in ("Score", "Right across regimes"):
+        page.get_by_role("combobox", name="Colour by").click()
+        page.get_by_role("option", name=colour, exact=True).click()
+        page.wait_for_url(f"**colour={colour.replace(' ', '+')}**")
+        settle(page)
+        for panel in range(len(layouts)):
+            row = lonely(layouts[panel], store.rows("val"))[panel]
+            sample_id = str(store.samples["sample_id"].iat[row])
+            page.mouse.move(*place(page, panel, layouts, row))
+            page.locator(".tip img").wait_for()
+            assert page.locator(".tip").inner_text().startswith(sample_id)
+            page.mouse.click(*place(page, panel, layouts, row))
+            page.wait_for_url(f"**film={sample_id}**")
+            page.get_by_role("heading", name=f"Film {sample_id}").wait_for()
+    page.reload()
+    page.get_by_role("heading", name=f"Film {sample_id}").wait_for()
+
+
+def test_a_box_lights_up_its_films_and_its_link_opens_them_again(page: Page, address: str, tiny_store: Path) -> None:
+    store = open_store(tiny_store)
+    page.goto(f"{address}/map")
+    assert_whole(page)
+    page.get_by_role("button", name="Box").click()
+    layouts = [np.asarray(store.map(store.space_of(regime.name, "embedding").name)) for regime in store.regimes]
+    rows = store.rows("test")
+    box = page.locator("canvas.top").nth(2).bounding_box()
+    assert box
+    left = [row for row in rows if place(page, 2, layouts, row)[0] < box["x"] + box["width"] / 2]
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2, steps=5)
+    page.mouse.up()
+    page.get_by_text(f"{len(left)} films selected").wait_for()
+    page.wait_for_url("**sel=**")
+    token = page.url.split("sel=")[1].split("&")[0]
+    assert selection.unpack(token, store.manifest.run_id, store.n)[0].tolist() == sorted(int(row) for row in left)
+    page.goto(f"{address}/neighbours?sel={token}")
+    settle(page)
+    page.goto(f"{address}/map?sel={token}")
+    page.get_by_text(f"{len(left)} films selected").wait_for()
+
+
+def test_coordinates_are_sent_once(page: Page, address: str) -> None:
+    """A new colour and a selection are told in messages smaller than any that carries the maps."""
+    frames: list[int] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(len(frame))))
+    page.goto(f"{address}/map")
+    assert_whole(page)
+    page.locator("canvas.top").first.wait_for()
+    page.wait_for_timeout(500)
+    geometry = max(frames)
+    frames.clear()
+    page.get_by_role("combobox", name="Colour by").click()
+    page.get_by_role("option", name="Score", exact=True).click()
+    page.wait_for_url("**colour=Score**")
+    settle(page)
+    page.wait_for_timeout(500)
+    assert frames
+    assert max(frames) < geometry / 2
+
+
+def test_a_film_is_zoomed_windowed_and_stepped_with_the_keyboard(page: Page, address: str) -> None:
+    page.goto(f"{address}/case")
+    assert_whole(page)
+    film = page.locator("svg[role=img]")
+    film.wait_for()
+    name = film.get_attribute("aria-label")
+    whole = film.get_attribute("viewBox")
+    tools = page.locator(".bar")
+    tools.get_by_role("button", name="Zoom in").click()
+    assert film.get_attribute("viewBox") != whole
+    tools.get_by_label("Window").fill("60")
+    assert film.locator("feFuncR").get_attribute("slope") == "4.25", "255 / 60"
+    tools.get_by_role("button", name="Reset").click()
+    assert film.get_attribute("viewBox") == whole
+    assert film.locator("feFuncR").get_attribute("slope") == "1"
+    tools.get_by_label("Level").press("ArrowRight")
+    assert film.get_attribute("aria-label") == name, "an arrow key in a slider moves the slider"
+    film.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**film=**")
+    playwright.expect(film).not_to_have_attribute("aria-label", name or "")
+    page.keyboard.press("ArrowLeft")
+    playwright.expect(film).to_have_attribute("aria-label", name or "")
+
+
+def test_two_fingers_zoom_the_film_and_the_maps(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    touch = context.new_cdp_session(page)
+
+    def spread(box: FloatRect | None) -> None:
+        """Two fingers, from 40 to 80 pixels apart about the middle."""
+        assert box
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for kind, half in (("touchStart", 20), ("touchMove", 30), ("touchMove", 40)):
+            fingers = [{"x": x - half, "y": y, "id": 0}, {"x": x + half, "y": y, "id": 1}]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    page.goto(f"{address}/case")
+    assert_whole(page)
+    film = page.locator("svg[role=img]")
+    film.scroll_into_view_if_needed()
+    whole = [float(number) for number in (film.get_attribute("viewBox") or "").split()]
+    spread(film.bounding_box())
+    x, y, w, h = (float(number) for number in (film.get_attribute("viewBox") or "").split())
+    assert w == pytest.approx(whole[2] / 2, rel=0.02)
+    assert (x + w / 2, y + h / 2) == pytest.approx((whole[2] / 2, whole[3] / 2), rel=0.05)
+
+    page.goto(f"{address}/map")
+    assert_whole(page)
+    top = page.locator("canvas.top").first
+    top.scroll_into_view_if_needed()
+    before = top.screenshot()
+    spread(top.bounding_box())
+    page.wait_for_timeout(500)
+    assert top.screenshot() != before
+    context.close()
+
+
+def test_a_box_drawn_on_a_film_is_saved_in_the_films_own_pixels(
+    browser: Browser, tiny_store: Path, tmp_path: Path
+) -> None:
+    original = open_store(tiny_store)
+    shutil.copytree(original.path, tmp_path / "store" / original.path.name)
+    (tmp_path / "store/films").symlink_to(tiny_store / "films")
+    server, url = serve(tmp_path / "store")
+    page = browser.new_page(viewport={"width": 1280, "height": 1100})
+    page.set_default_timeout(WAIT)
+    try:
+        page.goto(f"{url}/grad_cam?show=Mark")
+        assert_whole(page)
+        page.get_by_placeholder("name or initials").fill("Dr A")
+        page.keyboard.press("Enter")
+        page.get_by_text("marks are").wait_for()
+        settle(page)
+        film = page.locator("svg[aria-label*='draw a box']")
+        box, size = film.bounding_box(), film.get_attribute("viewBox").split()  # type: ignore[union-attr]
+        scale = float(size[2]) / box["width"]
+        page.mouse.move(box["x"] + 50, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 130, box["y"] + 180, steps=3)
+        page.mouse.up()
+        page.get_by_role("button", name="All 1 mark of 1 reader").wait_for()
+        store = open_store(tmp_path / "store")
+        (mark,) = read_marks(store).to_dict("records")
+        assert [mark[side] for side in "xywh"] == pytest.approx([v * scale for v in (50, 60, 80, 120)], abs=1)
+        assert mark["annotator"] == "Dr A"
+        assert mark["blind"]
+    finally:
+        page.close()
+        server.terminate()
+        server.wait(20)
+
+
+def test_the_boards_links_carry_the_chosen_label(page: Page, address: str) -> None:
+    for name, file in (("on the map", "map"), ("PR curves", "pr_curves")):
+        page.goto(f"{address}/separability?label=Fracture")
+        assert_whole(page)
+        page.get_by_test_id("stMain").get_by_role("link", name=name).click()
+        page.wait_for_url(f"**/{file}?**")
+        assert_whole(page)
+        assert "label=Fracture" in page.url

@@ -1,0 +1,155 @@
+"""DICOM films: real ones in several transfer syntaxes, and written ones with each property a film may have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from explorer.data import images
+from explorer.data.dicom import Facts, read_facts
+from explorer.data.geometry import Fit
+from explorer.data.images import read_film
+from explorer.data.limits import BadImage
+from explorer.errors import UserError
+from precompute.run.films import decode_films
+from precompute.sources import read_csv
+
+VALUES = np.arange(60 * 80, dtype=np.uint16).reshape(60, 80) % 4096
+
+
+def write(path: Path, **tags: object) -> Path:
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    given = {
+        "PatientName": "Doe^Jane",
+        "Rows": VALUES.shape[0],
+        "Columns": VALUES.shape[1],
+        "BitsAllocated": 16,
+        "BitsStored": 12,
+        "HighBit": 11,
+        "PixelRepresentation": 0,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "PixelData": VALUES.tobytes(),
+        **tags,
+    }
+    for name, value in given.items():
+        setattr(dataset, name, value)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def test_a_real_film() -> None:
+    film = read_film(Path(str(get_testdata_file("RG1_UNCR.dcm"))))
+    assert (film.mode, film.size) == ("L", (1841, 1955))
+    pixels = np.asarray(film)
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert 40 < pixels.mean() < 215
+
+
+def test_the_transfer_syntax_does_not_change_the_picture() -> None:
+    """The same real film, uncompressed and as JPEG 2000 (reversible)."""
+    plain, packed = (
+        np.asarray(read_film(Path(str(get_testdata_file(f"RG1_{kind}.dcm"))))) for kind in ("UNCR", "J2KR")
+    )
+    np.testing.assert_array_equal(plain, packed)
+
+
+def test_monochrome1_is_turned_over(tmp_path: Path) -> None:
+    two = np.asarray(read_film(write(tmp_path / "a.dcm")))
+    one = np.asarray(read_film(write(tmp_path / "b.dcm", PhotometricInterpretation="MONOCHROME1")))
+    assert two.shape == VALUES.shape
+    assert np.abs(two.astype(int) + one - 255).max() <= 1
+
+
+def test_without_a_window_percentiles_bound_the_picture(tmp_path: Path) -> None:
+    low, high = np.percentile(VALUES, (0.5, 99.5))
+    read = np.asarray(read_film(write(tmp_path / "a.dcm")))
+    np.testing.assert_array_equal(read, np.round(np.clip((VALUES - low) / (high - low), 0, 1) * 255))
+
+
+def test_the_window_is_of_rescaled_values(tmp_path: Path) -> None:
+    """PS3.3 C.11.2.1.2.1: x below c - 0.5 - (w - 1) / 2 is black, above c - 0.5 + (w - 1) / 2 white."""
+    window = {"WindowCenter": 2000, "WindowWidth": 1001, "RescaleSlope": 2, "RescaleIntercept": -1000}
+    read = np.asarray(read_film(write(tmp_path / "a.dcm", **window)))
+    rescaled = VALUES * 2.0 - 1000
+    assert (read[rescaled < 1499] == 0).all()
+    assert (read[rescaled > 2500] == 255).all()
+    assert read[np.abs(rescaled - 2000).argmin() // 80, np.abs(rescaled - 2000).argmin() % 80] in (127, 128)
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"NumberOfFrames": 3}, "3 frames"),
+        ({"PhotometricInterpretation": "RGB"}, "RGB, not grey"),
+        ({"Rows": 1, "PixelData": VALUES[:1].tobytes()}, "a strip"),
+        ({"PixelData": VALUES[:3].tobytes()}, "truncated"),
+        ({"Rows": 0}, "without a picture"),
+    ],
+)
+def test_what_is_no_film(tmp_path: Path, tags: dict[str, object], said: str) -> None:
+    with pytest.raises(BadImage, match=said):
+        read_film(write(tmp_path / "a.dcm", **tags))
+
+
+def test_size_is_judged_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    with pytest.raises(BadImage, match="more than 1,000"):
+        read_film(write(tmp_path / "a.dcm"))
+
+
+def test_damaged_header(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_bytes(bytes(128) + b"DICM" + b"\xff" * 40)
+    with pytest.raises(BadImage):
+        read_film(tmp_path / "a.dcm")
+
+
+def test_burned_in_text_is_told(tmp_path: Path) -> None:
+    assert read_facts(write(tmp_path / "a.dcm", BurnedInAnnotation="YES")).burned_in
+    assert not read_facts(write(tmp_path / "b.dcm", BurnedInAnnotation="NO")).burned_in
+    assert not read_facts(write(tmp_path / "c.dcm")).burned_in
+
+
+def test_only_a_known_view_is_taken_of_the_header(tmp_path: Path) -> None:
+    assert read_facts(write(tmp_path / "a.dcm", ViewPosition="PA ")).view == "PA"
+    assert read_facts(write(tmp_path / "b.dcm", ViewPosition="DOE JOHN")).view == ""
+    Image.new("L", (8, 8)).save(tmp_path / "c.png")
+    assert read_facts(tmp_path / "c.png") == Facts()
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_burned_in_text_is_refused_unless_allowed(tmp_path: Path, allowed: bool) -> None:
+    write(tmp_path / "a.dcm", BurnedInAnnotation="YES")
+    (tmp_path / "set.csv").write_text("image,patient_id,Edema\na.dcm,p1,1\n")
+    source = read_csv(tmp_path / "set.csv", tmp_path)
+
+    def decode() -> None:
+        decode_films(
+            source,
+            Fit(size=32),
+            32,
+            tmp_path / "out",
+            tmp_path / "scratch",
+            lambda done, total: None,
+            skip_bad=False,
+            allow_burned_in=allowed,
+        )
+
+    if allowed:
+        decode()
+        thumbnail = (tmp_path / "out/thumbnails/data.bin").read_bytes()
+        assert b"Doe" not in thumbnail
+        assert (tmp_path / "scratch/pixels.bin").stat().st_size == 32 * 32
+    else:
+        with pytest.raises(UserError, match=r"row 2: .*a\.dcm: text is burned into it"):
+            decode()

@@ -1,0 +1,216 @@
+"""Films as they come: good, bad and hostile."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from explorer.data import limits
+from explorer.data.images import read_film, thumbnail
+from explorer.data.limits import BadImage, inside
+
+
+def film(width: int = 60, height: int = 40) -> Image.Image:
+    """Smooth, so that JPEG keeps it."""
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(((x * 2 + y * 3) % 256).astype(np.uint8))
+
+
+def encoded(kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    film().save(out, kind, **options)
+    return out.getvalue()
+
+
+# --- reading -------------------------------------------------------------------------------------------------
+
+
+def test_a_good_film_is_read_as_it_is(tmp_path: Path) -> None:
+    film().save(tmp_path / "a.png")
+    read = read_film(tmp_path / "a.png")
+    assert (read.mode, read.size) == ("L", (60, 40))
+    assert np.array_equal(read, film())
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_every_mode_becomes_grey(tmp_path: Path, mode: str) -> None:
+    film().convert(mode).save(tmp_path / "a.png")
+    assert read_film(tmp_path / "a.png").mode == "L"
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_exif_orientation_is_applied(tmp_path: Path, kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side: show it turned a quarter clockwise
+    film().save(tmp_path / f"a.{kind}", exif=exif, **({"quality": 100} if kind == "jpeg" else {}))
+    read = read_film(tmp_path / f"a.{kind}")
+    assert read.size == (40, 60)
+    assert np.abs(np.int16(read) - np.rot90(np.asarray(film()), -1)).max() <= 6
+
+
+@pytest.mark.parametrize(("top", "step"), [(4095, 16), (4096, 256), (65535, 256)])
+def test_twelve_bits_in_a_16_bit_file_are_not_black(tmp_path: Path, top: int, step: int) -> None:
+    deep = np.linspace(0, top, 60 * 40).reshape(40, 60).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "a.png")
+    assert np.array_equal(np.asarray(read_film(tmp_path / "a.png")), deep // step)
+
+
+def test_orientation_of_a_16_bit_film(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    deep = (np.arange(2400).reshape(40, 60) * 27).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(read_film(tmp_path / "a.png"), np.rot90(deep // 256, -1))
+
+
+# --- what cannot be used -------------------------------------------------------------------------------------
+
+BAD = {
+    "empty.png": (b"", "empty"),
+    "text.png": (b"not an image at all", "not a PNG, JPEG or DICOM"),
+    "page.jpg": (b"<html></html>" * 100, "not a PNG, JPEG or DICOM"),
+    "half.png": (encoded("PNG")[:-30], "truncated"),
+    "half.jpg": (encoded("JPEG")[:-300], "truncated"),
+    "head.png": (encoded("PNG")[:40], "truncated|not a PNG"),
+    "head.jpg": (encoded("JPEG")[:40], "truncated|not a PNG"),
+    "gif.png": (encoded("GIF"), "not a PNG, JPEG or DICOM"),  # a decoder nobody asked for stays shut
+    "tiff.png": (encoded("TIFF"), "not a PNG, JPEG or DICOM"),
+    "eps.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a PNG, JPEG or DICOM"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_says_why(tmp_path: Path, name: str) -> None:
+    content, why = BAD[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadImage, match=why):
+        read_film(tmp_path / name)
+
+
+def test_missing_folder_and_endless_name(tmp_path: Path) -> None:
+    with pytest.raises(BadImage, match="missing"):
+        read_film(tmp_path / "none.png")
+    with pytest.raises(BadImage, match="missing"):
+        read_film(tmp_path)
+    with pytest.raises(BadImage, match="reached"):
+        read_film(tmp_path / ("a" * 400 + ".png"))
+
+
+def header_of(width: int, height: int) -> bytes:
+    """A PNG that promises any size and holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    size = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(8001, 8000), (30_000, 30_000), (2**31 - 1, 2**31 - 1)])
+def test_a_bomb_is_refused_before_it_is_decoded(
+    tmp_path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    (tmp_path / "bomb.png").write_bytes(header_of(*size))
+    with pytest.raises(BadImage, match=r"pixels|exceeds limit"):
+        read_film(tmp_path / "bomb.png")
+
+
+def test_the_cap_lets_the_largest_films_through(tmp_path: Path) -> None:
+    assert limits.MAX_PIXELS >= 4280 * 3520 * 4  # a 43 x 35 cm plate at 50 um is the largest in use
+    Image.new("L", (4280, 3520)).save(tmp_path / "large.png")
+    assert read_film(tmp_path / "large.png").size == (4280, 3520)
+
+
+def test_a_strip_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (60_000, 1)).save(tmp_path / "strip.png")
+    with pytest.raises(BadImage, match="strip"):
+        read_film(tmp_path / "strip.png")
+    Image.new("L", (20, 1)).save(tmp_path / "long.png")
+    assert read_film(tmp_path / "long.png").size == (20, 1)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from([encoded("PNG"), encoded("JPEG"), encoded("JPEG", progressive=True)]),
+    st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=6),
+    st.floats(0.05, 1),
+)
+def test_bytes_gone_wrong_give_a_film_or_a_bad_image_and_nothing_else(
+    tmp_path: Path, content: bytes, flips: list[tuple[float, int]], kept: float
+) -> None:
+    damaged = bytearray(content[: max(1, int(len(content) * kept))])
+    for place, value in flips:
+        damaged[int(place * len(damaged))] = value
+    (tmp_path / "film").write_bytes(damaged)
+    try:
+        assert read_film(tmp_path / "film").mode == "L"
+    except BadImage as error:
+        assert str(tmp_path) not in str(error)
+
+
+# --- paths ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "a/../../secret.png", "/etc/passwd", "a\0.png", "..", "~/../../x"])
+def test_a_path_stays_inside(tmp_path: Path, path: str) -> None:
+    root = tmp_path / "images"
+    root.mkdir()
+    (tmp_path / "secret.png").touch()
+    if path.startswith("~"):
+        assert inside(root, path.replace("../", "", 1)).is_relative_to(root)  # a tilde is a name like any other
+    with pytest.raises(BadImage, match="path"):
+        inside(root, path)
+
+
+def test_an_absolute_path_is_refused_even_inside(tmp_path: Path) -> None:
+    with pytest.raises(BadImage, match="leaves"):
+        inside(tmp_path, str(tmp_path / "a.png"))
+
+
+def test_links_may_not_lead_out(tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    (root / "sub").mkdir(parents=True)
+    film().save(root / "a.png")
+    film().save(tmp_path / "outside.png")
+    (root / "sub" / "in.png").symlink_to(root / "a.png")
+    (root / "out.png").symlink_to(tmp_path / "outside.png")
+    (root / "away").symlink_to(tmp_path)
+    (root / "round").symlink_to("round")
+    assert inside(root, "sub/in.png") == (root / "a.png").resolve()
+    for name in ("out.png", "away/outside.png", "round"):
+        with pytest.raises(BadImage, match="path"):
+            inside(root, name)
+
+
+def test_a_root_that_is_a_link_itself_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    film().save(tmp_path / "real/a.png")
+    (tmp_path / "link").symlink_to("real")
+    assert inside(tmp_path / "link", "sub/../a.png").is_file()
+    assert os.fspath(inside(tmp_path / "link", "a.png")) == os.fspath((tmp_path / "real/a.png").resolve())
+
+
+# --- thumbnails ----------------------------------------------------------------------------------------------
+
+
+def test_a_thumbnail_is_small_grey_and_bare(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a patient's name"
+    film(600, 400).save(tmp_path / "a.jpg", exif=exif)
+    data = thumbnail(read_film(tmp_path / "a.jpg"), 128)
+    small = Image.open(io.BytesIO(data))
+    assert (small.format, small.mode, small.size) == ("JPEG", "L", (128, 85))
+    assert b"patient" not in data
+    assert not small.getexif()
+    assert Image.open(io.BytesIO(thumbnail(film(30, 20), 128))).size == (30, 20)  # never enlarged

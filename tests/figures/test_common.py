@@ -1,0 +1,103 @@
+"""Figures from small frames and arrays: what is drawn, what is greyed, and that the same input gives the same bytes."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from explorer.figures import common as figures
+from explorer.figures.common import Layer
+
+STYLES = {"Zero-shot": figures.regime_style(0), "Full fine-tune": figures.regime_style(2)}
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of a hex colour (WCAG 2.1)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted([luminance(one), luminance(other)], reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("ground", ["#FFFFFF", "#0E1318"])
+def test_every_regime_stands_out_on_both_pages(place: int, ground: str) -> None:
+    assert contrast(figures.regime_style(place).colour, ground) >= 3
+
+
+def test_regimes_differ_without_colour() -> None:
+    styles = [figures.regime_style(i) for i in range(4)]
+    for one, other in itertools.combinations(styles, 2):
+        assert (one.symbol, one.dash) != (other.symbol, other.dash)
+        assert one.symbol != other.symbol
+
+
+def merits() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "series": ["Zero-shot", "Full fine-tune"] * 2,
+            "label": ["Edema", "Edema", "Hernia", "Hernia"],
+            "value": [0.2, 0.6, np.nan, 0.9],
+            "ci_low": [0.1, 0.5, np.nan, np.nan],
+            "ci_high": [0.3, 0.7, np.nan, np.nan],
+            "baseline": [0.1, 0.1, 0.01, 0.01],
+            "n_pos": [30, 30, 2, 2],
+        }
+    )
+
+
+def marks(figure: go.Figure, name: str) -> list[go.Scatter]:
+    return [trace for trace in figure.data if trace.name == name and trace.x[0] is not None]
+
+
+def test_dots_grey_the_labels_with_too_few_positives() -> None:
+    figure = figures.dots(merits(), STYLES, "AUROC", few=5)
+    (drawn,) = marks(figure, "Full fine-tune")
+    assert list(drawn.x) == [0.6, 0.9]
+    assert list(drawn.marker.color) == [STYLES["Full fine-tune"].colour, figures.GREY]
+    assert list(marks(figure, "Zero-shot")[0].x) == [0.2], "a value that does not exist is not drawn"
+    assert figure.layout.yaxis.ticktext == ("Edema (30)", "Hernia (2)"), "every label carries its n"
+
+
+def test_dots_show_the_baseline_of_every_label() -> None:
+    (baseline,) = marks(figures.dots(merits(), STYLES, "AUROC", few=5), "baseline")
+    assert list(baseline.x) == [0.1, 0.01]
+
+
+def test_cooccurrence_leaves_none_and_the_diagonal_blank() -> None:
+    share = np.array([[1.0, 0.0, 0.25], [np.nan, np.nan, np.nan], [1.0, 0.0, 1.0]])
+    together = np.array([[4, 0, 1], [0, 0, 0], [1, 0, 1]])
+    figure = figures.cooccurrence(share, together, ["Edema", "Hernia", "Mass"])
+    written = {(t.y[i], t.x[i]): t.text[i] for t in figure.data if t.type == "scatter" for i in range(len(t.text))}
+    assert written == {("Edema", "Mass"): "25", ("Mass", "Edema"): "100"}
+
+
+def some_map() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(6, 2)).astype(np.float32), np.array([f"film {i}" for i in range(6)])
+
+
+def test_a_point_of_a_map_knows_its_row() -> None:
+    xy, hover = some_map()
+    layers = [Layer("negative", np.array([0, 2, 5]), figures.GREY), Layer("positive", np.array([1, 4]), "#E69F00")]
+    figure = figures.layered_map(xy, layers, hover, height=300)
+    for trace, layer in zip(figure.data, layers, strict=True):
+        assert list(trace.customdata) == list(layer.rows)
+        np.testing.assert_array_equal(trace.x, xy[layer.rows, 0])
+    assert figure.data[-1].name == "positive (2)", "positives lie on top, with their number"
+
+
+def test_the_same_map_is_the_same_bytes() -> None:
+    xy, hover = some_map()
+    layers = [Layer("all", np.arange(6), figures.GREY)]
+    assert (
+        figures.layered_map(xy, layers, hover, 300).to_json() == figures.layered_map(xy, layers, hover, 300).to_json()
+    )

@@ -1,0 +1,228 @@
+"""Maps of a whole split beside a run: resumable, the page's own maps, agreement with the readers, the run untouched."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+from streamlit.testing.v1 import AppTest
+
+from explorer.analysis import localisation as loc
+from explorer.analysis.sanity import RANDOM_STEPS
+from explorer.data.geometry import Fit
+from explorer.data.images import read_film
+from explorer.errors import UserError
+from explorer.model.encoder import ImageTower
+from explorer.model.saliency.grad_cam import explain
+from explorer.model.saliency.tokens import read_tokens
+from explorer.store.marks import NOTHING, add_marks, all_annotations
+from explorer.store.reader import Store, open_store
+from explorer.store.saliency import SaliencySet, list_saliency, saliency_root
+from precompute.reporter import Reporter
+from precompute.saliency import maps as saliency
+from precompute.saliency.maps import SALIENCY, plan
+from tests.conftest import ROOT
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def store(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The tiny run alone in a store of its own; its films stay where they are."""
+    original = open_store(tiny_store)
+    root = tmp_path_factory.mktemp("maps")
+    run = root / original.path.name
+    shutil.copytree(original.path, run)
+    (root / "films").symlink_to(tiny_store / "films")
+    return open_store(run)
+
+
+def annotated(store: Store) -> tuple[str, ...]:
+    """The two labels with most annotations in test."""
+    marked = store.annotations[store.annotations["row"].isin(store.rows("test"))]
+    return tuple(marked["label"].value_counts().index[:2])
+
+
+def make(store: Store) -> SaliencySet:
+    wanted = replace(plan(store, annotated(store), "test", "grad_cam", None), films=2)
+    return saliency.run(store, all_annotations(store), wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
+
+
+@pytest.fixture(scope="module")
+def made(store: Store) -> SaliencySet:
+    return make(store)
+
+
+def test_maps_are_those_of_the_page(store: Store, made: SaliencySet) -> None:
+    row = int(store.rows("test")[5])
+    for regime in store.regimes[1:]:
+        tower = ImageTower.load(store.encoder_folder(regime.encoder))
+        weight, bias = store.head(regime.name)
+        chosen = [store.labels.index(label) for label in made.record.labels]
+        pixels = tower.fit.apply(read_film(store.film(row)))
+        expected = explain(tower, read_tokens(tower, pixels), weight[chosen], bias[chosen]).maps[:, 0]
+        maps = made.maps("test", regime.name)
+        assert maps.shape == (len(store.rows("test")), 2, 14, 14)
+        np.testing.assert_allclose(maps[5], expected, atol=1e-6 + 1e-4 * expected.max())
+
+
+def test_every_pair_has_every_source(store: Store, made: SaliencySet) -> None:
+    frame = made.frame("agreement")
+    marked = store.annotations[store.annotations["row"].isin(store.rows("test"))]
+    pairs = marked[marked["label"].isin(made.record.labels)].groupby(["row", "label"]).ngroups
+    assert made.record.n_annotated == pairs > 0
+    for source in (*(regime.name for regime in store.regimes), loc.CENTRE, loc.LUNG, loc.RANDOM):
+        assert (frame["source"] == source).sum() == pairs
+    assert loc.READER not in set(frame["source"]), "one reader is no agreement"
+    values = frame[list(loc.METRICS)].to_numpy()
+    assert ((values >= 0) & (values <= 1) | np.isnan(values)).all()
+
+
+def test_every_check_is_made_of_every_regime(store: Store, made: SaliencySet) -> None:
+    frame = made.frame("proof")
+    assert frame["value"].notna().all()
+    pairs = frame[["row", "label"]].drop_duplicates()
+    assert len(pairs) == 2
+    assert all(store.targets[row, store.labels.index(label)] == 1 for row, label in pairs.itertuples(index=False))
+    counts = frame.groupby(["regime", "check"]).size()
+    for regime in store.regimes:
+        assert counts[regime.name, "randomisation"] == 2 * len(RANDOM_STEPS)
+        assert counts[regime.name, "deletion"] == counts[regime.name, "insertion"] == 2
+    assert counts["zero_shot", "prompts"] == 2
+    np.testing.assert_allclose(frame[frame["step"] == "none"]["value"], 1)
+
+
+def test_the_page_shows_the_proof(store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    app.query_params["show"] = "Proof"
+    app = app.switch_page("pages/grad_cam.py").run()
+    assert not app.exception
+    assert not app.error
+    text = "\n".join(str(part.value) for part in app.markdown)
+    assert text.count("with every block random the map still resembles itself") == len(store.regimes)
+    assert list(app.dataframe[0].value["Regime"]) == [regime.title for regime in store.regimes]
+
+
+def test_a_killed_job_goes_on_where_it_stopped(
+    store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {name: np.array(made.maps("test", name)) for name in (r.name for r in store.regimes)}
+    shutil.rmtree(made.path / "maps/test")
+    (made.path / "saliency.json").unlink()
+    assert list_saliency(store) == [], "what has no record is not there"
+    pieces, passes = saliency._piece, []
+
+    def killed(*given: object) -> object:
+        passes.append(1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(saliency, "_piece", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make(store)
+    assert len(passes) == 1, "validation was whole and is not made again"
+    monkeypatch.setattr(saliency, "_piece", pieces)
+    again = make(store)
+    for name, maps in before.items():
+        np.testing.assert_array_equal(again.maps("test", name), maps)
+    monkeypatch.setattr(saliency, "_piece", killed)
+    make(store)  # nothing left to make
+
+
+def test_the_page_shows_the_figures(store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    app.query_params["show"] = "Agreement"
+    app = app.switch_page("pages/grad_cam.py").run()
+    assert not app.exception
+    assert not app.error
+    table = app.dataframe[0].value
+    assert set(table["Label"]) == {*made.record.labels, loc.ALL}
+    energy = loc.summarise(made.frame("agreement")).set_index(["label", "source", "metric"])["value"]
+    shown = table.set_index("Label").loc[loc.ALL, "Full fine-tune"]
+    assert shown.startswith(f"{energy[loc.ALL, 'fine_tune', 'energy']:.2f} [")
+
+
+def test_the_runs_hashes_still_hold(store: Store, made: SaliencySet) -> None:
+    assert store.verify() == []
+    assert saliency_root(store).parent == store.path.parent
+    assert [one.path for one in list_saliency(store)] == [made.path]
+
+
+def test_a_second_reader_shows_how_well_readers_agree(store: Store, made: SaliencySet) -> None:
+    label = made.record.labels[0]
+    marked = store.annotations[
+        (store.annotations["label"] == label) & store.annotations["row"].isin(store.rows("test"))
+    ]
+    first = marked.iloc[[0]]
+    add_marks(store, first.assign(annotator="second reader").drop(columns="sample_id"), "app")
+    frame = make(store).frame("agreement")
+    other = frame[frame["source"] == loc.READER]
+    assert other["row"].tolist() == first["row"].tolist()
+    assert other["energy"].iloc[0] > 0.5
+
+
+def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_and_counted(
+    store: Store, made: SaliencySet
+) -> None:
+    marked = store.annotations[
+        (store.annotations["label"] == made.record.labels[0]) & store.annotations["row"].isin(store.rows("test"))
+    ].drop_duplicates("row")
+    first, second = marked.iloc[[0]], marked.iloc[[1]]
+    unmarked = first.assign(row=int(np.setdiff1d(store.rows("test"), marked["row"])[0]))
+    denials = [first.assign(annotator="R2"), *(second.assign(annotator=f"R{i}") for i in (2, 3)), unmarked]
+    annotations = pd.concat([store.annotations, *(one.assign(**NOTHING) for one in denials)])
+    wanted = replace(plan(store, made.record.labels, "test", "grad_cam", None), films=2)
+    again = saliency.run(store, annotations, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
+    frame = again.frame("agreement")
+    mine = frame[frame["label"] == made.record.labels[0]]
+    assert first["row"].iat[0] in set(mine["row"]), "one of two marked it: at least half"
+    assert not {second["row"].iat[0], unmarked["row"].iat[0]} & set(mine["row"]), "two of three found nothing"
+    assert (again.record.n_annotated, again.record.n_absent) == (made.record.n_annotated - 1, 2)
+    between = frame[frame["source"] == loc.READER]
+    assert between["row"].tolist() == first["row"].tolist()
+    assert (between[list(loc.METRICS)] == 0).all(axis=None), "one marked what the other did not find"
+    kept = made.frame("agreement").set_index(["row", "label", "source"])
+    ours = frame[frame["source"] != loc.READER].set_index(["row", "label", "source"])
+    pd.testing.assert_frame_equal(ours, kept.loc[ours.index])
+
+
+def test_without_annotations_agreement_is_not_invented(store: Store, made: SaliencySet) -> None:
+    wanted = replace(plan(store, made.record.labels, "test", "grad_cam", None), films=2)
+    none = store.annotations.iloc[:0]
+    bare = saliency.run(store, none, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
+    assert bare.record.n_annotated == 0
+    assert bare.frame("agreement").empty
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (({"labels": ["Dragon"]}), "no label 'Dragon'"),
+        (({"block": 13}), "blocks 1 to 12"),
+    ],
+)
+def test_a_wrong_plan_is_told(store: Store, given: dict[str, object], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        plan(store, **{"labels": (), "split": "test", "method": "grad_cam", "block": None, **given})  # type: ignore[arg-type]
+
+
+def test_a_store_without_weights_is_told(store: Store, tmp_path: Path) -> None:
+    opened = open_store(Path(shutil.copytree(store.path, tmp_path / store.path.name)))
+    (opened.path / "encoders/frozen/image_tower.safetensors").unlink()
+    with pytest.raises(UserError, match=r"frozen/image_tower\.safetensors cannot be loaded"):
+        plan(opened, (), "test", "grad_cam", None)
+
+
+def test_a_picture_of_the_film_is_the_film_reduced() -> None:
+    fit = Fit(size=224)
+    grid = np.random.default_rng(0).random((14, 14)).astype(np.float32)
+    whole = fit.to_film(grid, 600, 900)
+    small = fit.to_picture(grid, 600, 900, 200, 300)
+    np.testing.assert_allclose(small, whole[1::3, 1::3], atol=1e-3)

@@ -1,0 +1,183 @@
+"""A reviewer's verdicts: kept whole beside the runs, exported, and taken by the next precompute."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from explorer.errors import UserError
+from explorer.store.files import sha256_file
+from explorer.store.reader import open_store
+from explorer.store.reviews import Review, Verdict, add_review, as_csv, latest, read_reviews, reviews_file
+from precompute.demo import _planned
+from precompute.sources import Source, read_csv
+from precompute.sources.corrections import correct
+
+
+@pytest.fixture
+def source(few_films: Path) -> Source:
+    return read_csv(few_films / "labels.csv", few_films / "images")
+
+
+def said(sample_id: str, verdict: Verdict, label: str = "Edema", note: str = "") -> Review:
+    return Review(sample_id=sample_id, label=label, verdict=verdict, given=1, note=note, reviewer="R. Eader")
+
+
+def table(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "corrections.csv"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_verdicts_are_kept_and_the_last_one_counts(tmp_path: Path) -> None:
+    file = reviews_file(tmp_path, "run-1")
+    assert read_reviews(file) == []
+    add_review(file, said("7", "wrong", note='a "note", with\nlines – and ü'))
+    add_review(file, said("8", "unsure"))
+    add_review(file, said("7", "keep"))
+    kept = read_reviews(file)
+    assert [review.verdict for review in kept] == ["wrong", "unsure", "keep"], "nothing said is lost"
+    assert latest(kept)["7", "Edema"].verdict == "keep"
+    assert all(review.time and review.reviewer for review in kept)
+    assert not list(file.parent.glob(".*.tmp"))
+
+
+def test_reviewers_at_once_lose_nothing(tmp_path: Path) -> None:
+    file = reviews_file(tmp_path, "run-1")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: add_review(file, said(str(i), "wrong")), range(40)))
+    assert sorted(int(review.sample_id) for review in read_reviews(file)) == list(range(40))
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    file = reviews_file(tmp_path, "run-1")
+    add_review(file, said("7", "wrong"))
+    file.write_text(file.read_text() + '{"sample_id": "8"}\n')
+    with pytest.raises(UserError, match="line 2 is no review"):
+        read_reviews(file)
+
+
+def test_an_export_corrects_the_source(tmp_path: Path, source: Source) -> None:
+    file = reviews_file(tmp_path, "run-1")
+    before = source.frame["Edema"]
+    assert before.iloc[[1, 3, 5]].tolist() == [1, 1, 1]
+    for sample_id, verdict in (("1", "wrong"), ("3", "unsure"), ("5", "keep")):
+        add_review(file, said(sample_id, verdict, note="=1+1, twice\nseen"))  # type: ignore[arg-type]
+    export = tmp_path / "export.csv"
+    export.write_bytes(as_csv(read_reviews(file)))
+    corrected = correct(source, export)
+    after = corrected.frame["Edema"]
+    assert after.iat[1] == 0
+    assert np.isnan(after.iat[3])
+    assert after.iat[5] == 1
+    untouched = [i for i in range(16) if i not in (1, 3)]
+    pd.testing.assert_series_equal(after.iloc[untouched], before.iloc[untouched])
+    assert before.iat[1] == 1, "the source given is left as it was"
+    assert "corrected by export.csv (1 keep, 1 wrong, 1 unsure; sha256 " in corrected.label_origin
+    assert corrected.sha256 != source.sha256, "another run, not a resumed one"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sample_id,label\n1,Edema\n", "no column verdict"),
+        ("sample_id,label,verdict\n1,Edema,wrong\nnobody,Edema,wrong\n", "row 3: no film 'nobody'"),
+        ("sample_id,label,verdict\n1,Asthma,wrong\n", "row 2: 'Asthma' is not one of the labels"),
+        ("sample_id,label,verdict\n1,Edema,maybe\n", "row 2: verdict is 'maybe'"),
+        ("sample_id,label,verdict\n1,Edema,wrong\n1,Edema,keep\n", "row 3 judges 'Edema' of '1' a second time"),
+        (
+            "sample_id,label,verdict,given\n1,Edema,wrong,0\n",
+            "row 2: 'Edema' of '1' was 0 when it was judged, and is 1",
+        ),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, source: Source, text: str, message: str) -> None:
+    file = table(tmp_path, text)
+    with pytest.raises(UserError, match=message) as caught:
+        correct(source, file)
+    assert str(file) in caught.value.what
+    assert caught.value.fix
+
+
+def test_an_unknown_label_cannot_be_wrong(tmp_path: Path, source: Source) -> None:
+    source.frame.loc[1, "Edema"] = np.nan
+    with pytest.raises(UserError, match="is unknown, so it cannot be wrong"):
+        correct(source, table(tmp_path, "sample_id,label,verdict\n1,Edema,wrong\n"))
+    with pytest.raises(UserError, match="is unknown in"):
+        correct(source, table(tmp_path, "sample_id,label,verdict,given\n1,Edema,keep,1\n"))
+
+
+def test_the_command_refuses_bad_corrections_before_any_work(
+    tmp_path: Path, few_films: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    file = table(tmp_path, "sample_id,label,verdict\n1,Edema,perhaps\n")
+    given = ("--csv", few_films / "labels.csv", "--images", few_films / "images", "--encoder", "local-dir:nowhere")
+    done = cli("run", *given, "--out", tmp_path / "store", "--corrections", file)
+    assert done.returncode == 1
+    assert f"{file} row 2: verdict is 'perhaps'" in done.stderr
+    assert "Fix" in done.stderr
+
+
+def test_a_review_corrects_the_next_run_there_and_nowhere_else(
+    tiny_store: Path, tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    before = open_store(tiny_store)
+    cells: list[tuple[int, int, Verdict, float]] = []
+    for split, given, verdict, after in (
+        ("train", 1, "wrong", 0),
+        ("test", 0, "wrong", 1),
+        ("val", 0, "unsure", np.nan),
+        ("test", 1, "keep", 1),
+    ):
+        rows = before.rows(split)  # type: ignore[arg-type]
+        place, c = np.argwhere(before.targets[rows] == given)[len(cells)]
+        cells.append((int(rows[place]), int(c), verdict, after))  # type: ignore[arg-type]
+    file = reviews_file(tmp_path, before.manifest.run_id)
+    for row, c, verdict, _ in cells:
+        film = str(before.samples["sample_id"].iat[row])
+        given = int(before.targets[row, c])
+        add_review(
+            file, Review(sample_id=film, label=before.labels[c], verdict=verdict, given=given, reviewer="R. Eader")
+        )
+    export = tmp_path / "export.csv"
+    export.write_bytes(as_csv(read_reviews(file)))
+    shutil.copytree(tiny_store / "films", tmp_path / "store/films")
+    done = cli("demo", "--n", 96, "--epochs", 1, "--out", tmp_path / "store", "--corrections", export)
+    assert done.returncode == 0, done.stderr
+    after_run = open_store(tmp_path / "store")
+    expected = before.targets.copy()
+    for row, c, _, after in cells:
+        expected[row, c] = after
+    np.testing.assert_array_equal(after_run.targets, expected)
+    assert (after_run.samples["sample_id"] == before.samples["sample_id"]).all()
+    assert (after_run.samples["split"] == before.samples["split"]).all()
+    told = f"corrected by export.csv (1 keep, 2 wrong, 1 unsure; sha256 {sha256_file(export)[:12]})"
+    assert after_run.manifest.dataset.label_origin == f"{before.manifest.dataset.label_origin}; {told}"
+    assert after_run.manifest.run_id != before.manifest.run_id
+    assert after_run.manifest.dataset.content != before.manifest.dataset.content
+    np.testing.assert_array_equal(after_run.vectors("frozen"), before.vectors("frozen"))
+    assert not np.array_equal(after_run.logits("linear_probe"), before.logits("linear_probe")), "it was fitted anew"
+    assert after_run.verify() == []
+
+
+def test_the_demo_refuses_bad_corrections_before_it_draws(
+    tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    file = table(tmp_path, "sample_id,label,verdict\ntarget-00059,Edema,keep\ntarget-00060,Edema,keep\n")
+    done = cli("demo", "--n", 60, "--out", tmp_path / "store", "--corrections", file)
+    assert done.returncode == 1
+    assert f"{file} row 3: no film 'target-00060'" in done.stderr
+    assert not list((tmp_path / "store").rglob("*.png"))
+
+
+def test_what_the_demo_checks_against_is_what_it_draws(tiny_store: Path) -> None:
+    planned, drawn = _planned(96, 0), open_store(tiny_store)
+    assert planned["sample_id"].tolist() == drawn.samples["sample_id"].tolist()
+    np.testing.assert_array_equal(planned[list(drawn.labels)].to_numpy(np.float32), drawn.targets)

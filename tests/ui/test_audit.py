@@ -1,0 +1,134 @@
+"""The audit page over a real store: every section, and a review from the queue to the corrections' file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from explorer.analysis.leaks import leaking
+from explorer.store.reader import Store, open_store
+from explorer.store.reviews import read_reviews, reviews_file
+from tests.conftest import ROOT
+
+SECTIONS = {
+    "Leaks": "Pairs",
+    "Shortcuts": "Is a label's separability mostly acquisition?",
+    "Label errors": "The queue",
+    "Out of distribution": "Most outlying films in test",
+    "Hard cases": "Regimes disagree most on",
+}
+
+
+@pytest.fixture
+def store(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A copy of the tiny store, so that reviews do not stay in it."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    run = open_store(tiny_store).path
+    shutil.copytree(run, tmp_path / run.name)
+    (tmp_path / "LATEST").write_text(run.name)
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    monkeypatch.delenv("EXPLORER_READONLY", raising=False)
+    return open_store(tmp_path)
+
+
+def open_audit(section: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in {"audit": section, **query}.items():
+        app.query_params[key] = value
+    return app.switch_page("pages/audit.py").run()
+
+
+def whole(app: AppTest) -> str:
+    assert not app.exception
+    assert not app.error, [error.value for error in app.error]
+    return "\n".join(str(part.value) for part in [*app.subheader, *app.markdown, *app.caption, *app.info, *app.warning])
+
+
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_every_section_draws_whole(store: Store, split: str) -> None:
+    for section, heading in SECTIONS.items():
+        said = whole(open_audit(section, split=split))
+        assert heading.replace("in test", f"in {split}") in said
+
+
+def test_a_review_is_saved_exported_and_leaves_the_queue(store: Store) -> None:
+    app = open_audit("Label errors")
+    queue = next(frame.value for frame in app.dataframe if "verdict" in frame.value)
+    first = queue.iloc[0]
+    film, label = str(first["film"]), str(first["label"])
+    row, column = store.row_of(film), store.labels.index(label)
+    assert row is not None
+    audit = store.label_audit("linear_probe")
+    assert audit.flagged[row, column]
+    assert audit.quality[row, column] == np.nanmin(np.where(audit.flagged, audit.quality, np.nan))
+
+    next(b for b in app.button if b.label == "Save").click().run()
+    assert "give your name" in app.warning[0].value, "nothing is saved without a verdict and a name"
+    file = reviews_file(store.path.parent, store.manifest.run_id)
+    assert not file.exists()
+
+    next(group for group in app.segmented_control if group.label == "The label is").set_value("wrong")
+    next(box for box in app.text_input if box.label == "Note").set_value("seen, thrice")
+    next(box for box in app.text_input if box.label == "Your name").set_value("R. Eader")
+    next(b for b in app.button if b.label == "Save").click().run()
+    assert "1 reviewed so far" in whole(app)
+    (review,) = read_reviews(file)
+    assert (review.sample_id, review.label, review.verdict) == (film, label, "wrong")
+    assert review.given == int(store.targets[row, column])
+    assert (review.note, review.reviewer) == ("seen, thrice", "R. Eader")
+    left = next(frame.value for frame in app.dataframe if "place" == frame.value.index.name)
+    assert not ((left["film"] == film) & (left["label"] == label)).any()
+    assert store.verify() == [], "the run itself is as it was"
+
+
+def test_a_read_only_viewer_cannot_review(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_READONLY", "1")
+    app = open_audit("Label errors")
+    assert "read-only" in whole(app)
+    assert not [b for b in app.button if b.label == "Save"]
+
+
+def test_a_copy_in_train_is_counted_and_scored_without(store: Store) -> None:
+    train, test = int(store.rows("train")[0]), int(store.rows("test")[0])
+    frame = pd.concat(
+        [
+            store.copies,
+            pd.DataFrame([{"a": min(train, test), "b": max(train, test), "kind": "exact", "correlation": 1.0}]),
+        ]
+    )
+    pairs = store.path / "audit/copies/pairs.parquet"
+    frame.to_parquet(pairs, index=False)
+    manifest = json.loads((store.path / "manifest.json").read_text())
+    manifest["artefacts"]["audit/copies/pairs.parquet"]["bytes"] = pairs.stat().st_size
+    (store.path / "manifest.json").write_text(json.dumps(manifest))
+    app = open_audit("Leaks")
+    copies = frame[frame["kind"] != "alike"][["a", "b"]].to_numpy(np.int64)
+    leaks = leaking(copies, store.samples["split"].to_numpy(object), "test")
+    assert test in leaks
+    assert f"with and without films copied in another split ({len(leaks)})" in whole(app)
+    table = next(f.value for f in app.dataframe if "Difference" in f.value)
+    n = len(store.rows("test"))
+    assert list(table.columns[2:]) == [f"With (n = {n})", f"Without (n = {n - len(leaks)})", "Difference"]
+    assert len(table) == 2 * len(store.regimes)
+    assert {metric.label: metric.value for metric in app.metric}["exact copies across splits"] == str(
+        (frame["kind"] == "exact").sum()
+    )
+
+
+def test_a_run_of_an_earlier_version_says_what_is_missing(store: Store) -> None:
+    manifest = json.loads((store.path / "manifest.json").read_text())
+    manifest["artefacts"] = {k: v for k, v in manifest["artefacts"].items() if not k.startswith("audit/")}
+    (store.path / "manifest.json").write_text(json.dumps(manifest))
+    for section in ("Leaks", "Shortcuts", "Label errors", "Out of distribution"):
+        app = open_audit(section)
+        assert not app.exception
+        assert "an earlier version made it" in app.error[0].value
+        assert "precompute" in app.error[0].value

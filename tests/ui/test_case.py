@@ -1,0 +1,127 @@
+"""The case page: one film's scores as frames, the page itself, and the viewer in a browser."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from explorer.store.marks import NOTHING, add_marks
+from explorer.store.reader import Store, open_store
+from explorer.tables.film import film_scores, score_table
+from explorer.ui.components.viewer import marks
+from explorer.ui.shared.annotators import film_annotations
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return open_store(tiny_store)
+
+
+def open_case(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page("pages/case.py").run()
+
+
+def test_a_box_becomes_its_corners_and_a_polygon_its_points() -> None:
+    annotations = pd.DataFrame(
+        {
+            "label": ["Edema", "Fracture", "Pneumonia"],
+            "annotator": ["R1", "R2", "R1"],
+            "colour": ["#00e6ff", "#ffe600", "#00e6ff"],
+            "x": [10.0, 0.0, np.nan],
+            "y": [20.0, 0.0, np.nan],
+            "w": [30.0, 5.0, np.nan],
+            "h": [40.0, 5.0, np.nan],
+            "polygon": [None, np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), None],
+        }
+    )
+    box = {"points": [[10, 20], [40, 20], [40, 60], [10, 60]], "label": "Edema", "reader": "R1", "colour": "#00e6ff"}
+    outline = {"points": [[1, 2], [3, 4], [5, 6]], "label": "Fracture", "reader": "R2", "colour": "#ffe600"}
+    assert marks(annotations) == [box, outline], "where nothing was found nothing is drawn"
+
+
+def test_marks_made_in_the_app_are_drawn_beside_the_runs_each_reader_in_a_colour(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    (tmp_path / "store/films").symlink_to(store.path.parent / "films")
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    here = open_store(copy.parent)
+    own = here.annotations.iloc[[0]]
+    row, label = int(own["row"].iat[0]), str(own["label"].iat[0])
+    other = next(name for name in here.labels if name != label)
+    add_marks(here, own.assign(annotator="<Dr A>"), "app")
+    add_marks(here, own.assign(annotator="<Dr A>", label=other, **NOTHING), "app")
+    drawn = marks(film_annotations(here, row))
+    assert {mark["reader"] for mark in drawn} == {"<Dr A>", str(own["annotator"].iat[0])}
+    assert len({mark["colour"] for mark in drawn}) == 2
+    app = open_case(film=str(here.samples["sample_id"].iat[row]))
+    assert not app.exception
+    legend = "".join(part.proto.body for part in app.get("html"))
+    assert f"&lt;Dr A&gt;: {label}; nothing to mark: {other}" in legend
+    assert f"{own['annotator'].iat[0]}: " in legend
+
+
+def test_a_films_scores_are_the_stores(store: Store) -> None:
+    row = int(store.rows("test")[3])
+    frame = film_scores(store, row).set_index(["series", "label"])
+    for regime in store.regimes:
+        logits = np.asarray(store.logits(regime.name))
+        for c, label in enumerate(store.labels):
+            score = frame.loc[(regime.title, label)]
+            assert score["logit"] == pytest.approx(logits[row, c])
+            assert score["rank"] == 1 + (logits[store.rows("test"), c] > logits[row, c]).sum()
+            threshold = store.threshold_array(regime.name)[c]
+            if np.isnan(threshold):
+                assert score["called"] is None
+            else:
+                assert score["called"] == (logits[row, c] >= threshold)
+                assert np.sign(score["margin"]) == np.sign(logits[row, c] - threshold)
+    states = frame.groupby("label")["state"].first()
+    for c, label in enumerate(store.labels):
+        value = store.targets[row, c]
+        assert states[label] == ("unknown" if np.isnan(value) else "positive" if value == 1 else "negative")
+
+
+def test_the_table_puts_what_the_film_has_first(store: Store) -> None:
+    row = int(np.flatnonzero((store.targets == 1).sum(axis=1) > 0)[0])
+    table = score_table(film_scores(store, row))
+    assert list(table.columns) == ["Label", "Known", *(regime.title for regime in store.regimes)]
+    n_positive = int((store.targets[row] == 1).sum())
+    assert (table["Known"] == "positive").tolist() == [True] * n_positive + [False] * (len(table) - n_positive)
+
+
+def test_next_and_previous_step_through_the_films_own_split(store: Store) -> None:
+    order = store.rows("train")
+    ids = store.samples["sample_id"]
+    app = open_case(film=str(ids.iat[order[0]]))
+    assert not app.exception
+    assert not app.error
+    buttons = {button.label: button for button in app.button}
+    assert buttons["Previous"].disabled
+    app = buttons["Next"].click().run()
+    assert app.query_params["film"] == ids.iat[order[1]]
+    assert any(f"**{ids.iat[order[1]]}**" in part.value for part in app.markdown)
+
+
+def test_a_store_copied_without_its_films_shows_the_thumbnail_and_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_file", lambda path: path.suffix != ".png" and path.exists())
+    app = open_case()
+    assert not app.exception
+    assert "is not on this machine" in app.warning[0].value
+    assert "Its thumbnail is shown" in app.warning[0].value

@@ -1,0 +1,242 @@
+"""The Grad-CAM page over a real store: its views, its link, its export."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from explorer.data.saliency_map import METHODS
+from explorer.figures.overlay import Look
+from explorer.store.marks import all_annotations, read_marks
+from explorer.store.reader import Store, open_store
+from explorer.ui.grad_cam import pictures as saliency_views
+from explorer.ui.grad_cam.controls import Question
+from explorer.ui.models import inference
+from explorer.ui.shared import cache
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
+    return open_store(tiny_store)
+
+
+def open_page(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app = app.switch_page("pages/grad_cam.py").run()
+    assert not app.exception, app.exception
+    assert not app.error, app.error
+    return app
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(str(part.value) for part in [*app.markdown, *app.caption, *app.info])
+
+
+def question(store: Store, **changes: object) -> Question:
+    given = {
+        "shown": "regimes",
+        "row": int(store.rows("test")[0]),
+        "label": store.labels[2],
+        "maps": True,
+        "method": "grad_cam",
+        "block": 11,
+        "look": Look(),
+        "outlines": True,
+    }
+    return Question(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def test_every_block_and_every_label_are_drawn(store: Store) -> None:
+    blocks = said(open_page(show="Every block", cam="true"))
+    assert blocks.count("**12** · ") == len(store.regimes)
+    labels = said(open_page(show="Every label", cam="true", regime="Linear probe"))
+    assert all(f"**{label}** · " in labels for label in store.labels)
+    assert labels.count("logit ") >= len(store.labels)
+
+
+@pytest.mark.parametrize("shown", ["Every block", "Every label"])
+def test_no_model_runs_before_maps_are_asked_for(store: Store, shown: str) -> None:
+    app = open_page(show=shown)
+    assert "b = 12" not in said(app) and "logit " not in said(app)
+    next(button for button in app.button if button.label == "Show what the regimes look at").click().run()
+    assert not app.exception
+    assert "logit " in said(app)
+    assert app.query_params["cam"] == "true"
+
+
+@pytest.mark.parametrize("method", [m.title for m in METHODS.values() if m.title != "ScoreCAM"])
+def test_the_link_chooses_method_block_and_sign(store: Store, method: str) -> None:
+    text = said(open_page(cam="true", method=method, block="5", against="true"))
+    assert f"{method} (" in text
+    assert "block 5" in text
+    assert ("lowers the label's logit" in text) == next(m.by_label for m in METHODS.values() if m.title == method)
+
+
+def test_any_sentence_can_be_asked_about(store: Store) -> None:
+    text = said(open_page(cam="true", words="an enlarged heart"))
+    assert "Own words, frozen encoder" in text
+    assert "cosine " in text
+
+
+def test_a_models_folder_that_was_moved_is_told_and_the_maps_stay(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EXPLORER_ENCODER", raising=False)
+    monkeypatch.setattr(inference, "SHIPPED", tmp_path)
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    app.query_params["cam"], app.query_params["words"] = "true", "a ring of bright smoke"
+    app = app.switch_page("pages/grad_cam.py").run()
+    assert not app.exception
+    (error,) = app.error
+    assert "needs the text tower" in error.value
+    assert "EXPLORER_ENCODER=local-dir:DIR" in error.value
+    assert said(app).count("logit ") >= len(store.regimes)
+
+
+def test_a_nonsense_link_falls_back(store: Store) -> None:
+    text = said(open_page(cam="maybe", method="tea leaves", block="99", show="nothing", opacity="-3", colours="plaid"))
+    assert "Colour shows where" not in text
+
+
+def test_next_goes_to_the_next_film_with_the_label(store: Store) -> None:
+    positive = store.targets[store.rows("test")] == 1
+    c = 1 + int(positive[:, 1:].sum(axis=0).argmax())
+    label, rows = store.labels[c], store.rows("test")[positive[:, c]]
+    app = open_page(label=label)
+    assert f"1 of {len(rows)} in test with {label}" in said(app)
+    next(b for b in app.button if b.label == "Next").click().run()
+    assert app.query_params["film"] == str(store.samples["sample_id"].iat[rows[1]])
+    assert f"2 of {len(rows)}" in said(app)
+
+
+def test_the_export_holds_pictures_raw_maps_and_their_settings(store: Store) -> None:
+    asked = question(store)
+    grids = {regime.name: np.arange(196, dtype=np.float32).reshape(14, 14) for regime in store.regimes}
+    with zipfile.ZipFile(io.BytesIO(saliency_views.export(store, asked, grids))) as archive:
+        for regime in store.regimes:
+            np.testing.assert_array_equal(np.load(io.BytesIO(archive.read(f"{regime.name}.npy"))), grids[regime.name])
+            settings = json.loads(archive.read(f"{regime.name}.json"))
+            assert settings["label"] == asked.label
+            assert settings["method"] == "Grad-CAM"
+            assert settings["block"] == 12
+            sample = store.samples.iloc[asked.row]
+            seen = cache.fit(store, regime.encoder).window(int(sample["height"]), int(sample["width"]))
+            assert settings["seen_by_the_model"] == dict(zip("xywh", seen, strict=True))
+            picture = Image.open(io.BytesIO(archive.read(f"{regime.name}.png")))
+            assert picture.size == (int(sample["width"]), int(sample["height"]))
+
+
+def test_without_a_batch_of_maps_the_page_names_the_command(store: Store) -> None:
+    app = open_page(show="Agreement")
+    assert f"python -m precompute saliency {store.path.parent} --split test" in app.code[0].value
+    assert f"{len(store.annotations):,} annotations" in said(app)
+
+
+def test_a_reader_is_asked_for_a_name_and_a_sample_is_drawn(store: Store) -> None:
+    app = open_page(show="Mark")
+    assert "Name the reader first" in said(app)
+    app.text_input(key="reader").input("Dr A").run()
+    assert "marks are **blind**" in said(app)
+    next(b for b in app.button if b.label == "Select them").click().run()
+    assert "1 of 15 in the selection 15 films to mark" in said(app)
+
+
+@pytest.fixture
+def own_store(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A copy to mark in; its films stay where they are."""
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    (tmp_path / "store/films").symlink_to(store.path.parent / "films")
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    return open_store(copy.parent)
+
+
+def press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click().run()
+    assert not app.exception
+    assert not app.error
+
+
+def open_marking(store: Store, row: int, label: str, reader: str) -> AppTest:
+    sample_id = str(store.samples["sample_id"].iat[row])
+    app = open_page(show="Mark", film=sample_id, label=label, alone="false")
+    app.text_input(key="reader").input(reader).run()
+    return app
+
+
+def test_nothing_to_mark_is_recorded_and_taken_back(own_store: Store) -> None:
+    row, label = int(own_store.rows("test")[0]), own_store.labels[3]
+    app = open_marking(own_store, row, label, "Dr A")
+    press(app, "Nothing to mark")
+    (mark,) = read_marks(own_store).to_dict("records")
+    assert (mark["row"], mark["label"], mark["annotator"], mark["blind"]) == (row, label, "Dr A", True)
+    assert np.isnan(mark["x"])
+    assert any(
+        button.label.startswith("All 0 marks and 1 × nothing of 1 reader") for button in app.get("download_button")
+    )
+    press(app, "Take back: nothing to mark")
+    assert read_marks(own_store).empty
+
+
+def test_outlines_of_the_run_are_copied_to_be_corrected_and_the_run_stays(own_store: Store) -> None:
+    own = own_store.annotations.iloc[0]
+    row, label, by = int(own["row"]), str(own["label"]), str(own["annotator"])
+    n = int(((own_store.annotations["row"] == row) & (own_store.annotations["label"] == label)).sum())
+    app = open_marking(own_store, row, label, by)
+    press(app, f"Copy {n} to mine")
+    copies = read_marks(own_store)
+    assert copies["origin"].tolist() == [f"copy of {by}"] * n
+    assert len(all_annotations(own_store)) == len(own_store.annotations), "in place of the run's, not beside them"
+    assert not any(button.label.startswith("Copy") for button in app.button)
+    assert next(button for button in app.button if button.label == "Nothing to mark").disabled
+    app = open_marking(own_store, row, label, "Dr A")
+    press(app, f"Copy {n} to mine")
+    assert len(all_annotations(own_store)) == len(own_store.annotations) + n
+    assert not any(button.label.startswith("Copy") for button in app.button), "one has one's own to correct now"
+    assert own_store.verify() == []
+
+
+def test_a_reader_who_saw_a_map_is_not_blind(store: Store) -> None:
+    app = open_page(cam="true")
+    app.segmented_control(key="show").set_value("mark").run()
+    app.text_input(key="reader").input("Dr A").run()
+    assert not app.exception
+    assert "marks are **not blind**" in said(app)
+
+
+def test_a_read_only_viewer_takes_no_marks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_READONLY", "1")
+    assert "read-only" in said(open_page(show="Mark"))
+
+
+def test_a_store_without_weights_says_how_to_get_them(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a store was thinned out to be passed on."""
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for encoder in ("frozen", "fine_tune"):
+        (copy / f"encoders/{encoder}/image_tower.safetensors").unlink()
+        del manifest["artefacts"][f"encoders/{encoder}/image_tower.safetensors"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).switch_page("pages/grad_cam.py").run()
+    assert not app.exception
+    assert "holds no weights" in app.error[0].value
+    assert "image_tower.safetensors from the original run" in app.error[0].value

@@ -1,0 +1,304 @@
+"""Every page over a real store, through Streamlit's own test harness."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from explorer.analysis.metrics import METRICS
+from explorer.store.progress import Progress, write_progress
+from explorer.store.reader import Store, open_store
+from explorer.tables import derive
+from explorer.tables.map_colours import COLOURS
+from explorer.ui.maps import page as maps
+from explorer.ui.shared import selection
+from tests.conftest import ROOT
+
+PAGES = ("overview", "map", "separability", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols")
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches() -> None:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
+    monkeypatch.delenv("EXPLORER_READONLY", raising=False)
+    return open_store(tiny_store)
+
+
+def open_page(name: str, **query: str | list[str]) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page(f"pages/{name}.py").run()
+
+
+def said(app: AppTest) -> str:
+    """All text of a page."""
+    parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def assert_whole(app: AppTest, title: str) -> None:
+    assert not app.exception
+    assert not app.error
+    assert app.title[0].value == title
+    assert said(app).count("Research use only. Not a medical device.") == 1
+
+
+TITLES = dict(
+    zip(
+        PAGES,
+        ("Overview", "Map", "Separability", "Neighbours", "PR curves", "Grad-CAM", "Case", "Audit", "Protocols"),
+        strict=True,
+    )
+)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_every_page_renders_whole_in_every_split(store: Store, name: str, split: str) -> None:
+    assert_whole(open_page(name, split=split), TITLES[name])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_renders_whole_for_every_label(store: Store, name: str) -> None:
+    for label in store.labels:
+        assert_whole(open_page(name, label=label), TITLES[name])
+
+
+@pytest.mark.parametrize("colour", list(COLOURS.values()))
+@pytest.mark.parametrize(("space", "layout"), [("Embedding", "All regimes"), ("Decision (logits)", "One map")])
+def test_every_map_renders(store: Store, colour: str, space: str, layout: str) -> None:
+    app = open_page("map", colour=colour, space=space, layout=layout, doubtful="true")
+    assert_whole(app, "Map")
+    assert "Distances between far groups mean nothing" in said(app)
+    table = next(frame.value for frame in app.dataframe if "Trustworthiness" in frame.value)
+    assert len(table) == (2 if layout == "All regimes" else 1), "a map that two regimes share is told of once"
+    assert table["Neighbours kept"].str.contains("random").all()
+
+
+def test_prompts_centroids_and_clusters_are_drawn_where_they_live(store: Store) -> None:
+    for kind in ("Embedding", "Decision (logits)"):
+        app = open_page("map", signs=["Prompts", "Label centroids", "Cluster names"], space=kind)
+        assert_whole(app, "Map")
+        assert ("Modality gap" in said(app)) == (kind == "Embedding")
+        assert "no other space holds text" in said(app)
+        clusters = next(frame.value for frame in app.dataframe if "Cluster" in frame.value)
+        assert clusters["Films"].sum() == store.n
+
+
+def test_a_hover_gets_the_films_it_asks_for_and_no_others(store: Store) -> None:
+    tip = maps._tip(store, store.labels[1], 3)
+    assert tip.jpeg == store.thumbnail(3)
+    assert str(store.samples["sample_id"].iat[3]) in tip.lines[0]
+    assert tip.lines[1] == derive.findings(store, 3)
+    for regime in store.regimes:
+        assert f"{regime.title} {store.logits(regime.name)[3, 1]:.2f}" in tip.lines[2]
+
+
+def test_a_store_without_what_a_map_needs_says_how_to_make_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for name in [name for name in manifest["artefacts"] if name.endswith(("clusters.npy", "clusters.json"))]:
+        del manifest["artefacts"][name]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    assert_whole(open_page("map"), "Map")
+    app = open_page("map", colour="Cluster")
+    assert not app.exception
+    assert "has no clusters" in app.error[0].value
+    assert "python -m precompute demo" in app.error[0].value
+
+
+def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
+    table = next(frame.value for frame in open_page("overview").dataframe if "Regime" in frame.value)
+    assert list(table["Regime"]) == [regime.title for regime in store.regimes]
+    assert {derive.METRIC_TITLES[metric] for metric in METRICS} <= set(table.columns)
+    assert table["AUROC"].str.contains(r"\[.*\] · 0\.50").all(), "interval and baseline stand beside the value"
+
+
+def test_regimes_that_share_an_encoder_are_said_to(store: Store) -> None:
+    titles = next(titles for _, titles in derive.spaces(store, "embedding") if len(titles) > 1)
+    for name in ("overview", "map", "separability", "neighbours"):
+        text = said(open_page(name))
+        assert " and ".join(titles) in text
+        assert "frozen encoder" in text.lower()
+
+
+def test_a_film_in_the_address_is_the_film_shown(store: Store) -> None:
+    sample_id = str(store.samples["sample_id"].iat[store.rows("test")[-1]])
+    for name in ("neighbours", "grad_cam", "map"):
+        assert f"**{sample_id}**" in said(open_page(name, film=sample_id))
+
+
+def test_an_unknown_film_is_said_to_be_unknown(store: Store) -> None:
+    app = open_page("neighbours", film="no-such-film")
+    assert_whole(app, "Neighbours")
+    assert "no film 'no-such-film'" in said(app)
+
+
+def test_neighbours_leave_the_patient_and_other_views_out(store: Store) -> None:
+    codes, counts = np.unique(store.patients, return_counts=True)
+    row = int(np.flatnonzero(store.patients == codes[counts.argmax()])[0])
+    space = store.space_of(store.regimes[0].name, "embedding").name
+    rows, _ = derive.neighbours(store, store.index(space)[0], space, row, store.n)
+    assert (store.patients[rows] != store.patients[row]).all()
+    assert (store.views[rows] == store.views[row]).all()
+    assert len(rows) == ((store.patients != store.patients[row]) & (store.views == store.views[row])).sum()
+
+
+def test_a_selection_in_the_link_opens_as_a_gallery(store: Store) -> None:
+    rows = store.rows("test")[:3]
+    app = open_page("map", sel=selection.pack(store.manifest.run_id, store.n, rows, "three of them"))
+    assert_whole(app, "Map")
+    text = said(app)
+    assert "3 films selected" in text
+    for row in rows:
+        assert str(store.samples["sample_id"].iat[row]) in text
+    app.button(key="selected-pages/neighbours.py").click().run()
+    assert_whole(app, "Neighbours")
+    assert f"**{store.samples['sample_id'].iat[rows[0]]}**" in said(app), "it opens the selection's first film"
+    token = app.query_params["sel"]
+    assert selection.unpack(token, store.manifest.run_id, store.n)[0].tolist() == rows.tolist(), "it goes along"
+
+
+def test_a_selection_that_cannot_be_opened_is_said_and_left(store: Store) -> None:
+    rows = store.rows("test")[:3]
+    foreign = selection.pack("another-run", store.n, rows, "three")
+    damaged = selection.pack(store.manifest.run_id, store.n, rows, "three")[:-6]
+    for token, why in ((foreign, "another run"), (damaged, "damaged"), ("../etc/passwd", "damaged")):
+        app = open_page("map", sel=token)
+        assert_whole(app, "Map")
+        assert [why in warning.value for warning in app.warning] == [True]
+        assert "sel" not in app.query_params
+        assert "films selected" not in said(app)
+
+
+def test_a_selection_is_saved_with_its_labels_and_scores(store: Store) -> None:
+    rows = store.rows("test")[[0, 2]]
+    csv = pd.read_csv(io.BytesIO(selection.exported(store, rows, "csv")), dtype={"sample_id": str})
+    parquet = pd.read_parquet(io.BytesIO(selection.exported(store, rows, "parquet")))
+    for frame in (csv, parquet):
+        assert frame["row"].tolist() == rows.tolist()
+        assert frame["sample_id"].tolist() == store.samples["sample_id"].iloc[rows].tolist()
+        np.testing.assert_array_equal(frame[list(store.labels)].to_numpy(np.float32), store.targets[rows])
+        for regime in store.regimes:
+            names = [f"logit:{regime.name}:{label}" for label in store.labels]
+            np.testing.assert_allclose(frame[names].to_numpy(), store.logits(regime.name)[rows], rtol=1e-6)
+
+
+def test_grad_cam_draws_every_regime(store: Store) -> None:
+    app = open_page("grad_cam", cam="true")
+    assert_whole(app, "Grad-CAM")
+    for regime in store.regimes:
+        assert regime.title in said(app)
+    assert "the store says" not in said(app), "the model gives the logits that were stored"
+
+
+def test_a_film_that_is_not_here_is_an_error_that_can_be_mended(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a store was copied without its films."""
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["dataset"]["images"] = str(tmp_path / "gone")
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    app = open_page("grad_cam")
+    assert not app.exception
+    assert "is not on this machine" in app.error[0].value
+
+
+def test_without_a_store_the_page_offers_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    for name in PAGES:
+        app = open_page(name)
+        assert not app.exception
+        assert [button.label for button in app.button] == ["Build the demo"]
+
+
+def test_a_read_only_viewer_cannot_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    monkeypatch.setenv("EXPLORER_READONLY", "1")
+    app = open_page("overview")
+    assert not app.button
+    assert "python -m precompute demo" in app.code[0].value
+
+
+def a_job(state: str, pid: int) -> Progress:
+    return Progress.model_validate(
+        {
+            "state": state,
+            "pid": pid,
+            "stage": "encode",
+            "stage_number": 2,
+            "stages": 9,
+            "done": 30,
+            "total": 120,
+            "unit": "films",
+            "elapsed": 65.0,
+            "left": 190.0,
+            "message": "the disk is full",
+        }
+    )
+
+
+def test_a_running_job_is_followed_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    write_progress(tmp_path, a_job("running", os.getpid()))
+    app = open_page("overview")
+    assert not app.button
+    assert "1 min 05 s so far · about 3 min 10 s left" in said(app)
+
+
+def test_a_failed_job_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    write_progress(tmp_path, a_job("failed", os.getpid()))
+    app = open_page("overview")
+    assert "the disk is full" in app.error[0].value
+    assert [button.label for button in app.button] == ["Build the demo"]
+
+
+def test_pages_import_no_model_library(store: Store, tiny_store: Path) -> None:
+    """Only maps asked for on the Grad-CAM page load torch: a viewer with little memory serves all the rest."""
+    script = textwrap.dedent(
+        """
+        import json, sys
+        from streamlit.testing.v1 import AppTest
+        for name in sys.argv[2:]:
+            app = AppTest.from_file(sys.argv[1], default_timeout=120).switch_page(f"pages/{name}.py").run()
+            assert not app.exception, app.exception
+            assert not app.error, app.error
+        print(json.dumps(sorted({"torch", "transformers", "umap", "numba", "open_clip"} & set(sys.modules))))
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT / "streamlit_app.py"), *PAGES],
+        cwd=ROOT,
+        env={**os.environ, "EXPLORER_STORE": str(tiny_store)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == []

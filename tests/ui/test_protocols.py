@@ -1,0 +1,230 @@
+"""The protocols page: both protocols of one set side by side, and the marks its figures carry."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from explorer.analysis import paper
+from explorer.analysis.multilabel import MULTILABEL, min_max
+from explorer.figures.common import regime_style
+from explorer.figures.protocols import compared, learning
+from explorer.store.files import write_array
+from explorer.store.reader import Store, counterpart, open_store
+from explorer.tables import protocols as tables
+from tests.conftest import ROOT
+
+
+def open_page() -> AppTest:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).switch_page("pages/protocols.py").run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(str(part.value) for part in (*app.subheader, *app.markdown, *app.caption, *app.info))
+
+
+@pytest.fixture(scope="module")
+def both(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run beside a copy of it that says it is the paper's, and has a second seed of the fine-tune."""
+    root = tmp_path_factory.mktemp("both") / "store"
+    mine = open_store(tiny_store).path
+    shutil.copytree(mine, root / mine.name)
+    shutil.copytree(mine, root / "as-the-paper")
+    manifest = json.loads((mine / "manifest.json").read_text())
+    manifest["settings"]["protocol"] = "paper"
+    manifest["regimes"][2]["seeds"] = [43]
+    (root / "as-the-paper/manifest.json").write_text(json.dumps(manifest))
+    logits = np.load(mine / "regimes/fine_tune/logits.npy")
+    write_array(root / "as-the-paper/regimes/fine_tune/seeds/43.npy", logits[::-1].copy())
+    (root / "LATEST").write_text(mine.name)
+    return root
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_without_the_papers_run_the_page_says_how_to_make_it(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
+    app = open_page()
+    assert "`--protocol paper`" in app.info[0].value
+    table = next(frame.value for frame in app.dataframe if "Figures of" in frame.value)
+    groups = table["Figures of"].value_counts().to_dict()
+    assert groups == {
+        "Printed in the paper": 3,
+        "Trained soundly, paper’s rules": 3,
+        "Trained soundly, sound rules": 3,
+        "Never looks at a film (sound split)": 5,
+    }
+
+
+def test_the_learning_curve_rings_the_epoch_of_least_validation_loss(tiny_store: Path) -> None:
+    store = open_store(tiny_store)
+    frame = tables.learning(store)
+    assert frame["regime"].unique().tolist() == ["Full fine-tune"]
+    assert frame["epoch"].tolist() == list(range(len(frame)))
+    assert frame.loc[frame["kept"], "val_loss"].tolist() == [frame["val_loss"].min()]
+    ring = learning(frame, {"Full fine-tune": regime_style(2)}).data[-1]
+    assert list(ring.x) == frame.loc[frame["kept"], "epoch"].tolist()
+
+
+def test_a_fine_tune_that_never_left_its_start_says_so(
+    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(open_store(tiny_store).path, tmp_path / "store/run")
+    record = tmp_path / "store/run/regimes/fine_tune/training.json"
+    text = record.read_text()
+    kept = json.loads(text)["best_epoch"]
+    record.write_text(text.replace(f'"best_epoch": {kept}', '"best_epoch": 0'))
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path / "store"))
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).run()
+    assert [warning.value for warning in app.warning if "the linear probe, which was kept" in warning.value]
+
+
+def test_both_protocols_stand_side_by_side(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(both))
+    app = open_page()
+    assert not app.info
+    table = next(frame.value for frame in app.dataframe if "Figures of" in frame.value)
+    order = list(dict.fromkeys(table["Figures of"]))
+    assert order[:5] == [
+        "Printed in the paper",
+        "Trained as the paper, paper’s rules",
+        "Trained as the paper, sound rules",
+        "Trained soundly, paper’s rules",
+        "Trained soundly, sound rules",
+    ]
+    text = said(app)
+    for word in ("**Threshold.**", "**Prompt.**", "**Training.**", "**Linear probe, the paper's way", "0.63"):
+        assert word in text
+    store = open_store(both)
+    rows = store.rows("test")
+    known = ~np.isnan(store.targets[rows]).any(axis=1)
+    calls = min_max(np.asarray(store.logits("linear_probe"))[rows]) > 0.5
+    exact = float((calls[known] == (store.targets[rows][known] == 1)).all(axis=1).mean())
+    line = table[
+        (table["Figures of"] == "Trained soundly, paper’s rules") & (table["Regime or rule"] == "Linear probe")
+    ]
+    assert line["Exact match"].item().startswith(f"{exact:.2f} [")
+    assert "mean ± standard deviation over seeds" in text
+
+
+def test_a_counterpart_is_of_the_same_films_labels_and_encoder(both: Path, tmp_path: Path) -> None:
+    store = open_store(both)
+    assert counterpart(both, store) == "as-the-paper"
+    assert counterpart(both, Store(both / "as-the-paper")) == store.path.name
+    file = both / "as-the-paper/manifest.json"
+    whole = file.read_text()
+    try:
+        for change in ({"dataset": {"content": "other"}}, {"labels": ["Edema"]}, {"settings": {"protocol": "sound"}}):
+            manifest = json.loads(whole)
+            for key, value in change.items():
+                manifest[key] = {**manifest[key], **value} if isinstance(value, dict) else value
+            file.write_text(json.dumps(manifest))
+            assert counterpart(both, store) is None
+        file.write_text("{")
+        assert counterpart(both, store) is None
+    finally:
+        file.write_text(whole)
+
+
+def test_steps_change_one_thing_at_a_time(both: Path) -> None:
+    store = open_store(both)
+    rows = store.rows("test")
+    steps = tables.ladder(store, "test")
+    assert [step.kind for step in steps] == ["", "Threshold", "Threshold", "Prompt", "Training", "Training"]
+    bare = np.asarray(store.prompt_logits("names"))[rows]
+    assert steps[1].called == (bare > 0).sum(axis=1).mean()
+    for before, step in pairwise(steps):
+        assert step.change[0] == pytest.approx(step.value[0] - before.value[0])
+    theirs = Store(both / "as-the-paper")
+    ladder, n = tables.training_ladder(theirs, store, "test", "fine_tune")
+    assert n == len(rows), "the copy holds out the same films"
+    assert [step.kind for step in ladder] == ["", "Threshold", "Threshold", "Training"]
+    assert ladder[3].change[0] == 0, "the same logits at the same thresholds"
+
+
+def test_seeds_are_told_with_their_spread(both: Path) -> None:
+    found = tables.seeds(Store(both / "as-the-paper"), "test")
+    assert found["Regime"].tolist() == ["Full fine-tune"]
+    assert found["Seeds"].tolist() == ["2"]
+    assert found["Macro F1"].str.contains(r" ± \d\.\d+ \(").all()
+    assert tables.seeds(open_store(both), "test").empty
+
+
+# --- marks -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_no_better_than_never_looking_is_marked() -> None:
+    """The paper's own figures: of its trained regimes, macro F1 alone is beyond its baselines."""
+    lines = [
+        {
+            "regime": regime,
+            "metric": metric,
+            "value": paper.TABLE[regime][metric],
+            "ci_low": np.nan,
+            "ci_high": np.nan,
+            "printed": True,
+            **{kind: paper.BASELINES[kind][metric] for kind in paper.BASELINES},
+        }
+        for regime in paper.TABLE
+        for metric in MULTILABEL
+    ]
+    found = tables.in_figures([tables.Group("Printed", pd.DataFrame(lines))], {}).set_index("Regime or rule")
+    marked = found.map(lambda cell: "‡" in str(cell))
+    assert marked.loc["zero_shot", ["Macro F1", "Exact match", "LRAP", "Coverage error"]].all()
+    for regime in ("linear_probe", "fine_tune"):
+        assert marked.loc[regime, ["Macro F1", "Exact match", "LRAP", "Coverage error"]].tolist() == [
+            False,
+            True,
+            True,
+            True,
+        ]
+    wide = pd.DataFrame(lines[:1]).assign(value=0.3, ci_low=0.1, ci_high=0.5, printed=False)
+    assert "‡" in tables.in_figures([tables.Group("x", wide)], {})["Macro F1"].item()
+    assert "‡" not in tables.in_figures([tables.Group("x", wide.assign(ci_low=0.2))], {})["Macro F1"].item()
+
+
+def test_the_papers_counts_and_baselines() -> None:
+    assert {label: paper.in_test(label) for label in ("Pneumothorax", "Consolidation", "Edema")} == {
+        "Pneumothorax": 3,
+        "Consolidation": 5,
+        "Edema": 7,
+    }
+    share = np.array(list(paper.POSITIVES.values())) / paper.FILMS
+    assert (2 * share / (1 + share)).mean() == pytest.approx(paper.BASELINES["constant"]["macro_f1"], abs=5e-4)
+    assert share[0] == pytest.approx(paper.BASELINES["constant"]["exact_match"], abs=5e-3)
+
+
+def test_the_figure_has_a_mark_a_whisker_and_lines_for_each_group() -> None:
+    frame = pd.DataFrame(
+        {
+            "regime": ["A", "B"],
+            "value": [0.2, 0.4],
+            "ci_low": [0.1, np.nan],
+            "ci_high": [0.3, np.nan],
+            "random": [0.1, 0.1],
+            "constant": [np.nan, np.nan],
+            "printed": [False, True],
+        }
+    )
+    drawn = compared([("One", frame), ("Two", frame)], {"A": regime_style(0), "B": regime_style(1)}, (0, 1))
+    marks = [trace for trace in drawn.data if trace.mode == "markers"]
+    lines = [trace for trace in drawn.data if trace.mode == "lines"]
+    assert [mark.x[0] for mark in marks] == [0.2, 0.4, 0.2, 0.4]
+    assert [mark.marker.symbol for mark in marks[:2]] == ["circle", "square-open"], "printed figures stand open"
+    assert sorted(line.x for line in lines) == [(0.1, 0.1), (0.1, 0.1), (0.1, 0.3), (0.1, 0.3)]
+    assert len({mark.y[0] for mark in marks}) == 4

@@ -1,0 +1,158 @@
+"""The separability page: its figures from small cells, its sentences and links over a real store."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from explorer.figures import common as figures
+from explorer.figures.separability import Cell, board, confusions, whiskers
+from explorer.store.reader import Store, open_store
+from explorer.tables import derive
+from explorer.tables import separability as separability_board
+from explorer.ui.maps import signs as map_signs
+from tests.conftest import ROOT
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+CELLS = [[Cell("3.1", 0.8, "far"), Cell("1.0", None, "near")], [Cell("(4)", None, "few"), Cell("1.5", 0.1, "a little")]]
+
+
+def test_a_square_not_told_from_chance_is_not_filled() -> None:
+    drawn = board(["A (9)", "B (2)"], ["x", "y"], [("Embedding", 1), ("Logits", 1)], CELLS, 1)
+    heat, marks = drawn.data
+    assert [list(row) for row in heat.z] == [[0.8, None], [None, 0.1]]
+    colours = {note.text: note.font.color for note in drawn.layout.annotations}
+    assert colours["1.0"] == colours["(4)"] == figures.GREY
+    assert (colours["3.1"], colours["1.5"]) == ("#ffffff", "#1B2530")
+    assert list(marks.text) == ["far", "near", "few", "a little"]
+    assert list(zip(marks.x, marks.y, strict=True)) == [(0, 0), (1, 0), (0, 1), (1, 1)]
+    (frame,) = (shape for shape in drawn.layout.shapes if shape.type == "rect")
+    assert (frame.y0, frame.y1) == (0.5, 1.5), "the chosen label's row is framed"
+
+
+def test_whiskers_show_what_shuffled_labels_reach() -> None:
+    frame = pd.DataFrame(
+        {
+            "series": ["one", "one"],
+            "label": ["A", "B"],
+            "value": [4.0, np.nan],
+            "ci_low": [0.0, np.nan],
+            "ci_high": [9.0, np.nan],
+            "baseline": [1.0, np.nan],
+            "null_low": [0.5, np.nan],
+            "null_high": [1.5, np.nan],
+            "n_pos": [9, 0],
+        }
+    )
+    drawn = whiskers(frame, {"one": figures.regime_style(0)}, "Lift", 5, log=True)
+    (bar,) = drawn.layout.shapes
+    assert (bar.x0, bar.x1) == (0.5, 1.5), "a label without a figure has no null"
+    assert drawn.data[0].x[0] == 0.25, "a logarithm has no 0: it is drawn at the edge"
+    assert whiskers(frame, {"one": figures.regime_style(0)}, "AP", 5, log=False).data[0].x[0] == 0
+
+
+def test_confusions_leave_blank_what_cannot_be_said() -> None:
+    cells = [[Cell("", None, "A"), Cell("2.0*", 0.5, "told")], [Cell("", None, "few"), Cell("", None, "B")]]
+    drawn = confusions(["A", "B"], cells)
+    assert [note.text for note in drawn.layout.annotations] == ["2.0*"]
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def a_row(**changes: float) -> dict[str, float]:
+    row = {"n_pos": 30, "value": 3.0, "baseline": 1.0, "ci_low": 2.0, "ci_high": 4.0, "p_adjusted": 0.01}
+    return row | changes
+
+
+def test_told_apart_needs_positives_a_small_p_and_the_whole_interval() -> None:
+    assert separability_board.told_apart(a_row())
+    for changes in ({"n_pos": 4}, {"p_adjusted": 0.06}, {"ci_low": 0.9}, {"ci_low": np.nan}, {"p_adjusted": np.nan}):
+        assert not separability_board.told_apart(a_row(**changes))
+
+
+@pytest.mark.parametrize("measure", separability_board.MEASURES)
+def test_strength_is_0_at_chance_and_grows(measure: str) -> None:
+    chance = {"lift": 1.0, "distance": 1.0, "fisher": 0.0, "silhouette": 0.0, "average_precision": 0.1}[measure]
+    shades = [
+        separability_board.strength(measure, a_row(value=value, baseline=chance)) for value in (chance, 0.9 + chance)
+    ]
+    assert shades[0] == pytest.approx(0) and 0 < shades[1] <= 1
+
+
+# --- over a real store -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
+    return open_store(tiny_store)
+
+
+def open_page(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page("pages/separability.py").run()
+
+
+def test_every_space_stands_once_and_every_label_is_spoken_of_once(store: Store) -> None:
+    spaces = separability_board.columns(store)
+    assert len({column.space for column in spaces}) == len(spaces) == 5
+    assert spaces[0].title == "Zero-shot = Linear probe", "one encoder, one column"
+    for measure in separability_board.MEASURES:
+        for kind in ("embedding", "decision"):
+            text = "\n".join(separability_board.sentences(store, "test", kind, measure))
+            assert [text.count(label) for label in store.labels] == [1] * len(store.labels)
+
+
+def test_counts_on_the_board_are_the_stores(store: Store) -> None:
+    frame = store.separability
+    for (label, split), part in frame[frame["label"].isin(store.labels)].groupby(["label", "split"]):
+        assert set(zip(part["n_pos"], part["n_neg"], part["n_unknown"], strict=True)) == {
+            derive.counts(store, split, label)
+        }
+
+
+@pytest.mark.parametrize("measure", [measure.title for measure in separability_board.MEASURES.values()])
+def test_every_measure_renders_whole(store: Store, measure: str) -> None:
+    app = open_page(measure=measure, space="Decision (logits)", split="val")
+    assert not app.exception and not app.error
+    table = next(frame.value for frame in app.dataframe if "p adjusted" in frame.value)
+    assert len(table) == 5 * len(store.labels)
+    assert f"{measure} [95% interval]" in table
+
+
+def test_every_prompt_set_has_its_gap(store: Store) -> None:
+    found = map_signs.gaps(store.path, "", "test", store)
+    assert [one.title for one in found] == [record.title for record in store.manifest.prompt_sets]
+    for one in found:
+        value, low, high = one.apart
+        assert low <= value <= high
+        assert value > 2 * one.halves, "text lies further from the films than films from each other"
+    table = next(frame.value for frame in open_page().dataframe if "Prompt set" in frame.value)
+    assert table["Prompt set"].tolist() == [one.title for one in found]
+
+
+def test_a_run_of_an_earlier_version_says_how_to_get_the_board(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "store" / store.path.name
+    shutil.copytree(store.path, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["artefacts"]["separability.parquet"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
+    app = open_page()
+    assert not app.exception
+    assert "precompute" in app.error[0].value
