@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from explorer.data.saliency_map import METHODS, silence
 from explorer.errors import UserError
 from explorer.model.encoder import ImageTower
-from explorer.model.saliency.grad_cam import explain
-from explorer.model.saliency.tokens import Tokens, read_tokens
+from explorer.model.saliency.grad_cam import explain, plus_plus_weights
+from explorer.model.saliency.tokens import Tail, Tokens, read_tokens
 
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip
@@ -76,7 +78,7 @@ def stretched(grid: np.ndarray, size: int) -> np.ndarray:
     return scale_cam_image(scale_cam_image(grid[None], (size, size)))[0]
 
 
-LIBRARY = {"grad_cam": "GradCAM", "grad_cam_pp": "GradCAMPlusPlus", "layer_cam": "LayerCAM", "eigen_cam": "EigenCAM"}
+LIBRARY = {"grad_cam": "GradCAM", "layer_cam": "LayerCAM", "eigen_cam": "EigenCAM"}
 
 
 @pytest.mark.parametrize("block", [-1, 0])
@@ -91,6 +93,61 @@ def test_a_map_is_the_librarys_up_to_its_scale(
     assert (ours.maps > 0).any(axis=(1, 2, 3)).sum() >= 1  # CLS pooling would leave nothing at a later layer
     for k in range(2):
         np.testing.assert_allclose(stretched(ours.maps[k, 0], 224), theirs[k], atol=1e-4)
+
+
+def the_librarys_plus_plus(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    from pytorch_grad_cam import GradCAMPlusPlus
+
+    return GradCAMPlusPlus.get_cam_weights(None, None, None, None, activations, gradients)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_plus_plus_weights_are_the_librarys_on_rectified_activations(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    activations = np.maximum(rng.normal(size=(2, 3, 4, 4)), 0)
+    gradients = rng.normal(size=(2, 3, 4, 4))
+    gradients[np.abs(gradients) < 0.1] = 0  # what the library adds to the denominator is then below 5e-5 of it
+    expected = the_librarys_plus_plus(activations, gradients)
+    np.testing.assert_allclose(plus_plus_weights(activations, gradients), expected, rtol=1e-4)
+
+
+def captured(clip: Clip, tokens: Tokens, head: Head, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Activations and gradients (K, D, g, g) of a block's ``norm1``, as pytorch-grad-cam hands them on."""
+    before = tokens.before[block].expand(len(head[0]), -1, -1).clone().requires_grad_()
+    tail = Tail(clip.tower, block, *head)
+    kept: list[torch.Tensor] = []
+    handle = tail.trunk.blocks[block].norm1.register_forward_hook(lambda _m, _i, out: kept.append(out))
+    logits = tail(before)
+    handle.remove()
+    (gradient,) = torch.autograd.grad(logits.diagonal().sum(), kept[0])
+    return tail.fold(kept[0]).detach().double().numpy(), tail.fold(gradient).double().numpy()
+
+
+@pytest.mark.parametrize("block", [-1, 0])
+def test_plus_plus_is_as_sure_as_its_inputs(clip: Clip, tokens: Tokens, head: Head, block: int) -> None:
+    """Rounding differs with the batch, the processor and its threads; a map must not blow it up.
+
+    An error e of all inputs changes each weight by at most ``e (1 + p S / 2)``, S the sum of absolute activations, and
+    each product with an activation by e more. A map is a sum of such products.
+    """
+    activations, gradients = captured(clip, tokens, head, range(12)[block])
+    steepest = np.maximum(gradients, 0).max(axis=(2, 3))  # (K, D)
+    error = 1e-6
+    loss = error * (2 + steepest * np.abs(activations).sum(axis=(2, 3)) / 2)
+
+    def weighted(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return (weights[:, :, None, None] * values).sum(axis=1)  # (K, g, g)
+
+    weights = plus_plus_weights(activations, gradients)
+    bound = 1.01 * weighted(weights * loss, np.abs(activations))
+    still = weighted(weights, activations)
+    worst = 0.0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        a, g = (x * (1 + error * rng.uniform(-1, 1, x.shape)) for x in (activations, gradients))
+        assert (np.abs(weighted(plus_plus_weights(a, g), a) - still) <= bound).all()
+        worst = max(worst, np.abs(weighted(plus_plus_weights(a, g), a) - still).max() / still.max())
+    assert worst < 1e-5
 
 
 def test_score_cam_is_the_librarys(clip: Clip, film: np.ndarray, tokens: Tokens, head: Head) -> None:

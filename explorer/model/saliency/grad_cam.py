@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pytorch_grad_cam import EigenCAM, GradCAM, GradCAMPlusPlus, LayerCAM, ScoreCAM
+from pytorch_grad_cam import EigenCAM, GradCAM, LayerCAM, ScoreCAM
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
@@ -47,8 +47,16 @@ class _GradCAM(_Raw, GradCAM):  # type: ignore[misc]
     pass
 
 
-class _GradCAMPlusPlus(_Raw, GradCAMPlusPlus):  # type: ignore[misc]
-    pass
+class _GradCAMPlusPlus(_Raw):
+    def get_cam_weights(
+        self,
+        input_tensor: torch.Tensor,
+        target_layers: list[nn.Module],
+        targets: list[nn.Module],
+        activations: NDArray[np.float32],
+        grads: NDArray[np.float32],
+    ) -> NDArray[np.float64]:
+        return plus_plus_weights(activations, grads)
 
 
 class _LayerCAM(_Raw, LayerCAM):  # type: ignore[misc]
@@ -61,6 +69,36 @@ class _EigenCAM(_Raw, EigenCAM):  # type: ignore[misc]
 
 class _ScoreCAM(_Raw, ScoreCAM):  # type: ignore[misc]
     pass
+
+
+def plus_plus_weights(activations: NDArray[np.floating], gradients: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Channel weights of Grad-CAM++, well conditioned for layers whose activations are not rectified.
+
+    Parameters
+    ----------
+    activations, gradients : (K, D, g, g)
+        Of the layer, for each logit.
+
+    Returns
+    -------
+    weights : (K, D)
+
+    Notes
+    -----
+    Equation 19 of Chattopadhay et al. (WACV 2018) gives ``relu(g) g² / (2 g² + S g³)``, S being the channel's
+    summed activation. That is ``p / (2 + S p)`` with ``p = relu(g)``. The paper takes a rectified layer, where S is not
+    negative. A ViT's tokens are signed, and where S is near -2/p the weight has a pole. pytorch-grad-cam adds 1e-6 to
+    the denominator, which moves the pole and damps gradients below 1e-3. On the demo encoder's last block, a change of
+    the inputs by 1e-6 then moves the map by 1e-3 of its maximum.
+
+    Here S is 0 where it is negative, so the denominator is at least 2, and nothing is added to it. A relative error e
+    of activations and gradients changes a weight by at most ``e (1 + p Σ|A| / 2)`` of itself. On rectified layers the
+    weights are the library's, but for its 1e-6.
+    """
+    rising = np.maximum(gradients.astype(np.float64), 0)
+    summed = np.maximum(activations.sum(axis=(2, 3), dtype=np.float64), 0)[:, :, None, None]
+    weights: NDArray[np.float64] = (rising / (2 + summed * rising)).sum(axis=(2, 3))
+    return weights
 
 
 _BY_GRADIENT: dict[MethodName, type[_Raw]] = {
