@@ -29,7 +29,30 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a wrong program
 settings.load_profile("untimed")
 
+LONG = (
+    "tests/precompute/sources/test_iu_xray.py",  # beside the next, which makes the tiny store
+    "tests/ui/test_pages.py",
+    "tests/browser/test_app.py",
+    "tests/precompute/test_cli.py",
+    "tests/model/test_saliency.py",
+    "tests/store/test_reviews.py",
+    "tests/model/test_biomedclip.py",
+    "tests/model/test_encoder.py",
+    "tests/ui/test_grad_cam.py",
+    "tests/precompute/saliency/test_saliency.py",
+    "tests/ui/test_pr_curves.py",
+    "tests/ui/test_neighbours.py",
+    "tests/analysis/test_thresholds.py",
+    "tests/analysis/test_maps.py",
+)
+"""The files that take longest: they start first, so that no worker ends long after the other."""
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {ROOT / file: i for i, file in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(LONG)))
 
 
 def precompute(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
