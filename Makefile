@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STORE ?= store
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-numerics check bench clean
 
 demo: .venv/ready
 	$(BIN)/python -m precompute demo --out $(STORE)
@@ -12,6 +12,10 @@ demo: .venv/ready
 
 test: check
 	$(BIN)/python -m pytest
+
+# the tests with floating-point figures, under the kernels that other processors choose
+test-numerics: .venv/ready-dev
+	$(BIN)/python -m tests.numerics
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .

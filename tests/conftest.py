@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
 
@@ -21,10 +22,37 @@ ROOT = Path(__file__).resolve().parents[1]
 ENCODER = ROOT / "encoders" / "phantom-clip"
 SHARED = Path(os.environ.get("CXR_SHARED", ROOT / "../shared/data"))
 
+# The workers fill the processors: where matrices are small, further threads only wait for each other.
+# Workers and the commands they start inherit this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a wrong program
 settings.load_profile("untimed")
 
+LONG = (
+    "tests/precompute/sources/test_iu_xray.py",  # beside the next, which makes the tiny store
+    "tests/ui/test_pages.py",
+    "tests/browser/test_app.py",
+    "tests/precompute/test_cli.py",
+    "tests/model/test_saliency.py",
+    "tests/store/test_reviews.py",
+    "tests/model/test_biomedclip.py",
+    "tests/model/test_encoder.py",
+    "tests/ui/test_grad_cam.py",
+    "tests/precompute/saliency/test_saliency.py",
+    "tests/ui/test_pr_curves.py",
+    "tests/ui/test_neighbours.py",
+    "tests/analysis/test_thresholds.py",
+    "tests/analysis/test_maps.py",
+)
+"""The files that take longest: they start first, so that no worker ends long after the other."""
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {ROOT / file: i for i, file in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(LONG)))
 
 
 def precompute(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -42,10 +70,17 @@ def precompute(*arguments: object, **environment: str) -> subprocess.CompletedPr
 
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The root of a complete store of 96 phantom films; tests that damage one take a copy."""
-    root = tmp_path_factory.mktemp("session") / "store"
-    made = precompute("demo", "--n", 96, "--epochs", 1, "--out", root)
-    assert made.returncode == 0, made.stderr
+    """The root of a complete store of 96 phantom films; tests that damage one take a copy.
+
+    The first worker to ask makes it; a command that was cut off is resumed by the same command.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny/store"
+    root.parent.mkdir(exist_ok=True)
+    with FileLock(root.with_name("lock")):
+        if not (root / "LATEST").exists():
+            made = precompute("demo", "--n", 96, "--epochs", 1, "--out", root)
+            assert made.returncode == 0, made.stderr
     before = os.environ.get("EXPLORER_STORE")
     os.environ["EXPLORER_STORE"] = str(root)
     yield root

@@ -17,7 +17,7 @@ from torch.nn import functional
 from explorer.model.encoder import ImageTower
 from explorer.model.head import Head
 from precompute.settings import Settings
-from precompute.training.loop import Curve, steps_of, train_epochs
+from precompute.training.loop import Curve, autocast, steps_of, train_epochs
 from precompute.training.losses import Loss
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def fine_tune(
             group["lr"] = group["peak"] * _schedule(done, steps)
         rows = np.sort(rows)  # read in the order of the file
         inputs = tower.normalise(_augment(torch.from_numpy(pixels[rows]).to(tower.device, torch.float32)))
-        with torch.autocast(tower.device.type, torch.bfloat16):
+        with autocast(tower.device):
             embedded = model.visual(inputs)
         logits = model.head(functional.normalize(embedded.float(), dim=-1))
         return loss(logits, torch.from_numpy(targets[rows]).to(tower.device))

@@ -25,7 +25,7 @@ from explorer.model.encoder import ImageTower
 from explorer.model.head import Head
 from precompute.settings import Settings
 from precompute.training.finetune import Classifier, loss_on
-from precompute.training.loop import Curve, steps_of, train_epochs
+from precompute.training.loop import Curve, autocast, steps_of, train_epochs
 from precompute.training.losses import make_loss
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def fine_tune(
         if done % steps == 0:
             optimizer.state.clear()  # as a new AdamW
         rows = np.sort(rows)  # read in the order of the file
-        with torch.autocast(tower.device.type, torch.bfloat16):
+        with autocast(tower.device):
             projected = model.visual(tower.normalise(torch.from_numpy(pixels[rows])))
         return loss(model.head(projected.float()), torch.from_numpy(targets[rows]).to(tower.device))
 

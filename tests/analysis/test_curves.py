@@ -22,7 +22,7 @@ from explorer.analysis.curves import (
 from explorer.analysis.metrics import MACRO, Scored
 from explorer.analysis.pooled import MICRO, tasks
 from explorer.analysis.ranking import rank, reached
-from tests.analysis.test_metrics import NAN, problem, scored, scores_of
+from tests.problems import NAN, problem, scored, scores_of
 
 
 @given(scored())

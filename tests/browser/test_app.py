@@ -21,12 +21,13 @@ from explorer.store.marks import read_marks
 from explorer.store.reader import open_store
 from explorer.ui.shared import selection
 from tests.conftest import ROOT
+from tests.pages import TITLES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, FloatRect, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PAGES = ("overview", "map", "separability", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols")
+PAGES = tuple(TITLES)
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from explorer.analysis.leaks import leaking
 from explorer.store.reader import Store, open_store
 from explorer.store.reviews import read_reviews, reviews_file
-from tests.conftest import ROOT
+from tests.pages import assert_sound, open_page, said
 
 SECTIONS = {
     "Leaks": "Pairs",
@@ -40,23 +40,19 @@ def store(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def open_audit(section: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    for key, value in {"audit": section, **query}.items():
-        app.query_params[key] = value
-    return app.switch_page("pages/audit.py").run()
+    return open_page("audit", audit=section, **query)
 
 
 def whole(app: AppTest) -> str:
-    assert not app.exception
-    assert not app.error, [error.value for error in app.error]
-    return "\n".join(str(part.value) for part in [*app.subheader, *app.markdown, *app.caption, *app.info, *app.warning])
+    assert_sound(app)
+    return said(app)
 
 
 @pytest.mark.parametrize("split", ["test", "val"])
 def test_every_section_draws_whole(store: Store, split: str) -> None:
     for section, heading in SECTIONS.items():
-        said = whole(open_audit(section, split=split))
-        assert heading.replace("in test", f"in {split}") in said
+        text = whole(open_audit(section, split=split))
+        assert heading.replace("in test", f"in {split}") in text
 
 
 def test_a_review_is_saved_exported_and_leaves_the_queue(store: Store) -> None:

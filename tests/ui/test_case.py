@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from explorer.store.marks import NOTHING, add_marks
 from explorer.store.reader import Store, open_store
 from explorer.tables.film import film_scores, score_table
 from explorer.ui.components.viewer import marks
 from explorer.ui.shared.annotators import film_annotations
-from tests.conftest import ROOT
+from tests.pages import open_page
 
 
 @pytest.fixture
@@ -27,11 +27,7 @@ def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return open_store(tiny_store)
 
 
-def open_case(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.switch_page("pages/case.py").run()
+open_case = partial(open_page, "case")
 
 
 def test_a_box_becomes_its_corners_and_a_polygon_its_points() -> None:

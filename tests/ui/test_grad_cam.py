@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from explorer.ui.grad_cam import pictures as saliency_views
 from explorer.ui.grad_cam.controls import Question
 from explorer.ui.models import inference
 from explorer.ui.shared import cache
-from tests.conftest import ROOT
+from tests import pages
+from tests.pages import said
 
 
 @pytest.fixture
@@ -33,18 +35,7 @@ def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return open_store(tiny_store)
 
 
-def open_page(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app = app.switch_page("pages/grad_cam.py").run()
-    assert not app.exception, app.exception
-    assert not app.error, app.error
-    return app
-
-
-def said(app: AppTest) -> str:
-    return "\n".join(str(part.value) for part in [*app.markdown, *app.caption, *app.info])
+open_page = partial(pages.open_sound_page, "grad_cam")
 
 
 def question(store: Store, **changes: object) -> Question:
@@ -98,9 +89,7 @@ def test_a_models_folder_that_was_moved_is_told_and_the_maps_stay(
 ) -> None:
     monkeypatch.delenv("EXPLORER_ENCODER", raising=False)
     monkeypatch.setattr(inference, "SHIPPED", tmp_path)
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    app.query_params["cam"], app.query_params["words"] = "true", "a ring of bright smoke"
-    app = app.switch_page("pages/grad_cam.py").run()
+    app = pages.open_page("grad_cam", cam="true", words="a ring of bright smoke")
     assert not app.exception
     (error,) = app.error
     assert "needs the text tower" in error.value
@@ -236,7 +225,7 @@ def test_a_store_without_weights_says_how_to_get_them(
         del manifest["artefacts"][f"encoders/{encoder}/image_tower.safetensors"]
     (copy / "manifest.json").write_text(json.dumps(manifest))
     monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).switch_page("pages/grad_cam.py").run()
+    app = pages.open_page("grad_cam")
     assert not app.exception
     assert "holds no weights" in app.error[0].value
     assert "image_tower.safetensors from the original run" in app.error[0].value

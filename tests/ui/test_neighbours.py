@@ -19,7 +19,9 @@ from explorer.store.reader import Store, open_store
 from explorer.ui.models import heatmaps, inference
 from explorer.ui.neighbours.query import mean_direction
 from explorer.ui.shared import cache, selection
-from tests.conftest import ROOT
+from tests import pages
+from tests.conftest import ENCODER
+from tests.pages import said
 
 
 @pytest.fixture
@@ -31,16 +33,7 @@ def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return open_store(tiny_store)
 
 
-def open_page(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.switch_page("pages/neighbours.py").run()
-
-
-def said(app: AppTest) -> str:
-    parts = [*app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
-    return "\n".join(str(part.value) for part in parts)
+open_page = partial(pages.open_page, "neighbours")
 
 
 def results(app: AppTest, store: Store) -> list[str]:
@@ -101,7 +94,7 @@ def test_a_sentence_needs_the_text_tower_and_says_where_to_get_it(
 
 
 def test_another_encoder_than_the_runs_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXPLORER_ENCODER", f"local-dir:{ROOT / 'encoders/phantom-clip'}")
+    monkeypatch.setenv("EXPLORER_ENCODER", f"local-dir:{ENCODER}")
     record = store.manifest.encoders[0].model_copy(update={"weights_sha256": "0" * 64})
     other = store.manifest.model_copy(update={"encoders": (record, *store.manifest.encoders[1:])})
     monkeypatch.setattr(store, "manifest", other)

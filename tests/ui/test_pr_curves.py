@@ -23,7 +23,7 @@ from explorer.tables import thresholds as rules
 from explorer.tables.protocols import predict
 from explorer.tables.thresholds import Choice
 from explorer.ui.shared.gallery import PAGE
-from tests.ui.test_pages import assert_whole, open_page, said
+from tests.pages import assert_whole, open_page, said
 
 VIEWS = ("Overview", "One label", "Thresholds", "Calibration", "Together", "Report")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as hst
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
-from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.rewording import EDITED, STORED, compare
 from explorer.store.reader import Store, open_store
 from explorer.ui.neighbours.prompt_lab import _logits, as_toml, pack, unpack
 from explorer.ui.shared.links import BadLink, to_text
 from precompute.prompts import read_prompts
-from tests.conftest import ROOT
+from tests.pages import open_page
 
 
 @pytest.fixture
@@ -97,13 +97,7 @@ def test_stored_prompts_give_the_stored_logits(store: Store) -> None:
             np.testing.assert_allclose(logits, store.prompt_logits(record.name)[rows, c], atol=1e-3)
 
 
-def open_lab(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.query_params["show"] = "Prompt lab"
-    app.query_params["label"] = "Lung Opacity"
-    return app.switch_page("pages/neighbours.py").run()
+open_lab = partial(open_page, "neighbours", show="Prompt lab", label="Lung Opacity")
 
 
 def test_an_edit_is_measured_and_kept_for_the_file(store: Store) -> None:
@@ -171,9 +165,7 @@ def test_without_a_positive_prompt_the_stored_ones_stand(store: Store) -> None:
 
 
 def test_the_figures_of_the_lists_stand_on_the_page(store: Store) -> None:
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    app.query_params["show"] = "How good the lists are"
-    app = app.switch_page("pages/neighbours.py").run()
+    app = open_page("neighbours", show="How good the lists are")
     assert not app.exception
     assert not app.error
     table = app.dataframe[0].value

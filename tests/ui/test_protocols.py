@@ -20,20 +20,13 @@ from explorer.figures.protocols import compared, learning
 from explorer.store.files import write_array
 from explorer.store.reader import Store, counterpart, open_store
 from explorer.tables import protocols as tables
-from tests.conftest import ROOT
+from tests.pages import open_sound_page, said
 
 
 def open_page() -> AppTest:
     st.cache_data.clear()
     st.cache_resource.clear()
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).switch_page("pages/protocols.py").run()
-    assert not app.exception
-    assert not app.error
-    return app
-
-
-def said(app: AppTest) -> str:
-    return "\n".join(str(part.value) for part in (*app.subheader, *app.markdown, *app.caption, *app.info))
+    return open_sound_page("protocols")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +83,7 @@ def test_a_fine_tune_that_never_left_its_start_says_so(
     record.write_text(text.replace(f'"best_epoch": {kept}', '"best_epoch": 0'))
     monkeypatch.setenv("EXPLORER_STORE", str(tmp_path / "store"))
     st.cache_resource.clear()
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).run()
+    app = open_sound_page("overview")
     assert [warning.value for warning in app.warning if "the linear probe, which was kept" in warning.value]
 
 

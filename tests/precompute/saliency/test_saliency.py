@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 import torch
 from rich.console import Console
-from streamlit.testing.v1 import AppTest
 
 from explorer.analysis import localisation as loc
 from explorer.analysis.sanity import RANDOM_STEPS
@@ -27,7 +26,7 @@ from explorer.store.saliency import SaliencySet, list_saliency, saliency_root
 from precompute.reporter import Reporter
 from precompute.saliency import maps as saliency
 from precompute.saliency.maps import SALIENCY, plan
-from tests.conftest import ROOT
+from tests.pages import open_sound_page
 
 CPU = torch.device("cpu")
 
@@ -100,11 +99,7 @@ def test_every_check_is_made_of_every_regime(store: Store, made: SaliencySet) ->
 
 def test_the_page_shows_the_proof(store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    app.query_params["show"] = "Proof"
-    app = app.switch_page("pages/grad_cam.py").run()
-    assert not app.exception
-    assert not app.error
+    app = open_sound_page("grad_cam", show="Proof")
     text = "\n".join(str(part.value) for part in app.markdown)
     assert text.count("with every block random the map still resembles itself") == len(store.regimes)
     assert list(app.dataframe[0].value["Regime"]) == [regime.title for regime in store.regimes]
@@ -137,11 +132,7 @@ def test_a_killed_job_goes_on_where_it_stopped(
 
 def test_the_page_shows_the_figures(store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    app.query_params["show"] = "Agreement"
-    app = app.switch_page("pages/grad_cam.py").run()
-    assert not app.exception
-    assert not app.error
+    app = open_sound_page("grad_cam", show="Agreement")
     table = app.dataframe[0].value
     assert set(table["Label"]) == {*made.record.labels, loc.ALL}
     energy = loc.summarise(made.frame("agreement")).set_index(["label", "source", "metric"])["value"]

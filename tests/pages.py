@@ -1,0 +1,51 @@
+"""Pages opened without a browser, and what they show."""
+
+from __future__ import annotations
+
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT
+
+TITLES = {
+    "overview": "Overview",
+    "map": "Map",
+    "separability": "Separability",
+    "neighbours": "Neighbours",
+    "pr_curves": "PR curves",
+    "grad_cam": "Grad-CAM",
+    "case": "Case",
+    "audit": "Audit",
+    "protocols": "Protocols",
+}
+
+
+def open_page(name: str, **query: str | list[str]) -> AppTest:
+    """A page after its first run, opened by a link with these parameters."""
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page(f"pages/{name}.py").run()
+
+
+def open_sound_page(name: str, **query: str | list[str]) -> AppTest:
+    """A page that must show neither an exception nor an error."""
+    app = open_page(name, **query)
+    assert_sound(app)
+    return app
+
+
+def said(app: AppTest) -> str:
+    """All text of a page."""
+    parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def assert_sound(app: AppTest) -> None:
+    assert not app.exception, app.exception
+    assert not app.error, app.error
+
+
+def assert_whole(app: AppTest, title: str) -> None:
+    assert_sound(app)
+    assert app.title[0].value == title
+    assert said(app).count("Research use only. Not a medical device.") == 1
