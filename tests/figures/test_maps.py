@@ -28,7 +28,7 @@ from explorer.tables.map_colours import match
 
 
 def read(content: bytes) -> tuple[dict, list[bytes]]:
-    """As map_view.js reads it."""
+    """As map_view/codec.js reads it."""
     length = int.from_bytes(content[:4], "little")
     header = json.loads(content[4 : 4 + length])
     at, arrays = 4 + length, []

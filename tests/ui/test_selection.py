@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from math import ceil
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.ui.shared import selection
-from explorer.ui.shared.links import BadLink
+from explorer.ui.shared.links import BadLink, row_forms, rows_from_text, rows_to_text, unpack_rows
 from explorer.ui.shared.selection import LONGEST_LINK, LONGEST_NAME, pack, unpack
 
 RUN = "phantom-demo-1234"
@@ -55,11 +56,13 @@ def test_a_damaged_link_opens_nothing_or_films_that_exist(
 
 
 @given(selections())
-def test_rows_take_the_shorter_of_two_forms(made: tuple[int, np.ndarray]) -> None:
+def test_rows_come_back_from_both_forms_and_text_takes_the_shorter(made: tuple[int, np.ndarray]) -> None:
     n, rows = made
-    content = selection.pack_rows(rows, n)
-    assert len(content) <= 1 + -(-n // 8)
-    assert selection.unpack_rows(content, n).tolist() == rows.tolist()
+    for content in row_forms(rows, n):
+        assert unpack_rows(content, n).tolist() == rows.tolist()
+    text = rows_to_text(rows, n)
+    assert rows_from_text(text, n).tolist() == rows.tolist()
+    assert len(text) <= 1 + 4 * ceil(ceil(n / 8) / 3), "never longer than a bitmap"
 
 
 @given(st.text(max_size=300))

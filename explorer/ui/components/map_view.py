@@ -1,4 +1,4 @@
-"""The maps in the browser: one small adapter around ``map_view.js``.
+"""The maps in the browser: one small adapter around the modules in ``map_view/``.
 
 Four parts of it are mounted. Geometry and paint carry bytes and draw nothing; Streamlit sends a part again only where
 it changed, so a new colour sends one byte a film and a selection sends neither. A hover asks, in a fragment of its own,
@@ -8,21 +8,20 @@ for the thumbnails it needs. ARCHITECTURE.md (Decisions) says why this and not a
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
 from explorer.figures.maps import geometry_bytes
-from explorer.ui.shared import selection
-from explorer.ui.shared.links import BadLink
+from explorer.ui.components.modules import joined
+from explorer.ui.shared.links import BadLink, rows_from_text, rows_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from explorer.figures.maps import Sign
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
 MOST_TIPS = 16
 """Films a hover may ask for at once."""
 
-_LIBRARY = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+_HERE = Path(__file__)
 
-# The parts that change often carry this little; the library comes with the geometry, which hardly ever changes.
+# The parts that change often carry this little; the modules come with the geometry, which hardly ever changes.
 _PART = """
 export default (component) => {
   const hub = (globalThis.cxrMaps ??= new EventTarget());
@@ -45,9 +44,11 @@ export default (component) => {
 };
 """
 
-_geometry = st.components.v2.component("map_geometry", js=_LIBRARY)
+_geometry = st.components.v2.component("map_geometry", js=joined(_HERE.with_suffix("") / "maps.js"))
 _paint = st.components.v2.component("map_paint", js=_PART.replace("PART", "paint"))
-_maps = st.components.v2.component("linked_maps", js=_PART.replace("PART", "maps"))
+_maps = st.components.v2.component(
+    "linked_maps", css=_HERE.with_suffix(".css").read_text(encoding="utf-8"), js=_PART.replace("PART", "maps")
+)
 _tips = st.components.v2.component("map_tips", js=_PART.replace("PART", "tips"))
 
 
@@ -113,9 +114,11 @@ def linked_maps(
     key = (store.path, store.manifest.created, layouts)
 
     def picked() -> None:
-        rows = _rows(st.session_state["map"].picked, store.n)
-        if rows is not None:
-            on_pick(rows)
+        try:
+            rows = rows_from_text(str(st.session_state["map"].picked), store.n)
+        except BadLink:
+            return  # our own modules send nothing of the kind
+        on_pick(rows)
 
     def clicked(event: str, told: Callable[[int], None]) -> None:
         row = st.session_state["map"][event]
@@ -140,7 +143,7 @@ def linked_maps(
                 for panel in panels
             ],
             "height": height,
-            "selected": _packed(selected, store.n),
+            "selected": rows_to_text(selected, store.n),
             "ring": -1 if ringed is None else ringed,
         },
         on_picked_change=picked,
@@ -175,23 +178,3 @@ def tips(store: Store, tips_id: str, tip: Callable[[int], Tip]) -> None:
         height=1,
         on_wanted_change=lambda: None,
     )
-
-
-def _packed(rows: NDArray[np.int64], n: int) -> str:
-    """Rows as the browser reads them: the form's letter, then base64; empty where there are none."""
-    if len(rows) == 0:
-        return ""
-    content = selection.pack_rows(rows, n)
-    return content[:1].decode() + base64.b64encode(content[1:]).decode()
-
-
-def _rows(message: object, n: int) -> NDArray[np.int64] | None:
-    """What the browser says was picked; None where it says nothing that can be read."""
-    if not isinstance(message, str):
-        return None
-    if message == "":
-        return np.zeros(0, np.int64)
-    try:
-        return selection.unpack_rows(message[:1].encode() + base64.b64decode(message[1:], validate=True), n)
-    except (BadLink, binascii.Error):
-        return None

@@ -1,33 +1,14 @@
 // A film to draw boxes on, in the film's own pixels: press, drag, let go. Escape drops the box begun.
-const NS = "http://www.w3.org/2000/svg"
+import { listening, outlined, showFilm } from "./film.js"
+
 const LEAST = 0.004 // of the film's long side: a smaller one was a click
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const svg = parentElement.querySelector("svg")
-  svg.stop?.() // this function runs again whenever Python sends data
-  const listening = new AbortController()
-  svg.stop = () => listening.abort()
-  const on = (target, name, act) => target.addEventListener(name, act, { signal: listening.signal })
+  const on = listening(svg)
 
-  svg.setAttribute("viewBox", `0 0 ${data.width} ${data.height}`)
-  svg.setAttribute("aria-label", data.alt)
-  svg.style.aspectRatio = `${data.width} / ${data.height}`
-  const image = svg.querySelector("image")
-  image.setAttribute("width", data.width)
-  image.setAttribute("height", data.height)
-  if (svg.film !== data.film) {
-    svg.film = data.film
-    image.setAttribute("href", data.source)
-  }
-  const group = svg.querySelector("g")
-  group.replaceChildren(...data.marks.map(({ points, label, reader, colour }) => {
-    const shape = document.createElementNS(NS, "polygon"), title = document.createElementNS(NS, "title")
-    shape.setAttribute("points", points.map(point => point.join()).join(" "))
-    shape.setAttribute("stroke", colour)
-    title.textContent = `${label}, ${reader}`
-    shape.append(title)
-    return shape
-  }))
+  if (showFilm(svg, data)) svg.setAttribute("viewBox", `0 0 ${data.width} ${data.height}`)
+  svg.querySelector("g").replaceChildren(...data.marks.map(outlined))
 
   const place = event => {
     const box = svg.getBoundingClientRect(), scale = Math.min(box.width / data.width, box.height / data.height)

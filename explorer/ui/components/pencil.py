@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from explorer.ui.components.modules import joined
 from explorer.ui.components.viewer import marks
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _pencil = st.components.v2.component(
     polygon, rect { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
     rect { stroke: #ffffff; stroke-dasharray: 5 4; }
     """,
-    js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
+    js=joined(Path(__file__).with_suffix(".js")),
 )
 
 Box = tuple[float, float, float, float]

@@ -1,25 +1,18 @@
 // One film in an SVG, in the film's own pixels: the wheel or two fingers zoom about where they are, dragging pans, dragging
 // with Shift held sets window and level, a double click resets. Arrow keys ask for the previous or next film.
+import { listening, outlined, shape, showFilm } from "./film.js"
+import { Pinch, wheelFactor } from "./pinch.js"
+
 const TYPING = "input, textarea, select, [contenteditable=true], [role=radiogroup], [role=slider], [role=combobox], [role=tablist]"
-const NS = "http://www.w3.org/2000/svg"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const find = name => parentElement.querySelector(name)
-  const svg = find("svg"), image = find("image"), width = find(".width"), level = find(".level"), note = find(".note")
-  svg.stop?.() // this function runs again whenever Python sends data
-  const listening = new AbortController()
-  svg.stop = () => listening.abort()
-  const on = (target, name, act, options) => target.addEventListener(name, act, { signal: listening.signal, ...options })
+  const svg = find("svg"), width = find(".width"), level = find(".level"), note = find(".note")
+  const on = listening(svg)
 
   const whole = { x: 0, y: 0, w: data.width, h: data.height }
-  if (svg.film !== data.film) {
+  if (showFilm(svg, data)) {
     // another film: whole again, its own grey levels
-    svg.film = data.film
-    image.setAttribute("href", data.source)
-    image.setAttribute("width", data.width)
-    image.setAttribute("height", data.height)
-    svg.style.aspectRatio = `${data.width} / ${data.height}`
-    svg.setAttribute("aria-label", data.alt)
     svg.box = { ...whole }
     reset()
   }
@@ -57,14 +50,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   function drawMarks() {
     const group = find("g"), size = data.height / 36, named = []
     group.replaceChildren()
-    for (const { points, label, reader, colour } of data.marks) {
-      const [shape, text, title] = ["polygon", "text", "title"].map(tag => document.createElementNS(NS, tag))
-      shape.setAttribute("stroke", colour)
+    for (const mark of data.marks) {
+      const { points, label, colour } = mark, text = shape("text")
       text.setAttribute("fill", colour)
-      title.textContent = `${label}, ${reader}`
-      shape.append(title)
-      shape.setAttribute("points", points.map(point => point.join()).join(" "))
-      group.append(shape)
+      group.append(outlined(mark))
       const w = 0.55 * size * label.length
       let [x, y] = points.reduce((top, point) => (point[1] < top[1] ? point : top))
       x = Math.max(0, Math.min(x, data.width - w))
@@ -89,28 +78,23 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const { x, y } = film(where), box = svg.box
     zoom(factor, (x - box.x) / box.w, (y - box.y) / box.h)
   }
-  const held = new Map() // every pointer that is down, and where it was last on the screen
+  const pinch = new Pinch() // in places on the screen
   on(svg, "wheel", event => {
     // without a key held down the wheel scrolls the page, as everywhere
     if (!event.ctrlKey && !event.metaKey && document.activeElement !== svg.getRootNode().host) return
     event.preventDefault()
-    zoomAt(Math.exp(-event.deltaY / 300), [event.clientX, event.clientY])
+    zoomAt(wheelFactor(event), [event.clientX, event.clientY])
   }, { passive: false })
   on(svg, "pointerdown", event => {
-    held.set(event.pointerId, [event.clientX, event.clientY])
+    pinch.down(event.pointerId, [event.clientX, event.clientY])
     svg.setPointerCapture(event.pointerId)
   })
-  for (const name of ["pointerup", "pointercancel"]) on(svg, name, event => held.delete(event.pointerId))
+  for (const name of ["pointerup", "pointercancel"]) on(svg, name, event => pinch.up(event.pointerId))
   on(svg, "pointermove", event => {
-    const was = held.get(event.pointerId), now = [event.clientX, event.clientY], box = svg.box
+    const now = [event.clientX, event.clientY], box = svg.box
+    const { was, factor, middle } = pinch.move(event.pointerId, now)
     if (!was) return
-    const other = [...held].find(([id]) => id !== event.pointerId)?.[1]
-    held.set(event.pointerId, now)
-    if (other) {
-      const apart = place => Math.max(1, Math.hypot(place[0] - other[0], place[1] - other[1]))
-      zoomAt(apart(now) / apart(was), [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2])
-      return
-    }
+    if (factor) return zoomAt(factor, middle)
     if (event.shiftKey) {
       width.value = +width.value + now[0] - was[0]
       level.value = +level.value + now[1] - was[1]

@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.data.regions import drawn
+from explorer.ui.components.modules import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ _view = st.components.v2.component(
     "film_viewer",
     html=_HERE.with_suffix(".html").read_text(encoding="utf-8"),
     css=_HERE.with_suffix(".css").read_text(encoding="utf-8"),
-    js=_HERE.with_suffix(".js").read_text(encoding="utf-8"),
+    js=joined(_HERE.with_suffix(".js")),
 )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer.ui.shared.links import DAMAGED, BadLink, from_text, to_text
+from explorer.ui.shared.links import DAMAGED, BadLink, from_text, most_bytes, row_forms, to_text, unpack_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -157,7 +157,7 @@ def pack(run_id: str, n: int, rows: NDArray[np.int64], name: str) -> str:
     name : str
     """
     said = name.encode()
-    packed = (to_text(bytes([len(said)]) + said + body) for body in (_bitmap(rows, n), _gaps(rows)))
+    packed = (to_text(bytes([len(said)]) + said + body) for body in row_forms(rows, n))
     token = f"{_mark(run_id)}.{min(packed, key=len)}"
     return token if len(token) <= LONGEST_LINK else ""
 
@@ -175,69 +175,13 @@ def unpack(token: str, run_id: str, n: int) -> tuple[NDArray[np.int64], str]:
         raise BadLink("it was made in another run")
     if len(token) > LONGEST_LINK or mark != _mark(run_id):
         raise BadLink(DAMAGED)
-    # the longest honest content is a bitmap or fewer than 5 bytes a row; a bomb must not unpack to more
-    content = from_text(text, 2 + 4 * LONGEST_NAME + 5 * n)
+    # a bomb must not unpack to more than the longest honest content
+    content = from_text(text, 1 + 4 * LONGEST_NAME + most_bytes(n))
     stop = 1 + content[0]
     try:
         return unpack_rows(content[stop:], n), _plain(content[1:stop].decode())
     except UnicodeDecodeError as error:
         raise BadLink(DAMAGED) from error
-
-
-def pack_rows(rows: NDArray[np.int64], n: int) -> bytes:
-    """Ascending, distinct rows of a run of n films: a bitmap, or the gaps between them where that is shorter."""
-    return min(_gaps(rows), _bitmap(rows, n), key=len)
-
-
-def unpack_rows(content: bytes, n: int) -> NDArray[np.int64]:
-    """(m,) int64, at least one row, ascending.
-
-    Raises
-    ------
-    BadLink
-        Where it is not what :func:`pack_rows` makes.
-    """
-    if content[:1] == b"b":
-        rows = np.flatnonzero(np.unpackbits(np.frombuffer(content[1:], dtype=np.uint8)))
-    elif content[:1] == b"d":
-        rows = np.cumsum(_from_varints(content[1:]) + 1) - 1
-    else:
-        raise BadLink(DAMAGED)
-    if len(rows) == 0 or rows[-1] >= n:
-        raise BadLink(DAMAGED)
-    return rows.astype(np.int64)
-
-
-def _bitmap(rows: NDArray[np.int64], n: int) -> bytes:
-    marks = np.zeros(n, dtype=bool)
-    marks[rows] = True
-    return b"b" + np.packbits(marks).tobytes()
-
-
-def _gaps(rows: NDArray[np.int64]) -> bytes:
-    return b"d" + _varints(np.diff(rows, prepend=-1) - 1)
-
-
-def _varints(values: NDArray[np.int64]) -> bytes:
-    """Small numbers in one byte, larger ones in as many as they need (LEB128)."""
-    out = bytearray()
-    for value in values.tolist():
-        while value > 127:
-            out.append(value & 127 | 128)
-            value >>= 7
-        out.append(value)
-    return bytes(out)
-
-
-def _from_varints(content: bytes) -> NDArray[np.int64]:
-    values, value, shift = [], 0, 0
-    for byte in content:
-        value |= (byte & 127) << min(shift, 35)  # no run has so many films: the check on the rows refuses it
-        shift += 7
-        if byte < 128:
-            values.append(value)
-            value, shift = 0, 0
-    return np.array(values, dtype=np.int64)
 
 
 def _mark(run_id: str) -> str:

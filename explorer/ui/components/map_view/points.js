@@ -1,0 +1,87 @@
+// Where films lie: coordinates on a map run from 0 to SIZE, y up; a stage has pixels, y down.
+
+const SIZE = 65535; // coordinates are uint16
+const HIDDEN = 255; // the code of a film that is not drawn
+const CELLS = 96; // cells a side of the grid that finds the films near a place
+
+// A map's coordinates, x and y in turn, and how much of 0..SIZE they take up.
+export function layout(xy) {
+  const low = [SIZE, SIZE], high = [0, 0];
+  xy.forEach((v, i) => ((low[i & 1] = Math.min(low[i & 1], v)), (high[i & 1] = Math.max(high[i & 1], v))));
+  return { xy, width: Math.max(1, high[0] - low[0]), height: Math.max(1, high[1] - low[1]) };
+}
+
+// A map on a stage: pixel = (x + k · map x, y − k · map y); side is the whole map's at zoom 1.
+// One scale for all maps side by side: as large as the widest and the highest of them allow.
+export function scale({ clientWidth: width, clientHeight: height }, layouts, view) {
+  const fit = (one) => Math.min((width - 24) / one.width, (height - 24) / one.height);
+  const side = Math.min(...layouts.map(fit)) * SIZE;
+  const k = (side / SIZE) * view.k;
+  return {
+    k,
+    x: width / 2 - k * (SIZE / 2) + view.x * side,
+    y: height / 2 + k * (SIZE / 2) + view.y * side,
+    side,
+  };
+}
+
+// A view zoomed about a pixel of a stage.
+export function zoomed(view, factor, { clientWidth: width, clientHeight: height }, side, px = width / 2, py = height / 2) {
+  const k = Math.max(0.5, Math.min(60, view.k * factor)), f = k / view.k;
+  const cx = (px - width / 2) / side, cy = (py - height / 2) / side;
+  return { k, x: cx + (view.x - cx) * f, y: cy + (view.y - cy) * f };
+}
+
+// The films that one map draws: in the order in which they are drawn, and by the cells of a grid.
+export class Points {
+  constructor(xy, codes) {
+    this.xy = xy;
+    this.codes = codes;
+    // bottom first: by style, then by row
+    const counts = new Uint32Array(257);
+    for (const code of codes) counts[code + 1]++;
+    for (let c = 0; c < 256; c++) counts[c + 1] += counts[c];
+    this.order = new Uint32Array(counts[HIDDEN]);
+    for (let row = 0; row < codes.length; row++) if (codes[row] !== HIDDEN) this.order[counts[codes[row]]++] = row;
+    // the grid: the films of a cell stand together
+    const cell = (row) => ((xy[2 * row + 1] * CELLS) >> 16) * CELLS + ((xy[2 * row] * CELLS) >> 16);
+    this.starts = new Uint32Array(CELLS * CELLS + 1);
+    for (const row of this.order) this.starts[cell(row) + 1]++;
+    for (let c = 0; c < CELLS * CELLS; c++) this.starts[c + 1] += this.starts[c];
+    this.cells = new Uint32Array(this.order.length);
+    const next = this.starts.slice();
+    for (const row of this.order) this.cells[next[cell(row)]++] = row;
+  }
+
+  // Rows within so many pixels of a pixel, nearest first.
+  near({ k, x, y }, px, py, pixels) {
+    const mx = (px - x) / k, my = (y - py) / k, reach = pixels / k, side = SIZE / CELLS;
+    const met = [];
+    const clip = (v) => Math.max(0, Math.min(CELLS - 1, Math.floor(v / side)));
+    for (let cy = clip(my - reach); cy <= clip(my + reach); cy++)
+      for (let cx = clip(mx - reach); cx <= clip(mx + reach); cx++) {
+        const c = cy * CELLS + cx;
+        for (let i = this.starts[c]; i < this.starts[c + 1]; i++) {
+          const row = this.cells[i];
+          const d = (this.xy[2 * row] - mx) ** 2 + (this.xy[2 * row + 1] - my) ** 2;
+          // of two in one place the upper one
+          if (d <= reach * reach) met.push([d, -this.codes[row], -row]);
+        }
+      }
+    return met.sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]).map((one) => -one[2]);
+  }
+
+  // Rows inside a line of pixels that closes on itself (even-odd rule).
+  inside({ k, x, y }, line) {
+    const corners = line.map(([px, py]) => [(px - x) / k, (y - py) / k]);
+    return [...this.order].filter((row) => {
+      const mx = this.xy[2 * row], my = this.xy[2 * row + 1];
+      let odd = false;
+      for (let i = 0, j = corners.length - 1; i < corners.length; j = i++) {
+        const [ax, ay] = corners[i], [bx, by] = corners[j];
+        if (ay > my !== by > my && mx < ((bx - ax) * (my - ay)) / (by - ay) + ax) odd = !odd;
+      }
+      return odd;
+    });
+  }
+}

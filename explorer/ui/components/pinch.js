@@ -1,0 +1,26 @@
+// What zooms: two fingers that move apart, and the wheel.
+
+export class Pinch {
+  held = new Map(); // every pointer that is down, and where it was last
+
+  down(id, place) {
+    this.held.set(id, place);
+  }
+
+  up(id) {
+    this.held.delete(id);
+  }
+
+  // Where a pointer that is down was before; with a second one down also by how much the two zoom, and about which place.
+  move(id, now) {
+    const was = this.held.get(id);
+    if (!was) return {};
+    const other = [...this.held].find(([one]) => one !== id)?.[1];
+    this.held.set(id, now);
+    if (!other) return { was };
+    const apart = ([x, y]) => Math.max(1, Math.hypot(x - other[0], y - other[1]));
+    return { was, factor: apart(now) / apart(was), middle: [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2] };
+  }
+}
+
+export const wheelFactor = (event) => Math.exp(-event.deltaY / 300);
