@@ -52,6 +52,14 @@ def as_table(store: Store) -> Table:
     return table
 
 
+def as_markdown(table: Table) -> str:
+    """A table as the project's texts hold it: title, rows and caption."""
+    heads = [str(column.header) for column in table.columns]
+    rows = [heads, ["---"] * len(heads), *zip(*(column.cells for column in table.columns), strict=True)]
+    lines = [f"| {' | '.join(str(cell).replace(chr(10), '<br>') for cell in row)} |" for row in rows]
+    return "\n\n".join([f"{table.title}:", "\n".join(lines), str(table.caption)])
+
+
 def _cell(row: pd.Series[Any]) -> str:
     if math.isnan(row["value"]):
         return "none"
