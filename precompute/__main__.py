@@ -22,7 +22,7 @@ app = typer.Typer(
     help="Precompute zero-shot, linear probe and full fine-tune of a CLIP-style model into a store for the explorer.",
 )
 for command in (demo, run, sources, check, verify, summary, saliency, annotate, phantom, pack_encoder, pretrain):
-    app.command()(command)
+    app.command(command.__name__.replace("_", "-"))(command)
 
 
 def main() -> None:
