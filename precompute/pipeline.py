@@ -39,7 +39,7 @@ STAGES: tuple[Callable[[Run], None], ...] = (
 )
 
 
-def run(job: Job, root: Path, reporter: Reporter) -> Store:
+def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
     """Run every stage that is not already done, and return the finished run.
 
     Parameters

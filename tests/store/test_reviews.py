@@ -17,13 +17,13 @@ from explorer.store.files import sha256_file
 from explorer.store.reader import open_store
 from explorer.store.reviews import Review, Verdict, add_review, as_csv, latest, read_reviews, reviews_file
 from precompute.demo import _planned
-from precompute.sources import Source, read_csv
+from precompute.sources import CsvOptions, Source, read_csv
 from precompute.sources.corrections import correct
 
 
 @pytest.fixture
 def source(few_films: Path) -> Source:
-    return read_csv(few_films / "labels.csv", few_films / "images")
+    return read_csv(CsvOptions(csv=few_films / "labels.csv", images=few_films / "images"))
 
 
 def said(sample_id: str, verdict: Verdict, label: str = "Edema", note: str = "") -> Review:
