@@ -249,9 +249,10 @@ def check(
 def verify(store: Annotated[Path, typer.Argument(help="The store's folder, or one run's.")]) -> None:
     """Read every byte of the latest run and check hashes, shapes, norms and splits."""
     from explorer.store import open_store
+    from explorer.store.verify import verify_store
 
     opened = open_store(store)
-    problems = opened.verify()
+    problems = verify_store(opened)
     for problem in problems:
         console.print(f"[red]bad[/red]  {escape(problem)}", soft_wrap=True, markup=True)
     if problems:

@@ -139,7 +139,6 @@ def test_burned_in_text_is_refused_unless_allowed(tmp_path: Path, allowed: bool)
             Fit(size=32),
             32,
             tmp_path / "out",
-            tmp_path / "scratch",
             lambda done, total: None,
             skip_bad=False,
             allow_burned_in=allowed,
