@@ -74,8 +74,8 @@ class Audit:
 
     def labels(self, regime: str) -> LabelAudit:
         """A regime's view of the labels, where it has not seen the film."""
-        names: tuple[layout.LabelAuditArray, ...] = ("probabilities", "quality", "flagged")
-        return LabelAudit(*(self._folder.read_array(layout.label_audit_array(regime, name)) for name in names))
+        files = (layout.label_audit_array(regime, field) for field in LabelAudit._fields)
+        return LabelAudit(*map(self._folder.read_array, files))
 
     def shortcuts(self, which: layout.ShortcutTable) -> pd.DataFrame:
         """One of the shortcut tables."""

@@ -258,7 +258,6 @@ def space_files(space: str) -> SpaceFiles:
 # --- in a run: the audit ---------------------------------------------------------------------------------------------
 
 OutlierArray = Literal["percentiles", "mean", "precision", "reference"]
-LabelAuditArray = Literal["probabilities", "quality", "flagged"]
 ShortcutTable = Literal["attributes", "labels", "embeddings", "acquisition"]
 
 COPIES = "audit/copies/pairs.parquet"
@@ -270,7 +269,8 @@ def outlier_array(name: OutlierArray) -> str:
     return f"audit/outliers/{name}.npy"
 
 
-def label_audit_array(regime: str, name: LabelAuditArray) -> str:
+def label_audit_array(regime: str, name: str) -> str:
+    """One of the fields of ``LabelAudit``."""
     return f"audit/labels/{regime}/{name}.npy"
 
 

@@ -122,4 +122,5 @@ class Run(RunFolder):
         embeddings = self.embeddings(regime.encoder)
         if regime.unit:
             return embeddings
-        return embeddings * self.read_array(layout.encoder_files(regime.encoder).norms)[:, None]
+        norms: NDArray[np.float32] = self.read_array(layout.encoder_files(regime.encoder).norms)
+        return embeddings * norms[:, None]

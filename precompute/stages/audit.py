@@ -18,6 +18,7 @@ from explorer.analysis.outliers import DISTANCES, distances, fit_cloud, percenti
 from explorer.analysis.shortcuts import acquisition_scores, attributes, from_embedding, of_acquisition, of_labels
 from explorer.data.samples import SPLITS
 from explorer.store import layout
+from explorer.store.audit import LabelAudit
 from explorer.store.files import write_array, write_frame, write_json
 from precompute.audit.duplicates import exact_pairs, near_pairs
 from precompute.audit.label_errors import label_quality
@@ -164,7 +165,7 @@ def write_label_errors(
     paths = []
     for i, (name, predicted) in enumerate(sources.items()):
         quality, flagged = label_quality(targets, predicted)
-        for what, array in (("probabilities", predicted), ("quality", quality), ("flagged", flagged)):
+        for what, array in LabelAudit(predicted, quality, flagged)._asdict().items():
             paths.append(layout.label_audit_array(name, what))
             write_array(folder / paths[-1], array)
         report(i + 1, len(sources))

@@ -12,7 +12,7 @@ from explorer.analysis.calibration import CALIBRATION_COLUMNS, calibration
 from explorer.analysis.curves import BAND_COLUMNS, bands
 from explorer.analysis.differences import DIFFERENCE_COLUMNS, differences
 from explorer.analysis.metrics import METRIC_COLUMNS, Scored, resample, summarise
-from explorer.data.samples import SPLITS
+from explorer.data.samples import SPLITS, Split
 from explorer.store import layout
 from explorer.store.files import write_frame
 from precompute.reporter import Report
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SHOWN = ("test", "val")
+SHOWN: tuple[Split, ...] = ("test", "val")
 
 
 def metrics(run: Run) -> None:

@@ -19,6 +19,7 @@ from explorer.analysis.separability import (
     likeness,
 )
 from explorer.analysis.separability import separability as measure
+from explorer.data.samples import Split
 from explorer.store import layout
 from explorer.store.files import write_frame
 from precompute.reporter import Report
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SEPARABILITY_SPLITS = ("val", "test")
+SEPARABILITY_SPLITS: tuple[Split, ...] = ("val", "test")
 """Not train: the probe and the fine-tune were fitted on it."""
 
 

@@ -390,7 +390,8 @@ def test_a_store_may_be_moved_with_its_films(tiny_store: Path, tmp_path: Path) -
 
 def test_opening_and_reading_needs_no_torch(tiny_store: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom explorer.store import open_store\nfrom explorer.store.verify import verify_store\n"
+        "import sys\nfrom pathlib import Path\nfrom explorer.store import open_store\n"
+        "from explorer.store.verify import verify_store\n"
         f"store = open_store(Path({str(tiny_store)!r}))\n"
         "store.samples, store.tables.metrics, store.tables.annotations, store.thumbnail(0), store.logits('zero_shot')\n"
         "store.index('frozen'), store.head('zero_shot'), store.thresholds('zero_shot'), verify_store(store)\n"
