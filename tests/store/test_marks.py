@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Store:
             path=run,
             labels=("Edema", "Fracture"),
             samples=samples,
-            annotations=pd.DataFrame([{**own, "polygon": None}]),
+            tables=SimpleNamespace(annotations=pd.DataFrame([{**own, "polygon": None}])),
             manifest=SimpleNamespace(dataset=SimpleNamespace(name="My Films, v2")),
         ),
     )
