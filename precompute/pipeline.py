@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from explorer.store import layout
 from explorer.store.reader import Store
 from explorer.store.writer import RunWriter
 from precompute.reporter import Reporter
@@ -52,7 +53,7 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
     """
     writer = RunWriter(root, job.run_id)
     with writer.locked():
-        if (writer.final / "manifest.json").is_file():
+        if (writer.final / layout.MANIFEST).is_file():
             writer.settle()
             reporter.console.print(f"The run {writer.run_id} is complete already; nothing to do.")
         else:

@@ -60,9 +60,10 @@ def check(
 def verify(store: RunFolder) -> None:
     """Read every byte of the latest run and check hashes, shapes, norms and splits."""
     from explorer.store import open_store
+    from explorer.store.verify import verify_store
 
     opened = open_store(store)
-    problems = opened.verify()
+    problems = verify_store(opened)
     for problem in problems:
         MESSAGES.print(f"[red]bad[/red]  {escape(problem)}", soft_wrap=True, markup=True)
     if problems:

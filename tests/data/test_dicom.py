@@ -139,7 +139,6 @@ def test_burned_in_text_is_refused_unless_allowed(tmp_path: Path, allowed: bool)
             Fit(size=32),
             32,
             tmp_path / "out",
-            tmp_path / "scratch",
             lambda done, total: None,
             skip_bad=False,
             allow_burned_in=allowed,
@@ -149,7 +148,7 @@ def test_burned_in_text_is_refused_unless_allowed(tmp_path: Path, allowed: bool)
         decode()
         thumbnail = (tmp_path / "out/thumbnails/data.bin").read_bytes()
         assert b"Doe" not in thumbnail
-        assert (tmp_path / "scratch/pixels.bin").stat().st_size == 32 * 32
+        assert (tmp_path / "out/scratch/pixels.bin").stat().st_size == 32 * 32
     else:
         with pytest.raises(UserError, match=r"row 2: .*a\.dcm: text is burned into it"):
             decode()

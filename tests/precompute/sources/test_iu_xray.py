@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain
 from explorer.errors import UserError
 from explorer.store import open_store
+from explorer.store.verify import verify_store
 from precompute.__main__ import app
 from precompute.sources import check_source
 from precompute.sources.iu_xray import IuXrayOptions, read_iu_xray, read_reports
@@ -239,7 +240,7 @@ def test_all_three_regimes_from_the_sets_own_layout(tmp_path: Path, cli: Callabl
     assert "chexbert.csv" in store.manifest.dataset.label_origin
     assert store.n == 24, "frontal films only"
     assert store.labels == CHEXPERT_LABELS
-    assert store.verify() == []
+    assert verify_store(store) == []
 
 
 def test_a_source_without_its_folder_is_told(cli: Callable[..., Any]) -> None:

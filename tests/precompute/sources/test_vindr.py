@@ -138,8 +138,8 @@ def test_the_view_comes_from_the_header_and_boxes_find_their_films(root: Path, t
         films.films(run)
         films.samples(run)
         films.marks(run)
-        assert run.frame["view"].tolist() == ["PA"] * 15
-        assert (run.frame["height"][0], run.frame["width"][0]) == (60, 80)
+        assert run.samples["view"].tolist() == ["PA"] * 15
+        assert (run.samples["height"][0], run.samples["width"][0]) == (60, 80)
         boxes = pd.read_parquet(writer.folder / "annotations.parquet")
         assert boxes["row"].tolist() == [0, 0, 12]
 
