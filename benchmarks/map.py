@@ -20,7 +20,7 @@ from sklearn.manifold import trustworthiness
 
 from benchmarks import Measurement
 from benchmarks.precompute_demo import tiny_demo
-from explorer.store.reader import open_store
+from explorer.store.runs import open_store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,7 +24,8 @@ from benchmarks import Measurement
 from benchmarks.open_store import ROOT, served
 from benchmarks.precompute_demo import tiny_demo
 from explorer.store.files import sha256_file
-from explorer.store.reader import Store, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
 
 SIZES = (4_000, 25_000, 100_000)
 WAIT = 120_000
@@ -32,7 +33,7 @@ WAIT = 120_000
 _GALLERY = """
 import streamlit as st, numpy as np, sys
 from pathlib import Path
-from explorer.store.reader import open_store
+from explorer.store.runs import open_store
 st.set_page_config(layout="wide")
 
 @st.cache_resource

@@ -19,7 +19,7 @@ from benchmarks.precompute_demo import tiny_demo
 from explorer.figures import curves as figures_curves
 from explorer.store import Store, open_store
 from explorer.store.files import sha256_file, write_json
-from explorer.store.schema import Manifest
+from explorer.store.manifest import Manifest
 from explorer.tables import curves as curve_frames
 from explorer.tables import derive
 

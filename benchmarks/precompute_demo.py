@@ -57,7 +57,7 @@ def _notebook_embed(store: Store) -> float:
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     from explorer.model.encoder import load_clip
-    from precompute.__main__ import DEMO_ENCODER
+    from precompute.commands.run import DEMO_ENCODER
 
     clip = load_clip(f"local-dir:{DEMO_ENCODER}", torch.device("cpu"))
     transform = image_transform_v2(PreprocessCfg(**clip.model.visual.preprocess_cfg), is_train=False)

@@ -8,11 +8,11 @@ import pandas as pd
 
 from precompute.phantom import LABELS, plan, write_dataset
 from precompute.reporter import Reporter
-from precompute.sources import Source, read_csv
+from precompute.sources import CsvOptions, Source, read_csv
 from precompute.sources.corrections import correct, read_corrections
 
 
-def draw(store: Path, n: int, seed: int, reporter: Reporter, corrections: Path | None = None) -> Source:
+def draw_films(store: Path, n: int, seed: int, reporter: Reporter, corrections: Path | None = None) -> Source:
     """Draw the target-domain phantoms, or find them drawn, and read and correct them as any CSV is."""
     folder = store / "films" / f"phantom-{n}-{seed}"
     csv = folder / "labels.csv"
@@ -21,11 +21,13 @@ def draw(store: Path, n: int, seed: int, reporter: Reporter, corrections: Path |
     with reporter.stage("draw films") as report:
         write_dataset(folder, n, "target", seed, progress=report)
     source = read_csv(
-        csv,
-        folder,
-        name="Phantom radiographs (demo)",
-        licence="CC0 1.0",
-        annotations=folder / "annotations.csv",
+        CsvOptions(
+            csv=csv,
+            images=folder,
+            name="Phantom radiographs (demo)",
+            licence="CC0 1.0",
+            annotations=folder / "annotations.csv",
+        )
     )
     return source if corrections is None else correct(source, corrections)
 
@@ -37,7 +39,7 @@ def _planned(n: int, seed: int) -> pd.DataFrame:
     return known.where(known >= 0).assign(sample_id=[film.sample_id for film in films])
 
 
-def settings(seed: int, epochs: int) -> dict[str, object]:
+def demo_settings(seed: int, epochs: int) -> dict[str, object]:
     """What the demo decides otherwise: a small encoder bears a higher rate, and dropped patches save time."""
     return {
         "seed": seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from explorer.store import layout
 from explorer.store.reader import Store
 from explorer.store.writer import RunWriter
 from precompute.reporter import Reporter
@@ -39,7 +40,7 @@ STAGES: tuple[Callable[[Run], None], ...] = (
 )
 
 
-def run(job: Job, root: Path, reporter: Reporter) -> Store:
+def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
     """Run every stage that is not already done, and return the finished run.
 
     Parameters
@@ -52,7 +53,7 @@ def run(job: Job, root: Path, reporter: Reporter) -> Store:
     """
     writer = RunWriter(root, job.run_id)
     with writer.locked():
-        if (writer.final / "manifest.json").is_file():
+        if (writer.final / layout.MANIFEST).is_file():
             writer.settle()
             reporter.console.print(f"The run {writer.run_id} is complete already; nothing to do.")
         else:

@@ -16,39 +16,41 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     protocol: Protocol = "sound"
-    seed: int = 0
-    seeds: int = Field(default=1, ge=1, description="trainings from seed, seed + 1, …; the first is the run's own")
+    seed: int = Field(default=0, description="Makes the run repeat exactly.")
+    seeds: int = Field(default=1, ge=1, description="Trainings with seed, seed + 1, …; the first is the run's own.")
     fractions: tuple[float, float, float] = Field(
-        default=(0.7, 0.15, 0.15), description="train, val, test, where none is given"
+        default=(0.7, 0.15, 0.15), description="Shares of train, val and test where the source gives no split."
     )
-    batch_size: int = Field(default=64, ge=1, description="films embedded at once")
-    epochs: int = Field(default=10, ge=1, description="train at most so long")
-    patience: int = Field(default=3, ge=1, description="epochs without a better validation loss before training stops")
-    learning_rate: float = Field(default=2e-5, gt=0, description="fine-tune, the encoder's last layer")
+    batch_size: int = Field(default=64, ge=1, description="Films embedded at once.")
+    epochs: int = Field(default=10, ge=1, description="Fine-tune for at most this many epochs.")
+    patience: int = Field(default=3, ge=1, description="Epochs without a better validation loss before training stops.")
+    learning_rate: float = Field(default=2e-5, gt=0, description="Fine-tune: rate of the encoder's last layer.")
     layer_decay: float = Field(
-        default=0.75, gt=0, le=1, description="fine-tune: each layer's rate is this share of the rate of the next"
+        default=0.75, gt=0, le=1, description="Fine-tune: each layer's rate is this share of the next layer's."
     )
-    head_learning_rate: float = Field(default=1e-3, gt=0, description="fine-tune's head; the paper's probe")
+    head_learning_rate: float = Field(
+        default=1e-3, gt=0, description="Rate of the fine-tune's head, and of the paper's probe."
+    )
     weight_decay: float = Field(default=0.01, ge=0)
-    train_batch_size: int = Field(default=24, ge=1)
+    train_batch_size: int = Field(default=24, ge=1, description="Films per training step.")
     patch_dropout: float = Field(
-        default=0.0, ge=0, lt=1, description="share of patches dropped in training, as FLIP does"
+        default=0.0, ge=0, le=0.9, description="Fine-tune: share of patches dropped, as FLIP does."
     )
     losses: tuple[LossName, ...] = Field(
-        default=("plain", "weighted", "focal", "asymmetric"), min_length=1, description="tried on validation"
+        default=("plain", "weighted", "focal", "asymmetric"), min_length=1, description="Tried on validation."
     )
     penalties: tuple[float, ...] = Field(
         default=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
-        description="linear probe: inverse L2 penalties tried on validation",
+        description="Linear probe: inverse L2 penalties tried on validation.",
     )
-    neighbours: int = Field(default=15, ge=2, description="UMAP and trust figures")
-    resamples: int = Field(default=1000, ge=2, description="patient-level bootstrap")
+    neighbours: int = Field(default=15, ge=2, description="Neighbours of UMAP and of the maps' trust figures.")
+    resamples: int = Field(default=1000, ge=2, description="Resamples of the patient-level bootstrap.")
     permutations: int = Field(
         default=500,
         ge=1,
-        description="separability: labels shuffled by patient; 14 labels need some 300 to tell one apart",
+        description="Separability: shuffles of labels by patient; 14 labels need some 300 for one to be significant.",
     )
-    thumbnail: int = Field(default=256, ge=32, description="long side in pixels")
+    thumbnail: int = Field(default=256, ge=32, description="A thumbnail's long side in pixels.")
 
 
 PAPER: dict[str, object] = {
@@ -66,5 +68,5 @@ PAPER: dict[str, object] = {
     "losses": ("plain",),
     "penalties": (),
 }
-"""What Sadman et al. (BIOKDD 2025, section 3 and the published notebook) decide about split and training; see
-``precompute/paper.py`` for the recipe. Fixed: a command cannot change them and still be the paper's protocol."""
+"""What Sadman et al. (BIOKDD 2025, section 3 and the published notebook) decide about split and training;
+``precompute/training/paper.py`` is the recipe. A command cannot change them and still be the paper's protocol."""

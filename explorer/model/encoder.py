@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from explorer.data.geometry import RESIZE_MODES, Fit
 from explorer.errors import UserError
+from explorer.model import tower_files
 from explorer.model.hub import LOCAL, find_weights, locate, read_config, text_tower, tokenizer_folder
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ Report = Callable[[int, int], None]
 
 
 class TowerConfig(BaseModel):
-    """All that is needed to build an image tower and feed it, as it stands in encoder.json."""
+    """All that is needed to build an image tower and feed it, as the store keeps it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -110,30 +111,29 @@ class ImageTower:
                 report(start + len(batch), len(pixels))
         return out
 
-    def save(self, folder: Path) -> list[str]:
-        """Write encoder.json and image_tower.safetensors; return their names."""
+    def save(self, folder: Path) -> None:
+        """Write the config and the weights."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "encoder.json").write_text(self.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / tower_files.CONFIG).write_text(self.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         state = {name: tensor.contiguous().cpu() for name, tensor in self.visual.state_dict().items()}
-        save_file(state, folder / "image_tower.safetensors")
-        return ["encoder.json", "image_tower.safetensors"]
+        save_file(state, folder / tower_files.WEIGHTS)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None) -> ImageTower:
         """Load a tower that :meth:`save` wrote."""
         try:
-            config = TowerConfig.model_validate_json((folder / "encoder.json").read_text(encoding="utf-8"))
+            config = TowerConfig.model_validate_json((folder / tower_files.CONFIG).read_text(encoding="utf-8"))
         except (ValueError, FileNotFoundError) as error:
             raise UserError(
-                f"{folder / 'encoder.json'} cannot be read: {error}", "Copy the run again, or run precompute again."
+                f"{folder / tower_files.CONFIG} cannot be read: {error}", "Copy the run again, or run precompute again."
             ) from error
         vision_cfg = {**config.vision_cfg, "timm_model_pretrained": False}
         visual = _build_vision_tower(config.embed_dim, vision_cfg, config.quick_gelu)
         try:
-            visual.load_state_dict(load_file(folder / "image_tower.safetensors"))
+            visual.load_state_dict(load_file(folder / tower_files.WEIGHTS))
         except (SafetensorError, RuntimeError, FileNotFoundError) as error:
             raise UserError(
-                f"{folder / 'image_tower.safetensors'} cannot be loaded: {error}",
+                f"{folder / tower_files.WEIGHTS} cannot be loaded: {error}",
                 "Copy the run again, or run precompute again.",
             ) from error
         return cls(visual, config, device or torch.device("cpu"))

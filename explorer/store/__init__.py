@@ -1,5 +1,6 @@
-"""The contract between precompute and the pages: schema, reader and writer. No torch."""
+"""The contract between precompute and the pages: layout, manifest, reader and writer. No torch."""
 
-from explorer.store.reader import Store, latest_run, list_runs, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import latest_run, list_runs, open_store
 
 __all__ = ["Store", "latest_run", "list_runs", "open_store"]

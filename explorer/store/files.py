@@ -15,18 +15,26 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+TEMPORARY = ".tmp"
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` and rename it onto ``path`` on success; leave no trace on failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temp = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
         yield temp
         temp.chmod(0o644)  # some writers make private files, but a store is there to be shared
         os.replace(temp, path)
     finally:
         temp.unlink(missing_ok=True)
+
+
+def clear_temporary(folder: Path) -> None:
+    """Delete what a killed job was writing anywhere below a folder."""
+    for temp in folder.rglob(f".*{TEMPORARY}"):
+        temp.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

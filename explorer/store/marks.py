@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from explorer.errors import UserError
 from explorer.store.files import atomic_path
+from explorer.store.layout import added_marks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,8 +50,7 @@ WAIT = 10
 
 def marks_file(store: Store) -> Path:
     """Where the marks of a data set lie; all its runs in a store share them."""
-    slug = re.sub(r"[^a-z0-9]+", "-", store.manifest.dataset.name.lower()).strip("-") or "films"
-    return store.path.parent / "annotations" / f"{slug[:60]}.parquet"
+    return added_marks(store.path.parent, store.manifest.dataset.name)
 
 
 def read_marks(store: Store) -> pd.DataFrame:
@@ -76,13 +75,13 @@ def read_marks(store: Store) -> pd.DataFrame:
 
 
 def all_annotations(store: Store) -> pd.DataFrame:
-    """The run's own annotations and the marks added since: columns as of ``Store.annotations``, with mark_id ("" for
+    """The run's own annotations and the marks added since: columns as of ``Tables.annotations``, with mark_id ("" for
     the run's own) and blind.
 
     The run is never changed: what a named reader says of a label of a film beside it stands in place of what the run
     holds from a reader of that name.
     """
-    own = store.annotations.assign(mark_id="", blind=False)
+    own = store.tables.annotations.assign(mark_id="", blind=False)
     added = read_marks(store)
     if added.empty:
         return own

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from explorer.store.files import write_text
+from explorer.store.layout import progress_file
 
 
 class Progress(BaseModel):
@@ -28,17 +29,13 @@ class Progress(BaseModel):
     message: str = ""
 
 
-def _file(root: Path) -> Path:
-    return root / "progress.json"
-
-
 def write_progress(root: Path, progress: Progress) -> None:
-    write_text(_file(root), progress.model_dump_json(indent=2) + "\n")
+    write_text(progress_file(root), progress.model_dump_json(indent=2) + "\n")
 
 
 def read_progress(root: Path) -> Progress | None:
     """The last job's state, or None where no job has written one."""
     try:
-        return Progress.model_validate_json(_file(root).read_text(encoding="utf-8"))
+        return Progress.model_validate_json(progress_file(root).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValidationError):
         return None

@@ -1,6 +1,6 @@
-"""What reviewers say of labels: beside the runs, never inside one, for a run is hashed and does not change.
+"""Reviewers' verdicts on labels: beside the runs, never inside one, since a run is hashed and does not change.
 
-``STORE/reviews/<run_id>.jsonl`` holds one line a verdict, oldest first; a later verdict on the same cell counts.
+A file holds one verdict a line, oldest first; of two verdicts on the same film and label, the later one counts.
 """
 
 from __future__ import annotations
@@ -36,11 +36,6 @@ class Review(BaseModel):
     note: str = Field(default="", max_length=2000)
     reviewer: str = Field(min_length=1, max_length=100)
     time: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-
-
-def reviews_file(root: Path, run_id: str) -> Path:
-    """Where the verdicts on a run are."""
-    return root / "reviews" / f"{run_id}.jsonl"
 
 
 def read_reviews(file: Path) -> list[Review]:

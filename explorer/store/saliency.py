@@ -13,20 +13,13 @@ from pydantic import ValidationError
 
 from explorer.data.saliency_map import METHODS, MethodName
 from explorer.errors import UserError
-from explorer.store.schema import SaliencyRecord
+from explorer.store import layout
+from explorer.store.manifest import SaliencyRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from explorer.store.reader import Store
-
-RECORD = "saliency.json"
-"""Written last, as a run's manifest is; not of that name, so that a folder of maps is never taken for a run."""
-
-
-def saliency_root(store: Store) -> Path:
-    """The folder beside the run."""
-    return store.path.with_name(f"{store.path.name}.saliency")
 
 
 def saliency_command(store: Store) -> str:
@@ -49,24 +42,23 @@ class SaliencySet:
     def maps(self, split: str, regime: str) -> NDArray[np.float32]:
         """(n, K, g, g) unscaled maps of a split's films in row order, for the record's K labels; memory-mapped."""
         array: NDArray[np.float32] = np.load(
-            self.path / f"maps/{split}/{regime}.npy", mmap_mode="r", allow_pickle=False
+            self.path / layout.saliency_maps(split, regime), mmap_mode="r", allow_pickle=False
         )
         return array
 
-    def frame(self, name: str) -> pd.DataFrame:
-        """``agreement`` or ``proof``."""
-        return pd.read_parquet(self.path / f"{name}.parquet")
+    def frame(self, name: layout.SaliencyTable) -> pd.DataFrame:
+        return pd.read_parquet(self.path / layout.saliency_table(name))
 
 
 def list_saliency(store: Store) -> list[SaliencySet]:
     """The complete sets of maps of this very run; those of a run made again since are left out."""
-    found = []
-    for file in sorted(saliency_root(store).glob(f"*/{RECORD}")):
+    sets = []
+    for file in sorted(layout.saliency_root(store.path).glob(f"*/{layout.SALIENCY_RECORD}")):
         record = _read(file)
         if record.run_created == store.manifest.created:
-            found.append(SaliencySet(file.parent, record))
+            sets.append(SaliencySet(file.parent, record))
     order: list[MethodName] = list(METHODS)
-    return sorted(found, key=lambda one: (order.index(one.record.method), -one.record.block))
+    return sorted(sets, key=lambda one: (order.index(one.record.method), -one.record.block))
 
 
 def _read(file: Path) -> SaliencyRecord:

@@ -14,12 +14,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from explorer.errors import UserError
-from explorer.store.files import sha256_file, sha256_json, write_json, write_text
-from explorer.store.reader import PARTIAL
-from explorer.store.schema import Artefact, Manifest
-
-SCRATCH = "scratch"
-"""Folder inside a run for what only later stages need; it is deleted when the run is complete."""
+from explorer.store import layout
+from explorer.store.files import clear_temporary, sha256_file, sha256_json, write_json, write_text
+from explorer.store.manifest import Artefact, Manifest
 
 
 class RunWriter:
@@ -40,8 +37,7 @@ class RunWriter:
         self.root = root
         self.run_id = run_id
         self.final = root / run_id
-        self.folder = root / f"{run_id}{PARTIAL}"
-        self.scratch = self.folder / SCRATCH
+        self.folder = layout.partial_folder(root, run_id)
         self.artefacts: dict[str, Artefact] = {}
         self.seconds: dict[str, float] = {}
 
@@ -49,15 +45,15 @@ class RunWriter:
     def locked(self) -> Iterator[None]:
         """Hold the run for this process: two jobs writing one run would mix their files."""
         self.root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.root / f".{self.run_id}.lock")
+        lock = FileLock(layout.lock_file(self.root, self.run_id))
         try:
             with lock.acquire(timeout=0):
-                if self.final.is_dir() and not (self.final / "manifest.json").is_file():
+                if self.final.is_dir() and not (self.final / layout.MANIFEST).is_file():
                     raise UserError(
-                        f"{self.final} is in the way: it has a run's name and no manifest.json.", "Delete or move it."
+                        f"{self.final} is in the way: it has a run's name and no {layout.MANIFEST}.",
+                        "Delete or move it.",
                     )
-                for temp in self.folder.rglob(".*.tmp"):  # what a killed job was writing
-                    temp.unlink()
+                clear_temporary(self.folder)
                 yield
         except Timeout as error:
             raise UserError(
@@ -86,7 +82,7 @@ class RunWriter:
             Whether the stage ran (False: it was there already).
         """
         key = sha256_json(made_from)
-        record = self.scratch / "stages" / f"{name}.json"
+        record = self.folder / layout.stage_record(name)
         saved = self._load(record, key)
         if saved is None:
             start = time.perf_counter()
@@ -103,19 +99,19 @@ class RunWriter:
 
     def finish(self, manifest: Manifest) -> Path:
         """Write the manifest, give the run its final name and point LATEST at it."""
-        write_json(self.folder / "manifest.json", manifest.model_dump(mode="json"))
+        write_json(self.folder / layout.MANIFEST, manifest.model_dump(mode="json"))
         os.replace(self.folder, self.final)
         self.settle()
         return self.final
 
     def settle(self) -> None:
         """Point LATEST at the complete run and clear its scratch: what a kill just after the renaming leaves undone."""
-        write_text(self.root / "LATEST", f"{self.run_id}\n")
-        shutil.rmtree(self.final / SCRATCH, ignore_errors=True)
+        write_text(layout.latest_file(self.root), f"{self.run_id}\n")
+        shutil.rmtree(self.final / layout.SCRATCH, ignore_errors=True)
 
     def kept(self) -> dict[str, Artefact]:
         """The artefacts of the finished run: everything but scratch."""
-        return {path: a for path, a in sorted(self.artefacts.items()) if not path.startswith(f"{SCRATCH}/")}
+        return {path: a for path, a in sorted(self.artefacts.items()) if not path.startswith(f"{layout.SCRATCH}/")}
 
     def _describe(self, path: str, stage: str, key: str) -> Artefact:
         file = self.folder / path

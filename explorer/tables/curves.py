@@ -46,7 +46,7 @@ class Panel(NamedTuple):
 
 def pooled(store: Store) -> list[str]:
     """Names of what the run scored beside single labels."""
-    scored = set(store.metrics["label"])
+    scored = set(store.tables.metrics["label"])
     return [name for name in (MACRO, MICRO, *domains(store.labels)) if name in scored]
 
 
@@ -57,7 +57,7 @@ def title(name: str) -> str:
 
 def counts(store: Store, split: Split, name: str) -> tuple[int, int, int]:
     """Positive, negative and unknown films of a label or domain; film-label pairs of MACRO and MICRO."""
-    frame = store.metrics
+    frame = store.tables.metrics
     row = frame[(frame["split"] == split) & (frame["label"] == name)].iloc[0]
     return int(row["n_pos"]), int(row["n_neg"]), int(row["n_unknown"])
 
@@ -79,7 +79,7 @@ def order(store: Store, split: Split, by: Sort, few: int) -> list[str]:
             rank[name] = 0.0
         else:
             rank[name] = float(np.nanmax(values) - (np.nanmin(values) if by == "difference" else 0))
-    here = store.metrics[store.metrics["split"] == split]
+    here = store.tables.metrics[store.tables.metrics["split"] == split]
     positives = dict(zip(here["label"], here["n_pos"], strict=True))
     return sorted(names, key=lambda name: (positives[name] < few, -rank[name]))
 
@@ -94,7 +94,7 @@ def styles(store: Store) -> list[Style]:
 
 def panels(store: Store, split: Split, shown: Shown, by: Sort, few: int, *, with_bands: bool) -> list[Panel]:
     """Every pool, then every label in order, drawn from the precomputed grids."""
-    frame = store.bands
+    frame = store.tables.bands
     kind = "roc" if shown == "roc" else "pr"
     frame = frame[(frame["split"] == split) & (frame["curve"] == kind)]
     grids = {key: part[["x", "y", "low", "high"]].to_numpy().T for key, part in frame.groupby(["label", "regime"])}
@@ -119,7 +119,7 @@ def curves(store: Store, split: Split, name: str, shown: Shown) -> list[Curve]:
     """Every regime's whole curve of a label or pool, with what the legend says of it."""
     rows = store.rows(split)
     found = derive.merits(store, split)
-    bands = store.bands[(store.bands["split"] == split) & (store.bands["label"] == name)]
+    bands = store.tables.bands[(store.tables.bands["split"] == split) & (store.tables.bands["label"] == name)]
     bands = bands[bands["curve"] == ("roc" if shown == "roc" else "pr")]
     drawn = []
     for regime in store.regimes:
@@ -206,7 +206,7 @@ def differences(store: Store, split: Split, metric: str, pair: tuple[str, str], 
 
     ``p_holm`` allows for all labels with enough positives; a pool is one question, and keeps its own p.
     """
-    frame = store.differences
+    frame = store.tables.differences
     regime, against = pair
     chosen = (frame["split"] == split) & (frame["metric"] == metric)
     frame = frame[chosen & (frame["regime"] == regime) & (frame["against"] == against)].copy()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import faiss
     from numpy.typing import NDArray
 
+    from explorer.store.manifest import SpaceKind, SpaceRecord
     from explorer.store.reader import Store
-    from explorer.store.schema import SpaceKind, SpaceRecord
 
 FEW = 5
 """With fewer positives than this, a figure says next to nothing: its interval spans most of the range."""
@@ -112,7 +112,7 @@ def films(store: Store, split: Split, label: str, state: State | None) -> NDArra
 
 def scores(store: Store, split: Split, metric: str) -> pd.DataFrame:
     """One metric of every label and regime: the best label first, those with too few positives last."""
-    frame = store.metrics
+    frame = store.tables.metrics
     frame = frame[(frame["split"] == split) & (frame["metric"] == metric) & frame["label"].isin(store.labels)].copy()
     frame["series"] = frame["regime"].map({regime.name: regime.title for regime in store.regimes})
     best = frame.groupby("label").agg(value=("value", "max"), n_pos=("n_pos", "max"))
@@ -135,7 +135,7 @@ class Merit(NamedTuple):
 
 def merits(store: Store, split: Split) -> dict[tuple[str, str, str], Merit]:
     """Every figure of a split by (regime, label, metric); MACRO is the label of means over labels."""
-    frame = store.metrics[store.metrics["split"] == split]
+    frame = store.tables.metrics[store.tables.metrics["split"] == split]
     numbers = frame[["value", "ci_low", "ci_high", "baseline"]].to_numpy(dtype=float).tolist()
     names = zip(frame["regime"], frame["label"], frame["metric"], strict=True)
     return {name: Merit(*row) for name, row in zip(names, numbers, strict=True)}

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from explorer.data.samples import Split
+    from explorer.store.manifest import SpaceKind
     from explorer.store.reader import Store
-    from explorer.store.schema import SpaceKind
 
 Colour = Literal[
     "label", "labels", "count", "score", "outcome", "right", "view", "split", "cluster", "density", "moved"

@@ -17,8 +17,8 @@ from explorer.tables import derive
 if TYPE_CHECKING:
     from explorer.data.samples import Split
     from explorer.figures.common import Style
+    from explorer.store.manifest import SpaceKind
     from explorer.store.reader import Store
-    from explorer.store.schema import SpaceKind
 
 Row = dict[str, Any]
 """One row of a stored table."""
@@ -105,7 +105,7 @@ def columns(store: Store, kind: SpaceKind | None = None) -> list[Column]:
 
 def figures(store: Store, split: Split, measure: str) -> dict[tuple[str, ...], Row]:
     """One measure's rows of the store by label and space."""
-    frame = store.separability
+    frame = store.tables.separability
     return _by(frame[(frame["split"] == split) & (frame["measure"] == measure)], "label", "space")
 
 
@@ -189,7 +189,7 @@ def sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list
 def whisker_frame(store: Store, split: Split, kind: SpaceKind, measure: str) -> pd.DataFrame:
     """Rows for figures_separability.whiskers, labels by falling prevalence."""
     titles = {column.space: column.title for column in columns(store, kind)}
-    frame = store.separability
+    frame = store.tables.separability
     frame = frame[(frame["split"] == split) & (frame["measure"] == measure) & frame["space"].isin(list(titles))]
     order = {label: i for i, label in enumerate(derive.by_prevalence(store, split))}
     frame = frame.assign(series=frame["space"].map(titles))
@@ -225,7 +225,7 @@ def confusion_cells(store: Store, split: Split, space: str) -> tuple[list[str], 
     labels = [
         label for label in derive.by_prevalence(store, split) if derive.counts(store, split, label)[0] >= derive.FEW
     ]
-    frame = store.confusability
+    frame = store.tables.confusability
     frame = frame[(frame["split"] == split) & (frame["space"] == space)]
     found = _by(frame, "label", "other")
     grid = [[_confusion(found, one, other) for other in labels] for one in labels]
@@ -253,7 +253,7 @@ def _confusion(found: dict[tuple[str, ...], Row], one: str, other: str) -> Cell:
 
 def confused_with(store: Store, split: Split, space: str, label: str) -> str:
     """The labels most found around one label's films that have them not."""
-    frame = store.confusability
+    frame = store.tables.confusability
     frame = frame[(frame["split"] == split) & (frame["space"] == space) & (frame["label"] == label)]
     frame = frame[(frame[["n_label", "n_other"]] >= derive.FEW).all(axis=1) & frame["value"].notna()]
     if frame.empty:
@@ -268,7 +268,7 @@ def confused_with(store: Store, split: Split, space: str, label: str) -> str:
 def likeness_table(store: Store, split: Split) -> pd.DataFrame:
     """Pairs of spaces: CKA and shared neighbours with intervals, and what chance gives."""
     names = {c.space: f"{c.title} {'embedding' if c.kind == 'embedding' else 'logits'}" for c in columns(store)}
-    frame = store.likeness
+    frame = store.tables.likeness
     found = _by(frame[frame["split"] == split], "space", "other", "measure")
     lines = []
     for one, other in dict.fromkeys((one, other) for one, other, _ in found):
@@ -287,7 +287,7 @@ def likeness_table(store: Store, split: Split) -> pd.DataFrame:
 
 def class_table(store: Store, split: Split) -> tuple[pd.DataFrame, int]:
     """The paper's distances in every space, and how many films have a class."""
-    frame = store.separability
+    frame = store.tables.separability
     frame = frame[(frame["split"] == split) & (frame["label"] == CLASSES)]
     found = _by(frame, "space", "measure")
     titles = dict(zip(CENTROID, ("Inter ↑", "Intra ↓", "Ratio ↑", "Davies–Bouldin ↓"), strict=True))

@@ -120,6 +120,6 @@ def provenance(view: View) -> None:
         f"The model sees {cache.fit(store, 'frozen').words}. "
         f"Run {manifest.run_id}, made {manifest.created}, seed {manifest.seed}."
     )
-    if len(store.skipped):
-        with st.expander(f"Films left out, and why ({len(store.skipped):,})"):
-            st.dataframe(store.skipped, hide_index=True)
+    if len(store.tables.skipped):
+        with st.expander(f"Films left out, and why ({len(store.tables.skipped):,})"):
+            st.dataframe(store.tables.skipped, hide_index=True)

@@ -12,7 +12,8 @@ from explorer.analysis import paper
 from explorer.analysis.multilabel import complete
 from explorer.figures import common as figures
 from explorer.figures.protocols import compared, learning
-from explorer.store.reader import Store, counterpart
+from explorer.store.reader import Store
+from explorer.store.runs import counterpart
 from explorer.tables import derive
 from explorer.tables import protocols as tables
 from explorer.ui.shared import cache

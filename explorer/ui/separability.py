@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from explorer.data.samples import Split
+    from explorer.store.manifest import SpaceKind
     from explorer.store.reader import Store
-    from explorer.store.schema import SpaceKind
     from explorer.ui.shared.frame import View
 
 HEADINGS = {"embedding": "Embedding", "decision": "Logits"}

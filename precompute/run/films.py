@@ -18,6 +18,7 @@ from explorer.data.geometry import Fit
 from explorer.data.images import read_film, thumbnail
 from explorer.data.limits import BadImage, inside
 from explorer.errors import UserError
+from explorer.store import layout
 from explorer.store.files import atomic_path, write_array, write_json
 from precompute.sources import Source
 
@@ -41,7 +42,6 @@ def decode_films(
     fit: Fit,
     side: int,
     folder: Path,
-    scratch: Path,
     report: Callable[[int, int], None],
     *,
     skip_bad: bool,
@@ -49,9 +49,8 @@ def decode_films(
 ) -> None:
     """Decode each film once, in threads (the decoder runs outside the interpreter's lock).
 
-    Writes ``thumbnails/`` to ``folder``; ``pixels.bin`` (N_kept, S, S) uint8 and ``films.json`` (rows kept with height,
-    width, the SHA-256 of the file and of the decoded pixels, and a DICOM header's view; rows skipped with the reason)
-    to ``scratch``.
+    Writes to ``folder`` the thumbnails, the pixels, (N_kept, S, S) uint8, and the list of films: rows kept with height,
+    width, the SHA-256 of the file and of the decoded pixels, and a DICOM header's view; rows skipped with the reason.
 
     Raises
     ------
@@ -83,8 +82,8 @@ def decode_films(
     offsets = [0]
     images = source.frame["image"].tolist()
     with (
-        atomic_path(folder / "thumbnails/data.bin") as thumbs_path,
-        atomic_path(scratch / "pixels.bin") as pixels_path,
+        atomic_path(folder / layout.THUMBNAILS) as thumbs_path,
+        atomic_path(folder / layout.PIXELS) as pixels_path,
         thumbs_path.open("wb") as thumbs,
         pixels_path.open("wb") as pixels,
         ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -108,5 +107,5 @@ def decode_films(
                 report(row + 1, len(images))
         if not kept:
             raise UserError(f"None of the {len(images)} images of {source.file} can be used.", "Check --images.")
-    write_array(folder / "thumbnails/offsets.npy", np.array(offsets, dtype=np.int64))
-    write_json(scratch / "films.json", {"kept": kept, "skipped": skipped})
+    write_array(folder / layout.THUMBNAIL_OFFSETS, np.array(offsets, dtype=np.int64))
+    write_json(folder / layout.FILMS, {"kept": kept, "skipped": skipped})

@@ -9,7 +9,7 @@ from functools import cached_property
 import explorer
 from explorer.model.encoder import Clip
 from explorer.store.files import sha256_file, sha256_json
-from explorer.store.schema import SCHEMA_VERSION
+from explorer.store.manifest import SCHEMA_VERSION
 from precompute.prompts import PromptSet
 from precompute.settings import Settings
 from precompute.sources.table import Source

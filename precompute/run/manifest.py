@@ -1,4 +1,4 @@
-"""The manifest: what a finished run says of itself."""
+"""The manifest of a finished run, put together from its job and its stages."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 import explorer
+from explorer.store import layout
 from explorer.store.files import sha256_json
-from explorer.store.schema import SCHEMA_VERSION, Dataset, EncoderRecord, Manifest, PromptSetRecord
+from explorer.store.manifest import SCHEMA_VERSION, Dataset, EncoderRecord, Manifest, PromptSetRecord
 from explorer.store.writer import RunWriter
 from precompute.run.run import Run
 
@@ -53,7 +54,7 @@ def manifest(run: Run) -> Manifest:
         seconds=run.writer.seconds,
         dataset=_dataset(run),
         labels=run.labels,
-        n=len(run.frame),
+        n=len(run.samples),
         encoders=_encoders(run),
         regimes=run.regimes,
         prompt_sets=tuple(
@@ -78,7 +79,7 @@ def _dataset(run: Run) -> Dataset:
         licence=source.licence,
         source=source.file.name,
         images=_portable(source.images, run.writer),
-        fingerprint=sha256_json([run.writer.sha256("samples.parquet"), films]),
+        fingerprint=sha256_json([run.writer.sha256(layout.SAMPLES), films]),
         content=sha256_json([films, run.labels, np.nan_to_num(run.targets, nan=-1).astype(int).tolist()]),
         label_columns=run.labels,
         label_origin=source.label_origin,
@@ -102,7 +103,7 @@ def _encoders(run: Run) -> tuple[EncoderRecord, EncoderRecord]:
         "id": "fine_tune",
         "title": f"{clip.title}, fine-tuned",
         "source": "the fine_tune regime",
-        "weights_sha256": run.writer.sha256("encoders/fine_tune/image_tower.safetensors"),
+        "weights_sha256": run.writer.sha256(layout.encoder_files("fine_tune").weights),
     }
     return frozen, frozen.model_copy(update=tuned)
 

@@ -19,7 +19,7 @@ TITLES = {"average_precision": "AP", "auroc": "AUROC", "f1": "F1", "precision": 
 
 def as_records(store: Store) -> dict[str, Any]:
     """The run, its counts and every figure of validation and test, as plain JSON values (None for what is missing)."""
-    frame = store.metrics[store.metrics["split"].isin(["val", "test"])]
+    frame = store.tables.metrics[store.tables.metrics["split"].isin(["val", "test"])]
     records: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
     return {
         "run_id": store.manifest.run_id,
@@ -45,7 +45,7 @@ def as_table(store: Store) -> Table:
     table.add_column("Regime")
     for metric in METRICS:
         table.add_column(TITLES[metric], justify="right")
-    macro = store.metrics[(store.metrics["label"] == MACRO) & (store.metrics["split"] == "test")]
+    macro = store.tables.metrics[(store.tables.metrics["label"] == MACRO) & (store.tables.metrics["split"] == "test")]
     for regime in store.regimes:
         rows = macro[macro["regime"] == regime.name].set_index("metric")
         table.add_row(regime.title, *(_cell(rows.loc[[metric]].iloc[0]) for metric in METRICS))

@@ -22,9 +22,10 @@ from explorer.errors import UserError
 from explorer.model.encoder import ImageTower
 from explorer.model.saliency.grad_cam import explain
 from explorer.model.saliency.tokens import read_tokens, vit_trunk
+from explorer.store import layout
 from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_json
-from explorer.store.saliency import RECORD, SaliencySet, saliency_root
-from explorer.store.schema import SaliencyRecord
+from explorer.store.manifest import SaliencyRecord
+from explorer.store.saliency import SaliencySet
 from precompute.reporter import Report, Reporter, Stages
 from precompute.saliency.sanity import prove
 from precompute.threads import WORKERS, one_thread
@@ -75,26 +76,26 @@ def run(store: Store, annotations: pd.DataFrame, wanted: Plan, device: torch.dev
     Maps are kept in pieces of CHUNK films until a split is whole, so that a killed job goes on where it stopped.
     Agreement is computed anew each time: marks may have been added.
     """
-    folder = saliency_root(store) / f"{wanted.method}-block{wanted.block}"
+    folder = layout.saliency_folder(store.path, wanted.method, wanted.block)
     key = sha256_json(
         [store.manifest.run_id, store.manifest.created, wanted.method, wanted.block, wanted.labels, wanted.split]
     )
-    mark = folder / "made_from"
+    mark = folder / layout.SALIENCY_MADE_FROM
     if folder.is_dir() and not (mark.is_file() and mark.read_text(encoding="utf-8") == key):
         shutil.rmtree(folder)  # maps of other labels, another split or an earlier run of this name
     folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(key, encoding="utf-8")
-    (folder / RECORD).unlink(missing_ok=True)
+    (folder / layout.SALIENCY_RECORD).unlink(missing_ok=True)
     with reporter.stage("maps") as report:
         files = _maps(store, wanted, folder, device, report)
     with reporter.stage("agreement") as report:
         shares, n_annotated, n_absent = _agreement(store, annotations, wanted, folder, report)
     with reporter.stage("proof") as report:
-        if not (folder / "proof.parquet").is_file():
+        proof = folder / layout.saliency_table("proof")
+        if not proof.is_file():
             rows = store.rows(wanted.split)
-            proof = folder / "proof.parquet"
             prove(store, wanted.labels, rows, wanted.method, wanted.block, wanted.films, device, proof, report)
-    files += ["agreement.parquet", "proof.parquet"]
+    files += [layout.saliency_table("agreement"), layout.saliency_table("proof")]
     record = SaliencyRecord(
         run_id=store.manifest.run_id,
         run_created=store.manifest.created,
@@ -107,7 +108,7 @@ def run(store: Store, annotations: pd.DataFrame, wanted: Plan, device: torch.dev
         n_absent=n_absent,
         sha256={name: sha256_file(folder / name) for name in files},
     )
-    write_json(folder / RECORD, record.model_dump(mode="json"))
+    write_json(folder / layout.SALIENCY_RECORD, record.model_dump(mode="json"))
     return SaliencySet(folder, record)
 
 
@@ -121,7 +122,7 @@ def _maps(store: Store, wanted: Plan, folder: Path, device: torch.device, report
     total, done, files = sum(len(store.rows(split)) for split in wanted.splits), 0, []
     for split in wanted.splits:
         rows = store.rows(split)
-        whole = [f"maps/{split}/{regime.name}.npy" for regime in store.regimes]
+        whole = [layout.saliency_maps(split, regime.name) for regime in store.regimes]
         files += whole
         if all((folder / name).is_file() for name in whole):
             done += len(rows)
@@ -131,7 +132,7 @@ def _maps(store: Store, wanted: Plan, folder: Path, device: torch.device, report
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
             for regime in store.regimes:
-                pieces[regime.name].append(folder / f"pieces/{split}-{regime.name}-{start}.npy")
+                pieces[regime.name].append(folder / layout.map_piece(split, regime.name, start))
             if not all(paths[-1].is_file() for paths in pieces.values()):
                 made = _piece(store, towers, heads, part, wanted)
                 for name, paths in pieces.items():
@@ -139,8 +140,8 @@ def _maps(store: Store, wanted: Plan, folder: Path, device: torch.device, report
             done += len(part)
             report(done, total)
         for name, paths in pieces.items():
-            write_array(folder / f"maps/{split}/{name}.npy", np.concatenate([np.load(path) for path in paths]))
-    shutil.rmtree(folder / "pieces", ignore_errors=True)
+            write_array(folder / layout.saliency_maps(split, name), np.concatenate([np.load(path) for path in paths]))
+    shutil.rmtree(folder / layout.MAP_PIECES, ignore_errors=True)
     return files
 
 
@@ -208,7 +209,7 @@ class _Maps:
     def __init__(self, store: Store, wanted: Plan, folder: Path) -> None:
         self.store, self.wanted = store, wanted
         self.grids = {
-            (split, r.name): np.load(folder / f"maps/{split}/{r.name}.npy", mmap_mode="r")
+            (split, r.name): np.load(folder / layout.saliency_maps(split, r.name), mmap_mode="r")
             for split in wanted.splits
             for r in store.regimes
         }
@@ -246,7 +247,7 @@ class _Maps:
 def _agreement(
     store: Store, annotations: pd.DataFrame, wanted: Plan, folder: Path, report: Report
 ) -> tuple[dict[str, dict[str, float]], int, int]:
-    """Write agreement.parquet; return the thresholds by source and label, and how many pairs had a region and none."""
+    """Write the agreement; return the thresholds by source and label, and how many pairs had a region and none."""
     (val, _), (pairs, absent) = (_pairs(store, annotations, wanted.labels, split) for split in ("val", wanted.split))
     maps = _Maps(store, wanted, folder)
     total = len(val) + len(pairs)
@@ -273,7 +274,7 @@ def _agreement(
             records.append({**about, "source": loc.READER, "silent": False, **_named(_between(pair))})
         report(len(val) + i + 1, total)
     columns = ["patient", "row", "label", "source", "silent", *loc.METRICS]
-    with atomic_path(folder / "agreement.parquet") as temp:
+    with atomic_path(folder / layout.saliency_table("agreement")) as temp:
         pd.DataFrame(records, columns=columns).to_parquet(temp, index=False)
     return shares, len(pairs), len(absent)
 

@@ -59,7 +59,7 @@ def prove(
     file: Path,
     report: Report,
 ) -> None:
-    """Write proof.parquet: every check of every regime on each of ``films`` films, for one label each film has.
+    """Write the proof: every check of every regime on each of ``films`` films, for one label each film has.
 
     Parameters
     ----------

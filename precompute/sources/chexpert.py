@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from explorer.data.labels import CHEXPERT_LABELS, Uncertain
+from explorer.data.labels import CHEXPERT_LABELS
 from explorer.errors import UserError
 from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.options import RootFolder, SourceOptions, UncertainPolicy, ViewChoice
 from precompute.sources.table import (
     Source,
-    Views,
     deny_no_finding,
     need_columns,
     need_known,
@@ -32,12 +32,10 @@ NEEDED = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *CHEXPERT_LABELS)
 AS_SHIPPED = "Take the file as CheXpert ships it."
 
 
-def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", views: Views = "frontal") -> Source:
-    """Read CheXpert, full size or small.
+class ChexpertOptions(SourceOptions):
+    """Options of CheXpert.
 
-    The radiologists' ``valid.csv`` is test. Of ``train.csv`` one patient in ten is val.
-
-    Parameters
+    Attributes
     ----------
     root : Path
         The folder with ``train.csv`` and ``valid.csv``, and the folders ``train`` and ``valid`` of films.
@@ -46,14 +44,26 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", views: Views =
         No Finding.
     views : "frontal" or "all"
         Leave out lateral films, or take them.
+    """
+
+    root: RootFolder
+    uncertain: UncertainPolicy = "ignore"
+    views: ViewChoice = "frontal"
+
+
+def read_chexpert(options: ChexpertOptions) -> Source:
+    """Read CheXpert, full size or small.
+
+    The radiologists' ``valid.csv`` is test. Of ``train.csv`` one patient in ten is val.
 
     Raises
     ------
     UserError
         With the file, the row and the fix.
     """
+    root, uncertain = options.root, options.uncertain
     table = pd.concat([_read(root / file) for file in FILES], ignore_index=True)
-    if views == "frontal":
+    if options.views == "frontal":
         table = table[table["Frontal/Lateral"] == "Frontal"].reset_index(drop=True)
     if table.empty:
         raise UserError(f"{root} names no frontal film.", "Take lateral films too, with --views all.")
@@ -87,8 +97,9 @@ def read_chexpert(root: Path, *, uncertain: Uncertain = "ignore", views: Views =
     )
 
 
-def count_chexpert(root: Path) -> list[Count]:
-    """Count both files and the films on disk."""
+def count_chexpert(options: ChexpertOptions) -> list[Count]:
+    """Count both files and the films on disk, beside the numbers of the whole set."""
+    root = options.root
     counts = []
     for file, films, patients, frontal in (("train.csv", 223414, 64540, 191027), ("valid.csv", 234, 200, None)):
         rows = _read(root / file)
@@ -97,7 +108,7 @@ def count_chexpert(root: Path) -> list[Count]:
             Count(f"{file}: patients", rows["patient_id"].nunique(), patients),
             Count(f"{file}: frontal films", int((rows["Frontal/Lateral"] == "Frontal").sum()), frontal),
         ]
-    source = read_chexpert(root, views="all")
+    source = read_chexpert(ChexpertOptions(root=root, views="all"))
     return [*counts, films_on_disk(root, source.frame["image"], 223414 + 234), *label_counts(source)]
 
 

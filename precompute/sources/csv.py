@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from explorer.data.labels import KNOWN_LABELS, Uncertain, parse_label
+from explorer.data.labels import KNOWN_LABELS, parse_label
 from explorer.data.samples import SPLITS
 from explorer.errors import UserError
 from precompute.marks.annotate import source_marks
 from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.options import SourceOptions, UncertainPolicy
 from precompute.sources.table import (
     GIVEN,
     Source,
@@ -28,20 +31,10 @@ from precompute.sources.table import (
 )
 
 
-def read_csv(
-    csv: Path,
-    images: Path,
-    *,
-    name: str | None = None,
-    licence: str = "not stated",
-    label: Sequence[str] = (),
-    ignore: Sequence[str] = (),
-    annotations: Path | None = None,
-    uncertain: Uncertain = "ignore",
-) -> Source:
-    """Read and check a CSV of films.
+class CsvOptions(SourceOptions):
+    """Options of a CSV.
 
-    Parameters
+    Attributes
     ----------
     csv : Path
         Columns ``image`` (or path, filename, image_path; relative to ``images``) and ``patient_id``; optionally
@@ -56,14 +49,32 @@ def read_csv(
     uncertain : "ignore", "zeros" or "ones"
         What -1 becomes: unknown, 0 or 1.
     annotations : Path, optional
-        Readers' marks in pixels of the original films, in any layout of :mod:`precompute.marks.layouts`.
+        Annotators' marks in pixels of the original films, in any layout of :mod:`precompute.marks.layouts`.
+    """
+
+    csv: Annotated[Path, Field(description="One row per image: image, patient_id, one column per label.")]
+    images: Annotated[Path, Field(description="The folder that the CSV's image paths are relative to.")]
+    name: Annotated[str | None, Field(description="The set's name; by default the file's.")] = None
+    licence: Annotated[str | None, Field(description="The set's licence, shown in the explorer.")] = None
+    label: list[str] = Field(default_factory=list, description="Take only this label column; repeat.")
+    ignore: list[str] = Field(default_factory=list, description="Leave this column out; repeat.")
+    annotations: Annotated[
+        Path | None,
+        Field(description="Annotators' marks in pixels of the films, in any layout that annotate takes."),
+    ] = None
+    uncertain: UncertainPolicy = "ignore"
+
+
+def read_csv(options: CsvOptions) -> Source:
+    """Read and check a CSV of films.
 
     Raises
     ------
     UserError
         With the file, the row and the fix.
     """
-    table = read_table(csv, ignore)
+    csv, images, uncertain = options.csv, options.images, options.uncertain
+    table = read_table(csv, options.ignore)
     where = rows_of(csv)
     if not images.is_dir():
         raise UserError(
@@ -80,16 +91,16 @@ def read_csv(
         blank = np.flatnonzero(table[column].str.strip() == "")
         if len(blank):
             raise UserError(f"{where(blank[0])}: {column} is blank.", "Fill it in, or delete the row.")
-    names = _label_names(csv, table, label)
+    names = _label_names(csv, table, options.label)
     targets = parse_labels(
         table, names, uncertain, where, "Correct the cell, or leave the column out with --ignore {}."
     )
     frame = pd.concat([_given(csv, table, where), targets], axis=1)
     check_paths(images, frame, where)
-    marks = source_marks(annotations, frame, names) if annotations else ()
+    marks = source_marks(options.annotations, frame, names) if options.annotations else ()
     return Source(
-        name=name or csv.stem,
-        licence=licence,
+        name=options.name or csv.stem,
+        licence=options.licence or "not stated",
         file=csv,
         images=images,
         frame=frame,
@@ -102,15 +113,14 @@ def read_csv(
     )
 
 
-def count_csv(csv: Path, images: Path | None = None) -> list[Count]:
-    """Count what a CSV names; without ``images`` its films lie beside it."""
-    folder = images or csv.parent
-    source = read_csv(csv, folder)
+def count_csv(options: CsvOptions) -> list[Count]:
+    """Count what a CSV names, and the films on disk."""
+    source = read_csv(options)
     frame = source.frame
     return [
         Count("rows", len(frame)),
         Count("patients", frame["patient_id"].nunique()),
-        films_on_disk(folder, frame["image"], len(frame)),
+        films_on_disk(options.images, frame["image"], len(frame)),
         *label_counts(source),
     ]
 

@@ -12,19 +12,20 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain, parse_label
 from explorer.errors import UserError
 from precompute.sources.counts import Count, films_on_disk
 from precompute.sources.mesh import NORMAL, mesh_targets, with_no_finding
+from precompute.sources.options import ImageFolder, RootFolder, SourceOptions, UncertainPolicy, ViewChoice
 from precompute.sources.table import (
     Source,
-    Views,
     films_below,
     need_columns,
     need_known,
@@ -43,6 +44,31 @@ IMAGE_FOLDERS = ("images/images_normalized", "images", "NLMCXR_png", "NLMCXR_dcm
 SECTIONS = ("COMPARISON", "INDICATION", "FINDINGS", "IMPRESSION")
 
 View = Literal["Frontal", "Lateral", ""]
+
+
+class IuXrayOptions(SourceOptions):
+    """Options of IU-Xray.
+
+    Attributes
+    ----------
+    root : Path
+        The folder with ``ecgen-radiology`` or with Kaggle's two CSV files.
+    images : Path, optional
+        The folder of films; by default the one below ``root`` that the downloads unpack to.
+    labels : Path, optional
+        A CheXpert or CheXbert labeller's CSV with a column ``uid``. 1 is positive, 0 and blank are negative, -1 goes by
+        ``uncertain``; a row with no positive is No Finding. Without it, labels come from MeSH.
+    uncertain : "ignore", "zeros" or "ones"
+        What the labeller's -1 becomes: unknown, 0 or 1 (Irvin et al., AAAI 2019, section 3.1).
+    views : "frontal" or "all"
+        Leave out lateral films, as the paper does (section 3.1), or take them.
+    """
+
+    root: RootFolder
+    images: ImageFolder = None
+    labels: Annotated[Path | None, Field(description="A labeller's CSV in place of MeSH headings.")] = None
+    uncertain: UncertainPolicy = "ignore"
+    views: ViewChoice = "frontal"
 
 
 @dataclass(frozen=True)
@@ -72,41 +98,21 @@ class Report:
         return [heading.lower() for heading in self.mesh] == [NORMAL]
 
 
-def read_iu_xray(
-    root: Path,
-    *,
-    images: Path | None = None,
-    labels: Path | None = None,
-    uncertain: Uncertain = "ignore",
-    views: Views = "frontal",
-) -> Source:
+def read_iu_xray(options: IuXrayOptions) -> Source:
     """Read IU-Xray in either layout.
-
-    Parameters
-    ----------
-    root : Path
-        The folder with ``ecgen-radiology`` or with Kaggle's two CSV files.
-    images : Path, optional
-        The folder of films; by default the one below ``root`` that the downloads unpack to.
-    labels : Path, optional
-        A CheXpert or CheXbert labeller's CSV with a column ``uid``. 1 is positive, 0 and blank are negative, -1 goes by
-        ``uncertain``; a row with no positive is No Finding. Without it, labels come from MeSH.
-    uncertain : "ignore", "zeros" or "ones"
-        What the labeller's -1 becomes: unknown, 0 or 1 (Irvin et al., AAAI 2019, section 3.1).
-    views : "frontal" or "all"
-        Leave out lateral films, as the paper does (section 3.1), or take them.
 
     Raises
     ------
     UserError
         With the file, the row and the fix.
     """
+    root, labels, uncertain = options.root, options.labels, options.uncertain
     if uncertain != "ignore" and labels is None:
         raise UserError("MeSH headings hold no -1 for --uncertain to read.", "Leave it out, or give --labels.")
     reports = read_reports(root)
-    folder = images or image_folder(root)
+    folder = options.images or image_folder(root)
     rows = [(report, name, view) for report in reports for name, view in report.images.items()]
-    if views == "frontal":
+    if options.views == "frontal":
         if not any(view for _, _, view in rows):
             raise UserError(
                 f"Nothing in {root} tells frontal from lateral films.",
@@ -152,8 +158,9 @@ def read_iu_xray(
     )
 
 
-def count_iu_xray(root: Path, images: Path | None = None) -> list[Count]:
+def count_iu_xray(options: IuXrayOptions) -> list[Count]:
     """Count reports, films and what MeSH says, beside the numbers of the whole set."""
+    root = options.root
     reports = read_reports(root)
     with_films = [report for report in reports if report.images]
     kaggle = not (root / REPORTS).is_dir()
@@ -184,7 +191,7 @@ def count_iu_xray(root: Path, images: Path | None = None) -> list[Count]:
         ),
     ]
     try:
-        folder = images or image_folder(root)
+        folder = options.images or image_folder(root)
     except UserError:
         return [*counts, Count("films on disk", 0, 7466 if kaggle else 7470)]
     names = [name for report in with_films for name in report.images]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain
 from explorer.errors import UserError
 from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.options import RootFolder, SourceOptions, UncertainPolicy, ViewChoice
 from precompute.sources.table import (
     Source,
-    Views,
     deny_no_finding,
     need_columns,
     need_known,
@@ -33,14 +35,10 @@ FRONTAL = ("PA", "AP")
 AS_SHIPPED = "Take the file as MIMIC-CXR-JPG ships it."
 
 
-def read_mimic(
-    root: Path, *, labels: Path | None = None, uncertain: Uncertain = "ignore", views: Views = "frontal"
-) -> Source:
-    """Read MIMIC-CXR-JPG.
+class MimicOptions(SourceOptions):
+    """Options of MIMIC-CXR-JPG.
 
-    A study's labels go to each of its films. The few studies without a row of labels are unknown in all of them.
-
-    Parameters
+    Attributes
     ----------
     root : Path
         The folder with the split, metadata and labels CSV (gzipped or not) and the folder ``files`` of films.
@@ -50,13 +48,26 @@ def read_mimic(
         What -1 becomes: unknown, 0 or 1. Blank is unknown, but a positive finding denies No Finding.
     views : "frontal" or "all"
         Only films whose view position is PA or AP, or all.
+    """
+
+    root: RootFolder
+    labels: Annotated[Path | None, Field(description="Another labeller's CSV in place of CheXpert's.")] = None
+    uncertain: UncertainPolicy = "ignore"
+    views: ViewChoice = "frontal"
+
+
+def read_mimic(options: MimicOptions) -> Source:
+    """Read MIMIC-CXR-JPG.
+
+    A study's labels go to each of its films. The few studies without a row of labels are unknown in all of them.
 
     Raises
     ------
     UserError
         With the file, the row and the fix.
     """
-    film_file, meta_file, label_file = _find(root, SPLIT), _find(root, METADATA), labels or _find(root, LABELS)
+    root, uncertain = options.root, options.uncertain
+    film_file, meta_file, label_file = _find(root, SPLIT), _find(root, METADATA), _label_file(options)
     films = read_table(film_file)
 
     def where(row: int) -> str:
@@ -74,7 +85,7 @@ def read_mimic(
             f"{where(lost[0])}: {meta_file.name} has no film {films['dicom_id'].iat[lost[0]]}.",
             "Take both files of one release.",
         )
-    if views == "frontal":
+    if options.views == "frontal":
         places = places[films["view"].isin(FRONTAL)]
         films = films[films["view"].isin(FRONTAL)].reset_index(drop=True)
     if films.empty:
@@ -107,9 +118,9 @@ def read_mimic(
     )
 
 
-def count_mimic(root: Path, labels: Path | None = None) -> list[Count]:
+def count_mimic(options: MimicOptions) -> list[Count]:
     """Count films, patients, splits and studies with labels, beside the numbers of the whole set."""
-    source = read_mimic(root, labels=labels, views="all")
+    source = read_mimic(MimicOptions(root=options.root, labels=options.labels, views="all"))
     frame = source.frame
     split = frame["split"].value_counts()
     return [
@@ -117,10 +128,14 @@ def count_mimic(root: Path, labels: Path | None = None) -> list[Count]:
         Count("patients", frame["patient_id"].nunique(), 65379),
         *(Count(f"{name}: films", int(split.get(SPLITS[name], 0)), n) for name, n in FILMS.items()),
         Count("frontal films", int(frame["view"].isin(FRONTAL).sum()), 243334),
-        Count("studies labelled", len(_study_targets(labels or _find(root, LABELS), "ignore")), 227827),
-        films_on_disk(root, frame["image"], 377110),
+        Count("studies labelled", len(_study_targets(_label_file(options), "ignore")), 227827),
+        films_on_disk(options.root, frame["image"], 377110),
         *label_counts(source),
     ]
+
+
+def _label_file(options: MimicOptions) -> Path:
+    return options.labels or _find(options.root, LABELS)
 
 
 def _find(root: Path, name: str) -> Path:

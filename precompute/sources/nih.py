@@ -11,6 +11,7 @@ from explorer.data.labels import NIH_LABELS
 from explorer.errors import UserError
 from precompute.marks.annotate import source_marks
 from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.options import ImageFolder, RootFolder, SourceOptions
 from precompute.sources.table import (
     Source,
     Where,
@@ -36,25 +37,34 @@ OLDEST = 120
 AS_SHIPPED = "Take the file as NIH ships it."
 
 
-def read_nih(root: Path, *, images: Path | None = None) -> Source:
-    """Read ChestX-ray14.
+class NihOptions(SourceOptions):
+    """Options of ChestX-ray14.
 
-    A finding that the miner did not name is absent: the set knows no uncertain label. ``test_list.txt`` is test; of the
-    patients of ``train_val_list.txt`` one in ten is val.
-
-    Parameters
+    Attributes
     ----------
     root : Path
         The folder with ``Data_Entry_2017.csv`` (or its 2020 release), both lists, and ``BBox_List_2017.csv`` where the
         boxes are wanted.
     images : Path, optional
         The folder of films, in any subfolders; by default ``root``.
+    """
+
+    root: RootFolder
+    images: ImageFolder = None
+
+
+def read_nih(options: NihOptions) -> Source:
+    """Read ChestX-ray14.
+
+    A finding that the miner did not name is absent: the set knows no uncertain label. ``test_list.txt`` is test; of the
+    patients of ``train_val_list.txt`` one in ten is val.
 
     Raises
     ------
     UserError
         With the file, the row and the fix.
     """
+    root = options.root
     file = next((root / name for name in ENTRIES if (root / name).is_file()), None)
     if file is None:
         raise UserError(f"{root} has no {' or '.join(ENTRIES)}.", "Copy it there from the download.")
@@ -65,7 +75,7 @@ def read_nih(root: Path, *, images: Path | None = None) -> Source:
     need_columns(table, file, (*needed, "View Position"), AS_SHIPPED)
     need_once(table["Image Index"], where, "film")
     need_known(table["View Position"], ("PA", "AP"), where, "View Position")
-    folder = images or root
+    folder = options.images or root
     there = films_below(folder)
     frame = samples_frame(
         {
@@ -96,9 +106,9 @@ def read_nih(root: Path, *, images: Path | None = None) -> Source:
     )
 
 
-def count_nih(root: Path, images: Path | None = None) -> list[Count]:
+def count_nih(options: NihOptions) -> list[Count]:
     """Count films, patients, the official lists and boxes, beside the numbers of the whole set."""
-    source = read_nih(root, images=images)
+    source = read_nih(options)
     frame, boxes = source.frame, source.annotations
     test = int((frame["split"] == "test").sum())
     return [

@@ -24,7 +24,6 @@ ALIASES = {"path": "image", "filename": "image", "image_path": "image"}
 GIVEN = tuple(column for column in SAMPLE_COLUMNS if column not in ("height", "width"))
 """Columns a CSV may bring; the film's size is measured."""
 
-Views = Literal["frontal", "all"]
 Where = Callable[[int], str]
 """File and row of a table's row, for messages."""
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from explorer.data.labels import Uncertain
 from precompute.marks.annotate import source_marks
 from precompute.marks.layouts import Mark
 from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.options import ImageFolder, RootFolder, SourceOptions, UncertainPolicy
 from precompute.sources.table import (
     Source,
     films_below,
@@ -69,14 +69,10 @@ MINORITY = {"ignore": np.nan, "zeros": 0.0, "ones": 1.0}
 AS_SHIPPED = "Take the file as VinDr-CXR ships it."
 
 
-def read_vindr(root: Path, *, images: Path | None = None, uncertain: Uncertain = "ignore") -> Source:
-    """Read VinDr-CXR.
+class VindrOptions(SourceOptions):
+    """Options of VinDr-CXR.
 
-    Test films carry the consensus of five radiologists. Training films were read by three: what most say is present is
-    1, what none says is 0, and what only a minority says is uncertain. One training film in ten is val. The set names
-    no patients: each film is taken for a patient of its own. The view comes from the DICOM header.
-
-    Parameters
+    Attributes
     ----------
     root : Path
         The folder with ``annotations`` and the folders ``train`` and ``test`` of films.
@@ -84,13 +80,27 @@ def read_vindr(root: Path, *, images: Path | None = None, uncertain: Uncertain =
         Another folder with ``train`` and ``test``, of the same films at the same size.
     uncertain : "ignore", "zeros" or "ones"
         What a minority's finding becomes: unknown, 0 or 1.
+    """
+
+    root: RootFolder
+    images: ImageFolder = None
+    uncertain: UncertainPolicy = "ignore"
+
+
+def read_vindr(options: VindrOptions) -> Source:
+    """Read VinDr-CXR.
+
+    Test films carry the consensus of five radiologists. Training films were read by three: what most say is present is
+    1, what none says is 0, and what only a minority says is uncertain. One training film in ten is val. The set names
+    no patients: each film is taken for a patient of its own. The view comes from the DICOM header.
 
     Raises
     ------
     UserError
         With the file, the row and the fix.
     """
-    folder = images or root
+    root, uncertain = options.root, options.uncertain
+    folder = options.images or root
     names = tuple(NAMES.get(label, label) for label in LABELS)
     there = {Path(name).stem: path for name, path in films_below(folder).items()}
     parts, places, boxes = [], [], list[Mark]()
@@ -137,16 +147,16 @@ def read_vindr(root: Path, *, images: Path | None = None, uncertain: Uncertain =
     )
 
 
-def count_vindr(root: Path, images: Path | None = None) -> list[Count]:
+def count_vindr(options: VindrOptions) -> list[Count]:
     """Count films, readings and boxes, beside the numbers of the whole set."""
-    source = read_vindr(root, images=images)
+    source = read_vindr(options)
     frame, boxes = source.frame, source.annotations
     test = frame["split"] == "test"
     of_test = set(frame.loc[test, "image"])
     n_boxes = sum(box.image in of_test for box in boxes)
     return [
         Count("train: films named", int((~test).sum()), 15000),
-        Count("train: readings", len(read_table(root / "annotations/image_labels_train.csv")), 45000),
+        Count("train: readings", len(read_table(options.root / "annotations/image_labels_train.csv")), 45000),
         Count("test: films named", int(test.sum()), 3000),
         Count("train: boxes", len(boxes) - n_boxes),
         Count("test: boxes", n_boxes),

@@ -17,8 +17,9 @@ from explorer.analysis.crossfit import cross_fit
 from explorer.analysis.outliers import DISTANCES, distances, fit_cloud, percentiles
 from explorer.analysis.shortcuts import acquisition_scores, attributes, from_embedding, of_acquisition, of_labels
 from explorer.data.samples import SPLITS
+from explorer.store import layout
+from explorer.store.audit import LabelAudit
 from explorer.store.files import write_array, write_frame, write_json
-from explorer.store.writer import SCRATCH
 from precompute.audit.duplicates import exact_pairs, near_pairs
 from precompute.audit.label_errors import label_quality
 from precompute.reporter import Report
@@ -37,7 +38,7 @@ def outliers(run: Run) -> None:
     def make(folder: Path, report: Report) -> list[str]:
         return write_outliers(folder, run.embeddings("frozen"), run.rows("train"), run.patients, seed)
 
-    given = run.hashes("encoders/frozen/embeddings.npy", "samples.parquet")
+    given = run.hashes(layout.encoder_files("frozen").embeddings, layout.SAMPLES)
     run.stage("outliers", {**given, "seed": seed}, make)
 
 
@@ -47,9 +48,9 @@ def copies(run: Run) -> None:
 
     def make(folder: Path, report: Report) -> list[str]:
         pixels = [film["pixels_sha256"] for film in run.decoded["kept"]]
-        return write_copies(folder, pixels, run.frame, np.asarray(run.embeddings("frozen")), report, seed)
+        return write_copies(folder, pixels, run.samples, np.asarray(run.embeddings("frozen")), report, seed)
 
-    files = ("thumbnails/data.bin", "encoders/frozen/embeddings.npy", "samples.parquet", f"{SCRATCH}/films.json")
+    files = (layout.THUMBNAILS, layout.encoder_files("frozen").embeddings, layout.SAMPLES, layout.FILMS)
     run.stage("copies", {**run.hashes(*files), "seed": seed}, make)
 
 
@@ -57,14 +58,14 @@ def label_errors(run: Run) -> None:
     """Labels that a probe which has not seen the film, or the fine-tune on films it has not trained on, doubts."""
 
     def make(folder: Path, report: Report) -> list[str]:
-        val, seen = run.rows("val"), run.frame["split"].to_numpy() == "train"
+        val, seen = run.rows("val"), run.samples["split"].to_numpy() == "train"
         logits = run.logits("fine_tune")
         unseen = np.full(logits.shape, np.nan, dtype=np.float32)
         unseen[~seen] = probabilities("platt", run.targets[val], logits[val], logits[~seen])
         vectors = np.asarray(run.embeddings("frozen"))
         return write_label_errors(folder, run.targets, vectors, run.patients, {"fine_tune": unseen}, report)
 
-    files = ("encoders/frozen/embeddings.npy", "samples.parquet", "regimes/fine_tune/logits.npy")
+    files = (layout.encoder_files("frozen").embeddings, layout.SAMPLES, layout.regime_files("fine_tune").logits)
     run.stage("label errors", run.hashes(*files), make)
 
 
@@ -74,10 +75,10 @@ def shortcuts(run: Run) -> None:
 
     def make(folder: Path, report: Report) -> list[str]:
         vectors = {name: np.asarray(run.embeddings(name)) for name in ENCODERS}
-        return write_shortcuts(folder, run.frame, run.labels, vectors, report, seed)
+        return write_shortcuts(folder, run.samples, run.labels, vectors, report, seed)
 
-    encoders = [f"encoders/{name}/embeddings.npy" for name in ENCODERS]
-    files = run.hashes("thumbnails/data.bin", "samples.parquet", *encoders)
+    encoders = [layout.encoder_files(name).embeddings for name in ENCODERS]
+    files = run.hashes(layout.THUMBNAILS, layout.SAMPLES, *encoders)
     run.stage("shortcuts", {**files, "seed": seed}, make)
 
 
@@ -101,15 +102,15 @@ def write_outliers(
     found[train] = held_out
     rest = np.setdiff1d(np.arange(len(embeddings)), train)
     found[rest] = distances(embeddings[rest], cloud.vectors, cloud.mean, cloud.precision)
-    arrays = {
+    arrays: dict[layout.OutlierArray, NDArray[np.floating]] = {
         "mean": cloud.mean,
         "precision": cloud.precision,
         "reference": cloud.reference,
         "percentiles": percentiles(found, cloud.reference),
     }
     for name, array in arrays.items():
-        write_array(folder / f"audit/outliers/{name}.npy", array.astype(np.float32))
-    return [f"audit/outliers/{name}.npy" for name in arrays]
+        write_array(folder / layout.outlier_array(name), array.astype(np.float32))
+    return [layout.outlier_array(name) for name in arrays]
 
 
 def write_copies(
@@ -140,9 +141,9 @@ def write_copies(
     found = pd.DataFrame(exact, columns=["a", "b"]).assign(kind="exact", correlation=1.0)
     kind = np.where(near.pop("near"), "near", "alike")
     frame = pd.concat([found, near.assign(kind=kind)], ignore_index=True).reindex(columns=PAIR_COLUMNS)
-    write_frame(folder / "audit/copies/pairs.parquet", frame)
-    write_json(folder / "audit/copies/rule.json", rule)
-    return ["audit/copies/pairs.parquet", "audit/copies/rule.json"]
+    write_frame(folder / layout.COPIES, frame)
+    write_json(folder / layout.COPY_RULE, rule)
+    return [layout.COPIES, layout.COPY_RULE]
 
 
 def write_label_errors(
@@ -164,9 +165,9 @@ def write_label_errors(
     paths = []
     for i, (name, predicted) in enumerate(sources.items()):
         quality, flagged = label_quality(targets, predicted)
-        for what, array in (("probabilities", predicted), ("quality", quality), ("flagged", flagged)):
-            write_array(folder / f"audit/labels/{name}/{what}.npy", array)
-            paths.append(f"audit/labels/{name}/{what}.npy")
+        for what, array in LabelAudit(predicted, quality, flagged)._asdict().items():
+            paths.append(layout.label_audit_array(name, what))
+            write_array(folder / paths[-1], array)
         report(i + 1, len(sources))
     return paths
 
@@ -203,23 +204,25 @@ def write_shortcuts(
     for split in SPLITS:
         rows = np.flatnonzero(samples["split"].to_numpy() == split)
         by_split.append(of_acquisition(labels, targets[rows], scores[rows], patients[rows], seed).assign(split=split))
-    where = folder / "audit/shortcuts"
-    write_frame(where / "attributes.parquet", found.values)
-    write_frame(where / "labels.parquet", of_labels(found, labels, targets, patients, seed))
-    write_frame(where / "embeddings.parquet", pd.concat(told, ignore_index=True))
-    write_frame(where / "acquisition.parquet", pd.concat(by_split, ignore_index=True))
-    write_json(where / "attributes.json", {"kinds": found.kinds, "lacking": found.lacking})
+    tables: dict[layout.ShortcutTable, pd.DataFrame] = {
+        "attributes": found.values,
+        "labels": of_labels(found, labels, targets, patients, seed),
+        "embeddings": pd.concat(told, ignore_index=True),
+        "acquisition": pd.concat(by_split, ignore_index=True),
+    }
+    for name, table in tables.items():
+        write_frame(folder / layout.shortcut_table(name), table)
+    write_json(folder / layout.ATTRIBUTE_FACTS, {"kinds": found.kinds, "lacking": found.lacking})
     report(steps, steps)
-    names = ("attributes.parquet", "labels.parquet", "embeddings.parquet", "acquisition.parquet", "attributes.json")
-    return [f"audit/shortcuts/{name}" for name in names]
+    return [*map(layout.shortcut_table, tables), layout.ATTRIBUTE_FACTS]
 
 
 class Thumbnails:
     """The run's thumbnails as grey arrays, by row."""
 
     def __init__(self, folder: Path) -> None:
-        self._offsets = np.load(folder / "thumbnails/offsets.npy")
-        self._bytes = np.memmap(folder / "thumbnails/data.bin", dtype=np.uint8, mode="r")
+        self._offsets = np.load(folder / layout.THUMBNAIL_OFFSETS)
+        self._bytes = np.memmap(folder / layout.THUMBNAILS, dtype=np.uint8, mode="r")
 
     def __call__(self, row: int) -> NDArray[np.uint8]:
         start, stop = self._offsets[row : row + 2]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from explorer.model.encoder import ImageTower
+from explorer.store import layout
 from explorer.store.files import write_array
-from explorer.store.writer import SCRATCH
 from precompute.reporter import Report
 from precompute.run.run import Run
 
@@ -19,22 +19,21 @@ def frozen(run: Run) -> None:
 
 
 def fine_tune(run: Run) -> None:
-    file = "fine_tune/image_tower.safetensors"
-    given = {"weights": run.writer.sha256(f"{SCRATCH}/{file}")}
-    folder = (run.writer.scratch / file).parent
+    given = {"weights": run.writer.sha256(layout.TUNED_TOWER.weights)}
+    folder = run.path / layout.TUNED_TOWER.folder
     _embed(run, "embed fine-tune", "fine_tune", lambda: ImageTower.load(folder, run.tower.device), given)
 
 
 def _embed(run: Run, stage: str, encoder: str, tower: Callable[[], ImageTower], given: Mapping[str, object]) -> None:
     def make(folder: Path, report: Report) -> list[str]:
-        where = folder / "encoders" / encoder
+        files = layout.encoder_files(encoder)
         loaded = tower()
-        files = loaded.save(where)
+        loaded.save(folder / files.folder)
         projections = loaded.unnormalised().embed(run.pixels, run.settings.batch_size, report)
         norms = np.linalg.norm(projections, axis=1)
-        write_array(where / "embeddings.npy", projections / norms[:, None])
-        write_array(where / "norms.npy", norms)
-        return [f"encoders/{encoder}/{name}" for name in ("embeddings.npy", "norms.npy", *files)]
+        write_array(folder / files.embeddings, projections / norms[:, None])
+        write_array(folder / files.norms, norms)
+        return [files.embeddings, files.norms, files.config, files.weights]
 
-    pixels = run.writer.sha256(f"{SCRATCH}/pixels.bin")
+    pixels = run.writer.sha256(layout.PIXELS)
     run.stage(stage, {**given, "pixels": pixels, "config": run.tower.config.model_dump()}, make)

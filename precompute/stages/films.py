@@ -9,9 +9,9 @@ import pandas as pd
 
 from explorer.data.samples import SAMPLE_COLUMNS, SPLITS, assign_splits
 from explorer.errors import UserError
+from explorer.store import layout
 from explorer.store.files import write_frame
 from explorer.store.marks import SHAPE
-from explorer.store.writer import SCRATCH
 from precompute.marks.annotate import carried
 from precompute.reporter import Report
 from precompute.run.films import decode_films
@@ -33,12 +33,11 @@ def films(run: Run) -> None:
             run.tower.fit,
             settings.thumbnail,
             folder,
-            run.writer.scratch,
             report,
             skip_bad=job.skip_bad,
             allow_burned_in=job.allow_burned_in,
         )
-        return ["thumbnails/data.bin", "thumbnails/offsets.npy", f"{SCRATCH}/pixels.bin", f"{SCRATCH}/films.json"]
+        return [layout.THUMBNAILS, layout.THUMBNAIL_OFFSETS, layout.PIXELS, layout.FILMS]
 
     given = {
         "csv": job.source.sha256,
@@ -79,14 +78,14 @@ def samples(run: Run) -> None:
         frame[list(source.labels)] = frame[list(source.labels)].astype("Int8")  # nullable: unknown is null on disk
         skipped = pd.DataFrame(run.decoded["skipped"], columns=["row", "reason"])
         skipped["image"] = source.frame["image"].reindex(skipped["row"]).to_numpy()
-        write_frame(folder / "samples.parquet", frame[[*SAMPLE_COLUMNS, *source.labels]])
-        write_frame(folder / "skipped.parquet", skipped[["image", "reason"]])
-        return ["samples.parquet", "skipped.parquet"]
+        write_frame(folder / layout.SAMPLES, frame[[*SAMPLE_COLUMNS, *source.labels]])
+        write_frame(folder / layout.SKIPPED, skipped[["image", "reason"]])
+        return [layout.SAMPLES, layout.SKIPPED]
 
     given = {
         "csv": source.sha256,
         "label_origin": source.label_origin,
-        "films": run.writer.sha256(f"{SCRATCH}/films.json"),
+        "films": run.writer.sha256(layout.FILMS),
         "labels": source.labels,
         "fractions": settings.fractions,
         "protocol": settings.protocol,
@@ -101,7 +100,7 @@ def marks(run: Run) -> None:
     source = run.job.source
 
     def make(folder: Path, report: Report) -> list[str]:
-        frame = run.frame
+        frame = run.samples
         row_of = {image: row for row, image in enumerate(frame["image"])}
         ids, widths, heights = (frame[column].to_numpy() for column in ("sample_id", "width", "height"))
         records = []
@@ -114,7 +113,7 @@ def marks(run: Run) -> None:
                 )
         numbers = {"row": np.int64, **dict.fromkeys(SHAPE, np.float64)}
         table = pd.DataFrame(records, columns=["sample_id", "row", "label", "annotator", *SHAPE, "polygon"])
-        write_frame(folder / "annotations.parquet", table.astype(numbers))
-        return ["annotations.parquet"]
+        write_frame(folder / layout.ANNOTATIONS, table.astype(numbers))
+        return [layout.ANNOTATIONS]
 
-    run.stage("annotations", {"csv": source.sha256, "samples": run.writer.sha256("samples.parquet")}, make)
+    run.stage("annotations", {"csv": source.sha256, "samples": run.writer.sha256(layout.SAMPLES)}, make)

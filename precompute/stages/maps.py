@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import faiss
-import numpy as np
 
 from explorer.analysis.clusters import describe_clusters, find_clusters
 from explorer.analysis.map_trust import trust
 from explorer.analysis.maps import stability, umap_map
-from explorer.analysis.neighbours import build_index
+from explorer.analysis.neighbours import build_index, decision_vectors
+from explorer.store import layout
 from explorer.store.files import atomic_path, write_array, write_json
 from precompute.reporter import Report
 from precompute.run.run import Run
@@ -23,17 +23,20 @@ def maps(run: Run) -> None:
     def make(folder: Path, report: Report) -> list[str]:
         paths, first = [], None
         for i, space in enumerate(run.spaces):
-            where = f"spaces/{space.name}"
-            vectors = run.vectors(space)
+            files = layout.space_files(space.name)
             if space.kind == "decision":
-                write_array(folder / where / "vectors.npy", vectors)
-                paths.append(f"{where}/vectors.npy")
-            with atomic_path(folder / where / "index.faiss") as temp:
+                logits = run.logits(next(r.name for r in run.regimes if r.decision_space == space.name))
+                vectors = decision_vectors(logits, logits)
+                write_array(folder / files.vectors, vectors)
+                paths.append(files.vectors)
+            else:
+                vectors = run.vectors(space.name)
+            with atomic_path(folder / files.index) as temp:
                 faiss.write_index(build_index(vectors), str(temp))
-            layout = umap_map(vectors, k, seed, init="spectral" if first is None else first)
-            write_array(folder / where / "map.npy", layout)
-            paths += [f"{where}/{name}" for name in ("index.faiss", "map.npy")]
-            first = layout if first is None else first
+            places = umap_map(vectors, k, seed, init="spectral" if first is None else first)
+            write_array(folder / files.map, places)
+            paths += [files.index, files.map]
+            first = places if first is None else first
             report(i + 1, len(run.spaces))
         return paths
 
@@ -47,15 +50,15 @@ def map_trust(run: Run) -> None:
     def make(folder: Path, report: Report) -> list[str]:
         paths = []
         for i, space in enumerate(run.spaces):
-            where = f"spaces/{space.name}"
-            vectors, layout = run.vectors(space), np.load(folder / where / "map.npy")
-            points, figures = trust(vectors, layout, k, seed)
-            write_array(folder / where / "points.npy", points)
+            files = layout.space_files(space.name)
+            vectors, places = run.vectors(space.name), run.read_array(files.map)
+            points, figures = trust(vectors, places, k, seed)
+            write_array(folder / files.points, points)
             start = "spectral" if i == 0 else "the frozen embedding's map"
             params = {"n_neighbors": k + 1, "metric": "cosine", "init": start}
             record = {"method": "UMAP", "params": params, "seed": seed, **figures}
-            write_json(folder / where / "trust.json", record | stability(vectors, layout, k, seed))
-            paths += [f"{where}/points.npy", f"{where}/trust.json"]
+            write_json(folder / files.trust, record | stability(vectors, places, k, seed))
+            paths += [files.points, files.trust]
             report(i + 1, len(run.spaces))
         return paths
 
@@ -68,16 +71,16 @@ def clusters(run: Run) -> None:
 
     def make(folder: Path, report: Report) -> list[str]:
         paths = []
-        reports, train = run.frame["report"].fillna("").tolist(), (run.frame["split"] == "train").to_numpy()
+        reports, train = run.samples["report"].fillna("").tolist(), (run.samples["split"] == "train").to_numpy()
         for i, space in enumerate(run.spaces):
-            where = f"spaces/{space.name}"
-            codes = find_clusters(run.vectors(space), seed)
-            write_array(folder / where / "clusters.npy", codes)
+            files = layout.space_files(space.name)
+            codes = find_clusters(run.vectors(space.name), seed)
+            write_array(folder / files.cluster_codes, codes)
             found = describe_clusters(codes, run.targets, run.labels, reports, train)
-            write_json(folder / where / "clusters.json", {"clusters": [cluster.model_dump() for cluster in found]})
-            paths += [f"{where}/clusters.npy", f"{where}/clusters.json"]
+            write_json(folder / files.clusters, {"clusters": [cluster.model_dump() for cluster in found]})
+            paths += [files.cluster_codes, files.clusters]
             report(i + 1, len(run.spaces))
         return paths
 
-    given = {**run.map_hashes(), "samples": run.writer.sha256("samples.parquet"), "seed": seed}
+    given = {**run.map_hashes(), "samples": run.writer.sha256(layout.SAMPLES), "seed": seed}
     run.stage("clusters", given, make)

@@ -12,8 +12,8 @@ from explorer.analysis.calibration import CALIBRATION_COLUMNS, calibration
 from explorer.analysis.curves import BAND_COLUMNS, bands
 from explorer.analysis.differences import DIFFERENCE_COLUMNS, differences
 from explorer.analysis.metrics import METRIC_COLUMNS, Scored, resample, summarise
-from explorer.analysis.thresholds import Thresholds
-from explorer.data.samples import SPLITS
+from explorer.data.samples import SPLITS, Split
+from explorer.store import layout
 from explorer.store.files import write_frame
 from precompute.reporter import Report
 from precompute.run.run import Run
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SHOWN = ("test", "val")
+SHOWN: tuple[Split, ...] = ("test", "val")
 
 
 def metrics(run: Run) -> None:
@@ -37,9 +37,9 @@ def metrics(run: Run) -> None:
             values += [summarise(drawn).assign(regime=name, split=split) for name, drawn in draws.items()]
             changes.append(differences(*given, draws).assign(split=split))
             report(i + 1, len(SPLITS))
-        write_frame(folder / "metrics.parquet", pd.concat(values, ignore_index=True)[list(METRIC_COLUMNS)])
-        write_frame(folder / "differences.parquet", pd.concat(changes, ignore_index=True)[list(DIFFERENCE_COLUMNS)])
-        return ["metrics.parquet", "differences.parquet"]
+        write_frame(folder / layout.METRICS, pd.concat(values, ignore_index=True)[list(METRIC_COLUMNS)])
+        write_frame(folder / layout.DIFFERENCES, pd.concat(changes, ignore_index=True)[list(DIFFERENCE_COLUMNS)])
+        return [layout.METRICS, layout.DIFFERENCES]
 
     run.stage("metrics", {**_given(run), "tables": ["metrics", "differences"]}, make)
 
@@ -51,7 +51,7 @@ def curves(run: Run) -> None:
         given = (run.labels, run.targets[rows], _scored(run, rows), run.patients[rows])
         return bands(*given, resamples=run.settings.resamples, seed=run.settings.seed)
 
-    run.stage("curves", _given(run), _table(run, "bands.parquet", BAND_COLUMNS, measure))
+    run.stage("curves", _given(run), _table(run, layout.BANDS, BAND_COLUMNS, measure))
 
 
 def calibrated(run: Run) -> None:
@@ -63,7 +63,7 @@ def calibrated(run: Run) -> None:
         given = (run.labels, (run.targets[val], on_val), run.targets[rows], here, run.patients[rows])
         return calibration(*given, resamples=run.settings.resamples, seed=run.settings.seed)
 
-    run.stage("calibration", _given(run), _table(run, "calibration.parquet", CALIBRATION_COLUMNS, measure))
+    run.stage("calibration", _given(run), _table(run, layout.CALIBRATION, CALIBRATION_COLUMNS, measure))
 
 
 def _table(
@@ -84,19 +84,15 @@ def _table(
 
 def _scored(run: Run, rows: NDArray[np.int64]) -> dict[str, Scored]:
     """Every regime's logits of some films, with its thresholds."""
-    scored = {}
-    for regime in run.regimes:
-        text = (run.writer.folder / f"regimes/{regime.name}/thresholds.json").read_text(encoding="utf-8")
-        thresholds = Thresholds.model_validate_json(text).values(run.labels)
-        scored[regime.name] = Scored(run.logits(regime.name)[rows], thresholds)
-    return scored
+    return {r.name: Scored(run.logits(r.name)[rows], run.threshold_array(r.name)) for r in run.regimes}
 
 
 def _given(run: Run) -> dict[str, object]:
     """What :func:`_scored` and the resamples hang on."""
     given: dict[str, object] = {
-        r.name: [run.writer.sha256(f"regimes/{r.name}/{file}") for file in ("logits.npy", "thresholds.json")]
-        for r in run.regimes
+        regime.name: [run.writer.sha256(file) for file in (files.logits, files.thresholds)]
+        for regime in run.regimes
+        for files in [layout.regime_files(regime.name)]
     }
-    samples = run.writer.sha256("samples.parquet")
+    samples = run.writer.sha256(layout.SAMPLES)
     return {**given, "samples": samples, "resamples": run.settings.resamples, "seed": run.settings.seed}

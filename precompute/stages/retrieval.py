@@ -14,6 +14,7 @@ from explorer.analysis import hubness_agreement as listed
 from explorer.analysis import retrieval as measured
 from explorer.analysis.neighbours import neighbour_lists
 from explorer.data.samples import SPLITS, Split, projections
+from explorer.store import layout
 from explorer.store.files import write_array, write_frame
 from precompute.reporter import Report
 from precompute.run.run import Run
@@ -21,7 +22,7 @@ from precompute.run.run import Run
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from explorer.store.schema import SpaceRecord
+    from explorer.store.manifest import SpaceRecord
 
 SCORED: tuple[Split, ...] = ("val", "test")
 """The encoders have seen the films of train, so nothing is measured on them."""
@@ -33,20 +34,20 @@ def retrieval(run: Run) -> None:
 
     def make(folder: Path, report: Report) -> list[str]:
         frame, occurrences = _measure(
-            run.spaces, run.vectors, run.frame, run.labels, run.targets, report, resamples=resamples, seed=seed
+            run.spaces, run.vectors, run.samples, run.labels, run.targets, report, resamples=resamples, seed=seed
         )
-        write_frame(folder / "retrieval.parquet", frame)
+        write_frame(folder / layout.RETRIEVAL, frame)
         for space, counts in occurrences.items():
-            write_array(folder / f"spaces/{space}/occurrences.npy", counts)
-        return ["retrieval.parquet", *(f"spaces/{space}/occurrences.npy" for space in occurrences)]
+            write_array(folder / layout.space_files(space).occurrences, counts)
+        return [layout.RETRIEVAL, *(layout.space_files(space).occurrences for space in occurrences)]
 
-    given = {**run.embedding_hashes(), **run.logit_hashes(), "samples": run.writer.sha256("samples.parquet")}
+    given = {**run.embedding_hashes(), **run.logit_hashes(), "samples": run.writer.sha256(layout.SAMPLES)}
     run.stage("retrieval", {**given, "resamples": resamples, "seed": seed}, make)
 
 
 def _measure(
     spaces: Sequence[SpaceRecord],
-    vectors: Callable[[SpaceRecord], NDArray[np.float32]],
+    vectors: Callable[[str], NDArray[np.float32]],
     samples: pd.DataFrame,
     labels: Sequence[str],
     targets: NDArray[np.float32],
@@ -60,7 +61,7 @@ def _measure(
     Parameters
     ----------
     vectors : callable
-        A space to its (N, dim) unit-norm vectors.
+        A space's name to its (N, dim) unit-norm vectors.
     targets : (N, C) 1, 0 or NaN
 
     Returns
@@ -77,7 +78,7 @@ def _measure(
     drawn = {"resamples": resamples, "seed": seed}
     parts, lists = [], {}
     for i, space in enumerate(spaces):
-        found = np.ascontiguousarray(vectors(space))
+        found = np.ascontiguousarray(vectors(space.name))
         lists[space.name] = neighbour_lists(found, patients, views, measured.K)
         counts = listed.occurrences(lists[space.name])
         mine = [listed.hubness(counts, patients, measured.K, **drawn).assign(k=measured.K)]

@@ -19,6 +19,8 @@ from explorer.analysis.separability import (
     likeness,
 )
 from explorer.analysis.separability import separability as measure
+from explorer.data.samples import Split
+from explorer.store import layout
 from explorer.store.files import write_frame
 from precompute.reporter import Report
 from precompute.run.run import ENCODERS, Run
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SEPARABILITY_SPLITS = ("val", "test")
+SEPARABILITY_SPLITS: tuple[Split, ...] = ("val", "test")
 """Not train: the probe and the fine-tune were fitted on it."""
 
 
@@ -38,7 +40,7 @@ def separability(run: Run) -> None:
     def make(folder: Path, report: Report) -> list[str]:
         return _write(
             folder,
-            {space.name: run.vectors(space) for space in run.spaces},
+            {space.name: run.vectors(space.name) for space in run.spaces},
             run.labels,
             run.targets,
             run.patients,
@@ -49,9 +51,9 @@ def separability(run: Run) -> None:
             seed=settings.seed,
         )
 
-    sources = [f"encoders/{encoder}/embeddings.npy" for encoder in ENCODERS]
-    sources += [f"regimes/{regime.name}/logits.npy" for regime in run.regimes]
-    given = run.hashes(*sources, "samples.parquet")
+    sources = [layout.encoder_files(encoder).embeddings for encoder in ENCODERS]
+    sources += [layout.regime_files(regime.name).logits for regime in run.regimes]
+    given = run.hashes(*sources, layout.SAMPLES)
     given |= {name: getattr(settings, name) for name in ("permutations", "resamples", "seed")}
     run.stage("separability", given, make)
 
@@ -78,7 +80,7 @@ def _write(
     patients : (N,)
     splits : name to rows
     """
-    tables: dict[str, list[pd.DataFrame]] = {"separability": [], "confusability": [], "likeness": []}
+    tables: dict[str, list[pd.DataFrame]] = {layout.SEPARABILITY: [], layout.CONFUSABILITY: [], layout.LIKENESS: []}
     done = 0
     for split, rows in splits.items():
         films = Labelled.of(
@@ -86,16 +88,14 @@ def _write(
         )
         looked_up = {name: Space.of(vectors[rows], films) for name, vectors in spaces.items()}
         for name, space in looked_up.items():
-            tables["separability"].append(measure(space, films).assign(space=name, split=split))
-            tables["confusability"].append(confusability(space, films).assign(space=name, split=split))
+            tables[layout.SEPARABILITY].append(measure(space, films).assign(space=name, split=split))
+            tables[layout.CONFUSABILITY].append(confusability(space, films).assign(space=name, split=split))
             done += 1
             report(done, len(splits) * len(spaces))
         for name, other in combinations(looked_up, 2):
             alike = likeness(looked_up[name], looked_up[other], films)
-            tables["likeness"].append(alike.assign(space=name, other=other, split=split))
+            tables[layout.LIKENESS].append(alike.assign(space=name, other=other, split=split))
     columns = (SEPARABILITY_COLUMNS, CONFUSION_COLUMNS, LIKENESS_COLUMNS)
-    paths = []
     for (table, parts), names in zip(tables.items(), columns, strict=True):
-        write_frame(folder / f"{table}.parquet", pd.concat(parts, ignore_index=True)[list(names)])
-        paths.append(f"{table}.parquet")
-    return paths
+        write_frame(folder / table, pd.concat(parts, ignore_index=True)[list(names)])
+    return list(tables)

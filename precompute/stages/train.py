@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from explorer.analysis.thresholds import choose_max_f1
 from explorer.model.encoder import ImageTower
 from explorer.model.head import Head, prompt_head
+from explorer.store import layout
 from explorer.store.files import write_array, write_json
-from explorer.store.writer import SCRATCH
 from precompute.reporter import SEEDS, Report
 from precompute.run.run import Run
 from precompute.training import paper
@@ -34,17 +33,18 @@ def zero_shot(run: Run) -> None:
         paths = []
         for i, prompt_set in enumerate(prompt_sets):
             head = prompt_head(*embed_prompts(clip, prompt_set.labels), clip.logit_scale)
-            head.save(folder / f"prompts/{prompt_set.name}/head.safetensors")
-            write_json(folder / f"prompts/{prompt_set.name}/prompts.json", asdict(prompt_set))
-            paths += [f"prompts/{prompt_set.name}/{name}" for name in ("head.safetensors", "prompts.json")]
+            files = layout.prompt_files(prompt_set.name)
+            head.save(folder / files.head)
+            write_json(folder / files.prompts, asdict(prompt_set))
+            paths += [files.head, files.prompts]
             if i == 0:
                 training = {**asdict(prompt_set), "logit_scale": clip.logit_scale}
                 paths += _write_regime(folder, "zero_shot", head, training)
             report(i + 1, len(prompt_sets))
         texts = sentences(prompt_sets)
-        write_json(folder / "prompts/texts.json", {"texts": texts})
-        write_array(folder / "prompts/texts.npy", clip.embed_text(texts))
-        return [*paths, "prompts/texts.json", "prompts/texts.npy"]
+        write_json(folder / layout.TEXTS, {"texts": texts})
+        write_array(folder / layout.TEXT_VECTORS, clip.embed_text(texts))
+        return [*paths, layout.TEXTS, layout.TEXT_VECTORS]
 
     run.stage("zero-shot head", {"weights": run.job.weights_sha256, "prompts": run.job.identity["prompts"]}, make)
 
@@ -71,9 +71,9 @@ def linear_probe(run: Run) -> None:
         return _write_regime(folder, "linear_probe", head, training)
 
     given = {
-        "embeddings": run.writer.sha256("encoders/frozen/embeddings.npy"),
-        "norms": run.writer.sha256("encoders/frozen/norms.npy"),
-        "samples": run.writer.sha256("samples.parquet"),
+        "embeddings": run.writer.sha256(layout.encoder_files("frozen").embeddings),
+        "norms": run.writer.sha256(layout.encoder_files("frozen").norms),
+        "samples": run.writer.sha256(layout.SAMPLES),
         "settings": _training_settings(run),
     }
     run.stage("linear probe", given, make)
@@ -81,13 +81,13 @@ def linear_probe(run: Run) -> None:
 
 def fine_tune(run: Run) -> None:
     """Encoder and head trained together; the tower waits in scratch until the films are embedded with it."""
-    work = run.writer.scratch / "fine_tune"
+    work = run.path / layout.TUNED_TOWER.folder
 
     def make(folder: Path, report: Report) -> list[str]:
         tower, head, curve = _tuned(run, run.settings.seed, work, report)
-        files = tower.save(work)
+        tower.save(work)
         paths = _write_regime(folder, "fine_tune", head, _record(run, curve))
-        return [*paths, *(f"{SCRATCH}/fine_tune/{f}" for f in files)]
+        return [*paths, layout.TUNED_TOWER.config, layout.TUNED_TOWER.weights]
 
     run.stage("full fine-tune", _fine_tune_given(run), make)
 
@@ -114,25 +114,25 @@ def score(run: Run) -> None:
     def make(folder: Path, report: Report) -> list[str]:
         paths = []
         for i, regime in enumerate(run.regimes):
-            paths += write(folder, f"regimes/{regime.name}", run.inputs(regime))
+            paths += write(folder, layout.regime_files(regime.name), run.inputs(regime))
             report(i + 1, len(run.regimes))
         for prompt_set in run.job.prompt_sets:
-            paths += write(folder, f"prompts/{prompt_set.name}", run.embeddings("frozen"))
+            paths += write(folder, layout.prompt_files(prompt_set.name), run.embeddings("frozen"))
         return paths
 
-    def write(folder: Path, where: str, inputs: NDArray[np.float32]) -> list[str]:
-        logits = _read_head(folder / where).logits(inputs)
-        write_array(folder / where / "logits.npy", logits)
+    def write(folder: Path, files: layout.HeadFiles, inputs: NDArray[np.float32]) -> list[str]:
+        logits = Head(*run.read_head(files.head)).logits(inputs)
+        write_array(folder / files.logits, logits)
         thresholds = choose_max_f1(run.labels, run.targets[val], logits[val])
-        write_json(folder / where / "thresholds.json", thresholds.model_dump())
-        return [f"{where}/logits.npy", f"{where}/thresholds.json"]
+        write_json(folder / files.thresholds, thresholds.model_dump())
+        return [files.logits, files.thresholds]
 
     given: dict[str, object] = {
-        s.name: run.writer.sha256(f"prompts/{s.name}/head.safetensors") for s in run.job.prompt_sets
+        s.name: run.writer.sha256(layout.prompt_files(s.name).head) for s in run.job.prompt_sets
     }
-    given |= {r.name: run.writer.sha256(f"regimes/{r.name}/head.safetensors") for r in run.regimes}
+    given |= {r.name: run.writer.sha256(layout.regime_files(r.name).head) for r in run.regimes}
     given |= run.embedding_hashes()
-    run.stage("score", {**given, "samples": run.writer.sha256("samples.parquet")}, make)
+    run.stage("score", {**given, "samples": run.writer.sha256(layout.SAMPLES)}, make)
 
 
 def _paper_probe(run: Run, seed: int, report: Report) -> tuple[Head, Curve]:
@@ -143,43 +143,41 @@ def _paper_probe(run: Run, seed: int, report: Report) -> tuple[Head, Curve]:
         run.rows("val"),
         run.settings,
         seed,
-        run.writer.scratch / f"linear_probe-{seed}",
+        run.path / layout.seed_folder("linear_probe", seed),
         report,
     )
 
 
 def _tuned(run: Run, seed: int, work: Path, report: Report) -> tuple[ImageTower, Head, Curve]:
     """The tower, giving what its head reads, and the head, trained with a seed."""
-    tower = ImageTower.load(run.writer.folder / "encoders/frozen", run.tower.device)
+    tower = ImageTower.load(run.path / layout.encoder_files("frozen").folder, run.tower.device)
     data = (run.pixels, run.targets, run.rows("train"), run.rows("val"), run.settings, seed, work, report)
     if run.paper:
         tower = tower.unnormalised()
         return tower, *paper.fine_tune(tower, *data)
-    probe = run.writer.folder / "regimes/linear_probe"
-    chosen = json.loads((probe / "training.json").read_text(encoding="utf-8"))
-    loss = make_loss(chosen["loss"], run.targets[run.rows("train")])
-    return tower, *train_fine_tune(tower, _read_head(probe), loss, *data)
+    loss = make_loss(run.training("linear_probe")["loss"], run.targets[run.rows("train")])
+    return tower, *train_fine_tune(tower, Head(*run.head("linear_probe")), loss, *data)
 
 
 def _seed(run: Run, seed: int, report: Report) -> list[str]:
-    tower, head, _ = _tuned(run, seed, run.writer.scratch / f"fine_tune-{seed}", report)
+    tower, head, _ = _tuned(run, seed, run.path / layout.seed_folder("fine_tune", seed), report)
     logits = {"fine_tune": head.logits(tower.embed(run.pixels, run.settings.batch_size))}
     if run.paper:
         probe, _ = _paper_probe(run, seed, lambda done, total: None)
         logits["linear_probe"] = probe.logits(run.inputs(run.regimes[1]))
     paths = []
     for regime, values in logits.items():
-        paths.append(f"regimes/{regime}/seeds/{seed}.npy")
-        write_array(run.writer.folder / paths[-1], values)
+        paths.append(layout.regime_files(regime).seed_logits(seed))
+        write_array(run.path / paths[-1], values)
     return paths
 
 
 def _fine_tune_given(run: Run) -> dict[str, object]:
     return {
-        "encoder": run.writer.sha256("encoders/frozen/image_tower.safetensors"),
-        "head": run.writer.sha256("regimes/linear_probe/head.safetensors"),
-        "pixels": run.writer.sha256(f"{SCRATCH}/pixels.bin"),
-        "samples": run.writer.sha256("samples.parquet"),
+        "encoder": run.writer.sha256(layout.encoder_files("frozen").weights),
+        "head": run.writer.sha256(layout.regime_files("linear_probe").head),
+        "pixels": run.writer.sha256(layout.PIXELS),
+        "samples": run.writer.sha256(layout.SAMPLES),
         "settings": _training_settings(run),
     }
 
@@ -196,14 +194,7 @@ def _record(run: Run, curve: Curve) -> dict[str, Any]:
 
 
 def _write_regime(folder: Path, regime: str, head: Head, training: dict[str, Any]) -> list[str]:
-    where = f"regimes/{regime}"
-    head.save(folder / where / "head.safetensors")
-    write_json(folder / where / "training.json", training)
-    return [f"{where}/head.safetensors", f"{where}/training.json"]
-
-
-def _read_head(folder: Path) -> Head:
-    from safetensors.numpy import load_file
-
-    tensors = load_file(folder / "head.safetensors")
-    return Head(tensors["weight"], tensors["bias"])
+    files = layout.regime_files(regime)
+    head.save(folder / files.head)
+    write_json(folder / files.training, training)
+    return [files.head, files.training]

@@ -19,7 +19,8 @@ from explorer.analysis.shortcuts import (
     of_acquisition,
     of_labels,
 )
-from explorer.store.reader import Store, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
 
 N = 400
 
@@ -118,19 +119,23 @@ def test_a_border_is_measured_as_drawn() -> None:
 
 def test_a_run_keeps_what_was_measured(tiny_store: Path) -> None:
     store = open_store(tiny_store)
-    told = store.shortcuts("embeddings")
+    told = store.audit.shortcuts("embeddings")
     assert set(told["encoder"]) == {"frozen", "fine_tune"}
-    assert set(told["attribute"]) == set(store.shortcuts("attributes").columns) == set(store.attribute_facts["kinds"])
-    assert set(store.shortcuts("acquisition")["split"]) == {"train", "val", "test"}
-    assert store.attribute_facts["lacking"]["age"] == "not given"
-    assert set(store.copies["kind"]) <= {"exact", "near", "alike"}
-    assert (store.copies["a"] < store.copies["b"]).all()
-    assert 0 < store.copy_rule["threshold"] <= 0.5
-    assert [regime.name for regime in store.audited_regimes] == ["linear_probe", "fine_tune"]
-    tuned = store.label_audit("fine_tune")
+    assert (
+        set(told["attribute"])
+        == set(store.audit.shortcuts("attributes").columns)
+        == set(store.audit.attribute_facts["kinds"])
+    )
+    assert set(store.audit.shortcuts("acquisition")["split"]) == {"train", "val", "test"}
+    assert store.audit.attribute_facts["lacking"]["age"] == "not given"
+    assert set(store.audit.copies["kind"]) <= {"exact", "near", "alike"}
+    assert (store.audit.copies["a"] < store.audit.copies["b"]).all()
+    assert 0 < store.audit.copy_rule["threshold"] <= 0.5
+    assert [regime.name for regime in store.audit.regimes] == ["linear_probe", "fine_tune"]
+    tuned = store.audit.labels("fine_tune")
     assert np.isnan(tuned.quality[store.rows("train")]).all()
     assert np.array_equal(np.isnan(tuned.quality[store.rows("test")]).all(axis=0), _one_class(store))
-    assert store.outlyingness.shape == (store.n, 2)
+    assert store.audit.outlyingness.shape == (store.n, 2)
 
 
 def _one_class(store: Store) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from explorer.store.marks import read_marks
-from explorer.store.reader import open_store
+from explorer.store.runs import open_store
 from explorer.ui.shared import selection
 from tests.conftest import ROOT
 from tests.pages import TITLES

@@ -18,7 +18,7 @@ from explorer.data.images import read_film
 from explorer.data.limits import BadImage
 from explorer.errors import UserError
 from precompute.run.films import decode_films
-from precompute.sources import read_csv
+from precompute.sources import CsvOptions, read_csv
 
 VALUES = np.arange(60 * 80, dtype=np.uint16).reshape(60, 80) % 4096
 
@@ -131,7 +131,7 @@ def test_only_a_known_view_is_taken_of_the_header(tmp_path: Path) -> None:
 def test_burned_in_text_is_refused_unless_allowed(tmp_path: Path, allowed: bool) -> None:
     write(tmp_path / "a.dcm", BurnedInAnnotation="YES")
     (tmp_path / "set.csv").write_text("image,patient_id,Edema\na.dcm,p1,1\n")
-    source = read_csv(tmp_path / "set.csv", tmp_path)
+    source = read_csv(CsvOptions(csv=tmp_path / "set.csv", images=tmp_path))
 
     def decode() -> None:
         decode_films(
@@ -139,7 +139,6 @@ def test_burned_in_text_is_refused_unless_allowed(tmp_path: Path, allowed: bool)
             Fit(size=32),
             32,
             tmp_path / "out",
-            tmp_path / "scratch",
             lambda done, total: None,
             skip_bad=False,
             allow_burned_in=allowed,
@@ -149,7 +148,7 @@ def test_burned_in_text_is_refused_unless_allowed(tmp_path: Path, allowed: bool)
         decode()
         thumbnail = (tmp_path / "out/thumbnails/data.bin").read_bytes()
         assert b"Doe" not in thumbnail
-        assert (tmp_path / "scratch/pixels.bin").stat().st_size == 32 * 32
+        assert (tmp_path / "out/scratch/pixels.bin").stat().st_size == 32 * 32
     else:
         with pytest.raises(UserError, match=r"row 2: .*a\.dcm: text is burned into it"):
             decode()

@@ -20,6 +20,7 @@ import precompute.__main__ as command
 from explorer.errors import UserError
 from explorer.store import list_runs, open_store
 from explorer.store.progress import read_progress
+from explorer.store.verify import verify_store
 from tests.conftest import ROOT
 
 ENCODER = f"local-dir:{ROOT / 'encoders' / 'phantom-clip'}"
@@ -240,7 +241,7 @@ def test_summary_json_is_the_metrics_with_all_that_qualifies_them(call: Call, ti
     told = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert told["run_id"] == store.manifest.run_id
     assert told["n"] == {"all": 96, **{s: len(store.rows(s)) for s in ("train", "val", "test")}}  # type: ignore[arg-type]
-    kept = store.metrics[store.metrics["split"] != "train"].reset_index(drop=True)
+    kept = store.tables.metrics[store.tables.metrics["split"] != "train"].reset_index(drop=True)
     assert len(told["metrics"]) == len(kept)
     for figure, (_, row) in zip(told["metrics"], kept.iterrows(), strict=True):
         assert set(figure) == set(kept.columns)
@@ -259,7 +260,7 @@ def test_the_summary_table_shows_every_regime(call: Call, tiny_store: Path) -> N
     store = open_store(tiny_store)
     code, out, _ = call("summary", tiny_store)
     assert code == 0
-    macro = store.metrics.query("label == 'macro' and split == 'test' and metric == 'auroc'")
+    macro = store.tables.metrics.query("label == 'macro' and split == 'test' and metric == 'auroc'")
     for regime in store.regimes:
         assert regime.title in out
         row = macro[macro["regime"] == regime.name].iloc[0]
@@ -344,12 +345,12 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     job = launch(command_line, log)
     assert job.wait(600) == 0, log.read_text()
     store = open_store(root)
-    assert store.verify() == []
+    assert verify_store(store) == []
     assert store.n == 14
     assert (store.manifest.dataset.n_read, store.manifest.dataset.n_skipped) == (16, 2)
-    assert store.skipped["image"].tolist() == ["5.png", "7.png"]
-    assert "empty" in store.skipped["reason"][0]
-    assert "missing" in store.skipped["reason"][1]
+    assert store.tables.skipped["image"].tolist() == ["5.png", "7.png"]
+    assert "empty" in store.tables.skipped["reason"][0]
+    assert "missing" in store.tables.skipped["reason"][1]
     for name, (text, _) in records.items():
         saved = json.loads(text)
         assert store.manifest.seconds[name] == saved["seconds"], "an earlier stage was done again"

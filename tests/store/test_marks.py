@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Store:
             path=run,
             labels=("Edema", "Fracture"),
             samples=samples,
-            annotations=pd.DataFrame([{**own, "polygon": None}]),
+            tables=SimpleNamespace(annotations=pd.DataFrame([{**own, "polygon": None}])),
             manifest=SimpleNamespace(dataset=SimpleNamespace(name="My Films, v2")),
         ),
     )
@@ -80,7 +80,7 @@ def test_the_runs_own_and_the_added_stand_together(store: Store) -> None:
     marks.add_marks(store, a_mark(), "app")
     both = marks.all_annotations(store)
     assert both["annotator"].tolist() == ["R0", "R1"]
-    assert set(store.annotations.columns) <= set(both.columns)
+    assert set(store.tables.annotations.columns) <= set(both.columns)
 
 
 def test_marks_are_corrected_and_deleted(store: Store) -> None:
@@ -156,7 +156,7 @@ def test_what_a_reader_says_again_stands_in_place_of_the_runs(store: Store) -> N
 
 
 def test_marks_without_a_name_replace_no_ones(store: Store) -> None:
-    store.annotations["annotator"] = marks.UNNAMED
+    store.tables.annotations["annotator"] = marks.UNNAMED
     marks.add_marks(store, a_mark(annotator=marks.UNNAMED), "boxes.csv")
     assert marks.all_annotations(store)["x"].tolist() == [1, 10]
 

@@ -14,16 +14,18 @@ import pytest
 
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
-from explorer.store.reader import open_store
-from explorer.store.reviews import Review, Verdict, add_review, as_csv, latest, read_reviews, reviews_file
+from explorer.store.layout import reviews_file
+from explorer.store.reviews import Review, Verdict, add_review, as_csv, latest, read_reviews
+from explorer.store.runs import open_store
+from explorer.store.verify import verify_store
 from precompute.demo import _planned
-from precompute.sources import Source, read_csv
+from precompute.sources import CsvOptions, Source, read_csv
 from precompute.sources.corrections import correct
 
 
 @pytest.fixture
 def source(few_films: Path) -> Source:
-    return read_csv(few_films / "labels.csv", few_films / "images")
+    return read_csv(CsvOptions(csv=few_films / "labels.csv", images=few_films / "images"))
 
 
 def said(sample_id: str, verdict: Verdict, label: str = "Edema", note: str = "") -> Review:
@@ -164,7 +166,7 @@ def test_a_review_corrects_the_next_run_there_and_nowhere_else(
     assert after_run.manifest.dataset.content != before.manifest.dataset.content
     np.testing.assert_array_equal(after_run.vectors("frozen"), before.vectors("frozen"))
     assert not np.array_equal(after_run.logits("linear_probe"), before.logits("linear_probe")), "it was fitted anew"
-    assert after_run.verify() == []
+    assert verify_store(after_run) == []
 
 
 def test_the_demo_refuses_bad_corrections_before_it_draws(

@@ -20,7 +20,8 @@ from explorer.data.samples import SAMPLE_COLUMNS
 from explorer.errors import UserError
 from explorer.store import Store, latest_run, list_runs, open_store
 from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_json
-from explorer.store.schema import SCHEMA_VERSION, Dataset, Manifest
+from explorer.store.manifest import SCHEMA_VERSION, Dataset, Manifest
+from explorer.store.verify import verify_store
 from explorer.store.writer import RunWriter
 
 # --- writing -------------------------------------------------------------------------------------------------
@@ -330,8 +331,8 @@ def test_two_regimes_share_a_space_and_three_have_their_own_decisions(store: Sto
 def test_metrics_are_the_logits_own(store: Store) -> None:
     from sklearn.metrics import average_precision_score, f1_score
 
-    assert store.metrics.columns.tolist() == list(METRIC_COLUMNS)
-    frame = store.metrics.set_index(["regime", "split", "label", "metric"])["value"]
+    assert store.tables.metrics.columns.tolist() == list(METRIC_COLUMNS)
+    frame = store.tables.metrics.set_index(["regime", "split", "label", "metric"])["value"]
     checked = 0
     for regime in store.regimes:
         for split in ("val", "test"):
@@ -365,7 +366,7 @@ def test_thumbnails_films_and_boxes_belong_to_their_rows(store: Store) -> None:
         assert max(small.size) == 256
         shrunk = np.asarray(film.resize(small.size), np.float32)
         assert np.abs(shrunk - np.asarray(small, np.float32)).mean() < 6
-    boxes = store.annotations
+    boxes = store.tables.annotations
     assert len(boxes)
     assert (store.samples["sample_id"].to_numpy()[boxes["row"]] == boxes["sample_id"]).all()
     widths = store.samples["width"].to_numpy()[boxes["row"]]
@@ -373,7 +374,7 @@ def test_thumbnails_films_and_boxes_belong_to_their_rows(store: Store) -> None:
     assert set(boxes["label"]) <= set(store.labels)
     assert store.row_of(store.samples["sample_id"][7]) == 7
     assert store.row_of("nobody") is None
-    assert store.skipped.empty
+    assert store.tables.skipped.empty
     assert "phantom" in repr(store)
 
 
@@ -390,9 +391,10 @@ def test_a_store_may_be_moved_with_its_films(tiny_store: Path, tmp_path: Path) -
 def test_opening_and_reading_needs_no_torch(tiny_store: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom explorer.store import open_store\n"
+        "from explorer.store.verify import verify_store\n"
         f"store = open_store(Path({str(tiny_store)!r}))\n"
-        "store.samples, store.metrics, store.annotations, store.thumbnail(0), store.logits('zero_shot')\n"
-        "store.index('frozen'), store.head('zero_shot'), store.thresholds('zero_shot'), store.verify()\n"
+        "store.samples, store.tables.metrics, store.tables.annotations, store.thumbnail(0), store.logits('zero_shot')\n"
+        "store.index('frozen'), store.head('zero_shot'), store.thresholds('zero_shot'), verify_store(store)\n"
         "print(sorted({'torch', 'transformers', 'umap', 'numba', 'open_clip'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -416,8 +418,8 @@ def edit(copy: Path, change: Callable[[dict], object]) -> None:
 
 
 def test_a_good_copy_verifies(copy: Path) -> None:
-    assert Store(copy).verify() == []
-    assert open_store(copy).verify() == []  # a run's own folder opens as well
+    assert verify_store(Store(copy)) == []
+    assert verify_store(open_store(copy)) == []  # a run's own folder opens as well
 
 
 def test_every_file_is_vouched_for(copy: Path) -> None:
@@ -444,7 +446,7 @@ def test_an_absent_or_truncated_file_does_not_open(copy: Path) -> None:
             Store(copy)
         assert relative in caught.value.what
         path.write_bytes(content)
-    assert Store(copy).verify() == []
+    assert verify_store(Store(copy)) == []
 
 
 def flip(path: Path) -> None:
@@ -469,7 +471,7 @@ def test_a_lost_index_is_built_again_and_finds_the_same(
     queries = np.array(store.vectors(space)[:20])
     for ours, theirs in zip(again.search(queries, 9), store.index(space)[0].search(queries, 9), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    problems = Store(copy).verify()
+    problems = verify_store(Store(copy))
     assert len(problems) == 1
     assert problems[0].startswith(f"{file} {said}")
 
@@ -492,7 +494,7 @@ def test_no_index_is_built_from_damaged_vectors(copy: Path, space: str, vectors:
 def test_a_flipped_byte_anywhere_is_found_by_verify(copy: Path) -> None:
     for relative in files_of(copy):
         flip(copy / relative)
-        problems = Store(copy).verify()
+        problems = verify_store(Store(copy))
         assert len(problems) == 1
         assert relative in problems[0]
         flip(copy / relative)
@@ -506,9 +508,9 @@ def zeros(path: Path) -> None:
     ("relative", "read"),
     [
         ("samples.parquet", lambda s: s.samples),
-        ("metrics.parquet", lambda s: s.metrics),
-        ("annotations.parquet", lambda s: s.annotations),
-        ("skipped.parquet", lambda s: s.skipped),
+        ("metrics.parquet", lambda s: s.tables.metrics),
+        ("annotations.parquet", lambda s: s.tables.annotations),
+        ("skipped.parquet", lambda s: s.tables.skipped),
         ("regimes/zero_shot/head.safetensors", lambda s: s.head("zero_shot")),
         ("regimes/zero_shot/thresholds.json", lambda s: s.thresholds("zero_shot")),
         ("regimes/zero_shot/training.json", lambda s: s.training("zero_shot")),
@@ -570,7 +572,7 @@ def test_a_newer_minor_version_opens_and_its_new_keys_are_passed_over(copy: Path
         raw["artefacts"]["samples.parquet"]["new_key"] = 1
 
     edit(copy, newer)
-    assert open_store(copy.parent).verify() == []
+    assert verify_store(open_store(copy.parent)) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"schema_version": "1.0"}', "\xff"])
@@ -613,9 +615,9 @@ def test_verify_looks_at_contents_as_well(copy: Path) -> None:
     np.save(copy / "encoders/frozen/embeddings.npy", vectors * 2)
     replace("encoders/frozen/embeddings.npy")
     shutil.copy(copy / "spaces/frozen/map.npy", copy / "spaces/fine_tune/map.npy")
-    problems = "\n".join(Store(copy).verify())
+    problems = "\n".join(verify_store(Store(copy)))
     assert "fine_tune/map.npy" in problems
     replace("spaces/fine_tune/map.npy")
-    problems = "\n".join(Store(copy).verify())
+    problems = "\n".join(verify_store(Store(copy)))
     for what in ("95 rows", "occurs twice", "other than train", "1 patients", "spaces/frozen: vectors are not"):
         assert what in problems

@@ -13,8 +13,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.leaks import leaking
-from explorer.store.reader import Store, open_store
-from explorer.store.reviews import read_reviews, reviews_file
+from explorer.store.layout import reviews_file
+from explorer.store.reader import Store
+from explorer.store.reviews import read_reviews
+from explorer.store.runs import open_store
+from explorer.store.verify import verify_store
 from tests.pages import assert_sound, open_page, said
 
 SECTIONS = {
@@ -62,7 +65,7 @@ def test_a_review_is_saved_exported_and_leaves_the_queue(store: Store) -> None:
     film, label = str(first["film"]), str(first["label"])
     row, column = store.row_of(film), store.labels.index(label)
     assert row is not None
-    audit = store.label_audit("linear_probe")
+    audit = store.audit.labels("linear_probe")
     assert audit.flagged[row, column]
     assert audit.quality[row, column] == np.nanmin(np.where(audit.flagged, audit.quality, np.nan))
 
@@ -82,7 +85,7 @@ def test_a_review_is_saved_exported_and_leaves_the_queue(store: Store) -> None:
     assert (review.note, review.reviewer) == ("seen, thrice", "R. Eader")
     left = next(frame.value for frame in app.dataframe if "place" == frame.value.index.name)
     assert not ((left["film"] == film) & (left["label"] == label)).any()
-    assert store.verify() == [], "the run itself is as it was"
+    assert verify_store(store) == [], "the run itself is as it was"
 
 
 def test_a_read_only_viewer_cannot_review(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +99,7 @@ def test_a_copy_in_train_is_counted_and_scored_without(store: Store) -> None:
     train, test = int(store.rows("train")[0]), int(store.rows("test")[0])
     frame = pd.concat(
         [
-            store.copies,
+            store.audit.copies,
             pd.DataFrame([{"a": min(train, test), "b": max(train, test), "kind": "exact", "correlation": 1.0}]),
         ]
     )

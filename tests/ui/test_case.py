@@ -12,7 +12,8 @@ import pytest
 import streamlit as st
 
 from explorer.store.marks import NOTHING, add_marks
-from explorer.store.reader import Store, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
 from explorer.tables.film import film_scores, score_table
 from explorer.ui.components.viewer import marks
 from explorer.ui.shared.annotators import film_annotations
@@ -56,7 +57,7 @@ def test_marks_made_in_the_app_are_drawn_beside_the_runs_each_reader_in_a_colour
     (tmp_path / "store/films").symlink_to(store.path.parent / "films")
     monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
     here = open_store(copy.parent)
-    own = here.annotations.iloc[[0]]
+    own = here.tables.annotations.iloc[[0]]
     row, label = int(own["row"].iat[0]), str(own["label"].iat[0])
     other = next(name for name in here.labels if name != label)
     add_marks(here, own.assign(annotator="<Dr A>"), "app")

@@ -18,7 +18,9 @@ from streamlit.testing.v1 import AppTest
 from explorer.data.saliency_map import METHODS
 from explorer.figures.overlay import Look
 from explorer.store.marks import all_annotations, read_marks
-from explorer.store.reader import Store, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
+from explorer.store.verify import verify_store
 from explorer.ui.grad_cam import pictures as saliency_views
 from explorer.ui.grad_cam.controls import Question
 from explorer.ui.models import inference
@@ -133,7 +135,7 @@ def test_the_export_holds_pictures_raw_maps_and_their_settings(store: Store) -> 
 def test_without_a_batch_of_maps_the_page_names_the_command(store: Store) -> None:
     app = open_page(show="Agreement")
     assert f"python -m precompute saliency {store.path.parent} --split test" in app.code[0].value
-    assert f"{len(store.annotations):,} annotations" in said(app)
+    assert f"{len(store.tables.annotations):,} annotations" in said(app)
 
 
 def test_a_reader_is_asked_for_a_name_and_a_sample_is_drawn(store: Store) -> None:
@@ -183,21 +185,23 @@ def test_nothing_to_mark_is_recorded_and_taken_back(own_store: Store) -> None:
 
 
 def test_outlines_of_the_run_are_copied_to_be_corrected_and_the_run_stays(own_store: Store) -> None:
-    own = own_store.annotations.iloc[0]
+    own = own_store.tables.annotations.iloc[0]
     row, label, by = int(own["row"]), str(own["label"]), str(own["annotator"])
-    n = int(((own_store.annotations["row"] == row) & (own_store.annotations["label"] == label)).sum())
+    n = int(((own_store.tables.annotations["row"] == row) & (own_store.tables.annotations["label"] == label)).sum())
     app = open_marking(own_store, row, label, by)
     press(app, f"Copy {n} to mine")
     copies = read_marks(own_store)
     assert copies["origin"].tolist() == [f"copy of {by}"] * n
-    assert len(all_annotations(own_store)) == len(own_store.annotations), "in place of the run's, not beside them"
+    assert len(all_annotations(own_store)) == len(own_store.tables.annotations), (
+        "in place of the run's, not beside them"
+    )
     assert not any(button.label.startswith("Copy") for button in app.button)
     assert next(button for button in app.button if button.label == "Nothing to mark").disabled
     app = open_marking(own_store, row, label, "Dr A")
     press(app, f"Copy {n} to mine")
-    assert len(all_annotations(own_store)) == len(own_store.annotations) + n
+    assert len(all_annotations(own_store)) == len(own_store.tables.annotations) + n
     assert not any(button.label.startswith("Copy") for button in app.button), "one has one's own to correct now"
-    assert own_store.verify() == []
+    assert verify_store(own_store) == []
 
 
 def test_a_reader_who_saw_a_map_is_not_blind(store: Store) -> None:

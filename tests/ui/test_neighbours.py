@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from explorer.analysis.neighbours import decision_row, decision_vectors, search
 from explorer.data.saliency_map import Saliency
 from explorer.model.saliency.tokens import Tokens
-from explorer.store.reader import Store, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
 from explorer.ui.models import heatmaps, inference
 from explorer.ui.neighbours.query import mean_direction
 from explorer.ui.shared import cache, selection

@@ -18,7 +18,8 @@ import streamlit as st
 
 from explorer.analysis.metrics import METRICS
 from explorer.store.progress import Progress, write_progress
-from explorer.store.reader import Store, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
 from explorer.tables import derive
 from explorer.tables.map_colours import COLOURS
 from explorer.ui.maps import page as maps

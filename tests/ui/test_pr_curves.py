@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from explorer.analysis.differences import COMPARED
 from explorer.analysis.metrics import MACRO, METRICS
 from explorer.analysis.pooled import MICRO
-from explorer.store.reader import Store, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
 from explorer.tables import curves as curve_frames
 from explorer.tables import derive
 from explorer.tables import report as report_files
@@ -232,6 +233,6 @@ def test_a_run_made_before_says_what_is_missing(store: Store, tmp_path: Path, mo
 
 
 def test_every_metric_has_every_pool(store: Store) -> None:
-    frame = store.metrics
+    frame = store.tables.metrics
     for name in (MACRO, MICRO, "Cardiovascular", "Pulmonary", "Skeletal", "Device"):
         assert set(frame.loc[frame["label"] == name, "metric"]) == set(METRICS)

@@ -16,7 +16,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from explorer.analysis.rewording import EDITED, STORED, compare
-from explorer.store.reader import Store, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
 from explorer.ui.neighbours.prompt_lab import _logits, as_toml, pack, unpack
 from explorer.ui.shared.links import BadLink, to_text
 from precompute.prompts import read_prompts

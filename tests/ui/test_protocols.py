@@ -18,7 +18,8 @@ from explorer.analysis.multilabel import MULTILABEL, min_max
 from explorer.figures.common import regime_style
 from explorer.figures.protocols import compared, learning
 from explorer.store.files import write_array
-from explorer.store.reader import Store, counterpart, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import counterpart, open_store
 from explorer.tables import protocols as tables
 from tests.pages import open_sound_page, said
 

@@ -14,7 +14,8 @@ import streamlit as st
 
 from explorer.figures import common as figures
 from explorer.figures.separability import Cell, board, confusions, whiskers
-from explorer.store.reader import Store, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
 from explorer.tables import derive
 from explorer.tables import separability as separability_board
 from explorer.ui.maps import signs as map_signs
@@ -113,7 +114,7 @@ def test_every_space_stands_once_and_every_label_is_spoken_of_once(store: Store)
 
 
 def test_counts_on_the_board_are_the_stores(store: Store) -> None:
-    frame = store.separability
+    frame = store.tables.separability
     for (label, split), part in frame[frame["label"].isin(store.labels)].groupby(["label", "split"]):
         assert set(zip(part["n_pos"], part["n_neg"], part["n_unknown"], strict=True)) == {
             derive.counts(store, split, label)

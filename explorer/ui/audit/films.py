@@ -32,7 +32,7 @@ DISTANCE_TITLES = {"knn": "10th neighbour", "mahalanobis": "Mahalanobis"}
 def outliers(view: View) -> None:
     """How far out each split's films lie, and the most outlying ones."""
     store, split = view.store, view.split
-    percentiles = store.outlyingness
+    percentiles = store.audit.outlyingness
     name = choose.pick_one("Distance", list(DISTANCES), "knn", "distance", DISTANCE_TITLES)
     column = np.asarray(percentiles[:, DISTANCES.index(name)])
     left, right = st.columns([7, 5], gap="medium")
@@ -67,7 +67,7 @@ def _outlying_table(store: Store) -> pd.DataFrame:
         rows = store.rows(part)
         line = {"Split": part, "Films": f"{len(rows):,}"}
         for i, name in enumerate(DISTANCES):
-            far = int((store.outlyingness[rows, i] >= OUTLYING).sum())
+            far = int((store.audit.outlyingness[rows, i] >= OUTLYING).sum())
             low, high = (100 * end for end in wilson(far, len(rows)))
             told = f"{far:,} · {100 * far / len(rows):.1f}% [{low:.1f}, {high:.1f}]" if len(rows) else "—"
             line[DISTANCE_TITLES[name]] = told

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer.store.reviews import VERDICTS, Review, add_review, as_csv, latest, read_reviews, reviews_file
+from explorer.store.layout import reviews_file
+from explorer.store.reviews import VERDICTS, Review, add_review, as_csv, latest, read_reviews
 from explorer.tables import derive
 from explorer.ui.shared import choose
 from explorer.ui.shared.gallery import links
@@ -17,8 +18,9 @@ from explorer.ui.shared.gallery import links
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from explorer.store.reader import LabelAudit, Store
-    from explorer.store.schema import RegimeRecord
+    from explorer.store.audit import LabelAudit
+    from explorer.store.manifest import RegimeRecord
+    from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
 ALL = "All labels"
@@ -29,13 +31,13 @@ HELP = {"keep": "the label is right", "wrong": "it is the other way", "unsure": 
 def show(view: View) -> None:
     """The queue, the label at hand, and what was said so far."""
     store = view.store
-    store.label_audit("linear_probe")  # says so where an earlier version made the run
+    store.audit.labels("linear_probe")  # says so where an earlier version made the run
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         regime = _regime(store)
         with st.container(width=240):
             wanted = st.selectbox("Doubted label", [ALL, *store.labels], key="doubted", bind="query-params")
         state = choose.pick_one("Show", ["to review", "reviewed", "all"], "to review", "show")
-    audit = store.label_audit(regime.name)
+    audit = store.audit.labels(regime.name)
     file = reviews_file(store.path.parent, store.manifest.run_id)
     said = latest(read_reviews(file))
     queue = _queue(store, audit, wanted, said)
@@ -59,7 +61,7 @@ def show(view: View) -> None:
 
 
 def _regime(store: Store) -> RegimeRecord:
-    names = {regime.name: regime.title for regime in store.audited_regimes}
+    names = {regime.name: regime.title for regime in store.audit.regimes}
     return store.regime(choose.pick_one("Doubted by", list(names), next(iter(names)), "doubter", names))
 
 
@@ -134,8 +136,8 @@ def _scores(store: Store, row: int, column: int) -> pd.DataFrame:
         trained = regime.name != "zero_shot" and store.samples["split"].iat[row] == "train"
         call = "no threshold" if np.isnan(threshold) else "called" if logit >= threshold else "not called"
         line = {"Regime": regime.title, "Logit": f"{logit:.2f}", "Call": call + (", trained on it" if trained else "")}
-        if any(r.name == regime.name for r in store.audited_regimes):
-            chance = float(store.label_audit(regime.name).probabilities[row, column])
+        if any(r.name == regime.name for r in store.audit.regimes):
+            chance = float(store.audit.labels(regime.name).probabilities[row, column])
             line["Unseen"] = "—" if np.isnan(chance) else f"{chance:.3f}"
         lines.append(line)
     return pd.DataFrame(lines).fillna("—")

@@ -34,11 +34,11 @@ def show(view: View) -> None:
     """Counts, figures with and without, and the pairs side by side."""
     store, split = view.store, view.split
     splits = store.samples["split"].to_numpy(object)
-    pairs = store.copies
+    pairs = store.audit.copies
     copies = pairs[pairs["kind"] != "alike"][["a", "b"]].to_numpy(dtype=np.int64)
     leaks = leaking(copies, splits, split)
     _counts(store, splits, pairs)
-    rule = store.copy_rule
+    rule = store.audit.copy_rule
     st.caption(
         "Same pixels: SHA-256 of the decoded film. Near copies: pairs proposed by embedding and by a perceptual hash "
         f"of the film and its crops, laid on each other and compared in fine detail; a copy from correlation "
@@ -116,7 +116,7 @@ def _pair(store: Store, pair: dict[str, Any], splits: np.ndarray) -> None:
 @st.cache_data(max_entries=8, show_spinner="Scoring with and without the copies")
 def _with_and_without(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
     store, rows = _store, _store.rows(split)
-    pairs = store.copies
+    pairs = store.audit.copies
     copies = pairs[pairs["kind"] != "alike"][["a", "b"]].to_numpy(dtype=np.int64)
     leaks = leaking(copies, store.samples["split"].to_numpy(object), split)
     scored = {

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 def show(view: View) -> None:
     """The warning table, attributes against labels, and attributes from embeddings."""
     store = view.store
-    facts = store.attribute_facts
+    facts = store.audit.attribute_facts
     _warnings(view)
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Attribute alone, label by label")
-        frame = store.shortcuts("labels")
+        frame = store.audit.shortcuts("labels")
         names = list(facts["kinds"])
         st.plotly_chart(
             association(frame, derive.by_prevalence(store, view.split), names),
@@ -58,7 +58,7 @@ def _warnings(view: View) -> None:
     st.subheader("Is a label's separability mostly acquisition?")
     table, flagged = _warning_table(store, view)
     st.dataframe(table, hide_index=True, height="content")
-    chosen = [name for name, kind in store.attribute_facts["kinds"].items() if kind == "acquisition"]
+    chosen = [name for name, kind in store.audit.attribute_facts["kinds"].items() if kind == "acquisition"]
     if flagged:
         st.warning(
             f"In {split}, {', '.join(flagged)}: acquisition alone reaches at least half of what a regime gains over "
@@ -74,7 +74,7 @@ def _warnings(view: View) -> None:
 
 
 def _warning_table(store: Store, view: View) -> tuple[pd.DataFrame, list[str]]:
-    alone = store.shortcuts("acquisition")
+    alone = store.audit.shortcuts("acquisition")
     alone = alone[alone["split"] == view.split]
     acquisition = {
         str(label): (derive.Merit(*figures), int(n_pos), int(n_neg))
@@ -102,7 +102,7 @@ def _warning_table(store: Store, view: View) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _from_embeddings(store: Store) -> pd.DataFrame:
-    frame = store.shortcuts("embeddings")
+    frame = store.audit.shortcuts("embeddings")
     titles = {}
     for space, regimes in derive.spaces(store, "embedding"):
         encoder = next(r.encoder for r in store.regimes if r.embedding_space == space.name)

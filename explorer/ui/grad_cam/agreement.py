@@ -11,6 +11,7 @@ import streamlit as st
 from explorer.analysis import localisation as loc
 from explorer.data.regions import drawn
 from explorer.figures import common as figures
+from explorer.store.layout import saliency_table
 from explorer.store.saliency import list_saliency, saliency_command
 from explorer.tables import derive
 from explorer.ui.shared import cache, choose
@@ -32,7 +33,7 @@ def show(view: View) -> None:
         if made is None or not _marked(view.store, made):
             return
         metric = choose.pick_one("Figure", list(loc.METRICS), "energy", "figure", loc.METRICS)
-        table = _table(made.path, made.record.run_created, made.record.sha256["agreement.parquet"], made)
+        table = _table(made.path, made.record.run_created, made.record.sha256[saliency_table("agreement")], made)
         st.markdown(verdict(view.store, table, metric))
         _chart(view.store, table, metric)
         _all_figures(view.store, table, metric)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from explorer.data.saliency_map import Saliency
+    from explorer.store.manifest import RegimeRecord
     from explorer.store.reader import Store
-    from explorer.store.schema import RegimeRecord
     from explorer.ui.grad_cam.controls import Question
     from explorer.ui.shared.frame import View
 

@@ -10,6 +10,7 @@ import streamlit as st
 from explorer.analysis import sanity
 from explorer.figures import common as figures
 from explorer.figures.saliency import randomisation_curve
+from explorer.store.layout import saliency_table
 from explorer.store.saliency import saliency_command
 from explorer.ui.grad_cam.agreement import choose_maps
 from explorer.ui.shared.frame import errors_shown
@@ -35,7 +36,7 @@ def show(view: View) -> None:
         made = choose_maps(view.store)
         if made is None:
             return
-        summary = _summary(made.path, made.record.sha256["proof.parquet"], made)
+        summary = _summary(made.path, made.record.sha256[saliency_table("proof")], made)
         if summary.empty:
             st.info(f"No film of {made.record.split} has a label to look for: nothing could be tried.")
             st.code(saliency_command(view.store), language=None)

@@ -22,8 +22,8 @@ from explorer.ui.shared.frame import errors_shown
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from explorer.store.manifest import RegimeRecord
     from explorer.store.reader import Store
-    from explorer.store.schema import RegimeRecord
     from explorer.tables.map_colours import Colour, Match
     from explorer.ui.maps.signs import Kind
     from explorer.ui.shared.frame import View

@@ -16,7 +16,7 @@ from explorer.ui.shared.gallery import gallery
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from explorer.store.schema import RegimeRecord
+    from explorer.store.manifest import RegimeRecord
     from explorer.tables.map_colours import Asked
     from explorer.ui.shared.frame import View
 

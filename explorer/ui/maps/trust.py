@@ -14,8 +14,8 @@ from explorer.ui.shared import choose, selection
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from explorer.store.manifest import RegimeRecord, SpaceKind
     from explorer.store.reader import Store
-    from explorer.store.schema import RegimeRecord, SpaceKind
     from explorer.tables.map_colours import Asked
     from explorer.ui.shared.frame import View
 

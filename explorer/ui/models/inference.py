@@ -112,10 +112,10 @@ def embed_upload(store: Store, name: str, data: bytes) -> Upload:
             pixels[encoder] = np.asarray(tower.fit.apply(film))
             projections[encoder] = tower.unnormalised().embed(pixels[encoder][None], 1)[0]
         upload = Upload(name, thumbnail(film, SHOWN_SIDE), projections, None, film.size, pixels)
-        if "audit/outliers/mean.npy" not in store.manifest.artefacts:
+        if not store.audit.has_cloud:
             return upload
         frozen = upload.vector(store.regime("zero_shot").encoder)
-        return replace(upload, outlying=outlyingness(store.cloud, frozen[None])[0])
+        return replace(upload, outlying=outlyingness(store.audit.cloud, frozen[None])[0])
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the text tower")

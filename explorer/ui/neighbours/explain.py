@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from explorer.data.saliency_map import MethodName
     from explorer.figures.overlay import Look
+    from explorer.store.manifest import RegimeRecord, SpaceRecord
     from explorer.store.reader import Store
-    from explorer.store.schema import RegimeRecord, SpaceRecord
     from explorer.ui.neighbours.query import Query
     from explorer.ui.shared.frame import View
 

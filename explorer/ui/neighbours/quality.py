@@ -19,8 +19,8 @@ from explorer.ui.shared import choose
 from explorer.ui.shared.gallery import link
 
 if TYPE_CHECKING:
+    from explorer.store.manifest import SpaceKind, SpaceRecord
     from explorer.store.reader import Store
-    from explorer.store.schema import SpaceKind, SpaceRecord
     from explorer.ui.shared.frame import View
 
 TITLES = {
@@ -59,7 +59,7 @@ def by_label(view: View, kind: SpaceKind, metric: str) -> None:
     store = view.store
     found = derive.spaces(store, kind)
     names = {space.name: " and ".join(titles) for space, titles in found}
-    frame = store.retrieval
+    frame = store.tables.retrieval
     frame = frame[(frame["metric"] == metric) & (frame["split"] == view.split) & frame["space"].isin(list(names))]
     frame = frame[frame["label"] != MACRO].assign(series=frame["space"].map(names))
     best = frame.groupby("label")["value"].max().sort_values(ascending=False, na_position="last", kind="stable")
@@ -90,7 +90,7 @@ def by_label(view: View, kind: SpaceKind, metric: str) -> None:
 def table(view: View) -> None:
     """Means over labels, every space, beside chance."""
     store = view.store
-    frame = store.retrieval
+    frame = store.tables.retrieval
     mean = frame[(frame["label"] == MACRO) & (frame["split"] == view.split)]
     rows = []
     for space in store.manifest.spaces:
@@ -116,7 +116,7 @@ def table(view: View) -> None:
 def agreement(view: View) -> None:
     """How far two spaces name the same neighbours."""
     store = view.store
-    frame = store.retrieval
+    frame = store.tables.retrieval
     frame = frame[(frame["other"] != "") & (frame["split"] == view.split)]
     rows = []
     for (space, other), part in frame.groupby(["space", "other"], sort=False):
@@ -137,7 +137,7 @@ def hubs(view: View, kind: SpaceKind) -> None:
     """Films that stand in unusually many lists."""
     store = view.store
     st.subheader("Hubs")
-    frame = store.retrieval
+    frame = store.tables.retrieval
     skews = frame[frame["metric"] == "hubness_skew"]
     found = derive.spaces(store, kind)
     for column, (space, titles) in zip(st.columns(len(found), gap="medium"), found, strict=True):

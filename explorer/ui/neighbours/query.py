@@ -18,8 +18,8 @@ from explorer.ui.shared import choose, selection
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from explorer.store.manifest import SpaceKind
     from explorer.store.reader import Store
-    from explorer.store.schema import SpaceKind
     from explorer.ui.shared.frame import View
 
 WAYS = {"film": "A film", "upload": "Upload", "words": "Words", "selection": "Selection"}

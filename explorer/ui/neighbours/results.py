@@ -25,8 +25,8 @@ from explorer.ui.shared.gallery import link
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from explorer.store.manifest import SpaceRecord
     from explorer.store.reader import Store
-    from explorer.store.schema import SpaceRecord
     from explorer.ui.models.inference import Upload
     from explorer.ui.shared.frame import View
 
@@ -164,7 +164,7 @@ def side_by_side(view: View, query: Query, found: Found) -> None:
 
 def _hubs(store: Store, space: str) -> dict[int, int]:
     """Hubs of a space: their rows, and in how many lists they stand; none in a run without neighbour counts."""
-    if f"spaces/{space}/occurrences.npy" not in store.manifest.artefacts:
+    if not store.has_occurrences(space):
         return {}
     counts = store.occurrences(space)
     return {int(row): int(counts[row]) for row in np.flatnonzero(hubs(counts))}

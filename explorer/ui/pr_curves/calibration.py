@@ -67,7 +67,7 @@ def calibration(view: View) -> None:
 def _all_labels(view: View, method: Method, few: int) -> None:
     store, split = view.store, view.split
     st.subheader(f"All labels: {METHODS[method].lower()}")
-    frame = store.calibration
+    frame = store.tables.calibration
     frame = frame[(frame["split"] == split) & (frame["method"] == method)]
     said = _texts(frame)
     rows = []
@@ -85,7 +85,7 @@ def _all_labels(view: View, method: Method, few: int) -> None:
 
 def _by_method(store: Store, split: Split, label: str) -> pd.DataFrame:
     """One row a regime and method: Brier score and ECE."""
-    frame = store.calibration
+    frame = store.tables.calibration
     said = _texts(frame[(frame["split"] == split) & (frame["label"] == label)])
     rows = []
     for regime in store.regimes:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
-    from explorer.store.schema import RegimeRecord
+    from explorer.store.manifest import RegimeRecord
     from explorer.ui.shared.frame import View
 
 FIGURES = {

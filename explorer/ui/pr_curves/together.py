@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from explorer.data.samples import Split
+    from explorer.store.manifest import RegimeRecord
     from explorer.store.reader import Store
-    from explorer.store.schema import RegimeRecord
     from explorer.ui.shared.frame import View
 
 RESAMPLES = 1000

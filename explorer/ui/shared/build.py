@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from explorer.store.progress import read_progress
-from explorer.store.reader import BUILD, latest_run
+from explorer.store.runs import BUILD, latest_run
 
 LOG = "demo.log"
 

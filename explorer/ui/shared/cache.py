@@ -11,8 +11,11 @@ import streamlit as st
 
 from explorer.data.geometry import Fit
 from explorer.errors import UserError
+from explorer.model import tower_files
+from explorer.store import layout
 from explorer.store.marks import all_annotations, marks_file
-from explorer.store.reader import Store, open_store
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
 from explorer.tables import derive
 from explorer.ui.shared.queue import Desk
 
@@ -38,7 +41,7 @@ def _open(root: Path, run_id: str, made_ns: int) -> Store:
 
 def store(root: Path, run_id: str) -> Store:
     """The run, opened once."""
-    return _open(root, run_id, (root / run_id / "manifest.json").stat().st_mtime_ns)
+    return _open(root, run_id, (root / run_id / layout.MANIFEST).stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the index")
@@ -135,12 +138,12 @@ def _depth(folder: Path, weights_sha256: str) -> int:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(folder / "image_tower.safetensors", framework="np") as file:
+        with safe_open(folder / tower_files.WEIGHTS, framework="np") as file:
             blocks = {name.split(".")[2] for name in file.keys() if name.startswith("trunk.blocks.")}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"The store holds no weights of the encoder {folder.name}: {error}.",
-            f"Copy {folder.name}/image_tower.safetensors from the original run, or run precompute again: maps need it.",
+            f"Copy {folder.name}/{tower_files.WEIGHTS} from the original run, or run precompute again: maps need it.",
         ) from error
     return max(1, len(blocks))
 

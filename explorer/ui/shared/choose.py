@@ -11,7 +11,7 @@ from explorer.tables import derive
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from explorer.store.schema import RegimeRecord, SpaceKind
+    from explorer.store.manifest import RegimeRecord, SpaceKind
     from explorer.ui.shared.frame import View
 
 Among = Literal["positive", "negative", "unknown", "any"]

@@ -13,7 +13,8 @@ from streamlit.navigation.page import Page
 
 from explorer.data.samples import Split
 from explorer.errors import UserError
-from explorer.store.reader import Store, latest_run, list_runs
+from explorer.store.reader import Store
+from explorer.store.runs import latest_run, list_runs
 from explorer.tables import derive
 from explorer.ui.shared import cache
 from explorer.ui.shared.build import offer_demo

@@ -11,8 +11,8 @@ from explorer.tables import derive
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from explorer.store.manifest import RegimeRecord
     from explorer.store.reader import Store
-    from explorer.store.schema import RegimeRecord
 
 PAGE = 24
 

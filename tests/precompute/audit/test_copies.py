@@ -15,7 +15,7 @@ from PIL import Image
 from explorer.analysis.leaks import crossing, leaking, without
 from explorer.analysis.metrics import MACRO, METRICS, Scored, evaluate
 from explorer.data.images import read_film, thumbnail
-from explorer.store.reader import open_store
+from explorer.store.runs import open_store
 from precompute.audit.duplicates import (
     CAP,
     FEWEST,

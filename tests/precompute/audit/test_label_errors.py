@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from explorer.analysis.crossfit import FOLDS, PENALTY, cross_fit
 from explorer.analysis.hard_cases import confident_errors, disagreement
 from explorer.data.samples import share_out
-from explorer.store.reader import open_store
+from explorer.store.runs import open_store
 from precompute.audit.label_errors import label_quality
 from precompute.phantom.dataset import plan
 from precompute.phantom.labels import LABELS

@@ -20,9 +20,12 @@ from explorer.errors import UserError
 from explorer.model.encoder import ImageTower
 from explorer.model.saliency.grad_cam import explain
 from explorer.model.saliency.tokens import read_tokens
+from explorer.store import layout
 from explorer.store.marks import NOTHING, add_marks, all_annotations
-from explorer.store.reader import Store, open_store
-from explorer.store.saliency import SaliencySet, list_saliency, saliency_root
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
+from explorer.store.saliency import SaliencySet, list_saliency
+from explorer.store.verify import verify_store
 from precompute.reporter import Reporter
 from precompute.saliency import maps as saliency
 from precompute.saliency.maps import SALIENCY, plan
@@ -44,7 +47,7 @@ def store(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 def annotated(store: Store) -> tuple[str, ...]:
     """The two labels with most annotations in test."""
-    marked = store.annotations[store.annotations["row"].isin(store.rows("test"))]
+    marked = store.tables.annotations[store.tables.annotations["row"].isin(store.rows("test"))]
     return tuple(marked["label"].value_counts().index[:2])
 
 
@@ -73,7 +76,7 @@ def test_maps_are_those_of_the_page(store: Store, made: SaliencySet) -> None:
 
 def test_every_pair_has_every_source(store: Store, made: SaliencySet) -> None:
     frame = made.frame("agreement")
-    marked = store.annotations[store.annotations["row"].isin(store.rows("test"))]
+    marked = store.tables.annotations[store.tables.annotations["row"].isin(store.rows("test"))]
     pairs = marked[marked["label"].isin(made.record.labels)].groupby(["row", "label"]).ngroups
     assert made.record.n_annotated == pairs > 0
     for source in (*(regime.name for regime in store.regimes), loc.CENTRE, loc.LUNG, loc.RANDOM):
@@ -141,15 +144,15 @@ def test_the_page_shows_the_figures(store: Store, made: SaliencySet, monkeypatch
 
 
 def test_the_runs_hashes_still_hold(store: Store, made: SaliencySet) -> None:
-    assert store.verify() == []
-    assert saliency_root(store).parent == store.path.parent
+    assert verify_store(store) == []
+    assert layout.saliency_root(store.path).parent == store.path.parent
     assert [one.path for one in list_saliency(store)] == [made.path]
 
 
 def test_a_second_reader_shows_how_well_readers_agree(store: Store, made: SaliencySet) -> None:
     label = made.record.labels[0]
-    marked = store.annotations[
-        (store.annotations["label"] == label) & store.annotations["row"].isin(store.rows("test"))
+    marked = store.tables.annotations[
+        (store.tables.annotations["label"] == label) & store.tables.annotations["row"].isin(store.rows("test"))
     ]
     first = marked.iloc[[0]]
     add_marks(store, first.assign(annotator="second reader").drop(columns="sample_id"), "app")
@@ -162,13 +165,14 @@ def test_a_second_reader_shows_how_well_readers_agree(store: Store, made: Salien
 def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_and_counted(
     store: Store, made: SaliencySet
 ) -> None:
-    marked = store.annotations[
-        (store.annotations["label"] == made.record.labels[0]) & store.annotations["row"].isin(store.rows("test"))
+    marked = store.tables.annotations[
+        (store.tables.annotations["label"] == made.record.labels[0])
+        & store.tables.annotations["row"].isin(store.rows("test"))
     ].drop_duplicates("row")
     first, second = marked.iloc[[0]], marked.iloc[[1]]
     unmarked = first.assign(row=int(np.setdiff1d(store.rows("test"), marked["row"])[0]))
     denials = [first.assign(annotator="R2"), *(second.assign(annotator=f"R{i}") for i in (2, 3)), unmarked]
-    annotations = pd.concat([store.annotations, *(one.assign(**NOTHING) for one in denials)])
+    annotations = pd.concat([store.tables.annotations, *(one.assign(**NOTHING) for one in denials)])
     wanted = replace(plan(store, made.record.labels, "test", "grad_cam", None), films=2)
     again = saliency.run(store, annotations, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
     frame = again.frame("agreement")
@@ -186,7 +190,7 @@ def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_a
 
 def test_without_annotations_agreement_is_not_invented(store: Store, made: SaliencySet) -> None:
     wanted = replace(plan(store, made.record.labels, "test", "grad_cam", None), films=2)
-    none = store.annotations.iloc[:0]
+    none = store.tables.annotations.iloc[:0]
     bare = saliency.run(store, none, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
     assert bare.record.n_annotated == 0
     assert bare.frame("agreement").empty

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import typer
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from explorer.errors import UserError
-from precompute.__main__ import app, run
+from precompute.__main__ import app
 from precompute.sources import CATALOGUE, SourceName, check_source, read_source
+from precompute.sources.options import SourceOptions, flag
 
 
 def test_every_source_has_a_name_on_the_command_line() -> None:
@@ -20,14 +22,34 @@ def test_every_source_has_a_name_on_the_command_line() -> None:
     for name, entry in CATALOGUE.items():
         for text in (name, entry.title, entry.needs, entry.where, entry.licence):
             assert text in printed
+        for option in entry.options.model_fields:
+            assert flag(option) in printed
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_what_a_reader_takes_are_options_of_the_command(name: SourceName) -> None:
-    options = set(inspect.signature(run).parameters)
-    assert set(inspect.signature(CATALOGUE[name].read).parameters) <= options
-    first = next(iter(inspect.signature(CATALOGUE[name].count).parameters))
-    assert first == ("csv" if name == "csv" else "root")
+    command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    helps = {option.name: option.help for option in command.params}
+    for option, field in CATALOGUE[name].options.model_fields.items():
+        sources, _, _ = helps[option].partition(f": {field.description}")
+        assert name in sources
+    needed = [option for option, field in CATALOGUE[name].options.model_fields.items() if field.is_required()]
+    assert needed == (["csv", "images"] if name == "csv" else ["root"])
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_misspelt_option_is_refused_and_none_may_be_changed_later(name: SourceName, tmp_path: Path) -> None:
+    given: dict[str, object] = {"csv": tmp_path, "images": tmp_path} if name == "csv" else {"root": tmp_path}
+    model: type[SourceOptions] = CATALOGUE[name].options
+    options = model.model_validate(given)
+    with pytest.raises(ValidationError, match="uncertian"):
+        model.model_validate({**given, "uncertian": "ones"})
+    with pytest.raises(UserError, match=f"The source {name} takes no --uncertian"):
+        read_source(name, {**given, "uncertian": "ones"})
+    with pytest.raises(UserError, match="takes no --rooot"):  # the misspelt one, not the one it leaves missing
+        read_source(name, {"rooot": tmp_path})
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(options, next(iter(given)), Path("other"))
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -47,3 +69,5 @@ def test_options_a_source_does_not_take_are_refused_not_ignored(tmp_path: Path) 
         read_source("vindr-cxr", {})
     with pytest.raises(UserError, match="The source chexpert takes no --images"):
         check_source("chexpert", tmp_path, tmp_path)
+    with pytest.raises(UserError, match="--uncertain is 'maybe'"):
+        read_source("chexpert", {"root": tmp_path, "uncertain": "maybe"})

@@ -14,7 +14,7 @@ from explorer.data.labels import CHEXPERT_LABELS
 from explorer.errors import UserError
 from precompute.__main__ import app
 from precompute.sources import check_source
-from precompute.sources.chexpert import read_chexpert
+from precompute.sources.chexpert import ChexpertOptions, read_chexpert
 from precompute.sources.table import deny_no_finding
 
 HEADER = ",".join(("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *CHEXPERT_LABELS))
@@ -37,11 +37,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_valid_is_test_and_no_patient_crosses(root: Path) -> None:
-    frame = read_chexpert(root).frame
+    frame = read_chexpert(ChexpertOptions(root=root)).frame
     assert len(frame) == 62
     assert set(frame[frame["split"] == "test"]["patient_id"]) == {"patient70000", "patient70001"}
     assert 0 < (frame["split"] == "val").sum() < 20
-    both = read_chexpert(root, views="all").frame
+    both = read_chexpert(ChexpertOptions(root=root, views="all")).frame
     assert len(both) == 63
     assert both.groupby("patient_id")["split"].nunique().max() == 1
     # which patients are val does not hang on which films are taken
@@ -51,12 +51,15 @@ def test_valid_is_test_and_no_patient_crosses(root: Path) -> None:
     assert frame["view"][0] == "PA", "AP or PA where the file says it"
     assert both["view"].tolist().count("Lateral") == 1
     # the run's name hangs on the films taken
-    assert read_chexpert(root).sha256 != read_chexpert(root, views="all").sha256
+    assert (
+        read_chexpert(ChexpertOptions(root=root)).sha256
+        != read_chexpert(ChexpertOptions(root=root, views="all")).sha256
+    )
 
 
 @pytest.mark.parametrize(("policy", "value"), [("ignore", np.nan), ("zeros", 0.0), ("ones", 1.0)])
 def test_blank_is_unknown_and_uncertain_goes_by_the_policy(root: Path, policy: str, value: float) -> None:
-    source = read_chexpert(root, uncertain=policy)  # type: ignore[arg-type]
+    source = read_chexpert(ChexpertOptions(root=root, uncertain=policy))  # type: ignore[arg-type]
     np.testing.assert_array_equal(source.frame.loc[0, list(CHEXPERT_LABELS[:4])].astype(float), [1, 0, value, np.nan])
     assert policy in source.label_origin
 
@@ -87,7 +90,7 @@ def test_bad_files_name_the_row(root: Path, old: str, new: str, told: str) -> No
     assert old in text
     (root / "train.csv").write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=told):
-        read_chexpert(root)
+        read_chexpert(ChexpertOptions(root=root))
 
 
 def test_check_counts_beside_the_whole_set(root: Path) -> None:

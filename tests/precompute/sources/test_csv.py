@@ -13,7 +13,7 @@ from PIL import Image
 
 from explorer.errors import UserError
 from precompute.marks.layouts import Mark
-from precompute.sources.csv import read_csv
+from precompute.sources.csv import CsvOptions, read_csv
 from precompute.sources.table import Source, check_positives
 from tests.conftest import SHARED
 
@@ -29,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 def read(root: Path, text: str | bytes, **options: object) -> Source:
     content = text if isinstance(text, bytes) else text.encode()
     (root / "set.csv").write_bytes(content)
-    return read_csv(root / "set.csv", root / "images", **options)  # type: ignore[arg-type]
+    return read_csv(CsvOptions(csv=root / "set.csv", images=root / "images", **options))  # type: ignore[arg-type]
 
 
 def refused(root: Path, text: str | bytes, **options: object) -> UserError:
@@ -166,12 +166,12 @@ def test_bad_input_names_file_row_and_fix(root: Path, name: str) -> None:
 
 def test_no_file_no_folder(root: Path) -> None:
     with pytest.raises(UserError, match=r"no file .*none\.csv"):
-        read_csv(root / "none.csv", root / "images")
+        read_csv(CsvOptions(csv=root / "none.csv", images=root / "images"))
     with pytest.raises(UserError, match="cannot be read"):
-        read_csv(root, root / "images")
+        read_csv(CsvOptions(csv=root, images=root / "images"))
     (root / "set.csv").write_text(GOOD)
     with pytest.raises(UserError, match=r"image folder .* does not exist"):
-        read_csv(root / "set.csv", root / "nowhere")
+        read_csv(CsvOptions(csv=root / "set.csv", images=root / "nowhere"))
 
 
 def test_a_link_out_of_the_folder_names_its_row(root: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_file_that_may_not_be_read(root: Path) -> None:
     (root / "set.csv").write_text(GOOD)
     (root / "set.csv").chmod(0)
     with pytest.raises(UserError, match="cannot be read"):
-        read_csv(root / "set.csv", root / "images")
+        read_csv(CsvOptions(csv=root / "set.csv", images=root / "images"))
 
 
 # --- positives in every split --------------------------------------------------------------------------------
@@ -272,5 +272,5 @@ def test_real_labels() -> None:
     folder = shared / "nih_cxr14"
     if not folder.is_dir():
         pytest.skip("no real films here: CXR_SHARED names no folder with nih_cxr14")
-    source = read_csv(folder / "labels.csv", folder, ignore=["orig_width", "orig_height"])
+    source = read_csv(CsvOptions(csv=folder / "labels.csv", images=folder, ignore=["orig_width", "orig_height"]))
     assert (len(source.frame), len(source.labels), source.split_origin is None) == (1196, 15, False)

@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain
 from explorer.errors import UserError
 from explorer.store import open_store
+from explorer.store.verify import verify_store
 from precompute.__main__ import app
 from precompute.sources import check_source
-from precompute.sources.iu_xray import read_iu_xray, read_reports
+from precompute.sources.iu_xray import IuXrayOptions, read_iu_xray, read_reports
 from precompute.sources.mesh import mesh_table, mesh_targets
 from tests.conftest import SHARED
 
@@ -76,7 +77,7 @@ def kaggle(root: Path) -> Path:
 
 @pytest.mark.parametrize("layout", [open_i, kaggle])
 def test_both_layouts_give_the_same_samples(tmp_path: Path, layout: object) -> None:
-    source = read_iu_xray(layout(tmp_path / "iu"))  # type: ignore[operator]
+    source = read_iu_xray(IuXrayOptions(root=layout(tmp_path / "iu")))  # type: ignore[operator]
     frame = source.frame
     assert frame["patient_id"].tolist() == ["1", "2", "10"]
     assert frame["view"].unique().tolist() == ["Frontal"]
@@ -93,7 +94,7 @@ def test_both_layouts_give_the_same_samples(tmp_path: Path, layout: object) -> N
 
 
 def test_laterals_on_request(tmp_path: Path) -> None:
-    frame = read_iu_xray(kaggle(tmp_path), views="all").frame
+    frame = read_iu_xray(IuXrayOptions(root=kaggle(tmp_path), views="all")).frame
     assert Counter(frame["view"]) == {"Frontal": 3, "Lateral": 1}
     assert frame.loc[frame["view"] == "Lateral", "patient_id"].tolist() == ["1"], "one study, one leakage unit"
 
@@ -102,16 +103,16 @@ def test_xml_alone_does_not_guess_the_view(tmp_path: Path) -> None:
     root = open_i(tmp_path)
     (root / "indiana_projections.csv").unlink()
     with pytest.raises(UserError) as caught:
-        read_iu_xray(root)
+        read_iu_xray(IuXrayOptions(root=root))
     assert "indiana_projections.csv" in caught.value.fix
-    assert len(read_iu_xray(root, views="all").frame) == 4
+    assert len(read_iu_xray(IuXrayOptions(root=root, views="all")).frame) == 4
 
 
 @pytest.mark.parametrize(("uncertain", "value"), [("ignore", math.nan), ("zeros", 0.0), ("ones", 1.0)])
 def test_a_labellers_file(tmp_path: Path, uncertain: Uncertain, value: float) -> None:
     root = open_i(tmp_path)
     (root / "labels.csv").write_text(LABELLER)
-    source = read_iu_xray(root, labels=root / "labels.csv", uncertain=uncertain)
+    source = read_iu_xray(IuXrayOptions(root=root, labels=root / "labels.csv", uncertain=uncertain))
     frame = source.frame.set_index("patient_id")
     assert frame.loc["1", "No Finding"] == 1, "no positive is No Finding"
     assert frame.loc["2", "Lung Opacity"] == 0, "not mentioned is negative in a labeller's file"
@@ -135,25 +136,25 @@ def test_a_bad_labellers_file(tmp_path: Path, text: str, said: str) -> None:
     root = open_i(tmp_path)
     (root / "labels.csv").write_text(text)
     with pytest.raises(UserError, match=said):
-        read_iu_xray(root, labels=root / "labels.csv")
+        read_iu_xray(IuXrayOptions(root=root, labels=root / "labels.csv"))
 
 
 def test_mesh_has_no_uncertain_cells(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no -1"):
-        read_iu_xray(open_i(tmp_path), uncertain="ones")
+        read_iu_xray(IuXrayOptions(root=open_i(tmp_path), uncertain="ones"))
 
 
 def test_bad_folders(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="neither"):
-        read_iu_xray(tmp_path)
+        read_iu_xray(IuXrayOptions(root=tmp_path))
     root = open_i(tmp_path / "iu")
     (root / "ecgen-radiology/2.xml").write_text("<eCitation>")
     with pytest.raises(UserError, match=r"2\.xml is not an Open-i report"):
-        read_iu_xray(root)
+        read_iu_xray(IuXrayOptions(root=root))
     other = kaggle(tmp_path / "kaggle")
     (other / "indiana_projections.csv").write_text(PROJECTIONS.replace("Lateral", "AP"))
     with pytest.raises(UserError, match="row 2: projection is 'AP'"):
-        read_iu_xray(other)
+        read_iu_xray(IuXrayOptions(root=other))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_all_three_regimes_from_the_sets_own_layout(tmp_path: Path, cli: Callabl
     assert "chexbert.csv" in store.manifest.dataset.label_origin
     assert store.n == 24, "frontal films only"
     assert store.labels == CHEXPERT_LABELS
-    assert store.verify() == []
+    assert verify_store(store) == []
 
 
 def test_a_source_without_its_folder_is_told(cli: Callable[..., Any]) -> None:

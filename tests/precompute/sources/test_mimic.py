@@ -12,7 +12,7 @@ from PIL import Image
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain
 from explorer.errors import UserError
 from precompute.sources import check_source, read_source
-from precompute.sources.mimic import LABELS, METADATA, SPLIT, read_mimic
+from precompute.sources.mimic import LABELS, METADATA, SPLIT, MimicOptions, read_mimic
 
 # the columns and their order as PhysioNet ships them
 META_HEADER = (
@@ -54,7 +54,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_frontal_films_with_their_studys_labels(root: Path) -> None:
-    source = read_mimic(root)
+    source = read_mimic(MimicOptions(root=root))
     frame = source.frame
     assert frame["view"].tolist() == ["PA", "AP", "PA"]
     assert frame["split"].tolist() == ["train", "val", "test"]
@@ -69,7 +69,7 @@ def test_frontal_films_with_their_studys_labels(root: Path) -> None:
 
 
 def test_all_views_and_a_study_without_labels(root: Path) -> None:
-    frame = read_mimic(root, views="all").frame
+    frame = read_mimic(MimicOptions(root=root, views="all")).frame
     assert frame["view"].tolist() == ["PA", "LATERAL", "AP", "PA", ""]
     assert frame.loc[4, list(CHEXPERT_LABELS)].isna().all()
     assert frame.loc[1, "Atelectasis"] == 1, "a study's labels are its films'"
@@ -77,7 +77,7 @@ def test_all_views_and_a_study_without_labels(root: Path) -> None:
 
 @pytest.mark.parametrize(("uncertain", "value"), [("ignore", np.nan), ("zeros", 0.0), ("ones", 1.0)])
 def test_uncertain(root: Path, uncertain: Uncertain, value: float) -> None:
-    source = read_mimic(root, uncertain=uncertain)
+    source = read_mimic(MimicOptions(root=root, uncertain=uncertain))
     np.testing.assert_equal(float(source.frame["Consolidation"][0]), value)
     assert f"chexpert.csv, uncertain: {uncertain}" in source.label_origin
 
@@ -88,7 +88,7 @@ def test_another_labeller(root: Path) -> None:
     source = read_source("mimic-cxr", {"root": root, "labels": negbio})
     assert source.frame["Consolidation"][0] == 1
     assert "negbio" in source.label_origin
-    assert source.sha256 != read_mimic(root).sha256
+    assert source.sha256 != read_mimic(MimicOptions(root=root)).sha256
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_bad_files_name_the_row(root: Path, file: str, old: str, new: str, told:
     assert old in text
     (root / file).write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=told):
-        read_mimic(root)
+        read_mimic(MimicOptions(root=root))
 
 
 def test_a_bad_split_file(root: Path) -> None:
@@ -119,11 +119,11 @@ def test_a_bad_split_file(root: Path) -> None:
     ):
         (root / SPLIT).write_text(bad)  # the unpacked one is taken first
         with pytest.raises(UserError, match=told):
-            read_mimic(root)
+            read_mimic(MimicOptions(root=root))
     (root / SPLIT).unlink()
     (root / f"{SPLIT}.gz").unlink()
     with pytest.raises(UserError, match=r"has no mimic-cxr-2\.0\.0-split\.csv"):
-        read_mimic(root)
+        read_mimic(MimicOptions(root=root))
 
 
 def test_check(root: Path) -> None:

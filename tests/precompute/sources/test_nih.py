@@ -11,7 +11,7 @@ from PIL import Image
 from explorer.data.labels import NIH_LABELS
 from explorer.errors import UserError
 from precompute.sources import check_source
-from precompute.sources.nih import BOXES, read_nih
+from precompute.sources.nih import BOXES, NihOptions, read_nih
 
 # both releases' headers: commas inside brackets, and one at the end of the first release's lines
 FIRST = (
@@ -44,7 +44,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_what_the_files_say(root: Path) -> None:
-    source = read_nih(root)
+    source = read_nih(NihOptions(root=root))
     frame = source.frame
     assert source.labels == NIH_LABELS
     assert frame["image"].tolist() == [
@@ -69,13 +69,13 @@ def test_what_the_files_say(root: Path) -> None:
 
 
 def test_boxes(root: Path) -> None:
-    boxes = read_nih(root).annotations
+    boxes = read_nih(NihOptions(root=root)).annotations
     assert [box.label for box in boxes] == ["Infiltration", "Cardiomegaly"]
     assert [box.image for box in boxes] == ["00000013_005.png", "images_001/images/00000001_000.png"]
     assert boxes[0].box == (225.084745762712, 547.0, 86.7796610169491, 79.18)
     assert {(box.reader, box.size) for box in boxes} == {("radiologist", (1024, 1024))}
     (root / BOXES).unlink()
-    assert read_nih(root).annotations == ()
+    assert read_nih(NihOptions(root=root)).annotations == ()
 
 
 def test_the_second_release_and_films_elsewhere(root: Path, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_the_second_release_and_films_elsewhere(root: Path, tmp_path: Path) -> N
     (root / "Data_Entry_2017_v2020.csv").write_text(
         "\n".join([FIRST.removesuffix(",").replace("Gender", "Sex"), *rows]) + "\n"
     )
-    source = read_nih(root, images=root / "images_002")
+    source = read_nih(NihOptions(root=root, images=root / "images_002"))
     assert source.frame["image"].tolist()[:2] == ["00000001_000.png", "images/00000001_001.png"]
     assert source.frame["sex"].tolist() == ["M", "M", "M", "F"]
     assert "v2020" in source.label_origin
@@ -112,14 +112,14 @@ def test_bad_files_name_the_row(root: Path, file: str, old: str, new: str, told:
     assert old in text
     (root / file).write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=told):
-        read_nih(root)
+        read_nih(NihOptions(root=root))
 
 
 @pytest.mark.parametrize("file", ["Data_Entry_2017.csv", "train_val_list.txt", "test_list.txt"])
 def test_a_missing_file_is_named(root: Path, file: str) -> None:
     (root / file).unlink()
     with pytest.raises(UserError, match=f"has no {file}"):
-        read_nih(root)
+        read_nih(NihOptions(root=root))
 
 
 def test_check(root: Path) -> None:

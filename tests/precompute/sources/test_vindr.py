@@ -17,7 +17,7 @@ from explorer.data.labels import Uncertain
 from explorer.errors import UserError
 from explorer.store.writer import RunWriter
 from precompute.sources import check_source
-from precompute.sources.vindr import LABELS, read_vindr
+from precompute.sources.vindr import LABELS, VindrOptions, read_vindr
 
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip
@@ -90,7 +90,7 @@ def write(path: Path, rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize(("uncertain", "value"), [("ignore", np.nan), ("zeros", 0.0), ("ones", 1.0)])
 def test_most_readers_decide_and_a_minority_is_uncertain(root: Path, uncertain: Uncertain, value: float) -> None:
-    source = read_vindr(root, uncertain=uncertain)
+    source = read_vindr(VindrOptions(root=root, uncertain=uncertain))
     first = source.frame.loc[0]
     assert first["Cardiomegaly"] == 1
     np.testing.assert_equal(float(first["Pleural effusion"]), value)
@@ -101,7 +101,7 @@ def test_most_readers_decide_and_a_minority_is_uncertain(root: Path, uncertain: 
 
 
 def test_splits_names_and_boxes(root: Path) -> None:
-    source = read_vindr(root)
+    source = read_vindr(VindrOptions(root=root))
     frame = source.frame
     assert len(source.labels) == 28
     assert frame["split"].tolist()[12:] == ["test"] * 3
@@ -120,7 +120,7 @@ def test_splits_names_and_boxes(root: Path) -> None:
 def test_a_blank_reading_is_unknown_not_negative(root: Path) -> None:
     file = root / "annotations/image_labels_test.csv"
     file.write_text(file.read_text().replace("102,0,", "102,,").replace(f"{TEST[2]},0,", f"{TEST[2]},,"))
-    assert np.isnan(read_vindr(root).frame["Aortic enlargement"].iat[14])
+    assert np.isnan(read_vindr(VindrOptions(root=root)).frame["Aortic enlargement"].iat[14])
 
 
 def test_the_view_comes_from_the_header_and_boxes_find_their_films(root: Path, tmp_path: Path, clip: Clip) -> None:
@@ -130,7 +130,7 @@ def test_the_view_comes_from_the_header_and_boxes_find_their_films(root: Path, t
     from precompute.settings import Settings
     from precompute.stages import films
 
-    job = Job(read_vindr(root), clip, (), Settings(), skip_bad=False, allow_empty=True)
+    job = Job(read_vindr(VindrOptions(root=root)), clip, (), Settings(), skip_bad=False, allow_empty=True)
     writer = RunWriter(tmp_path / "store", "vindr")
     reporter = Reporter(Console(file=io.StringIO()), RUN, tmp_path / "store")
     with writer.locked(), reporter.job():
@@ -138,8 +138,8 @@ def test_the_view_comes_from_the_header_and_boxes_find_their_films(root: Path, t
         films.films(run)
         films.samples(run)
         films.marks(run)
-        assert run.frame["view"].tolist() == ["PA"] * 15
-        assert (run.frame["height"][0], run.frame["width"][0]) == (60, 80)
+        assert run.samples["view"].tolist() == ["PA"] * 15
+        assert (run.samples["height"][0], run.samples["width"][0]) == (60, 80)
         boxes = pd.read_parquet(writer.folder / "annotations.parquet")
         assert boxes["row"].tolist() == [0, 0, 12]
 
@@ -168,7 +168,7 @@ def test_bad_files_name_the_row(root: Path, file: str, old: str, new: str, told:
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=told):
-        read_vindr(root)
+        read_vindr(VindrOptions(root=root))
 
 
 def test_check(root: Path) -> None:

@@ -1,0 +1,87 @@
+"""A run's audit: outliers, near copies, label errors and shortcuts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from explorer.store import layout
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from explorer.analysis.outliers import Cloud
+    from explorer.store.folder import RunFolder
+    from explorer.store.manifest import RegimeRecord
+
+
+class LabelAudit(NamedTuple):
+    """A regime's view of the labels, each (N, C); NaN, or False, where a cell is unknown or the regime trained on it.
+
+    ``quality`` is the probability of the given label; ``flagged`` is what confident learning calls an error.
+    """
+
+    probabilities: NDArray[np.float32]
+    quality: NDArray[np.float32]
+    flagged: NDArray[np.bool_]
+
+
+class Audit:
+    """What precompute measured of the set's own faults."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    @cached_property
+    def outlyingness(self) -> NDArray[np.float32]:
+        """(N, 2) percentiles by ``outliers.DISTANCES``: how far out a film lies, against held-out training films."""
+        return self._folder.read_array(layout.outlier_array("percentiles"))
+
+    @property
+    def has_cloud(self) -> bool:
+        """Whether the run is new enough to place an uploaded film."""
+        return layout.outlier_array("mean") in self._folder.artefacts
+
+    @cached_property
+    def cloud(self) -> Cloud:
+        """The frozen encoder's training films, for ``outliers.outlyingness`` of a new film."""
+        from explorer.analysis.outliers import Cloud  # with faiss, which a store opened for its tables never needs
+
+        folder = self._folder
+        mean = folder.read_array(layout.outlier_array("mean"))
+        vectors = np.asarray(folder.embeddings("frozen")[folder.rows("train")])
+        precision = folder.read_array(layout.outlier_array("precision"))
+        return Cloud(vectors, mean, precision, folder.read_array(layout.outlier_array("reference")))
+
+    @cached_property
+    def copies(self) -> pd.DataFrame:
+        """Pairs of films that are one film, or nearly: a, b, kind, correlation, similarity, hash_bits."""
+        return self._folder.read_frame(layout.COPIES)
+
+    @cached_property
+    def copy_rule(self) -> dict[str, Any]:
+        """threshold of the correlation, rule and n_pairs."""
+        return self._folder.read_json(layout.COPY_RULE)
+
+    @property
+    def regimes(self) -> tuple[RegimeRecord, ...]:
+        """Regimes whose out-of-sample probabilities the labels were compared with."""
+        folder = self._folder
+        return tuple(r for r in folder.regimes if layout.label_audit_array(r.name, "quality") in folder.artefacts)
+
+    def labels(self, regime: str) -> LabelAudit:
+        """A regime's view of the labels, where it has not seen the film."""
+        files = (layout.label_audit_array(regime, field) for field in LabelAudit._fields)
+        return LabelAudit(*map(self._folder.read_array, files))
+
+    def shortcuts(self, which: layout.ShortcutTable) -> pd.DataFrame:
+        """One of the shortcut tables."""
+        return self._folder.read_frame(layout.shortcut_table(which))
+
+    @cached_property
+    def attribute_facts(self) -> dict[str, dict[str, str]]:
+        """kinds: attribute to kind; lacking: what the set does not give, and why."""
+        return self._folder.read_json(layout.ATTRIBUTE_FACTS)

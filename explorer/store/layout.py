@@ -1,0 +1,350 @@
+"""Where everything lies in a store. No other module spells a path of it.
+
+::
+
+    STORE/<run_id>/
+      manifest.json              written last; its presence means complete
+      samples.parquet            one row an image, in THE row order of every array
+      thumbnails/data.bin        the grey JPEGs one after another
+      thumbnails/offsets.npy     (N + 1,) int64: image i is data[offsets[i]:offsets[i + 1]]
+      encoders/<id>/embeddings.npy            (N, D) float32, unit norm
+      encoders/<id>/norms.npy                 (N,) float32: what each was divided by; embedding x norm is the projection
+      encoders/<id>/encoder.json              model config and preprocessing
+      encoders/<id>/image_tower.safetensors   the image tower, so that Grad-CAM needs nothing else
+      regimes/<name>/head.safetensors         weight (C, D), bias (C,)
+      regimes/<name>/logits.npy               (N, C) float32
+      regimes/<name>/thresholds.json          per label, with the split and rule they came from
+      regimes/<name>/training.json            settings and training curve
+      regimes/<name>/seeds/<seed>.npy         (N, C) float32 logits of the same training with another seed
+      prompts/<name>/prompts.json, head.safetensors, logits.npy, thresholds.json
+                                              zero-shot with each prompt set; the first is the regime's own
+      prompts/texts.json, texts.npy           every sentence of the sets, and (T, D) float32 unit norm
+      spaces/<name>/index.faiss               flat inner product over unit-norm vectors
+      spaces/<name>/vectors.npy               (N, dim) float32 unit norm (decision spaces only)
+      spaces/<name>/map.npy                   (N, 2) float32
+      spaces/<name>/trust.json                how far the map may be believed, and how it was made
+      spaces/<name>/points.npy                (N, 4) float32: trustworthiness, continuity, share of neighbours kept,
+                                              density; NaN where not measured
+      spaces/<name>/clusters.npy              (N,) int16, 0 the largest
+      spaces/<name>/clusters.json             each cluster's name, findings, purity and report words
+      spaces/<name>/occurrences.npy           (N,) int32: in how many films' ten nearest each film stands
+      retrieval.parquet          long: space, other, label, split, metric, value, ci_low, ci_high, baseline, n_pos, n, k
+      metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown,
+                                 baseline; label is also a domain, "micro" or "macro"
+      differences.parquet        long: split, label, metric, regime, against, difference, ci_low, ci_high, p, p_delong,
+                                 n_pos, n_neg
+      calibration.parquet        long: regime, split, label, method, metric (ece, brier), value, ci_low, ci_high,
+                                 baseline, n_pos, n_neg
+      bands.parquet              pointwise 95% bands: regime, split, label, curve (pr, roc), x, y, low, high
+      separability.parquet       long: space, split, label, measure, value, ci_low, ci_high, baseline (mean under
+                                 shuffled labels), null_low, null_high, p, p_adjusted, n_pos, n_neg, n_unknown
+      confusability.parquet      long: space, split, label, other, value, ci_low, ci_high, baseline, p, p_adjusted,
+                                 n_label, n_other
+      likeness.parquet           long: space, split, other (space), measure, value, ci_low, ci_high, baseline, n
+      annotations.parquet        boxes and polygons in original pixel coordinates; null where a reader found nothing
+      skipped.parquet            images left out and why
+      audit/outliers/percentiles.npy          (N, 2) float32: share of held-out training films that lie nearer, in
+                                              percent; by k-NN and by Mahalanobis distance in the frozen encoder
+      audit/outliers/mean.npy, precision.npy, reference.npy
+                                              (D,), (D, D), (n_train, 2): what an uploaded film is held against
+      audit/copies/pairs.parquet              a, b (rows), kind (exact, near, alike: no copies, only the most alike),
+                                              correlation of fine detail, similarity (cosine), hash_bits (of 576)
+      audit/copies/rule.json                  from what correlation a pair is a near copy, and why
+      audit/labels/<regime>/probabilities.npy, quality.npy (N, C) float32, flagged.npy (N, C) bool
+                                              out of sample: the probe cross-fitted by patient, the fine-tune on val and
+                                              test; quality is the probability of the given label; NaN where unknown
+      audit/shortcuts/attributes.parquet, attributes.json
+                                              (N rows) view, sex, age, device, film and border; kinds, what is lacking
+      audit/shortcuts/labels.parquet          AUROC of each attribute alone for each label
+      audit/shortcuts/embeddings.parquet      AUROC of each encoder's embedding for each attribute, cross-fitted
+      audit/shortcuts/acquisition.parquet     AUROC of all acquisition attributes together, cross-fitted, by split
+    STORE/LATEST                 the run_id to open by default
+    STORE/<run_id>.partial/      a run under way, with what only later stages need below scratch/
+    STORE/progress.json          how far the job at work is
+
+Beside a run, and outside its hashes, because they are made later or grow::
+
+    STORE/annotations/<data set>.parquet
+                                 marks added since, by all runs of the set: MARK_COLUMNS in marks.py
+    STORE/reviews/<run_id>.jsonl reviewers' verdicts on labels, one a line, oldest first
+    STORE/<run_id>.saliency/<method>-block<b>/
+                                 made by ``precompute saliency``
+      saliency.json              SaliencyRecord, written last; run_created ties it to the run
+      maps/<split>/<regime>.npy  (n, K, g, g) float32 over the model's patches, unscaled; the split's rows, ascending
+      agreement.parquet          one row a film, label and source (regime, prior, reader): patient, row, label, source,
+                                 silent, pointing, energy, iou, dice, average_precision
+      proof.parquet              a sample of positive films: patient, row, label, regime, check (randomisation,
+                                 deletion, insertion, prompts), step, value
+
+Paths inside a run are strings relative to its folder, as the manifest names them. Paths beside the runs are whole.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from explorer.model import tower_files
+
+# --- a run's folder, in the store's ----------------------------------------------------------------------------------
+
+MANIFEST = "manifest.json"
+PARTIAL = ".partial"
+
+
+def latest_file(root: Path) -> Path:
+    """The file that names the run to open by default."""
+    return root / "LATEST"
+
+
+def manifest_files(root: Path) -> list[Path]:
+    """The manifests of the complete runs."""
+    return [path for path in root.glob(f"*/{MANIFEST}") if not path.parent.name.endswith(PARTIAL)]
+
+
+def partial_folder(root: Path, run_id: str) -> Path:
+    """Where a run grows until it is complete."""
+    return root / f"{run_id}{PARTIAL}"
+
+
+def lock_file(root: Path, run_id: str) -> Path:
+    """What a job holds while it writes the run."""
+    return root / f".{run_id}.lock"
+
+
+# --- in a run: one table or array for all films ----------------------------------------------------------------------
+
+SAMPLES = "samples.parquet"
+SKIPPED = "skipped.parquet"
+ANNOTATIONS = "annotations.parquet"
+METRICS = "metrics.parquet"
+DIFFERENCES = "differences.parquet"
+BANDS = "bands.parquet"
+CALIBRATION = "calibration.parquet"
+RETRIEVAL = "retrieval.parquet"
+SEPARABILITY = "separability.parquet"
+CONFUSABILITY = "confusability.parquet"
+LIKENESS = "likeness.parquet"
+
+THUMBNAILS = "thumbnails/data.bin"
+THUMBNAIL_OFFSETS = "thumbnails/offsets.npy"
+
+TEXTS = "prompts/texts.json"
+TEXT_VECTORS = "prompts/texts.npy"
+
+
+# --- in a run: one folder for each encoder, regime, prompt set and space ---------------------------------------------
+
+
+@dataclass(frozen=True)
+class EncoderFiles:
+    """An image tower, and what it makes of every film."""
+
+    folder: str
+
+    @property
+    def config(self) -> str:
+        return f"{self.folder}/{tower_files.CONFIG}"
+
+    @property
+    def weights(self) -> str:
+        return f"{self.folder}/{tower_files.WEIGHTS}"
+
+    @property
+    def embeddings(self) -> str:
+        return f"{self.folder}/embeddings.npy"
+
+    @property
+    def norms(self) -> str:
+        return f"{self.folder}/norms.npy"
+
+
+@dataclass(frozen=True)
+class HeadFiles:
+    """A linear head, and what it makes of every film."""
+
+    folder: str
+
+    @property
+    def head(self) -> str:
+        return f"{self.folder}/head.safetensors"
+
+    @property
+    def logits(self) -> str:
+        return f"{self.folder}/logits.npy"
+
+    @property
+    def thresholds(self) -> str:
+        return f"{self.folder}/thresholds.json"
+
+
+class RegimeFiles(HeadFiles):
+    @property
+    def training(self) -> str:
+        return f"{self.folder}/training.json"
+
+    def seed_logits(self, seed: int) -> str:
+        """Logits of the same training with another seed."""
+        return f"{self.folder}/seeds/{seed}.npy"
+
+
+class PromptFiles(HeadFiles):
+    @property
+    def prompts(self) -> str:
+        return f"{self.folder}/prompts.json"
+
+
+INDEX = "index.faiss"
+
+
+@dataclass(frozen=True)
+class SpaceFiles:
+    """A space's index, map and clusters."""
+
+    folder: str
+
+    @property
+    def vectors(self) -> str:
+        """Of a decision space only: an embedding space's vectors are its encoder's embeddings."""
+        return f"{self.folder}/vectors.npy"
+
+    @property
+    def index(self) -> str:
+        return f"{self.folder}/{INDEX}"
+
+    @property
+    def map(self) -> str:
+        return f"{self.folder}/map.npy"
+
+    @property
+    def trust(self) -> str:
+        return f"{self.folder}/trust.json"
+
+    @property
+    def points(self) -> str:
+        return f"{self.folder}/points.npy"
+
+    @property
+    def cluster_codes(self) -> str:
+        return f"{self.folder}/clusters.npy"
+
+    @property
+    def clusters(self) -> str:
+        return f"{self.folder}/clusters.json"
+
+    @property
+    def occurrences(self) -> str:
+        return f"{self.folder}/occurrences.npy"
+
+
+def encoder_files(encoder_id: str) -> EncoderFiles:
+    return EncoderFiles(f"encoders/{encoder_id}")
+
+
+def regime_files(regime: str) -> RegimeFiles:
+    return RegimeFiles(f"regimes/{regime}")
+
+
+def prompt_files(prompt_set: str) -> PromptFiles:
+    return PromptFiles(f"prompts/{prompt_set}")
+
+
+def space_files(space: str) -> SpaceFiles:
+    return SpaceFiles(f"spaces/{space}")
+
+
+# --- in a run: the audit ---------------------------------------------------------------------------------------------
+
+OutlierArray = Literal["percentiles", "mean", "precision", "reference"]
+ShortcutTable = Literal["attributes", "labels", "embeddings", "acquisition"]
+
+COPIES = "audit/copies/pairs.parquet"
+COPY_RULE = "audit/copies/rule.json"
+ATTRIBUTE_FACTS = "audit/shortcuts/attributes.json"
+
+
+def outlier_array(name: OutlierArray) -> str:
+    return f"audit/outliers/{name}.npy"
+
+
+def label_audit_array(regime: str, name: str) -> str:
+    """One of the fields of ``LabelAudit``."""
+    return f"audit/labels/{regime}/{name}.npy"
+
+
+def shortcut_table(name: ShortcutTable) -> str:
+    return f"audit/shortcuts/{name}.parquet"
+
+
+# --- in a run under way: what only later stages need, deleted when the run is complete --------------------------------
+
+SCRATCH = "scratch"
+PIXELS = f"{SCRATCH}/pixels.bin"
+FILMS = f"{SCRATCH}/films.json"
+TUNED_TOWER = EncoderFiles(f"{SCRATCH}/fine_tune")
+"""The fine-tuned tower and its checkpoint, until the films are embedded with it."""
+
+
+def stage_record(stage: str) -> str:
+    """What a stage was made from and wrote."""
+    return f"{SCRATCH}/stages/{stage}.json"
+
+
+def seed_folder(regime: str, seed: int) -> str:
+    """Where a training with a seed keeps its checkpoint."""
+    return f"{SCRATCH}/{regime}-{seed}"
+
+
+# --- beside the runs -------------------------------------------------------------------------------------------------
+
+
+def progress_file(root: Path) -> Path:
+    """How far the job at work is."""
+    return root / "progress.json"
+
+
+def reviews_file(root: Path, run_id: str) -> Path:
+    """The verdicts on a run's labels."""
+    return root / "reviews" / f"{run_id}.jsonl"
+
+
+def added_marks(root: Path, data_set: str) -> Path:
+    """The marks added to a data set's films; all its runs in a store share them."""
+    slug = re.sub(r"[^a-z0-9]+", "-", data_set.lower()).strip("-") or "films"
+    return root / "annotations" / f"{slug[:60]}.parquet"
+
+
+# --- saliency maps, beside their run ---------------------------------------------------------------------------------
+
+SaliencyTable = Literal["agreement", "proof"]
+
+SALIENCY_RECORD = "saliency.json"
+"""Written last, as a run's manifest is; its name differs, so that a folder of maps never opens as a run."""
+SALIENCY_MADE_FROM = "made_from"
+MAP_PIECES = "pieces"
+"""Maps of a few films each, until a split is whole."""
+
+
+def saliency_root(run: Path) -> Path:
+    """The folder of a run's saliency maps."""
+    return run.with_name(f"{run.name}.saliency")
+
+
+def saliency_folder(run: Path, method: str, block: int) -> Path:
+    """The maps of one method at one block, which counts from 1."""
+    return saliency_root(run) / f"{method}-block{block}"
+
+
+def saliency_maps(split: str, regime: str) -> str:
+    return f"maps/{split}/{regime}.npy"
+
+
+def map_piece(split: str, regime: str, start: int) -> str:
+    """Maps of the films from place ``start`` in the split."""
+    return f"{MAP_PIECES}/{split}-{regime}-{start}.npy"
+
+
+def saliency_table(name: SaliencyTable) -> str:
+    return f"{name}.parquet"

@@ -1,0 +1,72 @@
+"""Which runs a store holds, and opening one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from explorer.errors import UserError
+from explorer.store import layout
+from explorer.store.manifest import read_manifest
+from explorer.store.reader import Store
+
+BUILD = "python -m precompute demo"
+
+
+def list_runs(root: Path) -> list[str]:
+    """Run ids of the complete runs under ``root``, newest first."""
+    manifests = sorted(layout.manifest_files(root), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    return [file.parent.name for file in manifests]
+
+
+def latest_run(root: Path) -> str | None:
+    """The run named by ``LATEST``, or the newest complete one, or None."""
+    runs = list_runs(root)
+    pointer = layout.latest_file(root)
+    named = pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
+    return named if named in runs else next(iter(runs), None)
+
+
+def counterpart(root: Path, store: Store) -> str | None:
+    """The newest run under ``root`` of the same films, labels and encoder by the other protocol, or None."""
+    mine = store.manifest
+    for run_id in list_runs(root):
+        try:
+            other = read_manifest(root / run_id)
+        except UserError:  # a run that does not open is no reason not to show this one
+            continue
+        if (
+            other.protocol != mine.protocol
+            and other.dataset.content == mine.dataset.content != ""
+            and other.labels == mine.labels
+            and other.encoders[0].weights_sha256 == mine.encoders[0].weights_sha256
+        ):
+            return run_id
+    return None
+
+
+def open_store(root: Path, run_id: str | None = None) -> Store:
+    """Open a run.
+
+    Parameters
+    ----------
+    root : Path
+        The store's folder (holding ``LATEST``), or one run's own folder.
+    run_id : str, optional
+        Which run; by default the latest.
+
+    Raises
+    ------
+    UserError
+        Where there is no complete run, it is of another major version, or a file is missing or of the wrong size.
+    """
+    if run_id is None and (root / layout.MANIFEST).is_file():
+        return Store(root)
+    chosen = run_id or latest_run(root)
+    if chosen is None:
+        raise UserError(f"There is no store at {root}.", f"Make one with `{BUILD}`, or name another folder.")
+    if chosen not in list_runs(root):
+        raise UserError(
+            f"The store at {root} has no complete run {chosen!r}.",
+            f"Choose one of: {', '.join(list_runs(root)) or 'none yet'}.",
+        )
+    return Store(root / chosen)

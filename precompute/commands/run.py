@@ -1,0 +1,169 @@
+"""``run`` and ``demo``: precompute all three regimes into a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from pydantic import ValidationError
+
+from explorer.errors import UserError
+from precompute.commands.console import MESSAGES, RESULTS
+from precompute.commands.options import (
+    PHANTOM_FILMS,
+    Corrections,
+    DeviceName,
+    Given,
+    ProtocolName,
+    Seed,
+    Seeds,
+    StoreFolder,
+    options_from_models,
+    settings_options,
+    source_options,
+)
+from precompute.reporter import DRAW, RUN, SEEDS, Reporter, Stages
+from precompute.settings import PAPER, Settings
+from precompute.sources import SourceName, read_source
+from precompute.sources.corrections import correct
+from precompute.sources.options import flag
+
+if TYPE_CHECKING:
+    from explorer.model.encoder import Clip
+    from precompute.prompts import PromptSet
+    from precompute.run.job import Job
+
+DEMO_ENCODER = Path(__file__).parents[2] / "encoders" / "phantom-clip"
+TRAINING = ("epochs", "learning_rate", "patch_dropout", "batch_size", "train_batch_size", "seed")
+"""Settings that a command may change."""
+
+
+def demo(
+    out: StoreFolder = Path("store"),
+    n: Annotated[int, typer.Option("--n", min=60, help="How many phantom films.")] = PHANTOM_FILMS,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Fine-tune for at most this many epochs.")] = 4,
+    corrections: Corrections = None,
+    seed: Seed = 0,
+    protocol: ProtocolName = "sound",
+    seeds: Seeds = 1,
+    device: DeviceName = "auto",
+) -> None:
+    """Draw the phantom set and precompute all three regimes with the demo encoder: a few minutes on a CPU."""
+    from precompute.demo import demo_settings, draw_films
+    from precompute.run.job import Job
+
+    chosen = demo_settings(seed, epochs) if protocol == "sound" else PAPER  # either way --seed decides the films
+    reporter = Reporter(MESSAGES, {**DRAW, **_stages(seeds)}, out)
+    with reporter.job():
+        source = draw_films(out, n, seed, reporter, corrections)
+        settings = _checked({**chosen, "seeds": seeds})
+        job = Job(
+            source=source,
+            clip=_load(f"local-dir:{DEMO_ENCODER}", device),
+            prompt_sets=_prompt_sets(source.labels, settings),
+            settings=settings,
+            skip_bad=False,
+            allow_empty=n < PHANTOM_FILMS,
+        )
+        _precompute(job, out, reporter)
+
+
+@options_from_models(source_options=source_options(), training=settings_options(*TRAINING))
+def run(
+    *,
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="local-dir:DIR, hf-hub:NAME[@REVISION] or open-clip:MODEL/TAG.")
+    ],
+    source: Annotated[SourceName, typer.Option("--source", help="The layout of the input; see sources.")] = "csv",
+    source_options: Given,
+    out: StoreFolder = Path("store"),
+    corrections: Corrections = None,
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="Your own prompt file for zero-shot, as in precompute/prompt_sets.")
+    ] = None,
+    fit: Annotated[
+        Literal["crop", "pad"] | None,
+        typer.Option(
+            "--fit", help="Cut out the film's middle square, or pad the whole film with black; else as the model does."
+        ),
+    ] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")] = False,
+    allow_burned_in: Annotated[
+        bool, typer.Option("--allow-burned-in", help="Take DICOM films that say text is burned into them.")
+    ] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Keep labels that have no positive in some split.")
+    ] = False,
+    training: Given,
+    protocol: ProtocolName = "sound",
+    seeds: Seeds = 1,
+    device: DeviceName = "auto",
+) -> None:
+    """Precompute all three regimes on your own films."""
+    from precompute.run.job import Job
+
+    if protocol == "paper":
+        _refuse_what_the_paper_decides({*training, *(["prompts"] if prompts else [])})
+    films = read_source(source, source_options)
+    if corrections is not None:
+        films = correct(films, corrections)
+    reporter = Reporter(MESSAGES, _stages(seeds), out)
+    with reporter.job():
+        settings = _checked({**training, **(PAPER if protocol == "paper" else {}), "seeds": seeds})
+        job = Job(
+            source=films,
+            clip=_load(encoder, device, fit),
+            prompt_sets=_prompt_sets(films.labels, settings, prompts),
+            settings=settings,
+            skip_bad=skip_bad,
+            allow_empty=allow_empty,
+            allow_burned_in=allow_burned_in,
+        )
+        _precompute(job, out, reporter)
+
+
+def _stages(seeds: int) -> Stages:
+    return {name: stage for name, stage in RUN.items() if name != SEEDS or seeds > 1}
+
+
+def _refuse_what_the_paper_decides(given: set[str]) -> None:
+    for option in sorted(given & {"prompts", *PAPER}):
+        raise UserError(
+            f"{flag(option)} is the paper's to decide with --protocol paper.",
+            "Leave it out, or train by --protocol sound.",
+        )
+
+
+def _checked(settings: Mapping[str, object]) -> Settings:
+    try:
+        return Settings.model_validate(settings)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        option = flag("-".join(str(part) for part in wrong["loc"]))
+        raise UserError(f"{option} is {wrong['input']!r}: {wrong['msg']}.", "Give it another value.") from error
+
+
+def _load(encoder: str, device: str, fit: Literal["crop", "pad"] | None = None) -> Clip:
+    from explorer.model.device import choose_device
+    from explorer.model.encoder import load_clip
+
+    chosen = choose_device(device)
+    MESSAGES.print(f"Device: {chosen}. Encoder: {encoder}.")
+    return load_clip(encoder, chosen, fit)
+
+
+def _prompt_sets(labels: Sequence[str], settings: Settings, own: Path | None = None) -> tuple[PromptSet, ...]:
+    from precompute.prompts import BARE_NAMES, read_prompt_sets
+
+    return read_prompt_sets(labels, own or (BARE_NAMES if settings.protocol == "paper" else None))
+
+
+def _precompute(job: Job, out: Path, reporter: Reporter) -> None:
+    from precompute.pipeline import precompute
+    from precompute.run.summary import as_table
+
+    store = precompute(job, out, reporter)
+    RESULTS.print(as_table(store))
+    MESSAGES.print(f"Run {store.manifest.run_id} in {out}. Open it: streamlit run streamlit_app.py")
