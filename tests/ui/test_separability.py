@@ -12,11 +12,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from explorer.figures import common as figures
 from explorer.figures.separability import Cell, board, confusions, whiskers
+from explorer.figures.style import GREY, regime_style
 from explorer.store.reader import Store, open_store
-from explorer.tables import derive
 from explorer.tables import separability as separability_board
+from explorer.tables.labels import label_counts
 from explorer.ui.maps import signs as map_signs
 from tests.conftest import ROOT
 
@@ -30,7 +30,7 @@ def test_a_square_not_told_from_chance_is_not_filled() -> None:
     heat, marks = drawn.data
     assert [list(row) for row in heat.z] == [[0.8, None], [None, 0.1]]
     colours = {note.text: note.font.color for note in drawn.layout.annotations}
-    assert colours["1.0"] == colours["(4)"] == figures.GREY
+    assert colours["1.0"] == colours["(4)"] == GREY
     assert (colours["3.1"], colours["1.5"]) == ("#ffffff", "#1B2530")
     assert list(marks.text) == ["far", "near", "few", "a little"]
     assert list(zip(marks.x, marks.y, strict=True)) == [(0, 0), (1, 0), (0, 1), (1, 1)]
@@ -52,11 +52,11 @@ def test_whiskers_show_what_shuffled_labels_reach() -> None:
             "n_pos": [9, 0],
         }
     )
-    drawn = whiskers(frame, {"one": figures.regime_style(0)}, "Lift", 5, log=True)
+    drawn = whiskers(frame, {"one": regime_style(0)}, "Lift", 5, log=True)
     (bar,) = drawn.layout.shapes
     assert (bar.x0, bar.x1) == (0.5, 1.5), "a label without a figure has no null"
     assert drawn.data[0].x[0] == 0.25, "a logarithm has no 0: it is drawn at the edge"
-    assert whiskers(frame, {"one": figures.regime_style(0)}, "AP", 5, log=False).data[0].x[0] == 0
+    assert whiskers(frame, {"one": regime_style(0)}, "AP", 5, log=False).data[0].x[0] == 0
 
 
 def test_confusions_leave_blank_what_cannot_be_said() -> None:
@@ -120,7 +120,7 @@ def test_counts_on_the_board_are_the_stores(store: Store) -> None:
     frame = store.separability
     for (label, split), part in frame[frame["label"].isin(store.labels)].groupby(["label", "split"]):
         assert set(zip(part["n_pos"], part["n_neg"], part["n_unknown"], strict=True)) == {
-            derive.counts(store, split, label)
+            label_counts(store, split, label)
         }
 
 

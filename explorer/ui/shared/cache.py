@@ -13,7 +13,7 @@ from explorer.data.geometry import Fit
 from explorer.errors import UserError
 from explorer.store.marks import all_annotations, marks_file
 from explorer.store.reader import Store, open_store
-from explorer.tables import derive
+from explorer.tables.labels import film_captions
 from explorer.ui.shared.queue import Desk
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def index(opened: Store, space: str) -> faiss.Index:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _hover(path: Path, made: str, _opened: Store) -> NDArray[np.str_]:
-    return derive.hover(_opened)
+    return film_captions(_opened)
 
 
 def hover(opened: Store) -> NDArray[np.str_]:
