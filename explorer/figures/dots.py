@@ -39,7 +39,7 @@ def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int)
     step = 0.56 / max(len(styles), 1)
     for i, (series, style) in enumerate(styles.items()):
         part = frame[(frame["series"] == series) & frame["value"].notna()]
-        y = part["label"].map(place) + step * ((len(styles) - 1) / 2 - i)
+        y = part["label"].map(place).astype(float) + step * ((len(styles) - 1) / 2 - i)
         rare = (part["n_pos"] < few).to_numpy()
         # whiskers are one line with gaps, one for each colour, beneath the marks
         ends = np.column_stack([part["ci_low"], part["ci_high"], np.full(len(part), np.nan)])
@@ -75,7 +75,7 @@ def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int)
         )
     figure.add_scatter(
         x=shared["baseline"],
-        y=shared["label"].map(place),
+        y=shared["label"].map(place).astype(float),
         mode="markers",
         name="baseline",
         marker={"symbol": "line-ns", "size": 20, "line": {"color": GREY, "width": 3}},
