@@ -16,12 +16,13 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks import Measurement
 from benchmarks.precompute_demo import tiny_demo
-from explorer.figures import curves as figures_curves
+from explorer.analysis.evidence import FEW
+from explorer.figures import curves as curve_figures
 from explorer.store import Store, open_store
 from explorer.store.files import sha256_file, write_json
 from explorer.store.manifest import Manifest
-from explorer.tables import curves as curve_frames
-from explorer.tables import derive
+from explorer.tables import curves as curve_tables
+from explorer.tables.labels import by_prevalence
 
 ROOT = Path(__file__).parents[1]
 LARGE, MIDDLE = 100_000, 4_000
@@ -96,11 +97,11 @@ def enlarged(store: Store, n: int, folder: Path) -> Store:
 def _first_draw(path: Path) -> float:
     start = time.perf_counter()
     store = open_store(path)
-    styles = curve_frames.styles(store)
-    for panel in curve_frames.panels(store, "test", "pr", "prevalence", derive.FEW, with_bands=True):
-        figures_curves.small(panel.curves, styles, "pr", panel.prevalence).to_json()
-    label = derive.by_prevalence(store, "test")[1]
-    figures_curves.one(curve_frames.curves(store, "test", label, "pr"), styles, "pr", 0.1).to_json()
+    styles = curve_tables.regime_styles(store)
+    for panel in curve_tables.small_multiples(store, "test", "pr", "prevalence", FEW, with_bands=True):
+        curve_figures.small_curves(panel.curves, styles, "pr", panel.prevalence).to_json()
+    label = by_prevalence(store, "test")[1]
+    curve_figures.large_curves(curve_tables.regime_curves(store, "test", label, "pr"), styles, "pr", 0.1).to_json()
     return time.perf_counter() - start
 
 

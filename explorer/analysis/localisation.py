@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import interval, patient_weights
 
 if TYPE_CHECKING:
@@ -37,10 +38,6 @@ ALL = "all labels"
 def mean_map(regime: str) -> str:
     """The source that shows every film of a label the same map: the regime's mean over validation positives."""
     return f"mean map, {regime}"
-
-
-FEW = 5
-"""With fewer annotated validation films than this a label has no threshold of its own: all labels' together serve."""
 
 
 def centre_prior(height: int, width: int) -> NDArray[np.float32]:

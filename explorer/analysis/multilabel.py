@@ -1,4 +1,4 @@
-"""Image-wise multi-label metrics, the paper's embedding distances, and the trivial baselines of each.
+"""Image-wise multi-label metrics.
 
 The paper is Sadman et al., "Interpreting Biomedical VLMs on High-Imbalance Out-of-Distributions" (BIOKDD 2025,
 arXiv 2506.14136). Its figures are means over films, so one vector of values a film serves every bootstrap resample.
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from explorer.analysis.chunks import chunks
 from explorer.analysis.pooled import any_of
 from explorer.data.labels import DOMAINS
 
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 HIGHER_IS_BETTER = {"macro_f1": True, "exact_match": True, "lrap": True, "coverage_error": False}
 """The columns of the paper's table, and which way is better."""
 MULTILABEL: tuple[str, ...] = tuple(HIGHER_IS_BETTER)
-
-CENTROID: tuple[str, ...] = ("inter", "intra", "ratio", "davies_bouldin")
-"""The paper's embedding figures, in the order of :func:`resampled_distances`."""
 
 
 @dataclass(frozen=True)
@@ -146,61 +142,6 @@ def outcome(
     )
 
 
-def trivial_baselines(
-    labels: Sequence[str], train: NDArray[np.float32], targets: NDArray[np.float32]
-) -> dict[str, dict[str, float]]:
-    """What predictions that never look at a film reach on ``targets``: exact expectations, nothing drawn.
-
-    Parameters
-    ----------
-    labels : C names
-    train : (m, C) 1, 0 or NaN
-        Where prevalences are taken from.
-    targets : (n, C) 1, 0 or NaN
-
-    Returns
-    -------
-    dict
-        Name to its MULTILABEL figures, those it has.
-
-    Notes
-    -----
-    Random ranking: a true label's place r is uniform in 1..C, and (r - 1)(k - 1)/(C - 1) of the k - 1 others lie above
-    it, so LRAP is the mean over r of (1 + (r - 1)(k - 1)/(C - 1))/r; the deepest of k lies at k(C + 1)/(k + 1).
-    Prevalence-matched random calls label c with probability p_c; its F1 is the ratio of expectations, 2pq/(p + q).
-    """
-    whole = complete(targets)
-    rows = targets[whole] == 1  # (n, C)
-    n_labels = targets.shape[1]
-    ones = np.ones((1, len(targets)))
-    rate, prevalence = _prevalence(train), _prevalence(targets)
-    places = np.arange(1, n_labels + 1)
-    expected = np.array(
-        [np.mean((1 + (places - 1) * (k - 1) / max(n_labels - 1, 1)) / places) for k in range(1, n_labels + 1)]
-    )
-    k = rows.sum(axis=1)
-    random_lrap = np.where(k > 0, expected[np.maximum(k, 1) - 1], 1.0)
-    both = prevalence + rate
-    matched_f1 = np.where(both > 0, 2 * prevalence * rate / np.where(both > 0, both, 1), 0.0)
-    baselines: dict[str, dict[str, float]] = {
-        "random ranking": {
-            "lrap": _mean(random_lrap),
-            "coverage_error": _mean(k * (n_labels + 1) / (k + 1)),
-        },
-        "prevalence ranking": _point(outcome(targets, None, np.tile(rate, (len(targets), 1)), ones)),
-        "all positive": _point(outcome(targets, np.ones(targets.shape, dtype=bool), None, ones)),
-        "prevalence-matched random": {
-            "macro_f1": float(matched_f1.mean()),
-            "exact_match": _mean(np.where(rows, rate, 1 - rate).prod(axis=1)),
-        },
-    }
-    if "No Finding" in labels:
-        calls = np.zeros(targets.shape, dtype=bool)
-        calls[:, list(labels).index("No Finding")] = True
-        baselines["always No Finding"] = _point(outcome(targets, calls, None, ones))
-    return baselines
-
-
 def by_domain(
     labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np.bool_]
 ) -> tuple[list[str], NDArray[np.float32], NDArray[np.bool_]]:
@@ -229,121 +170,3 @@ def by_domain(
         np.stack(grouped, axis=1) if grouped else np.zeros((n, 0), np.float32),
         np.stack(called, axis=1) if called else np.zeros((n, 0), bool),
     )
-
-
-def first_positive(targets: NDArray[np.float32]) -> NDArray[np.int64]:
-    """(n,) each film's first positive label in label order, -1 where it has none: the paper's single class."""
-    positive = targets == 1
-    return np.where(positive.any(axis=1), positive.argmax(axis=1), -1)
-
-
-def centroid_distances(vectors: NDArray[np.float32], classes: NDArray[np.int64]) -> dict[str, float]:
-    """The paper's embedding figures, Euclidean.
-
-    Parameters
-    ----------
-    vectors : (n, D)
-    classes : (n,)
-        Films of class -1 are left out.
-
-    Returns
-    -------
-    dict
-        ``inter``: mean distance between two classes' centroids; ``intra``: mean over classes of the mean distance of a
-        film to its centroid; ``ratio`` inter / intra; ``davies_bouldin`` (1979): mean over classes of the worst ratio,
-        over other classes, of both films' mean distances to their centroids to the distance between these. NaN with
-        fewer than two classes.
-    """
-    figures = resampled_distances(np.asarray(vectors, np.float64), classes[None], np.ones((1, len(classes))))
-    return {name: float(values[0]) for name, values in figures.items()}
-
-
-def resampled_distances(
-    vectors: NDArray[np.floating], classes: NDArray[np.int64], weights: NDArray[np.floating]
-) -> dict[str, NDArray[np.float64]]:
-    """:func:`centroid_distances` many times over, (B,) each.
-
-    Parameters
-    ----------
-    vectors : (n, D)
-    classes : (B, n) or (1, n)
-        Each time's classes, or the same every time.
-    weights : (B, n) or (1, n)
-        How often each film counts. A class that loses all its films is left out of the means.
-    """
-    present = np.unique(classes[classes >= 0])
-    times = max(len(classes), len(weights))
-    if len(present) < 2:
-        return {name: np.full(times, np.nan) for name in CENTROID}
-    x = vectors - vectors.mean(axis=0)
-    squares, other = (x**2).sum(axis=1), ~np.eye(len(present), dtype=bool)
-    parts = []
-    for rows in chunks(np.arange(times), len(x) * len(present)):
-        c = classes[rows] if len(classes) > 1 else classes
-        w = (weights[rows] if len(weights) > 1 else weights).astype(x.dtype)
-        size, centroids, spread = (_fixed if len(classes) == 1 else _moving)(x, squares, c, w, present)
-        kept = size > 0
-        lengths = (centroids**2).sum(axis=2)[:, :, None]
-        gaps = lengths + lengths.transpose(0, 2, 1) - 2 * centroids @ centroids.transpose(0, 2, 1)
-        pairs = kept[:, :, None] & kept[:, None] & other
-        apart = np.where(pairs, np.sqrt(np.maximum(gaps, 0)), 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            inter = apart.sum(axis=(1, 2)) / pairs.sum(axis=(1, 2))
-            intra = (spread * kept).sum(axis=1) / kept.sum(axis=1)
-            worst = np.where(pairs, (spread[:, :, None] + spread[:, None]) / apart, 0).max(axis=2)
-            parts.append(np.stack([inter, intra, inter / intra, worst.sum(axis=1) / kept.sum(axis=1)]))
-    figures = np.concatenate(parts, axis=1).astype(np.float64)
-    return dict(zip(CENTROID, np.where(np.isfinite(figures), figures, np.nan), strict=True))
-
-
-def _fixed(
-    x: NDArray[np.floating],
-    squares: NDArray[np.floating],
-    classes: NDArray[np.int64],
-    weights: NDArray[np.floating],
-    present: NDArray[np.int64],
-) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
-    """Films (b, K), centroid (b, K, D) and mean distance to it (b, K) of classes that stay, weights moving."""
-    sizes, centroids, spreads = [], [], []
-    for k in present:
-        own = np.flatnonzero(classes[0] == k)
-        w, films = weights[:, own], x[own]
-        size = w.sum(axis=1)
-        count = np.maximum(size, 1)
-        centroid = w @ films / count[:, None]
-        apart = squares[own] + (centroid**2).sum(axis=1)[:, None] - 2 * centroid @ films.T  # (b, films)
-        sizes.append(size)
-        centroids.append(centroid)
-        spreads.append((w * np.sqrt(np.maximum(apart, 0))).sum(axis=1) / count)
-    return np.stack(sizes, axis=1), np.stack(centroids, axis=1), np.stack(spreads, axis=1)
-
-
-def _moving(
-    x: NDArray[np.floating],
-    squares: NDArray[np.floating],
-    classes: NDArray[np.int64],
-    weights: NDArray[np.floating],
-    present: NDArray[np.int64],
-) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
-    """The same where the classes move."""
-    of = (classes[:, None] == present[:, None]) * weights[:, None]  # (b, K, n)
-    size = of.sum(axis=2)
-    count = np.maximum(size, 1)
-    centroids = of @ x / count[:, :, None]
-    apart = squares + (centroids**2).sum(axis=2)[:, :, None] - 2 * centroids @ x.T
-    return size, centroids, (of * np.sqrt(np.maximum(apart, 0))).sum(axis=2) / count
-
-
-def _prevalence(targets: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(C,) share of positives among known films; 0 where nothing is known."""
-    known = (~np.isnan(targets)).sum(axis=0)
-    return np.where(known > 0, (targets == 1).sum(axis=0) / np.maximum(known, 1), 0.0)
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else float("nan")
-
-
-def _point(result: Outcome) -> dict[str, float]:
-    figures = {name: float(getattr(result, name)[0]) for name in MULTILABEL}
-    return {name: value for name, value in figures.items() if not np.isnan(value)}

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import interval, patient_weights
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ RANDOM_STEPS = ("none", "head", "last block", "last 2 blocks", "last 4 blocks", 
 
 ALIKE = 0.5
 """A rank correlation from which two maps are called alike."""
-
-FEW = 5
-"""From fewer films nothing is concluded."""
 
 Light = Literal["green", "orange", "red"]
 

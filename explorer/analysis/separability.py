@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from explorer.analysis.centroid import CENTROID, centroid_distances, first_positive, resampled_distances
 from explorer.analysis.chunks import chunks
 from explorer.analysis.contrast import Films, contrast
 from explorer.analysis.likeness import cka, shared_neighbours
 from explorer.analysis.metrics import interval, patient_weights
-from explorer.analysis.multilabel import CENTROID, centroid_distances, first_positive, resampled_distances
 from explorer.analysis.neighbour_purity import confusions, lift, neighbours_of_others
 from explorer.analysis.patients import same_patient, shuffles
 from explorer.analysis.ranking import rank, score

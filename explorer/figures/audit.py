@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.common import GREY
+from explorer.figures.style import GREY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def percentile_histogram(percentiles: Mapping[str, NDArray[np.floating]], outlyi
     figure.add_vline(x=outlying, line={"color": GREY, "width": 1})
     figure.update_xaxes(title="percentile among held-out training films", range=[0, 100])
     figure.update_yaxes(title="films, %", rangemode="tozero")
-    return _compact(figure, 280)
+    return compact(figure, 280)
 
 
 def association(frame: pd.DataFrame, labels: Sequence[str], attributes: Sequence[str]) -> go.Figure:
@@ -89,10 +89,10 @@ def association(frame: pd.DataFrame, labels: Sequence[str], attributes: Sequence
     )
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(side="top", showgrid=False, tickangle=-90)
-    return _compact(figure, 170 + 25 * len(labels))
+    return compact(figure, 170 + 25 * len(labels))
 
 
-def _compact(figure: go.Figure, height: int) -> go.Figure:
+def compact(figure: go.Figure, height: int) -> go.Figure:
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 34, "b": 8},

@@ -1,4 +1,4 @@
-"""Curves and differences between them as Plotly figures. Pure, as ``explorer.figures.common`` is."""
+"""Curves and differences between them as Plotly figures. Pure, as ``explorer.figures.style`` says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.analysis.curves import least_precision
-from explorer.figures.common import GREY, Style, _compact, translucent
+from explorer.figures.style import GREY, Style, compact, translucent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-Shown = Literal["pr", "roc", "gain"]
-AXES: dict[Shown, tuple[str, str]] = {
+CurveAxes = Literal["pr", "roc", "gain"]
+AXES: dict[CurveAxes, tuple[str, str]] = {
     "pr": ("recall", "precision"),
     "roc": ("false positive rate", "recall"),
     "gain": ("recall gain", "precision gain"),
@@ -47,17 +47,17 @@ class Curve:
     at: tuple[float, float]
 
 
-def one(curves: Sequence[Curve], styles: Sequence[Style], shown: Shown, prevalence: float) -> go.Figure:
+def large_curves(curves: Sequence[Curve], styles: Sequence[Style], axes: CurveAxes, prevalence: float) -> go.Figure:
     """One label large: a line a regime with its band and operating point, the baseline, and what cannot be reached."""
-    figure = go.Figure(_traces(curves, styles, shown, prevalence, large=True))
-    figure.update_xaxes(title=AXES[shown][0], range=[-0.02, 1.02], zeroline=False)
-    figure.update_yaxes(title=AXES[shown][1], range=[-0.02, 1.04], zeroline=False)
-    return _compact(figure.update_layout(hovermode="closest"), height=440)
+    figure = go.Figure(_traces(curves, styles, axes, prevalence, large=True))
+    figure.update_xaxes(title=AXES[axes][0], range=[-0.02, 1.02], zeroline=False)
+    figure.update_yaxes(title=AXES[axes][1], range=[-0.02, 1.04], zeroline=False)
+    return compact(figure.update_layout(hovermode="closest"), height=440)
 
 
-def small(curves: Sequence[Curve], styles: Sequence[Style], shown: Shown, prevalence: float) -> go.Figure:
+def small_curves(curves: Sequence[Curve], styles: Sequence[Style], axes: CurveAxes, prevalence: float) -> go.Figure:
     """The same small, without a legend of its own; without curves it says that there are too few positives."""
-    axes = [
+    axis_layouts = [
         {
             "title": {"text": title, "font": {"size": 10}, "standoff": 2},
             "range": [-0.03, 1.05],
@@ -67,13 +67,13 @@ def small(curves: Sequence[Curve], styles: Sequence[Style], shown: Shown, preval
             "fixedrange": True,
             "automargin": True,
         }
-        for title in AXES[shown]
+        for title in AXES[axes]
     ]
     few = {"x": 0.5, "y": 0.5, "text": "too few to say", "showarrow": False, "font": {"size": 12, "color": GREY}}
     # one layout at once: a page draws some twenty of these
     layout = {
-        "xaxis": axes[0],
-        "yaxis": axes[1],
+        "xaxis": axis_layouts[0],
+        "yaxis": axis_layouts[1],
         "annotations": [] if curves else [few],
         "height": 190,
         "margin": {"l": 4, "r": 4, "t": 4, "b": 4},
@@ -82,20 +82,20 @@ def small(curves: Sequence[Curve], styles: Sequence[Style], shown: Shown, preval
         "showlegend": False,
         "hovermode": "closest",
     }
-    return go.Figure(_traces(curves, styles, shown, prevalence, large=False) if curves else [], layout)
+    return go.Figure(_traces(curves, styles, axes, prevalence, large=False) if curves else [], layout)
 
 
 def _traces(
     curves: Sequence[Curve],
     styles: Sequence[Style],
-    shown: Shown,
+    axes: CurveAxes,
     prevalence: float,
     *,
     large: bool,
 ) -> list[go.Scatter]:
     """Foot, baseline, bands, then lines with their marks: bottom first."""
     traces = []
-    if shown == "pr":
+    if axes == "pr":
         recall = np.linspace(0, 1, 41)
         traces.append(
             go.Scatter(
@@ -114,7 +114,7 @@ def _traces(
         "pr": (f"baseline: {said}", [prevalence] * 2),
         "roc": ("baseline: random ranking", [0, 1]),
         "gain": ("baseline: all called positive", [1, 0]),
-    }[shown]
+    }[axes]
     traces.append(
         go.Scatter(
             x=[0, 1],
@@ -141,7 +141,7 @@ def _traces(
                     showlegend=False,
                 )
             )
-    axes = AXES[shown]
+    x_title, y_title = AXES[axes]
     for curve, style in zip(curves, styles, strict=True):
         traces.append(
             go.Scatter(
@@ -154,9 +154,9 @@ def _traces(
                     "color": style.colour,
                     "width": 2,
                     "dash": style.dash,
-                    "shape": "linear" if shown == "roc" else "vh",
+                    "shape": "linear" if axes == "roc" else "vh",
                 },
-                hovertemplate=f"{axes[0]} %{{x:.2f}}, {axes[1]} %{{y:.2f}}<extra></extra>",
+                hovertemplate=f"{x_title} %{{x:.2f}}, {y_title} %{{y:.2f}}<extra></extra>",
             )
         )
         if not np.isnan(curve.at).any():
@@ -172,7 +172,7 @@ def _traces(
                         "size": 12 if large else 8,
                         "line": {"color": "white", "width": 1.5 if large else 1},
                     },
-                    hovertemplate=f"threshold: {axes[0]} %{{x:.2f}}, {axes[1]} %{{y:.2f}}<extra></extra>",
+                    hovertemplate=f"threshold: {x_title} %{{x:.2f}}, {y_title} %{{y:.2f}}<extra></extra>",
                     showlegend=False,
                 )
             )
@@ -223,4 +223,4 @@ def difference_dots(frame: pd.DataFrame, colour: str, title: str) -> go.Figure:
         zeroline=False,
     )
     figure.update_xaxes(title=title, zeroline=False)
-    return _compact(figure, height=90 + 26 * len(frame))
+    return compact(figure, height=90 + 26 * len(frame))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.figures.style import GREY
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,6 @@ SPAN = 65535
 OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#F0E442")
 """Told apart by readers of every colour vision (Okabe & Ito 2008); black and grey are left to the context."""
 
-GREY = "#8a8f98"
 SEQUENTIAL = ("#5b5bd6", "#b0529a", "#e0703f", "#E69F00")
 """Low to high, by hue and lightness as plasma has it, cut to what reads on the light and the dark page."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.common import GREY, Style
+from explorer.figures.style import GREY, Style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ ROW, HEAD = 1.0, 1.3
 """Heights of a regime's row and of a group's heading, in rows."""
 
 
-def compared(
+def protocol_dots(
     groups: Sequence[tuple[str, pd.DataFrame]], styles: Mapping[str, Style], limits: tuple[float, float]
 ) -> go.Figure:
     """One figure of every group and regime: a mark with its 95% whiskers, trivial baselines as lines across the group.
@@ -90,7 +90,7 @@ def compared(
     return figure
 
 
-def learning(frame: pd.DataFrame, styles: Mapping[str, Style]) -> go.Figure:
+def learning_curves(frame: pd.DataFrame, styles: Mapping[str, Style]) -> go.Figure:
     """Loss by epoch: on validation a line, on train a dotted one; the epoch that was kept has a ring.
 
     Parameters

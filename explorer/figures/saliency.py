@@ -1,4 +1,4 @@
-"""Figures of what maps are worth. Pure, as explorer.figures.common is."""
+"""Figures of what maps are worth. Pure, as explorer.figures.style says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.common import GREY, Style
+from explorer.figures.style import GREY, Style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

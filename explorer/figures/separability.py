@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.common import GREY, Style, _compact, dots
+from explorer.figures.dots import dots
+from explorer.figures.style import GREY, Style, compact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +91,7 @@ def board(
         zeroline=False,
         range=[len(rows) - 0.5, -0.5],
     )
-    _compact(figure, height=116 + ROW * len(rows))
+    compact(figure, height=116 + ROW * len(rows))
     return figure.update_layout(margin_t=102, hovermode="closest", dragmode=False)
 
 
@@ -100,7 +101,7 @@ def whiskers(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: 
     Parameters
     ----------
     frame : DataFrame
-        As for :func:`explorer.figures.common.dots`, with null_low and null_high.
+        As for :func:`explorer.figures.dots.dots`, with null_low and null_high.
     log : bool
         For ratios: twice and half lie as far from 1. What lies under a quarter is drawn at the edge.
     """
@@ -146,7 +147,7 @@ def confusions(labels: Sequence[str], cells: Sequence[Sequence[Cell]]) -> go.Fig
     ticks = {"tickvals": list(range(len(labels))), "ticktext": list(labels), "showgrid": False, "zeroline": False}
     figure.update_xaxes(**ticks, tickangle=-45, range=[-0.5, len(labels) - 0.5])
     figure.update_yaxes(**ticks, range=[len(labels) - 0.5, -0.5])
-    return _compact(figure, height=140 + 27 * len(labels)).update_layout(hovermode="closest", dragmode=False)
+    return compact(figure, height=140 + 27 * len(labels)).update_layout(hovermode="closest", dragmode=False)
 
 
 def _fill(cells: Sequence[Sequence[Cell]]) -> go.Heatmap:

@@ -1,4 +1,4 @@
-"""What a threshold and a probability are worth, as Plotly figures. Pure, as ``explorer.figures.common`` is."""
+"""What a threshold and a probability are worth, as Plotly figures. Pure, as ``explorer.figures.style`` says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from explorer.figures.common import GREY, Style, _compact, translucent
+from explorer.figures.style import GREY, Style, compact, translucent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,10 +43,10 @@ def score_histogram(
     figure.update_layout(barmode="overlay", bargap=0)
     figure.update_xaxes(title=title, zeroline=False)
     figure.update_yaxes(title="share of films", showticklabels=False, zeroline=True, zerolinecolor=GREY)
-    return _compact(figure, height=230)
+    return compact(figure, height=230)
 
 
-def label_counts(
+def labels_per_film(
     true: NDArray[np.int64], called: Mapping[str, NDArray[np.int64]], styles: Sequence[Style]
 ) -> go.Figure:
     """How many labels a film has, and how many each regime calls: films by number of labels.
@@ -78,10 +78,10 @@ def label_counts(
         )
     figure.update_xaxes(title="labels a film", dtick=1, zeroline=False)
     figure.update_yaxes(title="films", zeroline=False)
-    return _compact(figure, height=300)
+    return compact(figure, height=300)
 
 
-def decision(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) -> go.Figure:
+def decision_curve(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) -> go.Figure:
     """Net benefit by threshold probability (``operating.net_benefit``), with calling all and calling none."""
     figure = go.Figure()
     first = next(iter(curves.values()))
@@ -118,10 +118,10 @@ def decision(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) -> go.
     top = max(float(frame["high"].max()) for frame in curves.values())
     figure.update_yaxes(title="net benefit a film", range=[-0.25 * top, 1.1 * top], zeroline=False)
     figure.update_xaxes(title="threshold probability", zeroline=False)
-    return _compact(figure, height=330)
+    return compact(figure, height=330)
 
 
-def reliability(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) -> go.Figure:
+def reliability_diagram(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) -> go.Figure:
     """Share found positive against the probability said (``calibration.reliability``), and films a bin beneath."""
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.78, 0.22], vertical_spacing=0.04)
     figure.add_scatter(
@@ -171,4 +171,4 @@ def reliability(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) -> 
     figure.update_yaxes(title="films", rangemode="tozero", zeroline=False, row=2, col=1)
     figure.update_xaxes(range=[-0.03, 1.03], zeroline=False)
     figure.update_xaxes(title="probability said", row=2, col=1)
-    return _compact(figure, height=470)
+    return compact(figure, height=470)

@@ -11,17 +11,18 @@ from explorer.analysis.curves import gain, gain_interval, pr_curve
 from explorer.analysis.differences import holm
 from explorer.analysis.metrics import MACRO
 from explorer.analysis.pooled import MICRO, domains, tasks
-from explorer.figures.common import Style, regime_style, with_interval
-from explorer.figures.curves import Curve, Shown
-from explorer.tables import derive
+from explorer.errors import UserError
+from explorer.figures.curves import Curve, CurveAxes
+from explorer.figures.style import Style, difference_with_interval, regime_style
+from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.report import Forest
+from explorer.tables.results import Merit, Merits, merits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from explorer.data.samples import Split
     from explorer.store.reader import Store
-    from explorer.tables.derive import Merit
 
 Sort = Literal["prevalence", "ap", "lift", "difference"]
 SORTS: dict[str, str] = {
@@ -35,7 +36,7 @@ THIN = 400
 """Points kept of a long curve: more than a screen shows."""
 
 
-class Panel(NamedTuple):
+class SmallMultiple(NamedTuple):
     """One label or pool of the small multiples: its counts, and its curves where there are positives enough."""
 
     name: str
@@ -44,47 +45,60 @@ class Panel(NamedTuple):
     prevalence: float
 
 
-def pooled(store: Store) -> list[str]:
+def pool_names(store: Store, split: Split) -> list[str]:
     """Names of what the run scored beside single labels."""
-    scored = set(store.tables.metrics["label"])
+    scored = set(store.tables.metrics.loc[store.tables.metrics["split"] == split, "label"])
     return [name for name in (MACRO, MICRO, *domains(store.labels)) if name in scored]
 
 
-def title(name: str) -> str:
+def pool_title(name: str) -> str:
     """What a label or a pool is called on the page."""
     return POOLED.get(name, name)
 
 
-def counts(store: Store, split: Split, name: str) -> tuple[int, int, int]:
+def scored_counts(store: Store, split: Split, name: str) -> tuple[int, int, int]:
     """Positive, negative and unknown films of a label or domain; film-label pairs of MACRO and MICRO."""
+    if name in store.labels:
+        return label_counts(store, split, name)
     frame = store.tables.metrics
-    row = frame[(frame["split"] == split) & (frame["label"] == name)].iloc[0]
-    return int(row["n_pos"]), int(row["n_neg"]), int(row["n_unknown"])
+    rows = frame[(frame["split"] == split) & (frame["label"] == name)]
+    if rows.empty:
+        raise UserError(
+            f"metrics.parquet has no {split} figure of {pool_title(name)}.",
+            "Choose another label, or run the same precompute command again.",
+        )
+    positive, negative, unknown = rows[["n_pos", "n_neg", "n_unknown"]].to_numpy(dtype=int)[0].tolist()
+    return positive, negative, unknown
 
 
-def lift(merit: Merit) -> float:
+def lift_over_baseline(merit: Merit) -> float:
     """How many times its baseline a figure is."""
     return merit.value / merit.baseline if merit.baseline else np.nan
 
 
-def order(store: Store, split: Split, by: Sort, few: int) -> list[str]:
+def prevalence_of(store: Store, by_key: Merits, name: str) -> float:
+    """The baseline of a label's or pool's precision-recall curve, from any regime; NaN where none has it."""
+    baselines = [by_key[regime.name, name, "average_precision"].baseline for regime in store.regimes]
+    return next((value for value in baselines if not np.isnan(value)), np.nan)
+
+
+def sorted_labels(store: Store, split: Split, by: Sort, few: int) -> list[str]:
     """Labels, the foremost first; those with fewer than ``few`` positives last, by prevalence."""
-    names = derive.by_prevalence(store, split)
-    found = derive.merits(store, split)
+    names = by_prevalence(store, split)
+    by_key = merits(store, split)
     rank: dict[str, float] = {}
     for name in names:
-        ap = [found[regime.name, name, "average_precision"] for regime in store.regimes]
-        values = np.array([lift(m) if by == "lift" else m.value for m in ap])
+        ap = [by_key[regime.name, name, "average_precision"] for regime in store.regimes]
+        values = np.array([lift_over_baseline(m) if by == "lift" else m.value for m in ap])
         if np.isnan(values).all() or by == "prevalence":
             rank[name] = 0.0
         else:
             rank[name] = float(np.nanmax(values) - (np.nanmin(values) if by == "difference" else 0))
-    here = store.tables.metrics[store.tables.metrics["split"] == split]
-    positives = dict(zip(here["label"], here["n_pos"], strict=True))
+    positives = {name: label_counts(store, split, name)[0] for name in names}
     return sorted(names, key=lambda name: (positives[name] < few, -rank[name]))
 
 
-def styles(store: Store) -> list[Style]:
+def regime_styles(store: Store) -> list[Style]:
     """How each regime is drawn."""
     return [regime_style(i) for i in range(len(store.regimes))]
 
@@ -92,35 +106,37 @@ def styles(store: Store) -> list[Style]:
 # --- curves ----------------------------------------------------------------------------------------------------------
 
 
-def panels(store: Store, split: Split, shown: Shown, by: Sort, few: int, *, with_bands: bool) -> list[Panel]:
+def small_multiples(
+    store: Store, split: Split, axes: CurveAxes, by: Sort, few: int, *, with_bands: bool
+) -> list[SmallMultiple]:
     """Every pool, then every label in order, drawn from the precomputed grids."""
     frame = store.tables.bands
-    kind = "roc" if shown == "roc" else "pr"
+    kind = "roc" if axes == "roc" else "pr"
     frame = frame[(frame["split"] == split) & (frame["curve"] == kind)]
     grids = {key: part[["x", "y", "low", "high"]].to_numpy().T for key, part in frame.groupby(["label", "regime"])}
-    found = derive.merits(store, split)
+    by_key = merits(store, split)
     drawn = []
-    for name in [*pooled(store), *order(store, split, by, few)]:
-        positive, negative, unknown = counts(store, split, name)
+    for name in [*pool_names(store, split), *sorted_labels(store, split, by, few)]:
+        positive, negative, unknown = scored_counts(store, split, name)
         note = f"+ {positive:,}  − {negative:,}" + (f"  ? {unknown:,}" if unknown else "")
-        prevalence = found[store.regimes[0].name, name, "average_precision"].baseline
+        prevalence = prevalence_of(store, by_key, name)
         curves = []
         for regime in store.regimes if positive >= few and not np.isnan(prevalence) else ():
-            x, y, low, high = grids[name, regime.name]
-            at = operating_point(found, regime.name, name, shown, (positive, negative))
-            curves.append(_shown(regime.title, np.stack([x, y]), np.stack([x, low, high]), at, shown, prevalence))
+            x, y, low, high = grids.get((name, regime.name), np.zeros((4, 0)))  # a regime may lack its curve
+            at = operating_point(by_key, regime.name, name, axes, (positive, negative))
+            curves.append(_shown(regime.title, np.stack([x, y]), np.stack([x, low, high]), at, axes, prevalence))
         if not with_bands:
             curves = [Curve(c.name, c.x, c.y, None, c.at) for c in curves]
-        drawn.append(Panel(name, note, tuple(curves), prevalence))
+        drawn.append(SmallMultiple(name, note, tuple(curves), prevalence))
     return drawn
 
 
-def curves(store: Store, split: Split, name: str, shown: Shown) -> list[Curve]:
+def regime_curves(store: Store, split: Split, name: str, axes: CurveAxes) -> list[Curve]:
     """Every regime's whole curve of a label or pool, with what the legend says of it."""
     rows = store.rows(split)
-    found = derive.merits(store, split)
+    by_key = merits(store, split)
     bands = store.tables.bands[(store.tables.bands["split"] == split) & (store.tables.bands["label"] == name)]
-    bands = bands[bands["curve"] == ("roc" if shown == "roc" else "pr")]
+    bands = bands[bands["curve"] == ("roc" if axes == "roc" else "pr")]
     drawn = []
     for regime in store.regimes:
         asked = tasks(
@@ -130,24 +146,24 @@ def curves(store: Store, split: Split, name: str, shown: Shown) -> list[Curve]:
             store.threshold_array(regime.name),
             only=None if name == MACRO else name,
         )
-        if shown == "gain":
+        if axes == "gain":
             pool = asked[: len(store.labels)] if name == MACRO else asked
-            merit = derive.Merit(*gain_interval(pool, store.patients[rows], seed=store.manifest.seed), 0.0)
+            merit = Merit(*gain_interval(pool, store.patients[rows], seed=store.manifest.seed), 0.0)
         else:
-            merit = found[regime.name, name, "auroc" if shown == "roc" else "average_precision"]
+            merit = by_key[regime.name, name, "auroc" if axes == "roc" else "average_precision"]
         band = bands[bands["regime"] == regime.name][["x", "y", "low", "high"]].to_numpy().T
-        line = band[:2] if name == MACRO else corners(pr_curve(asked[0].targets, asked[0].scores), shown)
-        at = operating_point(found, regime.name, name, shown, counts(store, split, name)[:2])
-        prevalence = found[regime.name, name, "average_precision"].baseline
-        drawn.append(_shown(f"{regime.title} ({merit})", line, band[[0, 2, 3]], at, shown, prevalence))
+        line = band[:2] if name == MACRO else corners(pr_curve(asked[0].targets, asked[0].scores), axes)
+        at = operating_point(by_key, regime.name, name, axes, scored_counts(store, split, name)[:2])
+        prevalence = prevalence_of(store, by_key, name)
+        drawn.append(_shown(f"{regime.title} ({merit})", line, band[[0, 2, 3]], at, axes, prevalence))
     return drawn
 
 
-def corners(frame: pd.DataFrame, shown: Shown) -> NDArray[np.float64]:
-    """(2, p) the curve's corners: one for each positive found, thinned to about THIN."""
-    x, y = ("fpr", "recall") if shown == "roc" else ("recall", "precision")
+def corners(frame: pd.DataFrame, axes: CurveAxes) -> NDArray[np.float64]:
+    """(2, p) the curve's corners: one for each positive retrieved, thinned to about THIN."""
+    x, y = ("fpr", "recall") if axes == "roc" else ("recall", "precision")
     points = frame[[x, y]].to_numpy().T
-    if shown == "roc":
+    if axes == "roc":
         points = np.column_stack([[0.0, 0.0], points])
     else:  # a step function whose area is the average precision
         points = points[:, np.diff(points[0], prepend=0.0) > 0]
@@ -162,11 +178,11 @@ def _shown(
     line: NDArray[np.float64],
     band: NDArray[np.float64],
     at: tuple[float, float],
-    shown: Shown,
+    axes: CurveAxes,
     prevalence: float,
 ) -> Curve:
-    """A curve in the coordinates shown; on the gain axes what is worse than calling every film lies outside."""
-    if shown == "gain":
+    """A curve on the chosen axes; what is worse than predicting every film positive lies outside the gain axes."""
+    if axes == "gain":
         inside, banded = line[:, line[0] >= prevalence], band[:, band[0] >= prevalence]
         line, band = gain(inside, prevalence), np.clip(gain(banded, prevalence), -0.1, 1)
         line = np.stack([line[0], np.maximum(line[1], -0.1)])
@@ -176,13 +192,13 @@ def _shown(
 
 
 def operating_point(
-    found: dict[tuple[str, str, str], Merit], regime: str, name: str, shown: Shown, known: tuple[int, int]
+    by_key: Merits, regime: str, name: str, axes: CurveAxes, known: tuple[int, int]
 ) -> tuple[float, float]:
     """Where the threshold chosen on validation lies on a label's curve; NaN for pools of labels and without one."""
     if name in POOLED:  # each label has its own threshold, so that the point lies off the pooled curve
         return np.nan, np.nan
-    precision, recall = (found[regime, name, metric].value for metric in ("precision", "recall"))
-    if shown != "roc":
+    precision, recall = (by_key[regime, name, metric].value for metric in ("precision", "recall"))
+    if axes != "roc":
         return recall, precision
     positive, negative = known
     hits = recall * positive
@@ -192,7 +208,7 @@ def operating_point(
 # --- differences -----------------------------------------------------------------------------------------------------
 
 
-def pairs(store: Store) -> dict[str, tuple[str, str]]:
+def regime_pairs(store: Store) -> dict[str, tuple[str, str]]:
     """Title to (regime, against) of every pair compared, the widest apart first."""
     titles = {regime.name: regime.title for regime in store.regimes}
     names = list(titles)
@@ -201,7 +217,7 @@ def pairs(store: Store) -> dict[str, tuple[str, str]]:
     return {f"{titles[b]} − {titles[a]}": (b, a) for b, a in wide}
 
 
-def differences(store: Store, split: Split, metric: str, pair: tuple[str, str], few: int) -> pd.DataFrame:
+def pair_differences(store: Store, split: Split, metric: str, pair: tuple[str, str], few: int) -> pd.DataFrame:
     """One pair's differences in a metric: pools first, then labels by difference, those too few to say last.
 
     ``p_holm`` allows for all labels with enough positives; a pool is one question, and keeps its own p.
@@ -215,9 +231,9 @@ def differences(store: Store, split: Split, metric: str, pair: tuple[str, str], 
     frame["p_holm"] = np.where(frame["pool"], frame["p"], np.nan)
     tested = (~frame["pool"] & ~frame["few"]).to_numpy()
     frame.loc[tested, "p_holm"] = holm(frame.loc[tested, "p"].to_numpy(dtype=float))
-    frame["place"] = frame["label"].map({name: i for i, name in enumerate(pooled(store))})
+    frame["place"] = frame["label"].map({name: i for i, name in enumerate(pool_names(store, split))})
     frame = frame.sort_values(["few", "place", "difference"], ascending=[True, True, False], na_position="last")
-    frame["label"] = frame["label"].map(title)
+    frame["label"] = frame["label"].map(pool_title)
     return frame
 
 
@@ -229,17 +245,16 @@ def difference_table(frame: pd.DataFrame) -> pd.DataFrame:
     tests = frame[["p", "p_holm", "p_delong"]].to_numpy(dtype=float)
     rows = []
     for i, (few, pool, positives) in enumerate(frame[["few", "pool", "n_pos"]].to_numpy().tolist()):
-        nothing = few or np.isnan(numbers[i, 0])
-        said = with_interval(*numbers[i])
+        too_few = few or np.isnan(numbers[i, 0])
         cells: dict[str, object] = {
             "Label": text[i],
             "Positives": positives,
-            "Difference": "too few to say" if nothing else f"+{said}" if numbers[i, 0] >= 0 else said,
-            "p": "—" if nothing else p_text(tests[i, 0]),
-            "Holm's p": "—" if nothing else "one test" if pool else p_text(tests[i, 1]),
+            "Difference": "too few to say" if too_few else difference_with_interval(*numbers[i]),
+            "p": "—" if too_few else p_text(tests[i, 0]),
+            "Holm's p": "—" if too_few else "one test" if pool else p_text(tests[i, 1]),
         }
         if auroc:
-            cells["DeLong's p"] = "—" if nothing else p_text(tests[i, 2])
+            cells["DeLong's p"] = "—" if too_few else p_text(tests[i, 2])
         rows.append(cells)
     return pd.DataFrame(rows)
 
@@ -260,34 +275,35 @@ REPORTED = ("AP", "Lift", "AUROC", "F1")
 PICTURED = {"average_precision": "average precision", "auroc": "AUROC", "f1": "F1"}
 
 
-def report(store: Store, split: Split, few: int) -> pd.DataFrame:
+def report_table(store: Store, split: Split, few: int) -> pd.DataFrame:
     """One row a label or pool: counts, then ``regime: figure`` for AP, its lift over prevalence, AUROC and F1, as text.
 
     A label with fewer than ``few`` positives has its counts alone.
     """
-    found = derive.merits(store, split)
+    by_key = merits(store, split)
     rows = []
-    for name in [*order(store, split, "prevalence", few), *pooled(store)]:
-        positive, negative, unknown = counts(store, split, name)
-        cells = {"Label": title(name), "Positive": f"{positive:,}", "Negative": f"{negative:,}"}
+    for name in [*sorted_labels(store, split, "prevalence", few), *pool_names(store, split)]:
+        positive, negative, unknown = scored_counts(store, split, name)
+        cells = {"Label": pool_title(name), "Positive": f"{positive:,}", "Negative": f"{negative:,}"}
         cells["Unknown"] = f"{unknown:,}"
         for regime in store.regimes:
-            ap, auroc, f1 = (found[regime.name, name, metric] for metric in PICTURED)
-            said = (str(ap), f"{lift(ap):.1f}×" if not np.isnan(lift(ap)) else "—", str(auroc), str(f1))
+            ap, auroc, f1 = (by_key[regime.name, name, metric] for metric in PICTURED)
+            lift = lift_over_baseline(ap)
+            texts = (str(ap), "—" if np.isnan(lift) else f"{lift:.1f}×", str(auroc), str(f1))
             if positive < few:
-                said = ("too few to say", "", "", "")
-            cells |= {f"{regime.title}: {figure}": text for figure, text in zip(REPORTED, said, strict=True)}
+                texts = ("too few to say", "", "", "")
+            cells |= {f"{regime.title}: {figure}": text for figure, text in zip(REPORTED, texts, strict=True)}
         rows.append(cells)
     return pd.DataFrame(rows)
 
 
-def forest(store: Store, split: Split, few: int) -> Forest:
+def report_forest(store: Store, split: Split, few: int) -> Forest:
     """The report's rows and its metrics, for a picture; lift is AP against its baseline there."""
-    found = derive.merits(store, split)
+    by_key = merits(store, split)
     rows = []
-    for name in [*order(store, split, "prevalence", few), *pooled(store)]:
-        positive = counts(store, split, name)[0]
-        mine = tuple(tuple(found[regime.name, name, metric] for regime in store.regimes) for metric in PICTURED)
-        rows.append((title(name), positive, mine if positive >= few else None))
+    for name in [*sorted_labels(store, split, "prevalence", few), *pool_names(store, split)]:
+        positive = scored_counts(store, split, name)[0]
+        mine = tuple(tuple(by_key[regime.name, name, metric] for regime in store.regimes) for metric in PICTURED)
+        rows.append((pool_title(name), positive, mine if positive >= few else None))
     titles = tuple(regime.title for regime in store.regimes)
-    return Forest(tuple(PICTURED.values()), titles, tuple(styles(store)), tuple(rows))
+    return Forest(tuple(PICTURED.values()), titles, tuple(regime_styles(store)), tuple(rows))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from explorer.analysis.map_trust import DENSITY
-from explorer.figures.common import regime_style
+from explorer.errors import UserError
 from explorer.figures.maps import (
     CONTEXT,
     DIVERGING,
@@ -27,7 +27,9 @@ from explorer.figures.maps import (
     pies,
     ramp,
 )
-from explorer.tables import derive
+from explorer.figures.style import regime_style
+from explorer.tables.labels import label_states
+from explorer.tables.spaces import distinct_spaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +89,7 @@ def drawn(store: Store, asked: Asked) -> NDArray[np.int64]:
 
 def _label(store: Store, asked: Asked, regime: str) -> Paint:
     rows = drawn(store, asked)
-    state = derive.states(store, asked.label)[rows]
+    state = label_states(store, asked.label)[rows]
     return layered(
         store.n,
         [
@@ -169,7 +171,7 @@ def _score(store: Store, asked: Asked, regime: str) -> Paint:
 def _outcome(store: Store, asked: Asked, regime: str) -> Paint:
     rows, c = drawn(store, asked), store.labels.index(asked.label)
     called = store.logits(regime)[rows, c] >= store.threshold_array(regime)[c]
-    state = derive.states(store, asked.label)[rows]
+    state = label_states(store, asked.label)[rows]
     positive, negative = state == "positive", state == "negative"
     return layered(
         store.n,
@@ -188,6 +190,8 @@ def _right(store: Store, asked: Asked, regime: str) -> Paint:
     rows, c = drawn(store, asked), store.labels.index(asked.label)
     truth = store.targets[:, c]
     judged = [(i, r) for i, r in enumerate(store.regimes) if not np.isnan(store.threshold_array(r.name)[c])]
+    if not judged:
+        raise UserError(f"No regime has a threshold for {asked.label}.", "Choose another label or another colour.")
     right = np.stack(
         [(store.logits(r.name)[:, c] >= store.threshold_array(r.name)[c]) == (truth == 1) for _, r in judged], axis=1
     )
@@ -253,7 +257,7 @@ def _moved(store: Store, asked: Asked, regime: str) -> Paint:
 
 def moved(store: Store, kind: SpaceKind) -> NDArray[np.float64]:
     """(N,) the farthest that a film lies from itself on two of the regimes' maps, as a share of a map's width."""
-    places = [Frame.around(xy).share(xy) for xy in (store.map(space.name) for space, _ in derive.spaces(store, kind))]
+    places = [Frame.around(xy).share(xy) for xy in (store.map(space.name) for space, _ in distinct_spaces(store, kind))]
     far = np.zeros(store.n)
     for one, other in combinations(places, 2):
         far = np.maximum(far, np.linalg.norm(one - other, axis=1))

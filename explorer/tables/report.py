@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from explorer.figures.common import GREY, Style
+from explorer.figures.style import GREY, Style
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from explorer.tables.derive import Merit
+    from explorer.tables.results import Merit
 
 _LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "×": r"$\times$", "—": "---", "−": "$-$"}
 
@@ -35,12 +35,12 @@ class Forest(NamedTuple):
     rows: tuple[tuple[str, int, tuple[tuple[Merit, ...], ...] | None], ...]
 
 
-def as_csv(frame: pd.DataFrame) -> bytes:
+def report_csv(frame: pd.DataFrame) -> bytes:
     """UTF-8 with a byte order mark, which spreadsheets need to read it as such."""
     return frame.to_csv(index=False).encode("utf-8-sig")
 
 
-def as_latex(frame: pd.DataFrame, note: str) -> bytes:
+def report_latex(frame: pd.DataFrame, note: str) -> bytes:
     r"""A booktabs table with regimes over their figures; needs ``\usepackage{booktabs}``."""
     columns = [str(column).rpartition(": ")[::2] for column in frame]  # regime and figure
     groups = [(regime, len(list(same))) for regime, same in groupby(regime for regime, _ in columns)]
@@ -65,7 +65,7 @@ def as_latex(frame: pd.DataFrame, note: str) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def as_picture(forest: Forest, note: str, kind: Literal["png", "svg"]) -> bytes:
+def report_picture(forest: Forest, note: str, kind: Literal["png", "svg"]) -> bytes:
     """A forest plot on white, a panel a metric: whiskers, baselines, and each number beside its mark."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.multilabel import CENTROID
+from explorer.analysis.centroid import CENTROID
+from explorer.analysis.evidence import FEW
 from explorer.analysis.separability import CLASSES, NEIGHBOURS
-from explorer.figures.common import regime_style, with_interval
 from explorer.figures.separability import Cell
-from explorer.tables import derive
+from explorer.figures.style import regime_style, with_interval
+from explorer.tables.labels import by_prevalence, label_counts
+from explorer.tables.spaces import distinct_spaces
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
-    from explorer.figures.common import Style
+    from explorer.figures.style import Style
     from explorer.store.manifest import SpaceKind
     from explorer.store.reader import Store
 
 Row = dict[str, Any]
 """One row of a stored table."""
+
+FIGURE_COLUMNS = ("value", "ci_low", "ci_high", "baseline", "null_low", "null_high", "p", "p_adjusted")
+COUNT_COLUMNS = ("n_pos", "n_neg", "n_unknown", "n_label", "n_other")
 
 LEVEL = 0.05
 """Adjusted p that a figure told from shuffled labels lies below."""
@@ -99,20 +104,27 @@ def columns(store: Store, kind: SpaceKind | None = None) -> list[Column]:
         )
         for which in kinds
         if kind in (None, which)
-        for space, titles in derive.spaces(store, which)
+        for space, titles in distinct_spaces(store, which)
     ]
 
 
-def figures(store: Store, split: Split, measure: str) -> dict[tuple[str, ...], Row]:
+def figures(store: Store, split: Split, measure: str) -> Rows:
     """One measure's rows of the store by label and space."""
     frame = store.tables.separability
     return _by(frame[(frame["split"] == split) & (frame["measure"] == measure)], "label", "space")
 
 
-def _by(frame: pd.DataFrame, *keys: str) -> dict[tuple[str, ...], Row]:
+class Rows(dict[tuple[str, ...], Row]):
+    """Rows of a stored table by key; one that the store lacks has NaN figures and counts of 0, and prints a dash."""
+
+    def __missing__(self, key: tuple[str, ...]) -> Row:
+        return {**dict.fromkeys(FIGURE_COLUMNS, np.nan), **dict.fromkeys(COUNT_COLUMNS, 0)}
+
+
+def _by(frame: pd.DataFrame, *keys: str) -> Rows:
     names = zip(*(frame[key] for key in keys), strict=True)
     rows = ({str(key): value for key, value in row.items()} for row in frame.to_dict("records"))
-    return dict(zip(names, rows, strict=True))
+    return Rows(zip(names, rows, strict=True))
 
 
 def told_apart(row: Row) -> bool:
@@ -121,7 +133,7 @@ def told_apart(row: Row) -> bool:
     Enough positives, an adjusted p below LEVEL, and the whole interval above the shuffles' mean: the p says that labels
     as they are do better than shuffled ones, the interval that other patients would as well.
     """
-    return bool(row["n_pos"] >= derive.FEW and row["p_adjusted"] < LEVEL and row["ci_low"] > row["baseline"])
+    return bool(row["n_pos"] >= FEW and row["p_adjusted"] < LEVEL and row["ci_low"] > row["baseline"])
 
 
 def strength(measure: str, row: Row) -> float:
@@ -143,20 +155,22 @@ def cells(store: Store, split: Split, measure: str) -> list[list[Cell]]:
     found = figures(store, split, measure)
     return [
         [_cell(measure, label, column, found[label, column.space]) for column in columns(store)]
-        for label in derive.by_prevalence(store, split)
+        for label in by_prevalence(store, split)
     ]
 
 
 def _cell(measure: str, label: str, column: Column, row: Row) -> Cell:
     told = f"{label}, {column.title} {'embedding' if column.kind == 'embedding' else 'logits'}<br>"
     counts = f"{row['n_pos']:,} positive, {row['n_neg']:,} negative, {row['n_unknown']:,} unknown"
+    if "space" not in row:
+        return Cell("—", None, f"{told}not in this store: run the same precompute command again")
     if np.isnan(row["value"]):
         return Cell("—", None, f"{told}no figure: positives or negatives of fewer than two patients<br>{counts}")
     told += (
         f"{MEASURES[measure].title} {_figure(row)}<br>shuffled labels {_null(row)}, adjusted p {_p(row)}<br>{counts}"
     )
     text = f"{row['value']:.1f}" if row["value"] >= 10 else f"{row['value']:.2f}"
-    if row["n_pos"] < derive.FEW:
+    if row["n_pos"] < FEW:
         return Cell(f"<i>({text})</i>", None, f"{told}<br>too few positives to say")
     return Cell(text, strength(measure, row), told) if told_apart(row) else Cell(text, None, told)
 
@@ -167,11 +181,16 @@ def sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list
     apart: list[str] = []
     never: list[str] = []
     few: list[str] = []
-    for label in derive.by_prevalence(store, split):
+    missing: list[str] = []
+    for label in by_prevalence(store, split):
         rows = {column.title: found[label, column.space] for column in spaces}
-        n_pos = int(next(iter(rows.values()))["n_pos"])
-        if n_pos < derive.FEW:
+        n_pos = label_counts(store, split, label)[0]
+        if n_pos < FEW:
             few.append(f"{label} ({n_pos})")
+            continue
+        rows = {title: row for title, row in rows.items() if "space" in row}
+        if not rows:
+            missing.append(label)
             continue
         yes = [f"{_lower(title)} ({_short(measure, row)})" for title, row in rows.items() if told_apart(row)]
         no = [f"{_lower(title)} ({_short(measure, row)})" for title, row in rows.items() if not told_apart(row)]
@@ -179,10 +198,12 @@ def sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list
             apart.append(f"**{label}** separates in {_and(yes)}{', not in ' + _or(no) if no else ''}.")
         else:
             never.append(label)
+    if missing:
+        apart.append(f"No figure in this store: {_and(missing)}. Run the same precompute command again.")
     if never:
         apart.append(f"Not told from shuffled labels in any: {_and(never)}.")
     if few:
-        apart.append(f"Fewer than {derive.FEW} positives, too few to say: {_and(few)}.")
+        apart.append(f"Fewer than {FEW} positives, too few to say: {_and(few)}.")
     return apart
 
 
@@ -191,7 +212,7 @@ def whisker_frame(store: Store, split: Split, kind: SpaceKind, measure: str) -> 
     titles = {column.space: column.title for column in columns(store, kind)}
     frame = store.tables.separability
     frame = frame[(frame["split"] == split) & (frame["measure"] == measure) & frame["space"].isin(list(titles))]
-    order = {label: i for i, label in enumerate(derive.by_prevalence(store, split))}
+    order = {label: i for i, label in enumerate(by_prevalence(store, split))}
     frame = frame.assign(series=frame["space"].map(titles))
     return frame.sort_values("label", key=lambda names: names.map(order), kind="stable")
 
@@ -200,7 +221,7 @@ def table(store: Store, split: Split, measure: str) -> pd.DataFrame:
     """Every label and space: the figure with all that is needed to judge it."""
     found = figures(store, split, measure)
     lines = []
-    for label in derive.by_prevalence(store, split):
+    for label in by_prevalence(store, split):
         for column in columns(store):
             row = found[label, column.space]
             lines.append(
@@ -222,28 +243,28 @@ def table(store: Store, split: Split, measure: str) -> pd.DataFrame:
 
 def confusion_cells(store: Store, split: Split, space: str) -> tuple[list[str], list[list[Cell]], int, int]:
     """Labels with enough positives against each other in a space; how many pairs have p below LEVEL, of how many."""
-    labels = [
-        label for label in derive.by_prevalence(store, split) if derive.counts(store, split, label)[0] >= derive.FEW
-    ]
+    labels = [label for label in by_prevalence(store, split) if label_counts(store, split, label)[0] >= FEW]
     frame = store.tables.confusability
     frame = frame[(frame["split"] == split) & (frame["space"] == space)]
     found = _by(frame, "label", "other")
     grid = [[_confusion(found, one, other) for other in labels] for one in labels]
-    enough = frame[(frame[["n_label", "n_other"]] >= derive.FEW).all(axis=1) & frame["p"].notna()]
+    enough = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & frame["p"].notna()]
     return labels, grid, int((enough["p"] < LEVEL).sum()), len(enough)
 
 
-def _confusion(found: dict[tuple[str, ...], Row], one: str, other: str) -> Cell:
+def _confusion(found: Rows, one: str, other: str) -> Cell:
     if one == other:
         return Cell("", None, one)
     row = found[one, other]
+    if "space" not in row:
+        return Cell("—", None, f"{one}, {other}<br>not in this store: run the same precompute command again")
     told = (
         f"{one} without {other} ({row['n_label']:,} films)<br>around them, {other} without {one} ({row['n_other']:,})"
     )
     if np.isnan(row["value"]):
         return Cell("", None, f"{told}<br>no figure: there are no such films")
     told += f"<br>{_figure(row)} times chance, p {_p(row, 'p')}, adjusted {_p(row)}"
-    if min(row["n_label"], row["n_other"]) < derive.FEW:
+    if min(row["n_label"], row["n_other"]) < FEW:
         return Cell("", None, f"{told}<br>too few to say")
     star = "*" if row["p_adjusted"] < LEVEL else ""
     if row["p"] >= LEVEL:
@@ -255,7 +276,7 @@ def confused_with(store: Store, split: Split, space: str, label: str) -> str:
     """The labels most found around one label's films that have them not."""
     frame = store.tables.confusability
     frame = frame[(frame["split"] == split) & (frame["space"] == space) & (frame["label"] == label)]
-    frame = frame[(frame[["n_label", "n_other"]] >= derive.FEW).all(axis=1) & frame["value"].notna()]
+    frame = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & frame["value"].notna()]
     if frame.empty:
         return f"Too few films to say what {label} is taken for."
     top = frame[frame["value"] > 1].sort_values("value", ascending=False, kind="stable").head(3)
@@ -279,7 +300,7 @@ def likeness_table(store: Store, split: Split) -> pd.DataFrame:
                 "Against": names[other],
                 "CKA [95% interval]": _figure(alike),
                 "Neighbours shared [95% interval]": _figure(shared),
-                "by chance": f"{shared['baseline']:.2f}",
+                "by chance": "—" if np.isnan(shared["baseline"]) else f"{shared['baseline']:.2f}",
             }
         )
     return pd.DataFrame(lines)
@@ -298,7 +319,7 @@ def class_table(store: Store, split: Split) -> tuple[pd.DataFrame, int]:
             row = found[column.space, name]
             line[title] = f"{_figure(row)} · {row['baseline']:.2f}" if not np.isnan(row["value"]) else "—"
         lines.append(line)
-    return pd.DataFrame(lines), int(frame["n_pos"].max())
+    return pd.DataFrame(lines), 0 if frame.empty else int(frame["n_pos"].max())
 
 
 def _figure(row: Row) -> str:

@@ -9,10 +9,11 @@ import numpy as np
 import streamlit as st
 
 from explorer.errors import UserError
-from explorer.figures import common as figures
-from explorer.figures.case import margins
-from explorer.tables import derive
+from explorer.figures.case import add_ring, grouped_map, margins
+from explorer.figures.style import regime_style
 from explorer.tables.film import film_scores, score_table
+from explorer.tables.labels import findings_text, positive_labels
+from explorer.tables.spaces import distinct_spaces, nearest_films, point_groups_by_label
 from explorer.ui.components.viewer import marks, viewer
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
@@ -100,7 +101,7 @@ def picture(view: View, film: Film) -> None:
     with words:
         _facts(store, row)
         frame = film_scores(store, row)
-        styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
+        styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
         st.plotly_chart(
             margins(frame, styles), key="margins", alt="How far each label's score lies above or below its threshold"
         )
@@ -125,8 +126,8 @@ def _facts(store: Store, row: int) -> None:
     ]
     about += [f"{sample['width']:,} × {sample['height']:,} pixels"]
     st.markdown(f"**{sample['sample_id']}** · " + " · ".join(part for part in about if part))
-    badges = " ".join(f":blue-badge[{label}]" for label in derive.positives(store, row))
-    st.markdown(badges or derive.findings(store, row))
+    badges = " ".join(f":blue-badge[{label}]" for label in positive_labels(store, row))
+    st.markdown(badges or findings_text(store, row))
     unknown = [label for label, value in zip(store.labels, store.targets[row], strict=True) if np.isnan(value)]
     if unknown:
         st.caption(f"Unknown: {', '.join(unknown)}")
@@ -165,15 +166,15 @@ def near(view: View, film: Film) -> None:
     """The films nearest in each encoder's embedding: other patients', of a comparable view."""
     store, row = view.store, film.row
     st.subheader("Nearest films of other patients")
-    for space, titles in derive.spaces(store, "embedding"):
+    for space, titles in distinct_spaces(store, "embedding"):
         index = cache.index(store, space.name)
-        rows, similarities = derive.neighbours(store, index, space.name, row, STRIP)
+        rows, similarities = nearest_films(store, index, space.name, row, STRIP)
         st.markdown(f"**{' and '.join(titles)}**")
         with st.container(horizontal=True, gap="small"):
             for other, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
                 with st.container(width=118, gap="xxsmall"):
                     st.image(store.thumbnail(other), width=118, alt=f"Film {store.samples['sample_id'].iat[other]}")
-                    st.caption(f"**{similarity:.3f}** · {derive.findings(store, other)}")
+                    st.caption(f"**{similarity:.3f}** · {findings_text(store, other)}")
                     _open_button(store, other, space.name)
 
 
@@ -182,17 +183,17 @@ def on_maps(view: View, film: Film) -> None:
     store, row, label = view.store, film.row, film.label
     st.subheader("Where it lies")
     kind = choose.space_kind()
-    found = derive.spaces(store, kind)
+    found = distinct_spaces(store, kind)
     for column, (space, titles) in zip(st.columns(len(found), gap="medium"), found, strict=True):
         with column:
             st.markdown(f"**{' and '.join(titles)}**")
-            figure = figures.layered_map(
+            figure = grouped_map(
                 store.map(space.name),
-                derive.layers_by_label(store, store.rows(view.split), label),
+                point_groups_by_label(store, store.rows(view.split), label),
                 cache.hover(store),
                 320,
             )
-            figures.add_ring(figure, store.map(space.name), row, cache.hover(store))
+            add_ring(figure, store.map(space.name), row, cache.hover(store))
             st.plotly_chart(
                 figure,
                 key=f"map-{space.name}",

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import MACRO
 from explorer.data.samples import SPLITS
-from explorer.figures import common as figures
-from explorer.tables import derive
+from explorer.figures.cooccurrence import cooccurrence_heatmap
+from explorer.figures.dots import dots
+from explorer.figures.style import regime_style
+from explorer.tables.labels import cooccurrence_in_split, label_table
+from explorer.tables.results import METRIC_TITLES, metric_frame, metric_summary, missing_results, regime_table
+from explorer.tables.spaces import distinct_spaces
+from explorer.tables.training import fine_tune_start
 from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
@@ -50,7 +56,9 @@ def results(view: View) -> None:
     """Every regime's macro figures, one metric label by label, and what they say."""
     store, split = view.store, view.split
     st.subheader(f"Results on {split}")
-    st.dataframe(derive.regime_table(store, split, MACRO).drop(columns=""), hide_index=True)
+    if notice := missing_results(store, split):
+        st.warning(notice, icon=":material/warning:")
+    st.dataframe(regime_table(store, split, MACRO).drop(columns=""), hide_index=True)
     st.caption(
         f"Mean over labels, with its 95% interval from resampling patients, then its trivial baseline. "
         f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
@@ -58,8 +66,8 @@ def results(view: View) -> None:
     for regime in store.regimes:
         if store.training(regime.name).get("best_epoch") == 0:
             st.warning(
-                f"No epoch of {regime.title} had a lower loss on val than its start, {derive.start(store)}, which was "
-                "kept in its place: it learnt nothing. Try more epochs, or another learning rate.",
+                f"No epoch of {regime.title} had a lower loss on val than its start, {fine_tune_start(store)}, "
+                "which was kept in its place: it learnt nothing. Try more epochs, or another learning rate.",
                 icon=":material/warning:",
             )
 
@@ -67,17 +75,17 @@ def results(view: View) -> None:
 def metric_by_label(view: View, metric: str) -> None:
     """One metric of every label and regime, and one paragraph of what it says."""
     store, split = view.store, view.split
-    styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
-    frame = derive.scores(store, split, metric)
-    st.markdown(derive.verdict(store, split, metric))
+    styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
+    frame = metric_frame(store, split, metric)
+    st.markdown(metric_summary(store, split, metric))
     st.plotly_chart(
-        figures.dots(frame, styles, derive.METRIC_TITLES[metric], derive.FEW),
+        dots(frame, styles, METRIC_TITLES[metric], FEW),
         key="dots",
-        alt=f"{derive.METRIC_TITLES[metric]} of each label and regime with 95% intervals and baselines",
+        alt=f"{METRIC_TITLES[metric]} of each label and regime with 95% intervals and baselines",
     )
     st.caption(
         f"In brackets the positives in {split}. Whiskers are 95% intervals, the grey tick is the trivial baseline; "
-        f"grey marks have fewer than {derive.FEW} positives."
+        f"grey marks have fewer than {FEW} positives."
     )
 
 
@@ -85,7 +93,7 @@ def labels(view: View) -> None:
     """How often each label occurs, and which occur together."""
     store, split = view.store, view.split
     st.subheader("Labels")
-    frame = derive.label_table(store, split)
+    frame = label_table(store, split)
     bar = st.column_config.ProgressColumn(
         "Prevalence", min_value=0, max_value=float(frame["Prevalence"].max()), format="%.1f%%", width=110
     )
@@ -95,8 +103,8 @@ def labels(view: View) -> None:
         "unknown never counts as negative."
     )
     st.subheader("Labels together")
-    share, together, order = derive.cooccurrence(store, split)
-    st.plotly_chart(figures.cooccurrence(share, together, order), key="together", alt="How often labels occur together")
+    share, together, order = cooccurrence_in_split(store, split)
+    st.plotly_chart(cooccurrence_heatmap(share, together, order), key="together", alt="How often labels occur together")
     st.caption(f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none.")
 
 
@@ -104,7 +112,7 @@ def provenance(view: View) -> None:
     """Where it all came from."""
     store = view.store
     manifest = store.manifest
-    shared = [(s, titles) for s, titles in derive.spaces(store, "embedding") if len(titles) > 1]
+    shared = [(s, titles) for s, titles in distinct_spaces(store, "embedding") if len(titles) > 1]
     for _, titles in shared:
         st.info(
             f"{' and '.join(titles)} use one frozen encoder. Their embeddings, maps and neighbours in the embedding "

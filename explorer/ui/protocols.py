@@ -10,12 +10,15 @@ import streamlit as st
 
 from explorer.analysis import paper
 from explorer.analysis.multilabel import complete
-from explorer.figures import common as figures
-from explorer.figures.protocols import compared, learning
+from explorer.figures.protocols import learning_curves, protocol_dots
+from explorer.figures.style import difference_with_interval, regime_style
 from explorer.store.reader import Store
 from explorer.store.runs import counterpart
-from explorer.tables import derive
-from explorer.tables import protocols as tables
+from explorer.tables import protocols as protocol_tables
+from explorer.tables.protocol_scores import RULE_SETS, regime_steps, split_baselines, training_steps
+from explorer.tables.protocols import ScoredGroup
+from explorer.tables.thresholds import has_bare_names
+from explorer.tables.training import fine_tune_start, learning_frame, losses_tried, protocol_title, recipe
 from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from explorer.data.samples import Split
+    from explorer.tables.protocol_scores import RuleSet, Step
     from explorer.ui.shared.frame import View
 
 SOURCE = "Sadman, Zulkernine and Kwan, BIOKDD 2025, [arXiv 2506.14136](https://arxiv.org/abs/2506.14136)"
@@ -83,24 +87,24 @@ def comparison(view: View) -> None:
     if other is None:
         _how_to_make(mine)
     groups = [(name, frame) for name, frame in _groups(mine, other, split) if len(frame)]
-    styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(mine.regimes)}
+    styles = {regime.title: regime_style(i) for i, regime in enumerate(mine.regimes)}
     columns = st.columns(2, gap="medium")
     for i, (metric, hint) in enumerate(HINTS.items()):
         chosen = [(name, frame[frame["metric"] == metric]) for name, frame in groups]
-        values = pd.concat([frame[["value", "ci_high", *tables.BASELINES]] for _, frame in chosen]).to_numpy()
+        values = pd.concat([frame[["value", "ci_high", *protocol_tables.BASELINES]] for _, frame in chosen]).to_numpy()
         top = float(np.nanmax(values)) * 1.05
         with columns[i % 2]:
             st.markdown(f"**{hint}**")
             st.plotly_chart(
-                compared(chosen, styles, (-0.02 * top, top)),
+                protocol_dots(chosen, styles, (-0.02 * top, top)),
                 key=f"compared-{metric}",
                 alt=f"{hint} of the paper and of this set under each protocol, with intervals and baselines",
             )
     runs = [run for run in (mine, other) if run is not None]
     st.caption(_how_scored(runs, split))
     with st.expander("The same as a table", icon=":material/table:"):
-        found = {_never(run): tables.baselines(run, split) for run in runs}
-        shown = tables.in_figures([tables.Group(name, frame) for name, frame in groups], found)
+        found = {_never(run): split_baselines(run, split) for run in runs}
+        shown = protocol_tables.figures_table([ScoredGroup(name, frame) for name, frame in groups], found)
         st.dataframe(
             shown,
             hide_index=True,
@@ -120,7 +124,7 @@ def changes(view: View) -> None:
     mine, other = view.store, counterpart_of(view.store)
     as_paper, soundly = (mine, other) if mine.manifest.protocol == "paper" else (other, mine)
     run = soundly or mine
-    if not tables.has_bare_names(run):
+    if not has_bare_names(run):
         st.caption("This run was made before prompt sets were kept. Run precompute again to see the steps.")
         return
     steps = _ladder(run, split)
@@ -131,9 +135,9 @@ def changes(view: View) -> None:
         both = {regime.title: _training(as_paper, soundly, split, regime.name) for regime in soundly.regimes[1:]}
         st.markdown("\n".join(f"- {_trained(title, ladder, n)}" for title, (ladder, n) in both.items()))
     with st.expander("Step by step", icon=":material/stairs:"):
-        st.dataframe(tables.step_table(steps), hide_index=True, height="content")
+        st.dataframe(protocol_tables.step_table(steps), hide_index=True, height="content")
         for ladder, _ in (both or {}).values():
-            st.dataframe(tables.step_table(ladder), hide_index=True, height="content")
+            st.dataframe(protocol_tables.step_table(ladder), hide_index=True, height="content")
         st.caption("One change a row, against the row above, on the same films; changes and intervals are paired.")
 
 
@@ -146,7 +150,7 @@ def limits(view: View) -> None:
     st.caption(
         "† the interval spans more than half of the range: such a figure alone says next to nothing. The paper's test "
         f"positives are its counts times {paper.TEST_FILMS} of {paper.FILMS:,} films; the third column is Wilson's "
-        f"95% interval if half of them were found. Here: {derive.trained(store).lower()}, at thresholds from val, "
+        f"95% interval if half of them were found. Here: {protocol_title(store).lower()}, at thresholds from val, "
         "intervals from resampling patients."
     )
 
@@ -159,7 +163,7 @@ def domains(view: View) -> None:
     st.subheader("By domain")
     st.dataframe(frame, hide_index=True, height="content")
     st.caption(
-        f"{derive.trained(view.store)}. As the paper does: a film has a domain if it has any of its labels, and is "
+        f"{protocol_title(view.store)}. As the paper does: a film has a domain if it has any of its labels, and is "
         "called for it if it is for any. F1 at thresholds from val with 95% intervals; the baseline calls all films "
         "positive."
     )
@@ -172,7 +176,7 @@ def distances(view: View) -> None:
     st.dataframe(_frame("distances", store, view.split), hide_index=True, height="content")
     kept = store.projections(store.regimes[0].encoder) is not None
     st.caption(
-        f"{derive.trained(store)}. The paper's measure: a film's class is its first positive label in label order; "
+        f"{protocol_title(store)}. The paper's measure: a film's class is its first positive label in label order; "
         f"Euclidean, {view.split} films. inter is between class centroids, intra from a film to its own. By chance: "
         "the same with films' labels dealt out anew among patients; small classes' centroids lie apart by noise alone, "
         "so only a ratio above that tells of separation. "
@@ -189,12 +193,12 @@ def training(view: View) -> None:
     mine, split = view.store, view.split
     runs = [run for run in (mine, counterpart_of(mine)) if run is not None]
     st.subheader("How they were trained")
-    recipes = [tables.recipe(run) for run in runs]
+    recipes = [recipe(run) for run in runs]
     st.markdown(
-        _table(("", *map(derive.trained, runs)), [(name, *(found[name] for found in recipes)) for name in recipes[0]])
+        _table(("", *map(protocol_title, runs)), [(name, *(found[name] for found in recipes)) for name in recipes[0]])
     )
     for run in runs:
-        tried = tables.losses(run) if run.manifest.protocol == "sound" else None
+        tried = losses_tried(run) if run.manifest.protocol == "sound" else None
         if tried is not None:
             st.dataframe(tried, hide_index=True, height="content")
             st.caption(
@@ -205,7 +209,7 @@ def training(view: View) -> None:
     _learning(runs)
     for run in runs:
         spread = _frame("seeds", run, split)
-        name = derive.trained(run)
+        name = protocol_title(run)
         if spread.empty:
             st.caption(f"{name}: one seed. `--seeds 3` trains three and shows their spread.")
         else:
@@ -224,14 +228,16 @@ def training(view: View) -> None:
 def _learning(runs: list[Store]) -> None:
     """How the loss fell in each run, side by side."""
     for column, run in zip(st.columns(2, gap="medium"), runs, strict=False):
-        frame = tables.learning(run)
-        styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(run.regimes)}
+        frame = learning_frame(run)
+        styles = {regime.title: regime_style(i) for i, regime in enumerate(run.regimes)}
         with column:
-            st.markdown(f"**{derive.trained(run)}: loss by epoch**")
-            st.plotly_chart(learning(frame, styles), key=f"learning-{run.manifest.protocol}", alt="Loss by epoch")
+            st.markdown(f"**{protocol_title(run)}: loss by epoch**")
+            st.plotly_chart(
+                learning_curves(frame, styles), key=f"learning-{run.manifest.protocol}", alt="Loss by epoch"
+            )
             st.caption(
-                f"Ringed: the epoch kept, of least loss on val. Epoch 0 is {derive.start(run)}. Loss on train is taken "
-                "while training, with what that adds (augmentation, dropped patches), so the two need not meet."
+                f"Ringed: the epoch kept, of least loss on val. Epoch 0 is {fine_tune_start(run)}. Loss on train is "
+                "taken while training, with what that adds (augmentation, dropped patches), so the two need not meet."
             )
 
 
@@ -250,7 +256,7 @@ def _how_to_make(store: Store) -> None:
 
 def _how_scored(runs: list[Store], split: Split) -> str:
     counts = "; ".join(
-        f"{derive.trained(run).lower()}, {len(run.rows(split)):,} films, "
+        f"{protocol_title(run).lower()}, {len(run.rows(split)):,} films, "
         f"{int(complete(run.targets[run.rows(split)]).sum()):,} with every label known"
         for run in runs
     )
@@ -269,44 +275,44 @@ def _never(run: Store) -> str:
     return f"Never looks at a film ({run.manifest.protocol} split)"
 
 
-def _sentences(steps: list[tables.Step], positives: float) -> list[str]:
+def _sentences(steps: list[Step], positives: float) -> list[str]:
     """What the threshold, the prompt and the training did, from the first ladder."""
-    start, cut = (step for step in steps if step.kind == "Threshold")
+    start, cut = (step for step in steps if step.change == "Threshold")
     lines = [
-        f"**Threshold.** Zero-shot with bare names and cosine above 0 calls {start.called:.1f} labels a film, of "
-        f"{positives:.1f} that are there, and reaches macro F1 {start.value[0]:.2f}; thresholds from val call "
-        f"{cut.called:.1f} and reach {cut.value[0]:.2f}: {_said(cut)}, with nothing trained or reworded."
+        f"**Threshold.** Zero-shot with bare names and cosine above 0 predicts {start.labels_per_film:.1f} labels per "
+        f"film, of {positives:.1f} present, and reaches macro F1 {start.macro_f1[0]:.2f}; thresholds from val predict "
+        f"{cut.labels_per_film:.1f} and reach {cut.macro_f1[0]:.2f}: {_said(cut)}, with nothing trained or reworded."
     ]
     for step in steps:
-        if step.kind == "Prompt":
+        if step.change == "Prompt":
             lines.append(
-                f"**Prompt.** {step.name.removeprefix('… ').capitalize()} in place of bare names: macro F1 "
-                f"{step.value[0]:.2f}, {_said(step)}."
+                f"**Prompt.** {step.rule.removeprefix('… ').capitalize()} in place of bare names: macro F1 "
+                f"{step.macro_f1[0]:.2f}, {_said(step)}."
             )
-    trained = [step for step in steps if step.kind == "Training"]
-    against = ["zero-shot", *(f"the {step.name.split(',')[0].lower()}" for step in trained)]
+    trained = [step for step in steps if step.change == "Training"]
+    against = ["zero-shot", *(f"the {step.rule.split(',')[0].lower()}" for step in trained)]
     told = "; ".join(
-        f"the {step.name.split(',')[0].lower()} against {before}, {_said(step)}"
+        f"the {step.rule.split(',')[0].lower()} against {before}, {_said(step)}"
         for step, before in zip(trained, against, strict=False)
     )
     return [*lines, f"**Training.** Macro F1 of {told}."]
 
 
-def _exact(step: tables.Step) -> str:
-    return "unknown" if np.isnan(step.exact) else f"{step.exact:.2f}"
+def _exact(step: Step) -> str:
+    return "unknown" if np.isnan(step.exact_match) else f"{step.exact_match:.2f}"
 
 
-def _said(step: tables.Step) -> str:
-    return f"{tables.signed(*step.change)}, {'beyond' if step.told else 'within'} chance"
+def _said(step: Step) -> str:
+    return f"{difference_with_interval(*step.difference)}, {'beyond' if step.beyond_chance else 'within'} chance"
 
 
-def _trained(title: str, ladder: list[tables.Step], n: int) -> str:
+def _trained(title: str, ladder: list[Step], n: int) -> str:
     table, half, cut, sound = ladder
     return (
         f"**{title}, the paper's way against soundly**, on the {n:,} films both runs hold out. Trained the paper's "
         f"way, exact match is {_exact(table)} with each film stretched to 0..1 and {_exact(half)} at probability 0.5: "
-        f"the threshold alone. At thresholds from val, macro F1 is {cut.value[0]:.2f}; trained soundly, "
-        f"{sound.value[0]:.2f}: {_said(sound)}."
+        f"the threshold alone. At thresholds from val, macro F1 is {cut.macro_f1[0]:.2f}; trained soundly, "
+        f"{sound.macro_f1[0]:.2f}: {_said(sound)}."
     )
 
 
@@ -327,33 +333,33 @@ def counterpart_of(store: Store) -> Store | None:
 
 def _groups(mine: Store, other: Store | None, split: Split) -> list[tuple[str, pd.DataFrame]]:
     """In the page's order: printed, then as the paper, then sound training by both rules."""
-    found = [tables.printed(mine)]
+    found = [protocol_tables.printed_figures(mine)]
     for protocol in ("paper", "sound"):
         run = next((run for run in (mine, other) if run is not None and run.manifest.protocol == protocol), None)
         if run is not None:
-            found += [_scored(run, split, rules) for rules in tables.RULES]
+            found += [_scored(run, split, rules) for rules in RULE_SETS]
     return [(group.title, group.frame) for group in found]
 
 
-def _scored(store: Store, split: Split, rules: tables.Rules) -> tables.Group:
+def _scored(store: Store, split: Split, rules: RuleSet) -> ScoredGroup:
     return _scored_kept(store.path, store.manifest.created, split, rules, store)
 
 
 @st.cache_data(max_entries=32, show_spinner="Scoring by both rules")
-def _scored_kept(path: Path, made: str, split: Split, rules: tables.Rules, _store: Store) -> tables.Group:
-    return tables.scored(_store, split, rules)
+def _scored_kept(path: Path, made: str, split: Split, rules: RuleSet, _store: Store) -> ScoredGroup:
+    return protocol_tables.scored_figures(_store, split, rules)
 
 
-def _ladder(store: Store, split: Split) -> list[tables.Step]:
+def _ladder(store: Store, split: Split) -> list[Step]:
     return _ladder_kept(store.path, store.manifest.created, split, store)
 
 
 @st.cache_data(max_entries=16, show_spinner="Scoring the steps")
-def _ladder_kept(path: Path, made: str, split: Split, _store: Store) -> list[tables.Step]:
-    return tables.ladder(_store, split)
+def _ladder_kept(path: Path, made: str, split: Split, _store: Store) -> list[Step]:
+    return regime_steps(_store, split)
 
 
-def _training(as_paper: Store, soundly: Store, split: Split, regime: str) -> tuple[list[tables.Step], int]:
+def _training(as_paper: Store, soundly: Store, split: Split, regime: str) -> tuple[list[Step], int]:
     made = as_paper.manifest.created + soundly.manifest.created
     return _training_kept(as_paper.path, soundly.path, made, split, regime, as_paper, soundly)
 
@@ -361,15 +367,15 @@ def _training(as_paper: Store, soundly: Store, split: Split, regime: str) -> tup
 @st.cache_data(max_entries=32, show_spinner="Scoring the steps")
 def _training_kept(
     one: Path, two: Path, made: str, split: Split, regime: str, _as_paper: Store, _soundly: Store
-) -> tuple[list[tables.Step], int]:
-    return tables.training_ladder(_as_paper, _soundly, split, regime)
+) -> tuple[list[Step], int]:
+    return training_steps(_as_paper, _soundly, split, regime)
 
 
 _FRAMES: dict[str, Callable[[Store, Split], pd.DataFrame]] = {
-    "support": tables.support,
-    "domains": tables.domains,
-    "distances": tables.distances,
-    "seeds": tables.seeds,
+    "support": protocol_tables.support_table,
+    "domains": protocol_tables.domain_table,
+    "distances": protocol_tables.distance_table,
+    "seeds": protocol_tables.seed_table,
 }
 
 

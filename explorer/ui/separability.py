@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from explorer.analysis.evidence import FEW
 from explorer.analysis.separability import NEIGHBOURS
 from explorer.figures import separability as figures
-from explorer.figures.common import with_interval
-from explorer.tables import derive
+from explorer.figures.style import with_interval
 from explorer.tables import separability as board
+from explorer.tables.labels import by_prevalence, label_counts
 from explorer.ui.maps import signs as map_signs
 from explorer.ui.shared import choose
 
@@ -81,7 +82,7 @@ def overview(view: View, choice: Choice) -> None:
     )
     st.caption(
         "Filled: told from shuffled labels; darker is further apart. Grey on the bare page: not told from them. "
-        f"(In brackets): fewer than {derive.FEW} positives. In brackets after a label: its positives. Framed: the "
+        f"(In brackets): fewer than {FEW} positives. In brackets after a label: its positives. Framed: the "
         "chosen label."
     )
     with st.container(horizontal=True, gap="medium"):
@@ -104,7 +105,7 @@ def intervals(view: View, choice: Choice) -> None:
     )
     st.caption(
         "Whiskers: 95% intervals. Grey bar: where 95% of shuffles fall; tick: their mean. Grey marks: fewer than "
-        f"{derive.FEW} positives." + (" Below a quarter is drawn at the edge." if measure.ratio else "")
+        f"{FEW} positives." + (" Below a quarter is drawn at the edge." if measure.ratio else "")
     )
     with st.expander("All figures in a table"):
         st.dataframe(
@@ -135,7 +136,7 @@ def confusability(view: View, choice: Choice) -> None:
         f"{NEIGHBOURS} nearest films of other patients have the column's and not the row's. Films with both take no "
         f"part: occurring together is not confusion. Figures: p below {board.LEVEL:g} against shuffled labels ({low} "
         f"of {pairs} pairs; chance alone gives about {pairs * board.LEVEL:.0f}); *: also when adjusted over all pairs "
-        f"(Benjamini–Hochberg). Dots: not told from them. Blank and left out: fewer than {derive.FEW} such films."
+        f"(Benjamini–Hochberg). Dots: not told from them. Blank and left out: fewer than {FEW} such films."
     )
 
 
@@ -195,8 +196,8 @@ def measures() -> None:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _board(path: Path, made: str, split: Split, measure: str, label: str, _store: Store) -> go.Figure:
-    labels, columns = derive.by_prevalence(_store, split), board.columns(_store)
-    rows = [f"{name} ({derive.counts(_store, split, name)[0]:,})" for name in labels]
+    labels, columns = by_prevalence(_store, split), board.columns(_store)
+    rows = [f"{name} ({label_counts(_store, split, name)[0]:,})" for name in labels]
     headings = [(title, sum(column.kind == kind for column in columns)) for kind, title in HEADINGS.items()]
     lines = [column.lines for column in columns]
     return figures.board(rows, lines, headings, board.cells(_store, split, measure), labels.index(label))
@@ -206,4 +207,4 @@ def _board(path: Path, made: str, split: Split, measure: str, label: str, _store
 def _whiskers(path: Path, made: str, split: Split, kind: SpaceKind, measure: str, _store: Store) -> go.Figure:
     styles = {column.title: column.style for column in board.columns(_store, kind)}
     frame, shown = board.whisker_frame(_store, split, kind, measure), board.MEASURES[measure]
-    return figures.whiskers(frame, styles, shown.title, derive.FEW, log=shown.ratio)
+    return figures.whiskers(frame, styles, shown.title, FEW, log=shown.ratio)

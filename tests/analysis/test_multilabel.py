@@ -8,19 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from explorer.analysis.multilabel import (
-    by_domain,
-    centroid_distances,
-    complete,
-    coverage_error,
-    exact_match,
-    f1,
-    first_positive,
-    lrap,
-    min_max,
-    outcome,
-    trivial_baselines,
-)
+from explorer.analysis.baselines import trivial_baselines
+from explorer.analysis.centroid import centroid_distances, first_positive
+from explorer.analysis.multilabel import by_domain, complete, coverage_error, exact_match, f1, lrap, min_max, outcome
 
 LABELS = ("No Finding", "Edema", "Fracture")
 TARGETS = np.float32([[1, 0, 0], [0, 1, 0], [0, 1, 1], [1, 0, 0], [0, 0, 1]])

@@ -12,9 +12,9 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import average_precision_score, davies_bouldin_score, pairwise_distances, silhouette_samples
 from sklearn.model_selection import GroupKFold
 
+from explorer.analysis.centroid import centroid_distances, first_positive, resampled_distances
 from explorer.analysis.contrast import Films, contrast
 from explorer.analysis.likeness import cka
-from explorer.analysis.multilabel import centroid_distances, first_positive, resampled_distances
 from explorer.analysis.neighbour_purity import confusions, lift, neighbours_of_others
 from explorer.analysis.patients import same_patient, shuffles
 from explorer.analysis.ranking import rank, score

@@ -15,19 +15,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.metrics import METRICS
 from explorer.store.progress import Progress, write_progress
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
-from explorer.tables import derive
+from explorer.tables.labels import findings_text
 from explorer.tables.map_colours import COLOURS
+from explorer.tables.results import METRIC_TITLES
+from explorer.tables.spaces import distinct_spaces, nearest_films
 from explorer.ui.maps import page as maps
 from explorer.ui.shared import selection
 from tests.conftest import ROOT
-from tests.pages import TITLES, assert_whole, open_page, said
 
-PAGES = tuple(TITLES)
+PAGES = ("overview", "map", "separability", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols")
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +43,35 @@ def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
     monkeypatch.delenv("EXPLORER_READONLY", raising=False)
     return open_store(tiny_store)
+
+
+def open_page(name: str, **query: str | list[str]) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page(f"pages/{name}.py").run()
+
+
+def said(app: AppTest) -> str:
+    """All text of a page."""
+    parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def assert_whole(app: AppTest, title: str) -> None:
+    assert not app.exception
+    assert not app.error
+    assert app.title[0].value == title
+    assert said(app).count("Research use only. Not a medical device.") == 1
+
+
+TITLES = dict(
+    zip(
+        PAGES,
+        ("Overview", "Map", "Separability", "Neighbours", "PR curves", "Grad-CAM", "Case", "Audit", "Protocols"),
+        strict=True,
+    )
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -80,7 +111,7 @@ def test_a_hover_gets_the_films_it_asks_for_and_no_others(store: Store) -> None:
     tip = maps._tip(store, store.labels[1], 3)
     assert tip.jpeg == store.thumbnail(3)
     assert str(store.samples["sample_id"].iat[3]) in tip.lines[0]
-    assert tip.lines[1] == derive.findings(store, 3)
+    assert tip.lines[1] == findings_text(store, 3)
     for regime in store.regimes:
         assert f"{regime.title} {store.logits(regime.name)[3, 1]:.2f}" in tip.lines[2]
 
@@ -105,12 +136,12 @@ def test_a_store_without_what_a_map_needs_says_how_to_make_it(
 def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
     table = next(frame.value for frame in open_page("overview").dataframe if "Regime" in frame.value)
     assert list(table["Regime"]) == [regime.title for regime in store.regimes]
-    assert {derive.METRIC_TITLES[metric] for metric in METRICS} <= set(table.columns)
+    assert {METRIC_TITLES[metric] for metric in METRICS} <= set(table.columns)
     assert table["AUROC"].str.contains(r"\[.*\] · 0\.50").all(), "interval and baseline stand beside the value"
 
 
 def test_regimes_that_share_an_encoder_are_said_to(store: Store) -> None:
-    titles = next(titles for _, titles in derive.spaces(store, "embedding") if len(titles) > 1)
+    titles = next(titles for _, titles in distinct_spaces(store, "embedding") if len(titles) > 1)
     for name in ("overview", "map", "separability", "neighbours"):
         text = said(open_page(name))
         assert " and ".join(titles) in text
@@ -133,7 +164,7 @@ def test_neighbours_leave_the_patient_and_other_views_out(store: Store) -> None:
     codes, counts = np.unique(store.patients, return_counts=True)
     row = int(np.flatnonzero(store.patients == codes[counts.argmax()])[0])
     space = store.space_of(store.regimes[0].name, "embedding").name
-    rows, _ = derive.neighbours(store, store.index(space)[0], space, row, store.n)
+    rows, _ = nearest_films(store, store.index(space)[0], space, row, store.n)
     assert (store.patients[rows] != store.patients[row]).all()
     assert (store.views[rows] == store.views[row]).all()
     assert len(rows) == ((store.patients != store.patients[row]) & (store.views == store.views[row])).sum()

@@ -17,14 +17,14 @@ from explorer.analysis.metrics import MACRO, METRICS
 from explorer.analysis.pooled import MICRO
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
-from explorer.tables import curves as curve_frames
-from explorer.tables import derive
+from explorer.tables import curves as curve_tables
 from explorer.tables import report as report_files
-from explorer.tables import thresholds as rules
-from explorer.tables.protocols import predict
-from explorer.tables.thresholds import Choice
+from explorer.tables.labels import by_prevalence, label_counts
+from explorer.tables.protocol_scores import predict
+from explorer.tables.results import merits
+from explorer.tables.thresholds import RULE_TITLES, RuleChoice, operating_point
 from explorer.ui.shared.gallery import PAGE
-from tests.pages import assert_whole, open_page, said
+from tests.ui.test_pages import assert_whole, open_page, said
 
 VIEWS = ("Overview", "One label", "Thresholds", "Calibration", "Together", "Report")
 
@@ -47,7 +47,7 @@ def opened(view: str, **query: str) -> AppTest:
 
 def common(store: Store) -> str:
     """The label with most positives in test that names a finding."""
-    return next(label for label in derive.by_prevalence(store, "test") if label != "No Finding")
+    return next(label for label in by_prevalence(store, "test") if label != "No Finding")
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -58,23 +58,23 @@ def test_every_view_is_whole(store: Store, view: str) -> None:
 
 
 def test_orders_are_what_they_say_with_too_few_last(store: Store) -> None:
-    found = derive.merits(store, "test")
-    enough = [n for n in store.labels if derive.counts(store, "test", n)[0] >= 2]
+    found = merits(store, "test")
+    enough = [n for n in store.labels if label_counts(store, "test", n)[0] >= 2]
 
     def best(name: str) -> float:
         return max(found[regime.name, name, "average_precision"].value for regime in store.regimes)
 
-    names = curve_frames.order(store, "test", "ap", 2)
+    names = curve_tables.sorted_labels(store, "test", "ap", 2)
     assert set(names[: len(enough)]) == set(enough)
     assert [best(n) for n in names[: len(enough)]] == sorted(map(best, enough), reverse=True)
-    by_count = [derive.counts(store, "test", n)[0] for n in curve_frames.order(store, "test", "prevalence", 1)]
+    by_count = [label_counts(store, "test", n)[0] for n in curve_tables.sorted_labels(store, "test", "prevalence", 1)]
     assert by_count[0] == max(by_count)
 
 
 @pytest.mark.parametrize("view", ["One label", "Thresholds", "Calibration"])
 def test_every_view_is_whole_for_a_label_without_positives(store: Store, view: str) -> None:
-    rarest = derive.by_prevalence(store, "test")[-1]
-    assert derive.counts(store, "test", rarest)[0] == 0, "the tiny store has such a label"
+    rarest = by_prevalence(store, "test")[-1]
+    assert label_counts(store, "test", rarest)[0] == 0, "the tiny store has such a label"
     app = opened(view, label=rarest, few="1")
     assert_whole(app, "PR curves")
     assert "too few to say" in said(app).lower()
@@ -84,7 +84,7 @@ def test_every_view_is_whole_for_a_label_without_positives(store: Store, view: s
 def test_every_curve_in_any_order_draws_every_label(store: Store, curve: str, sort: str) -> None:
     app = opened("Overview", sort=sort, few="1", **{"curve-kind": curve})
     assert_whole(app, "PR curves")
-    names = [*curve_frames.pooled(store), *store.labels]
+    names = [*curve_tables.pool_names(store, "test"), *store.labels]
     assert {f"open-{name}" for name in names} <= {button.key for button in app.button}
 
 
@@ -92,13 +92,13 @@ def test_a_click_on_a_name_opens_it(store: Store) -> None:
     app = opened("Overview", few="1")
     app.button(f"open-{MICRO}").click().run()
     assert_whole(app, "PR curves")
-    assert f"**{curve_frames.title(MICRO)}** in test" in said(app)
-    assert_whole(opened("One label", few="1", label=curve_frames.title(MACRO)), "PR curves")
+    assert f"**{curve_tables.pool_title(MICRO)}** in test" in said(app)
+    assert_whole(opened("One label", few="1", label=curve_tables.pool_title(MACRO)), "PR curves")
 
 
 @pytest.mark.parametrize("rule", ["recall", "cosine", "typed", "share"])
 def test_every_kind_of_rule_draws_whole(store: Store, rule: str) -> None:
-    app = opened("Thresholds", rule=rules.TITLES[rule], label=common(store))
+    app = opened("Thresholds", rule=RULE_TITLES[rule], label=common(store))
     assert_whole(app, "PR curves")
     table = app.dataframe[0].value
     assert table["Regime"].tolist() == [regime.title for regime in store.regimes]
@@ -141,11 +141,11 @@ def test_a_cell_is_a_button_and_stands_in_the_link(store: Store) -> None:
 def test_the_papers_presets_are_the_papers_rules(store: Store) -> None:
     rows = store.rows("test")
     for regime in store.regimes:
-        decided = rules.decide(store, regime.name, Choice("min_max"), rows)
-        np.testing.assert_array_equal(decided.calls(rows), predict(store, regime.name, rows, "paper").calls)
-    cosine = rules.decide(store, "zero_shot", Choice("cosine"), rows).calls(rows)
+        decided = operating_point(store, regime.name, RuleChoice("min_max"), rows)
+        np.testing.assert_array_equal(decided.predicted(rows), predict(store, regime.name, rows, "paper").predicted)
+    cosine = operating_point(store, "zero_shot", RuleChoice("cosine"), rows).predicted(rows)
     np.testing.assert_array_equal(cosine, np.asarray(store.prompt_logits("names")[rows]) > 0)
-    half = rules.decide(store, "linear_probe", Choice("half"), rows).calls(rows)
+    half = operating_point(store, "linear_probe", RuleChoice("half"), rows).predicted(rows)
     np.testing.assert_array_equal(half, np.asarray(store.logits("linear_probe")[rows]) > 0)
 
 
@@ -153,24 +153,24 @@ def test_rules_look_at_validation_alone(store: Store) -> None:
     """A rule gives the same thresholds whichever films are shown; only a share by hand is one of the films shown."""
     for rule in ("max_f1", "mcc", "youden", "recall", "precision"):
         for together in (False, True):
-            choice = Choice(rule, 0.8, together)
-            one, two = (rules.decide(store, "fine_tune", choice, store.rows(s)).cuts for s in ("test", "val"))
+            choice = RuleChoice(rule, 0.8, together)
+            one, two = (operating_point(store, "fine_tune", choice, store.rows(s)).thresholds for s in ("test", "val"))
             np.testing.assert_array_equal(one, two)
     label = common(store)
     rows, c = store.rows("test"), store.labels.index(label)
     for share in (0.0, 0.5, 1.0):
-        calls = rules.decide(store, "fine_tune", Choice("share", share, label=label), rows).calls(rows)[:, c]
+        calls = operating_point(store, "fine_tune", RuleChoice("share", share, label=label), rows).predicted(rows)[:, c]
         assert calls.sum() == round(share * len(rows))
-    typed = rules.decide(store, "fine_tune", Choice("typed", 0.25, label=label), rows)
-    assert typed.cuts[c] == np.float32(0.25)
+    typed = operating_point(store, "fine_tune", RuleChoice("typed", 0.25, label=label), rows)
+    assert typed.thresholds[c] == np.float32(0.25)
 
 
 def test_holm_is_taken_over_the_labels_with_enough_positives(store: Store) -> None:
     from explorer.analysis.differences import holm
 
-    pair = next(iter(curve_frames.pairs(store).values()))
+    pair = next(iter(curve_tables.regime_pairs(store).values()))
     for metric in COMPARED:
-        frame = curve_frames.differences(store, "test", metric, pair, few=2)
+        frame = curve_tables.pair_differences(store, "test", metric, pair, few=2)
         tested = frame[~frame["pool"] & ~frame["few"]]
         np.testing.assert_allclose(tested["p_holm"], holm(tested["p"].to_numpy()))
         assert frame.loc[frame["few"] & ~frame["pool"], "p_holm"].isna().all()
@@ -180,17 +180,17 @@ def test_holm_is_taken_over_the_labels_with_enough_positives(store: Store) -> No
 
 
 def test_the_reports_numbers_are_the_stores_and_every_file_has_them(store: Store) -> None:
-    frame = curve_frames.report(store, "test", 1)
-    found = derive.merits(store, "test")
+    frame = curve_tables.report_table(store, "test", 1)
+    found = merits(store, "test")
     pools = ["Mean over labels", "All film-label pairs", "Cardiovascular", "Pulmonary", "Skeletal", "Device"]
     assert frame["Label"].tolist()[-6:] == pools
     label = common(store)
     row = frame[frame["Label"] == label].iloc[0]
-    csv = pd.read_csv(pd.io.common.BytesIO(report_files.as_csv(frame)), dtype=str, keep_default_na=False)
+    csv = pd.read_csv(pd.io.common.BytesIO(report_files.report_csv(frame)), dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(csv, frame.astype(str), check_dtype=False)
-    latex = report_files.as_latex(frame, "n = 3").decode()
-    forest = curve_frames.forest(store, "test", 1)
-    svg = report_files.as_picture(forest, "note", "svg").decode()
+    latex = report_files.report_latex(frame, "n = 3").decode()
+    forest = curve_tables.report_forest(store, "test", 1)
+    svg = report_files.report_picture(forest, "note", "svg").decode()
     for regime in store.regimes:
         for metric, column in (("average_precision", "AP"), ("auroc", "AUROC"), ("f1", "F1")):
             said = str(found[regime.name, label, metric])
@@ -198,18 +198,18 @@ def test_the_reports_numbers_are_the_stores_and_every_file_has_them(store: Store
             assert said in latex
             assert f">{said}<" in svg
     assert latex.count(r"\\") == len(frame) + 2
-    assert report_files.as_picture(forest, "note", "png").startswith(b"\x89PNG")
+    assert report_files.report_picture(forest, "note", "png").startswith(b"\x89PNG")
 
 
 def test_the_report_says_too_few_and_no_number(store: Store) -> None:
-    frame = curve_frames.report(store, "test", 10_000)
+    frame = curve_tables.report_table(store, "test", 10_000)
     assert (frame[[c for c in frame if c.endswith(": AP")]] == "too few to say").all(axis=None)
     assert (frame[[c for c in frame if c.endswith(": AUROC")]] == "").all(axis=None)
 
 
 def test_latex_escapes_what_it_must() -> None:
     frame = pd.DataFrame({"Label": ["A & B_1"], "P": ["1"], "N": ["2"], "U": ["0"], "R: AP": ["50%"]})
-    text = report_files.as_latex(frame, "x").decode()
+    text = report_files.report_latex(frame, "x").decode()
     assert r"A \& B\_1 & 1 & 2 & 0 & 50\% \\" in text
     assert r"\multicolumn{1}{c}{R}" in text
 

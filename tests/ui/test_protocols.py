@@ -15,19 +15,28 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.analysis import paper
 from explorer.analysis.multilabel import MULTILABEL, min_max
-from explorer.figures.common import regime_style
-from explorer.figures.protocols import compared, learning
+from explorer.figures.protocols import learning_curves, protocol_dots
+from explorer.figures.style import regime_style
 from explorer.store.files import write_array
 from explorer.store.reader import Store
 from explorer.store.runs import counterpart, open_store
-from explorer.tables import protocols as tables
-from tests.pages import open_sound_page, said
+from explorer.tables.protocol_scores import regime_steps, training_steps
+from explorer.tables.protocols import ScoredGroup, figures_table, seed_table
+from explorer.tables.training import learning_frame
+from tests.conftest import ROOT
 
 
 def open_page() -> AppTest:
     st.cache_data.clear()
     st.cache_resource.clear()
-    return open_sound_page("protocols")
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).switch_page("pages/protocols.py").run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(str(part.value) for part in (*app.subheader, *app.markdown, *app.caption, *app.info))
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +75,11 @@ def test_without_the_papers_run_the_page_says_how_to_make_it(tiny_store: Path, m
 
 def test_the_learning_curve_rings_the_epoch_of_least_validation_loss(tiny_store: Path) -> None:
     store = open_store(tiny_store)
-    frame = tables.learning(store)
+    frame = learning_frame(store)
     assert frame["regime"].unique().tolist() == ["Full fine-tune"]
     assert frame["epoch"].tolist() == list(range(len(frame)))
     assert frame.loc[frame["kept"], "val_loss"].tolist() == [frame["val_loss"].min()]
-    ring = learning(frame, {"Full fine-tune": regime_style(2)}).data[-1]
+    ring = learning_curves(frame, {"Full fine-tune": regime_style(2)}).data[-1]
     assert list(ring.x) == frame.loc[frame["kept"], "epoch"].tolist()
 
 
@@ -84,7 +93,7 @@ def test_a_fine_tune_that_never_left_its_start_says_so(
     record.write_text(text.replace(f'"best_epoch": {kept}', '"best_epoch": 0'))
     monkeypatch.setenv("EXPLORER_STORE", str(tmp_path / "store"))
     st.cache_resource.clear()
-    app = open_sound_page("overview")
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).run()
     assert [warning.value for warning in app.warning if "the linear probe, which was kept" in warning.value]
 
 
@@ -138,25 +147,25 @@ def test_a_counterpart_is_of_the_same_films_labels_and_encoder(both: Path, tmp_p
 def test_steps_change_one_thing_at_a_time(both: Path) -> None:
     store = open_store(both)
     rows = store.rows("test")
-    steps = tables.ladder(store, "test")
-    assert [step.kind for step in steps] == ["", "Threshold", "Threshold", "Prompt", "Training", "Training"]
+    steps = regime_steps(store, "test")
+    assert [step.change for step in steps] == ["", "Threshold", "Threshold", "Prompt", "Training", "Training"]
     bare = np.asarray(store.prompt_logits("names"))[rows]
-    assert steps[1].called == (bare > 0).sum(axis=1).mean()
+    assert steps[1].labels_per_film == (bare > 0).sum(axis=1).mean()
     for before, step in pairwise(steps):
-        assert step.change[0] == pytest.approx(step.value[0] - before.value[0])
+        assert step.difference[0] == pytest.approx(step.macro_f1[0] - before.macro_f1[0])
     theirs = Store(both / "as-the-paper")
-    ladder, n = tables.training_ladder(theirs, store, "test", "fine_tune")
+    ladder, n = training_steps(theirs, store, "test", "fine_tune")
     assert n == len(rows), "the copy holds out the same films"
-    assert [step.kind for step in ladder] == ["", "Threshold", "Threshold", "Training"]
-    assert ladder[3].change[0] == 0, "the same logits at the same thresholds"
+    assert [step.change for step in ladder] == ["", "Threshold", "Threshold", "Training"]
+    assert ladder[3].difference[0] == 0, "the same logits at the same thresholds"
 
 
 def test_seeds_are_told_with_their_spread(both: Path) -> None:
-    found = tables.seeds(Store(both / "as-the-paper"), "test")
+    found = seed_table(Store(both / "as-the-paper"), "test")
     assert found["Regime"].tolist() == ["Full fine-tune"]
     assert found["Seeds"].tolist() == ["2"]
     assert found["Macro F1"].str.contains(r" ± \d\.\d+ \(").all()
-    assert tables.seeds(open_store(both), "test").empty
+    assert seed_table(open_store(both), "test").empty
 
 
 # --- marks -----------------------------------------------------------------------------------------------------------
@@ -177,7 +186,7 @@ def test_what_is_no_better_than_never_looking_is_marked() -> None:
         for regime in paper.TABLE
         for metric in MULTILABEL
     ]
-    found = tables.in_figures([tables.Group("Printed", pd.DataFrame(lines))], {}).set_index("Regime or rule")
+    found = figures_table([ScoredGroup("Printed", pd.DataFrame(lines))], {}).set_index("Regime or rule")
     marked = found.map(lambda cell: "‡" in str(cell))
     assert marked.loc["zero_shot", ["Macro F1", "Exact match", "LRAP", "Coverage error"]].all()
     for regime in ("linear_probe", "fine_tune"):
@@ -188,8 +197,8 @@ def test_what_is_no_better_than_never_looking_is_marked() -> None:
             True,
         ]
     wide = pd.DataFrame(lines[:1]).assign(value=0.3, ci_low=0.1, ci_high=0.5, printed=False)
-    assert "‡" in tables.in_figures([tables.Group("x", wide)], {})["Macro F1"].item()
-    assert "‡" not in tables.in_figures([tables.Group("x", wide.assign(ci_low=0.2))], {})["Macro F1"].item()
+    assert "‡" in figures_table([ScoredGroup("x", wide)], {})["Macro F1"].item()
+    assert "‡" not in figures_table([ScoredGroup("x", wide.assign(ci_low=0.2))], {})["Macro F1"].item()
 
 
 def test_the_papers_counts_and_baselines() -> None:
@@ -215,7 +224,7 @@ def test_the_figure_has_a_mark_a_whisker_and_lines_for_each_group() -> None:
             "printed": [False, True],
         }
     )
-    drawn = compared([("One", frame), ("Two", frame)], {"A": regime_style(0), "B": regime_style(1)}, (0, 1))
+    drawn = protocol_dots([("One", frame), ("Two", frame)], {"A": regime_style(0), "B": regime_style(1)}, (0, 1))
     marks = [trace for trace in drawn.data if trace.mode == "markers"]
     lines = [trace for trace in drawn.data if trace.mode == "lines"]
     assert [mark.x[0] for mark in marks] == [0.2, 0.4, 0.2, 0.4]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
-from explorer.figures import common as figures
 from explorer.figures.separability import Cell, board, confusions, whiskers
+from explorer.figures.style import GREY, regime_style
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
-from explorer.tables import derive
 from explorer.tables import separability as separability_board
+from explorer.tables.labels import label_counts
 from explorer.ui.maps import signs as map_signs
-from tests import pages
+from tests.conftest import ROOT
 
 # --- figures ---------------------------------------------------------------------------------------------------------
 
@@ -31,7 +31,7 @@ def test_a_square_not_told_from_chance_is_not_filled() -> None:
     heat, marks = drawn.data
     assert [list(row) for row in heat.z] == [[0.8, None], [None, 0.1]]
     colours = {note.text: note.font.color for note in drawn.layout.annotations}
-    assert colours["1.0"] == colours["(4)"] == figures.GREY
+    assert colours["1.0"] == colours["(4)"] == GREY
     assert (colours["3.1"], colours["1.5"]) == ("#ffffff", "#1B2530")
     assert list(marks.text) == ["far", "near", "few", "a little"]
     assert list(zip(marks.x, marks.y, strict=True)) == [(0, 0), (1, 0), (0, 1), (1, 1)]
@@ -53,11 +53,11 @@ def test_whiskers_show_what_shuffled_labels_reach() -> None:
             "n_pos": [9, 0],
         }
     )
-    drawn = whiskers(frame, {"one": figures.regime_style(0)}, "Lift", 5, log=True)
+    drawn = whiskers(frame, {"one": regime_style(0)}, "Lift", 5, log=True)
     (bar,) = drawn.layout.shapes
     assert (bar.x0, bar.x1) == (0.5, 1.5), "a label without a figure has no null"
     assert drawn.data[0].x[0] == 0.25, "a logarithm has no 0: it is drawn at the edge"
-    assert whiskers(frame, {"one": figures.regime_style(0)}, "AP", 5, log=False).data[0].x[0] == 0
+    assert whiskers(frame, {"one": regime_style(0)}, "AP", 5, log=False).data[0].x[0] == 0
 
 
 def test_confusions_leave_blank_what_cannot_be_said() -> None:
@@ -100,7 +100,11 @@ def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return open_store(tiny_store)
 
 
-open_page = partial(pages.open_page, "separability")
+def open_page(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page("pages/separability.py").run()
 
 
 def test_every_space_stands_once_and_every_label_is_spoken_of_once(store: Store) -> None:
@@ -117,7 +121,7 @@ def test_counts_on_the_board_are_the_stores(store: Store) -> None:
     frame = store.tables.separability
     for (label, split), part in frame[frame["label"].isin(store.labels)].groupby(["label", "split"]):
         assert set(zip(part["n_pos"], part["n_neg"], part["n_unknown"], strict=True)) == {
-            derive.counts(store, split, label)
+            label_counts(store, split, label)
         }
 
 

@@ -13,7 +13,7 @@ from explorer.analysis.operating import wilson
 from explorer.analysis.outliers import DISTANCES, OUTLYING
 from explorer.data.samples import SPLITS
 from explorer.figures.audit import percentile_histogram
-from explorer.tables import derive
+from explorer.tables.labels import label_states
 from explorer.ui.shared import choose, selection
 from explorer.ui.shared.gallery import gallery
 
@@ -93,7 +93,7 @@ def hard_cases(view: View) -> None:
         f"{100 * (len(logits) - 1) / (len(logits) + 1):.0f} apart on average."
     )
     place = {int(row): i for i, row in enumerate(rows)}
-    states = derive.states(store, label)
+    states = label_states(store, label)
 
     def ranked(row: int) -> str:
         told = " · ".join(f"{r.title} {100 * ranks[i, place[row]]:.0f}" for i, r in enumerate(store.regimes))

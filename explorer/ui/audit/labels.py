@@ -11,7 +11,7 @@ import streamlit as st
 
 from explorer.store.layout import reviews_file
 from explorer.store.reviews import VERDICTS, Review, add_review, as_csv, latest, read_reviews
-from explorer.tables import derive
+from explorer.tables.labels import positive_labels
 from explorer.ui.shared import choose
 from explorer.ui.shared.gallery import links
 
@@ -120,7 +120,7 @@ def _one(view: View, item: pd.Series, file: Path) -> None:
         links(str(item["film"]))
     with words:
         st.markdown(f"**{item['film']}** · {sample['split']}  \n**{label}** is given as **{item['given']}**")
-        st.markdown(" ".join(f":blue-badge[{name}]" for name in derive.positives(store, row)) or "no positive label")
+        st.markdown(" ".join(f":blue-badge[{name}]" for name in positive_labels(store, row)) or "no positive label")
         st.dataframe(_scores(store, row, int(item["column"])), hide_index=True, height="content")
         st.caption("Unseen: the probability of the label from a model that had not seen this film.")
         if sample["report"]:

@@ -10,8 +10,9 @@ import streamlit as st
 
 from explorer.analysis.leaks import crossing, leaking, without
 from explorer.analysis.metrics import Scored
-from explorer.figures.common import with_interval
-from explorer.tables import derive
+from explorer.figures.style import with_interval
+from explorer.tables.labels import findings_text
+from explorer.tables.results import METRIC_TITLES
 from explorer.ui.shared.gallery import link
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _pair(store: Store, pair: dict[str, Any], splits: np.ndarray) -> None:
             with st.container(width=148, gap="xxsmall"):
                 sample_id = str(store.samples["sample_id"].iat[row])
                 st.image(store.thumbnail(row), width=148, alt=f"Film {sample_id}")
-                st.caption(f"**{sample_id}** · {splits[row]}  \n{derive.findings(store, row)}")
+                st.caption(f"**{sample_id}** · {splits[row]}  \n{findings_text(store, row)}")
                 link("pages/case.py", "Case", sample_id)
     crosses = ", across splits" if splits[int(pair["a"])] != splits[int(pair["b"])] else ""
     said = f"**{KINDS[pair['kind']]}**{crosses}"
@@ -135,7 +136,7 @@ def _with_and_without(path: Path, made: str, split: Split, _store: Store) -> pd.
     for regime in store.regimes:
         for metric in ("average_precision", "auroc"):
             mine = frame[(frame["regime"] == regime.name) & (frame["metric"] == metric)].set_index("which")
-            line = {"Regime": regime.title, "Metric": derive.METRIC_TITLES[metric]}
+            line = {"Regime": regime.title, "Metric": METRIC_TITLES[metric]}
             for which, cells in mine.to_dict("index").items():
                 value, low, high = cells["value"], cells["ci_low"], cells["ci_high"]
                 if which == "difference":

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.analysis.evidence import FEW
 from explorer.analysis.shortcuts import mostly_acquisition
 from explorer.figures.audit import association
-from explorer.figures.common import with_interval
-from explorer.tables import derive
+from explorer.figures.style import with_interval
+from explorer.tables.labels import by_prevalence, label_counts
+from explorer.tables.results import NO_FIGURE, Merit, merits
+from explorer.tables.spaces import distinct_spaces
 
 if TYPE_CHECKING:
     from explorer.store.reader import Store
@@ -28,7 +32,7 @@ def show(view: View) -> None:
         frame = store.audit.shortcuts("labels")
         names = list(facts["kinds"])
         st.plotly_chart(
-            association(frame, derive.by_prevalence(store, view.split), names),
+            association(frame, by_prevalence(store, view.split), names),
             key="association",
             config={"displayModeBar": False},
             alt="AUROC of each attribute for each label",
@@ -69,7 +73,7 @@ def _warnings(view: View) -> None:
         f"AUROC in {split} with 95% interval, chance 0.5. Acquisition alone: a logistic regression on "
         f"{', '.join(chosen) or 'nothing the set has'}, cross-fitted by patient. A regime is named where both "
         "intervals lie above 0.5 and acquisition's gain over chance is at least half of the regime's; with fewer than "
-        f"{derive.FEW} positives nothing is said."
+        f"{FEW} positives nothing is said. A dash: the run has no such figure; run the same precompute command again."
     )
 
 
@@ -77,24 +81,24 @@ def _warning_table(store: Store, view: View) -> tuple[pd.DataFrame, list[str]]:
     alone = store.audit.shortcuts("acquisition")
     alone = alone[alone["split"] == view.split]
     acquisition = {
-        str(label): (derive.Merit(*figures), int(n_pos), int(n_neg))
-        for label, n_pos, n_neg, *figures in alone[
-            ["label", "n_pos", "n_neg", "value", "ci_low", "ci_high", "baseline"]
-        ].itertuples(index=False)
+        str(label): Merit(*figures)
+        for label, *figures in alone[["label", "value", "ci_low", "ci_high", "baseline"]].itertuples(index=False)
     }
-    found = derive.merits(store, view.split)
+    by_key = merits(store, view.split)
     lines, flagged = [], []
-    for label in derive.by_prevalence(store, view.split):
-        mine, n_pos, n_neg = acquisition[label]
-        line = {"Label": label, "Positive / negative": f"{n_pos:,} / {n_neg:,}", "Acquisition alone": str(mine)}
-        few, marked = n_pos < derive.FEW, []
+    for label in by_prevalence(store, view.split):
+        n_pos, n_neg, _ = label_counts(store, view.split, label)
+        alone_merit = acquisition.get(label, NO_FIGURE)
+        line = {"Label": label, "Positive / negative": f"{n_pos:,} / {n_neg:,}", "Acquisition alone": str(alone_merit)}
+        few, marked = n_pos < FEW, []
         for regime in store.regimes:
-            merit = found[regime.name, label, "auroc"]
+            merit = by_key[regime.name, label, "auroc"]
             line[regime.title] = str(merit)
-            if not few and merit.low > 0.5 and mostly_acquisition(merit.value, mine.value, mine.low):
+            if not few and merit.low > 0.5 and mostly_acquisition(merit.value, alone_merit.value, alone_merit.low):
                 marked.append(regime.title)
         whose = "all regimes" if len(marked) == len(store.regimes) else ", ".join(marked)
-        line["Mostly acquisition"] = "too few to say" if few else whose
+        known = not np.isnan(alone_merit.value)
+        line["Mostly acquisition"] = "too few to say" if few else whose if known else "—"
         if marked:
             flagged.append(label)
         lines.append(line)
@@ -104,7 +108,7 @@ def _warning_table(store: Store, view: View) -> tuple[pd.DataFrame, list[str]]:
 def _from_embeddings(store: Store) -> pd.DataFrame:
     frame = store.audit.shortcuts("embeddings")
     titles = {}
-    for space, regimes in derive.spaces(store, "embedding"):
+    for space, regimes in distinct_spaces(store, "embedding"):
         encoder = next(r.encoder for r in store.regimes if r.embedding_space == space.name)
         titles[encoder] = " and ".join(regimes)
     lines = []
@@ -113,6 +117,9 @@ def _from_embeddings(store: Store) -> pd.DataFrame:
         first = mine.iloc[0]
         line = {"Attribute": str(name), "Yes / no": f"{int(first['n_pos']):,} / {int(first['n_neg']):,}"}
         for encoder, title in titles.items():
-            line[title] = with_interval(*(mine.at[encoder, c] for c in ("value", "ci_low", "ci_high")))
+            value, low, high = (
+                float(mine.at[encoder, c]) if encoder in mine.index else np.nan for c in ("value", "ci_low", "ci_high")
+            )
+            line[title] = with_interval(value, low, high)
         lines.append(line)
     return pd.DataFrame(lines)

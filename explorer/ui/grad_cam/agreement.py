@@ -9,11 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis import localisation as loc
+from explorer.analysis.evidence import FEW
 from explorer.data.regions import drawn
-from explorer.figures import common as figures
-from explorer.store.layout import saliency_table
+from explorer.figures.dots import dots
+from explorer.figures.style import regime_style, with_interval
 from explorer.store.saliency import list_saliency, saliency_command
-from explorer.tables import derive
 from explorer.ui.shared import cache, choose
 from explorer.ui.shared.frame import errors_shown
 
@@ -33,7 +33,7 @@ def show(view: View) -> None:
         if made is None or not _marked(view.store, made):
             return
         metric = choose.pick_one("Figure", list(loc.METRICS), "energy", "figure", loc.METRICS)
-        table = _table(made.path, made.record.run_created, made.record.sha256[saliency_table("agreement")], made)
+        table = _table(made.path, made.record.run_created, made.record.sha256["agreement.parquet"], made)
         st.markdown(verdict(view.store, table, metric))
         _chart(view.store, table, metric)
         _all_figures(view.store, table, metric)
@@ -106,15 +106,15 @@ def _chart(store: Store, table: pd.DataFrame, metric: str) -> None:
     frame["n_pos"] = frame["n"]
     order = prior["value"].where(prior.index != loc.ALL, 2).sort_values(ascending=False).index
     frame = frame.sort_values("label", key=lambda names: names.map(order.get_loc), kind="stable")
-    styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
+    styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
     st.plotly_chart(
-        figures.dots(frame, styles, loc.METRICS[metric], derive.FEW),
+        dots(frame, styles, loc.METRICS[metric], FEW),
         key="agreement",
         alt=f"{loc.METRICS[metric]} of every label and regime beside the centre prior",
     )
     st.caption(
         "In brackets, marked films. The grey tick is the centre prior: a blob in the middle of every film. Grey marks: "
-        f"fewer than {derive.FEW} films. 95% intervals from resampling patients."
+        f"fewer than {FEW} films. 95% intervals from resampling patients."
     )
 
 
@@ -136,7 +136,7 @@ def _all_figures(store: Store, table: pd.DataFrame, metric: str) -> None:
                 continue
             value, low, high, gain_low, gain_high = numbers[source]
             mark = " ▲" if gain_low > 0 else " ▼" if gain_high < 0 else ""
-            cells[titles.get(source, source.capitalize())] = figures.with_interval(value, low, high) + mark
+            cells[titles.get(source, source.capitalize())] = with_interval(value, low, high) + mark
         rows.append(cells)
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
     st.download_button(
@@ -158,9 +158,9 @@ def _presence(store: Store, made: SaliencySet) -> None:
     if table.empty:
         return
     st.markdown("**Do readers agree that there is something to mark?**")
-    numbers = table[["agree", "ci_low", "ci_high", "chance", "kappa"]].where(table["n"] >= derive.FEW)
+    numbers = table[["agree", "ci_low", "ci_high", "chance", "kappa"]].where(table["n"] >= FEW)
     cells = [
-        (figures.with_interval(agree, low, high), *("—" if np.isnan(value) else f"{value:.2f}" for value in others))
+        (with_interval(agree, low, high), *("—" if np.isnan(value) else f"{value:.2f}" for value in others))
         for agree, low, high, *others in numbers.to_numpy(dtype=float)
     ]
     shown = pd.concat([table[["label", "n"]], pd.DataFrame(cells)], axis=1)
@@ -168,7 +168,7 @@ def _presence(store: Store, made: SaliencySet) -> None:
         shown.set_axis(["Label", "n", "Agree", "By chance", "Kappa"], axis=1), hide_index=True, height="content"
     )
     st.caption(
-        f"n: films that two or more readers looked at; under {derive.FEW} no figure. Agree: share of pairs of readers "
+        f"n: films that two or more readers looked at; under {FEW} no figure. Agree: share of pairs of readers "
         "who say the same, marked or nothing to mark. By chance: what readers would reach who say as often that it is "
         "there, whatever the film. Kappa: Fleiss (1971), 0 at chance, 1 at full agreement."
     )

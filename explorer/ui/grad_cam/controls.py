@@ -11,7 +11,7 @@ import streamlit as st
 from explorer.data.regions import drawn
 from explorer.data.saliency_map import METHODS, MethodName
 from explorer.figures.overlay import Colours, Look
-from explorer.tables import derive
+from explorer.tables.labels import findings_text, label_states, rows_in_state
 from explorer.ui.shared import cache, choose, selection
 
 if TYPE_CHECKING:
@@ -151,19 +151,19 @@ def _order(view: View, label: str) -> tuple[NDArray[np.int64], str]:
     chosen = selection.current(view)
     if len(chosen):
         return chosen, f"the selection {selection.name(view)}"
-    return derive.films(view.store, view.split, label, "positive"), f"{view.split} with {label}"
+    return rows_in_state(view.store, view.split, label, "positive"), f"{view.split} with {label}"
 
 
 def describe(view: View, question: Question) -> None:
     """What is known of the film; and, before maps are asked for, the way to them."""
     store = view.store
     sample = store.samples.iloc[question.row]
-    value = derive.states(store, question.label)[question.row]
+    value = label_states(store, question.label)[question.row]
     marked = cache.readings(store)
     mine = len(drawn(marked[(marked["row"] == question.row) & (marked["label"] == question.label)]))
     st.markdown(
         f"**{sample['sample_id']}** · {sample['split']} · {question.label}: **{value}** · all labels: "
-        f"{derive.findings(store, question.row)} · {mine} annotation{'' if mine == 1 else 's'} of {question.label}"
+        f"{findings_text(store, question.row)} · {mine} annotation{'' if mine == 1 else 's'} of {question.label}"
     )
     if not question.maps:
         st.button(

@@ -12,9 +12,9 @@ import numpy as np
 import streamlit as st
 
 from explorer.data.saliency_map import METHODS, silence
-from explorer.figures import common as figures
 from explorer.figures import overlay
-from explorer.tables import derive
+from explorer.figures.style import regime_style
+from explorer.tables.labels import by_prevalence, label_states
 from explorer.ui.grad_cam.marking import saw_map
 from explorer.ui.models import heatmaps, inference
 from explorer.ui.shared import cache, choose
@@ -144,14 +144,14 @@ def _labels(view: View, question: Question) -> None:
     film = overlay.canvas(cache.film(store, question.row), SMALL)
     found = _maps(store, regime, store.labels, (question.block,), question)
     with st.container(horizontal=True, gap="small"):
-        for label in derive.by_prevalence(store, view.split):
+        for label in by_prevalence(store, view.split):
             grid = found.maps[store.labels.index(label), 0]
             with st.container(width=168, gap="xxsmall"):
                 st.image(
                     _picture(store, regime, film, grid, question, label), width=168, alt=f"{label}, {regime.title}"
                 )
                 what = silence(grid)
-                state = derive.states(store, label)[question.row]
+                state = label_states(store, label)[question.row]
                 st.caption(
                     f"**{label}** · {state}  \n{_score(store, regime, label, question.row)}"
                     + (f"  \nmap is {what}" if what else "")
@@ -162,7 +162,7 @@ def _labels(view: View, question: Question) -> None:
 def _head(store: Store, place: int, question: Question, between: str) -> None:
     regime = store.regimes[place]
     score = _score(store, regime, question.label, question.row)
-    st.markdown(f":{figures.regime_style(place).badge}[**{regime.title}**]{between}{score}")
+    st.markdown(f":{regime_style(place).badge}[**{regime.title}**]{between}{score}")
 
 
 def _maps(

@@ -8,9 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis import sanity
-from explorer.figures import common as figures
 from explorer.figures.saliency import randomisation_curve
-from explorer.store.layout import saliency_table
+from explorer.figures.style import regime_style, with_interval
 from explorer.store.saliency import saliency_command
 from explorer.ui.grad_cam.agreement import choose_maps
 from explorer.ui.shared.frame import errors_shown
@@ -36,7 +35,7 @@ def show(view: View) -> None:
         made = choose_maps(view.store)
         if made is None:
             return
-        summary = _summary(made.path, made.record.sha256[saliency_table("proof")], made)
+        summary = _summary(made.path, made.record.sha256["proof.parquet"], made)
         if summary.empty:
             st.info(f"No film of {made.record.split} has a label to look for: nothing could be tried.")
             st.code(saliency_command(view.store), language=None)
@@ -45,7 +44,7 @@ def show(view: View) -> None:
         for regime in view.store.regimes:
             light, sentence = sanity.verdict(summary, regime.name)
             st.markdown(f":{light}-badge[{WORDS[light]}] **{regime.title}**: {sentence}")
-        styles = {r.name: (r.title, figures.regime_style(i)) for i, r in enumerate(view.store.regimes)}
+        styles = {r.name: (r.title, regime_style(i)) for i, r in enumerate(view.store.regimes)}
         st.plotly_chart(
             randomisation_curve(summary, sanity.RANDOM_STEPS, styles, sanity.ALIKE),
             key="randomisation",
@@ -74,6 +73,6 @@ def _others(view: View, summary: pd.DataFrame) -> None:
         numbers = mine[["value", "ci_low", "ci_high"]].astype(float).T.to_dict("list")
         cells = {"Regime": regime.title}
         for check, title in CHECKS.items():
-            cells[title] = figures.with_interval(*numbers[check]) if check in numbers else "—"
+            cells[title] = with_interval(*numbers[check]) if check in numbers else "—"
         rows.append(cells)
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")

@@ -10,8 +10,10 @@ import streamlit as st
 
 from explorer.analysis.map_trust import doubts
 from explorer.figures.maps import paint_bytes
-from explorer.tables import derive, map_colours
+from explorer.tables import map_colours
+from explorer.tables.labels import by_prevalence, findings_text
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS, Asked
+from explorer.tables.spaces import distinct_spaces
 from explorer.ui.components.map_view import Panel, Tip, linked_maps, tips
 from explorer.ui.maps import signs as map_signs
 from explorer.ui.maps.selected import selected
@@ -63,7 +65,7 @@ def choose_maps(view: View) -> Choice:
                 "Match",
                 choose.pick_one("Films that have", list(MATCHES), "any", "match", MATCHES),
             )
-            by_count = derive.by_prevalence(store, view.split)
+            by_count = by_prevalence(store, view.split)
             first = [name for name in by_count if name != "No Finding"][:3]
             with st.container(width=420):
                 chosen = st.multiselect(
@@ -94,7 +96,7 @@ def explain(view: View, choice: Choice) -> None:
     store, asked = view.store, choice.asked
     words = ["Each point is a film; films the model sees as alike lie close together.", _meaning(store, choice)]
     if asked.kind == "embedding":
-        for _, titles in derive.spaces(store, "embedding"):
+        for _, titles in distinct_spaces(store, "embedding"):
             if len(titles) > 1 and any(regime.title in titles for regime in choice.regimes):
                 words.append(f"{' and '.join(titles)} share one frozen encoder, so they share this map.")
     st.markdown(" ".join(word for word in words if word))
@@ -208,7 +210,7 @@ def _tip(store: Store, label: str, row: int) -> Tip:
     scores = " · ".join(f"{r.title} {store.logits(r.name)[row, c]:.2f}" for r in store.regimes)
     report = " ".join(str(sample["report"] or "").split()) if pd.notna(sample["report"]) else ""
     where = " · ".join(str(part) for part in (sample["sample_id"], sample["split"], sample["view"]) if pd.notna(part))
-    lines = [where, derive.findings(store, row), f"{label}, logits: {scores}"]
+    lines = [where, findings_text(store, row), f"{label}, logits: {scores}"]
     return Tip(row, store.thumbnail(row), (*lines, f"{report[:140]}…") if len(report) > 140 else (*lines, report))
 
 

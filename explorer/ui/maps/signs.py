@@ -9,8 +9,8 @@ import streamlit as st
 
 from explorer.analysis.metrics import patient_weights
 from explorer.analysis.modality_gap import centroids, halves_gap, modality_gap, place
-from explorer.figures.common import with_interval
 from explorer.figures.maps import Frame, Sign
+from explorer.figures.style import with_interval
 from explorer.tables.map_colours import cluster_mark
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer.tables import derive
+from explorer.tables.spaces import regimes_of_space
 from explorer.ui.shared import choose, selection
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def trust_table(store: Store, regimes: Sequence[RegimeRecord], kind: SpaceKind) 
     rows, made = [], []
     for name in names:
         trust = store.trust(name)
-        titles = " and ".join(derive.shared_by(store, store.space(name)))
+        titles = " and ".join(regimes_of_space(store, store.space(name)))
         if verdict(trust)[0] == "no":
             st.warning(f"Do not read the map of {titles}: it shows other neighbours than the space has.")
         params = ", ".join(f"{key} {value}" for key, value in trust["params"].items())

@@ -15,8 +15,9 @@ import streamlit as st
 
 from explorer.analysis.neighbours import decision_row
 from explorer.data.saliency_map import METHODS
-from explorer.figures import common as figures
-from explorer.tables import derive
+from explorer.figures.style import regime_style
+from explorer.tables.labels import by_prevalence
+from explorer.tables.spaces import distinct_spaces
 from explorer.ui.grad_cam import controls as saliency
 from explorer.ui.grad_cam.marking import saw_map
 from explorer.ui.models import heatmaps
@@ -84,7 +85,7 @@ def _dialog(view: View, query: Query, row: int | None) -> None:
             films.append((query.name, asked))
         if row is not None:
             films.append((str(view.store.samples["sample_id"].iat[row]), row))
-        labels = derive.by_prevalence(view.store, view.split)
+        labels = by_prevalence(view.store, view.split)
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
             with st.container(width=230):
                 about = (
@@ -111,7 +112,7 @@ def _dialog(view: View, query: Query, row: int | None) -> None:
 def _likeness(view: View, query: Query, row: int, shown: Shown) -> None:
     """A column a space: where each film agrees with the other's vector, or the result with the words."""
     store = view.store
-    spaces = derive.spaces(store, query.kind)
+    spaces = distinct_spaces(store, query.kind)
     for column, (space, titles) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
         own, other = query.vectors[space.name], np.asarray(store.vectors(space.name)[row])
         regime = next(r for r in store.regimes if space.name in (r.embedding_space, r.decision_space))
@@ -149,7 +150,7 @@ def _label(store: Store, label: str, upload: Upload | None, shown: Shown) -> Non
     logits = upload.logits(store) if upload else {}
     for i, (column, regime) in enumerate(zip(st.columns(len(store.regimes), gap="medium"), store.regimes, strict=True)):
         with column:
-            st.markdown(f":{figures.regime_style(i).badge}[**{regime.title}**]")
+            st.markdown(f":{regime_style(i).badge}[**{regime.title}**]")
             for part, (title, film) in zip(st.columns(len(shown.films), gap="small"), shown.films, strict=True):
                 with part:
                     found = heatmaps.maps(

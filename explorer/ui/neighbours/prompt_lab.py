@@ -10,10 +10,12 @@ import pandas as pd
 import streamlit as st
 from pydantic import TypeAdapter, ValidationError
 
+from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import METRICS
 from explorer.analysis.rewording import EDITED, STORED, Change, compare
-from explorer.figures import common as figures
-from explorer.tables import derive
+from explorer.figures.style import with_interval
+from explorer.tables.labels import label_states
+from explorer.tables.results import METRIC_TITLES
 from explorer.ui.models import inference
 from explorer.ui.neighbours.query import mean_direction
 from explorer.ui.shared import choose
@@ -183,8 +185,8 @@ def _figures(store: Store, label: str, change: Change, *, same: bool) -> None:
         f"**{label}** on val: {positive:,} positive, {negative:,} negative, "
         f"{len(rows) - positive - negative:,} unknown."
     )
-    if positive < derive.FEW:
-        st.info(f"Fewer than {derive.FEW} positives: too few to prefer one wording.", icon=":material/hourglass_empty:")
+    if positive < FEW:
+        st.info(f"Fewer than {FEW} positives: too few to prefer one wording.", icon=":material/hourglass_empty:")
     found = {
         (version, metric): numbers
         for version, metric, *numbers in change.figures[
@@ -199,9 +201,9 @@ def _figures(store: Store, label: str, change: Change, *, same: bool) -> None:
     }
     table = [
         {
-            "": derive.METRIC_TITLES[metric],
-            "Stored": figures.with_interval(*found[STORED, metric][:3]),
-            "Edited": figures.with_interval(*found[EDITED, metric][:3]),
+            "": METRIC_TITLES[metric],
+            "Stored": with_interval(*found[STORED, metric][:3]),
+            "Edited": with_interval(*found[EDITED, metric][:3]),
             "Edited − stored": "—" if same or metric not in moved else _signed(*moved[metric]),
             "Trivial baseline": f"{found[EDITED, metric][3]:.2f}",
         }
@@ -234,7 +236,7 @@ def _movers(store: Store, label: str, rows: NDArray[np.int64], change: Change) -
     groups = (("Rise most", order[:MOVED]), ("Fall most", order[::-1][:MOVED]))
     if not change.rises.any():
         return
-    states = derive.states(store, label)
+    states = label_states(store, label)
     for column, (title, places) in zip(st.columns(2, gap="medium"), groups, strict=True):
         with column:
             st.markdown(f"**{title}**")

@@ -9,12 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis import hubness_agreement as analysis
+from explorer.analysis.evidence import FEW
 from explorer.analysis.hubness_agreement import HUB
 from explorer.analysis.metrics import MACRO
 from explorer.analysis.retrieval import K
-from explorer.figures import common as figures
-from explorer.tables import derive
-from explorer.tables.derive import Merit
+from explorer.figures.dots import dots
+from explorer.figures.style import regime_style
+from explorer.tables.labels import findings_text
+from explorer.tables.results import Merit, merits
+from explorer.tables.spaces import distinct_spaces, regimes_of_space
 from explorer.ui.shared import choose
 from explorer.ui.shared.gallery import link
 
@@ -51,13 +54,13 @@ def _merits(frame: pd.DataFrame) -> list[Merit]:
 
 def _titled(store: Store, space: str) -> str:
     record = store.space(space)
-    return f"{' and '.join(derive.shared_by(store, record))}, {record.kind}"
+    return f"{' and '.join(regimes_of_space(store, record))}, {record.kind}"
 
 
 def by_label(view: View, kind: SpaceKind, metric: str) -> None:
     """One figure of every label, a mark a space."""
     store = view.store
-    found = derive.spaces(store, kind)
+    found = distinct_spaces(store, kind)
     names = {space.name: " and ".join(titles) for space, titles in found}
     frame = store.tables.retrieval
     frame = frame[(frame["metric"] == metric) & (frame["split"] == view.split) & frame["space"].isin(list(names))]
@@ -65,11 +68,9 @@ def by_label(view: View, kind: SpaceKind, metric: str) -> None:
     best = frame.groupby("label")["value"].max().sort_values(ascending=False, na_position="last", kind="stable")
     frame = frame.sort_values("label", key=lambda labels: labels.map(list(best.index).index), kind="stable")
     place = {regime.title: i for i, regime in enumerate(store.regimes)}
-    styles = {
-        name: figures.regime_style(place[titles[0]]) for (_, titles), name in zip(found, names.values(), strict=True)
-    }
+    styles = {name: regime_style(place[titles[0]]) for (_, titles), name in zip(found, names.values(), strict=True)}
     st.plotly_chart(
-        figures.dots(frame, styles, TITLES[metric].lower(), few=derive.FEW),
+        dots(frame, styles, TITLES[metric].lower(), few=FEW),
         key="retrieval",
         alt=f"{TITLES[metric]} of every label, by space, against chance",
     )
@@ -104,7 +105,7 @@ def table(view: View) -> None:
     st.subheader("Mean over labels")
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     own = ", ".join(
-        f"{regime.title} {derive.merits(store, view.split)[regime.name, MACRO, 'average_precision']}"
+        f"{regime.title} {merits(store, view.split)[regime.name, MACRO, 'average_precision']}"
         for regime in store.regimes
     )
     st.caption(
@@ -139,7 +140,7 @@ def hubs(view: View, kind: SpaceKind) -> None:
     st.subheader("Hubs")
     frame = store.tables.retrieval
     skews = frame[frame["metric"] == "hubness_skew"]
-    found = derive.spaces(store, kind)
+    found = distinct_spaces(store, kind)
     for column, (space, titles) in zip(st.columns(len(found), gap="medium"), found, strict=True):
         with column:
             st.markdown(f"**{' and '.join(titles)}**")
@@ -160,5 +161,5 @@ def _top_hubs(store: Store, space: SpaceRecord) -> None:
             sample_id = str(store.samples["sample_id"].iat[row])
             with st.container(width=110, gap="xxsmall"):
                 st.image(store.thumbnail(row), width=110, alt=f"Film {sample_id}")
-                st.caption(f"{counts[row]:,} lists · {derive.findings(store, row)}")
+                st.caption(f"{counts[row]:,} lists · {findings_text(store, row)}")
                 link("pages/case.py", sample_id, sample_id)

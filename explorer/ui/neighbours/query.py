@@ -11,7 +11,7 @@ import streamlit as st
 
 from explorer.analysis.neighbours import comparable, decision_vectors
 from explorer.errors import UserError
-from explorer.tables import derive
+from explorer.tables.spaces import distinct_spaces
 from explorer.ui.models import inference
 from explorer.ui.shared import choose, selection
 
@@ -127,7 +127,7 @@ def _film(view: View, label: str, kind: SpaceKind) -> _Asked:
     store = view.store
     row = choose.film(view, label)
     choose.sheet(view, label)
-    vectors = {space.name: np.asarray(store.vectors(space.name)[row]) for space, _ in derive.spaces(store, kind)}
+    vectors = {space.name: np.asarray(store.vectors(space.name)[row]) for space, _ in distinct_spaces(store, kind)}
     name = str(store.samples["sample_id"].iat[row])
     return _Asked(name, vectors, store.targets[row], np.array([row]), str(store.views[row]), row=row)
 
@@ -138,7 +138,7 @@ def _selection(view: View, label: str, kind: SpaceKind) -> _Asked | None:
         st.info("Nothing is selected. Draw around films on the map, then come back.", icon=":material/lasso_select:")
         return None
     vectors = {}
-    for space, _ in derive.spaces(store, kind):
+    for space, _ in distinct_spaces(store, kind):
         middle = np.asarray(store.vectors(space.name)[rows]).mean(axis=0)
         vectors[space.name] = middle / max(float(np.linalg.norm(middle)), 1e-12)
     views = np.unique(store.views[rows])
@@ -167,7 +167,7 @@ def _upload(view: View, label: str, kind: SpaceKind) -> _Asked | None:
             held = st.session_state[UPLOAD] = (mark, inference.embed_upload(store, file.name, file.getvalue()))
     upload: inference.Upload = held[1]
     vectors = {}
-    for space, _ in derive.spaces(store, kind):
+    for space, _ in distinct_spaces(store, kind):
         for regime in store.regimes:
             if kind == "embedding" and regime.embedding_space == space.name:
                 vectors[space.name] = upload.vector(regime.encoder)
@@ -235,4 +235,4 @@ def mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _in_every_space(store: Store, direction: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     unit = direction / max(float(np.linalg.norm(direction)), 1e-12)
-    return {space.name: unit for space, _ in derive.spaces(store, "embedding")}
+    return {space.name: unit for space, _ in distinct_spaces(store, "embedding")}

@@ -12,10 +12,12 @@ import streamlit as st
 from explorer.analysis.hubness_agreement import hubs
 from explorer.analysis.neighbours import search
 from explorer.analysis.outliers import OUTLYING
-from explorer.figures import common as figures
 from explorer.figures.case import margins
-from explorer.tables import derive
+from explorer.figures.dots import dots
+from explorer.figures.style import regime_style
 from explorer.tables.film import scores
+from explorer.tables.labels import findings_text, positive_labels
+from explorer.tables.spaces import distinct_spaces, label_agreement
 from explorer.ui.maps import signs as map_signs
 from explorer.ui.neighbours import explain
 from explorer.ui.neighbours.query import Query, ask, escaped
@@ -54,7 +56,7 @@ def panel(view: View) -> None:
 def find(view: View, query: Query) -> Found:
     """The nearest films in each distinct space."""
     found: Found = []
-    for space, titles in derive.spaces(view.store, query.kind):
+    for space, titles in distinct_spaces(view.store, query.kind):
         rows, similarities = search(
             cache.index(view.store, space.name), query.vectors[space.name], query.k, query.barred
         )
@@ -92,7 +94,7 @@ def _about(store: Store, query: Query) -> None:
         return
     sample = store.samples.iloc[query.row]
     st.markdown(f"**{query.name}**  \n{sample['split']} · patient {sample['patient_id']}")
-    st.markdown(_badges(derive.positives(store, query.row)) or derive.findings(store, query.row))
+    st.markdown(_badges(positive_labels(store, query.row)) or findings_text(store, query.row))
     if sample["report"]:
         st.caption(str(sample["report"])[:REPORT])
     with st.container(horizontal=True, gap="small"):
@@ -123,7 +125,7 @@ def _outlying(percentiles: NDArray[np.float64] | None) -> None:
 def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> None:
     store = view.store
     frame = scores(store, upload.logits(store), known, store.rows(view.split))
-    styles = {regime.title: figures.regime_style(i) for i, regime in enumerate(store.regimes)}
+    styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
     st.plotly_chart(margins(frame, styles), key="upload-margins", alt="Each regime's scores of the uploaded film")
     st.caption(f"Right of the line is called positive at the threshold chosen on val; spread of {view.split}.")
     st.button(
@@ -240,13 +242,13 @@ def _agreement(store: Store, query: Query, found: Found) -> None:
         st.caption("Nothing is known of what was asked for, so there is no agreement to measure.")
         return
     frame = pd.concat(
-        [derive.agreement(store, query.known, ~query.barred, rows, " and ".join(t)) for _, t, rows, _ in found]
+        [label_agreement(store, query.known, ~query.barred, rows, " and ".join(t)) for _, t, rows, _ in found]
     )
     st.markdown("**Do neighbours share the labels?**")
     place = {regime.title: i for i, regime in enumerate(store.regimes)}
-    styles = {" and ".join(titles): figures.regime_style(place[titles[0]]) for _, titles, _, _ in found}
+    styles = {" and ".join(titles): regime_style(place[titles[0]]) for _, titles, _, _ in found}
     st.plotly_chart(
-        figures.dots(frame, styles, f"share of the {query.k} neighbours", few=1),
+        dots(frame, styles, f"share of the {query.k} neighbours", few=1),
         key="agreement",
         alt="Share of neighbours that have each of the labels, against prevalence",
     )

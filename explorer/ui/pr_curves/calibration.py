@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.analysis.calibration import BINS, METHODS, Method, fit, reliability
-from explorer.figures import thresholds as figures_thresholds
-from explorer.figures.common import with_interval
-from explorer.tables import curves as curve_frames
-from explorer.tables import derive
+from explorer.figures import thresholds as threshold_figures
+from explorer.figures.style import with_interval
+from explorer.tables import curves as curve_tables
+from explorer.tables.labels import by_prevalence, label_counts
 from explorer.ui.pr_curves import curves
 from explorer.ui.shared import choose
 
@@ -36,7 +36,7 @@ def calibration(view: View) -> None:
         titles = {str(key): title for key, title in METHODS.items()}
         method = cast("Method", choose.pick_one("Probabilities", list(titles), "none", "fitted", titles))
         few = curves.fewest(view)
-    positive, negative, unknown = derive.counts(store, split, label)
+    positive, negative, unknown = label_counts(store, split, label)
     st.markdown(f"**{label}** in {split}: {positive:,} positive, {negative:,} negative, {unknown:,} unknown.")
     if positive < few or negative == 0:
         st.info(f"Fewer than {few} positives: too few to say.", icon=":material/hourglass_empty:")
@@ -69,14 +69,14 @@ def _all_labels(view: View, method: Method, few: int) -> None:
     st.subheader(f"All labels: {METHODS[method].lower()}")
     frame = store.tables.calibration
     frame = frame[(frame["split"] == split) & (frame["method"] == method)]
-    said = _texts(frame)
+    texts = _texts(frame)
     rows = []
-    for label in derive.by_prevalence(store, split):
-        positive = derive.counts(store, split, label)[0]
+    for label in by_prevalence(store, split):
+        positive = label_counts(store, split, label)[0]
         cells: dict[str, object] = {"Label": label, "Positives": positive}
         for metric, title in METRICS.items():
             for regime in store.regimes:
-                text = said[regime.name, label, method, metric]
+                text = texts.get((regime.name, label, method, metric), "—")
                 cells[f"{title}: {regime.title}"] = text if positive >= few else "too few to say"
         rows.append(cells)
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
@@ -86,11 +86,11 @@ def _all_labels(view: View, method: Method, few: int) -> None:
 def _by_method(store: Store, split: Split, label: str) -> pd.DataFrame:
     """One row a regime and method: Brier score and ECE."""
     frame = store.tables.calibration
-    said = _texts(frame[(frame["split"] == split) & (frame["label"] == label)])
+    texts = _texts(frame[(frame["split"] == split) & (frame["label"] == label)])
     rows = []
     for regime in store.regimes:
         for method, name in METHODS.items():
-            cells = {title: said[regime.name, label, method, metric] for metric, title in METRICS.items()}
+            cells = {title: texts.get((regime.name, label, method, metric), "—") for metric, title in METRICS.items()}
             rows.append({"Regime": regime.title, "Probabilities": name, **cells})
     return pd.DataFrame(rows)
 
@@ -114,4 +114,4 @@ def _reliability(path: Path, made: str, split: Split, label: str, method: Method
         logits = store.logits(regime.name)
         p = fit(method, store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
         drawn[regime.title] = reliability(store.targets[rows, c], p)
-    return figures_thresholds.reliability(drawn, curve_frames.styles(store))
+    return threshold_figures.reliability_diagram(drawn, curve_tables.regime_styles(store))

@@ -8,14 +8,16 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import MACRO
 from explorer.analysis.pooled import MICRO
-from explorer.figures import common as figures
-from explorer.figures import curves as figures_curves
-from explorer.figures.curves import Shown
-from explorer.tables import curves as curve_frames
-from explorer.tables import derive
+from explorer.figures import curves as curve_figures
+from explorer.figures.curves import CurveAxes
+from explorer.figures.style import regime_style
+from explorer.tables import curves as curve_tables
 from explorer.tables.curves import SORTS, Sort
+from explorer.tables.labels import by_prevalence
+from explorer.tables.results import merits, missing_results, regime_table
 from explorer.ui.shared import choose
 
 if TYPE_CHECKING:
@@ -37,15 +39,17 @@ METRICS = {"average_precision": "AP", "auroc": "AUROC", "f1": "F1"}
 def overview(view: View) -> None:
     """Every label's curves, then what each regime gains over another."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        shown = _curve_kind()
+        axes = _curve_kind()
         by = cast("Sort", choose.pick_one("Sort by", list(SORTS), "prevalence", "sort", SORTS))
         few = fewest(view)
         with_bands = st.toggle("Intervals", value=True, key="bands", bind="query-params")
+    if notice := missing_results(view.store, view.split):
+        st.warning(notice, icon=":material/warning:")
     _legend(view.store)
-    _sheet(view, shown, by, few, with_bands)
+    _sheet(view, axes, by, few, with_bands)
     st.caption(
         "Click a name to open it. Marks are thresholds chosen on val; bands are pointwise 95% intervals from "
-        f"resampling patients. {_baseline(shown)} + positive, − negative, ? unknown; unknown never counts as negative. "
+        f"resampling patients. {_baseline(axes)} + positive, − negative, ? unknown; unknown never counts as negative. "
         f"Under {few} positives no curve is drawn. Pools come first; a domain of one label is that label."
     )
     gains(view, few)
@@ -59,21 +63,21 @@ def gains(view: View, few: int) -> None:
     st.subheader("Differences between regimes")
     with st.container(horizontal=True, gap="medium"):
         metric = choose.pick_one("Metric", list(METRICS), "average_precision", "gain", METRICS)
-        pairs = curve_frames.pairs(store)
+        pairs = curve_tables.regime_pairs(store)
         chosen = choose.pick_one("Regimes", list(pairs), next(iter(pairs)), "pair")
-    frame = curve_frames.differences(store, split, metric, pairs[chosen], few)
+    frame = curve_tables.pair_differences(store, split, metric, pairs[chosen], few)
     titles = [regime.name for regime in store.regimes]
-    colour = figures.regime_style(titles.index(pairs[chosen][0])).colour
+    colour = regime_style(titles.index(pairs[chosen][0])).colour
     left, right = st.columns([6, 5], gap="medium")
     with left:
         known = frame[frame["difference"].notna()]
         st.plotly_chart(
-            figures_curves.difference_dots(known, colour, f"{METRICS[metric]}: {chosen}"),
+            curve_figures.difference_dots(known, colour, f"{METRICS[metric]}: {chosen}"),
             key="gains",
             alt=f"Differences in {METRICS[metric]} with 95% intervals, {chosen}",
         )
     with right:
-        st.dataframe(curve_frames.difference_table(frame), hide_index=True, height="content")
+        st.dataframe(curve_tables.difference_table(frame), hide_index=True, height="content")
     st.caption(
         "Paired: each resample of patients scores both regimes; 95% intervals. A filled mark has Holm's p below 0.05, "
         "which allows for all labels tested at once. In brackets the positives; grey has fewer than "
@@ -86,19 +90,19 @@ def one_label(view: View) -> None:
     """One label's or pool's counts, curves, figures and differences; counts alone where there are too few positives."""
     store, split = view.store, view.split
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        options = [*derive.by_prevalence(store, split), *curve_frames.pooled(store)]
+        options = [*by_prevalence(store, split), *curve_tables.pool_names(store, split)]
         first = next((i for i, option in enumerate(options) if option != "No Finding"), 0)
         with st.container(width=280):
             name = st.selectbox(
-                "Label", options, index=first, key="label", bind="query-params", format_func=curve_frames.title
+                "Label", options, index=first, key="label", bind="query-params", format_func=curve_tables.pool_title
             )
-        shown = _curve_kind()
+        axes = _curve_kind()
         few = fewest(view)
-    positive, negative, unknown = curve_frames.counts(store, split, name)
+    positive, negative, unknown = curve_tables.scored_counts(store, split, name)
     said = "film-label pairs " if name in (MACRO, MICRO) else ""
     st.markdown(
-        f"**{curve_frames.title(name)}** in {split}: {said}{positive:,} positive, {negative:,} negative, {unknown:,} "
-        "unknown."
+        f"**{curve_tables.pool_title(name)}** in {split}: {said}{positive:,} positive, {negative:,} negative, "
+        f"{unknown:,} unknown."
     )
     if positive < few or negative == 0:
         st.info(
@@ -108,18 +112,18 @@ def one_label(view: View) -> None:
             icon=":material/hourglass_empty:",
         )
         return
-    st.dataframe(derive.regime_table(store, split, name).drop(columns=""), hide_index=True)
+    st.dataframe(regime_table(store, split, name).drop(columns=""), hide_index=True)
     st.caption("Value [95% interval] · trivial baseline. Precision, recall and F1 at thresholds chosen on val.")
     left, right = st.columns([9, 11], gap="medium")
     with left:
         st.plotly_chart(
-            _large(store.path, store.manifest.created, split, name, shown, store),
+            _large(store.path, store.manifest.created, split, name, axes, store),
             key="curve",
-            alt=f"Curves of every regime for {curve_frames.title(name)}",
+            alt=f"Curves of every regime for {curve_tables.pool_title(name)}",
         )
         st.caption(
-            f"In brackets, {AREAS[shown]}, with its 95% interval; bands are pointwise. "
-            f"Marks are thresholds chosen on val. {_baseline(shown)} {_about(name)}"
+            f"In brackets, {AREAS[axes]}, with its 95% interval; bands are pointwise. "
+            f"Marks are thresholds chosen on val. {_baseline(axes)} {_about(name)}"
         )
     if len(store.regimes) < 2:
         return
@@ -129,13 +133,13 @@ def one_label(view: View) -> None:
 
 
 def fewest(view: View) -> int:
-    """The least number of positives for a figure to be shown, in the address."""
+    """The least number of positives for a figure to be axes, in the address."""
     with st.container(width=130):
         value = st.number_input(
             "Least positives",
             min_value=1,
             max_value=1000,
-            value=derive.FEW,
+            value=FEW,
             key="few",
             bind="query-params",
             help="A label with fewer shows its counts and no figure.",
@@ -143,18 +147,18 @@ def fewest(view: View) -> int:
     return int(value)
 
 
-def _curve_kind() -> Shown:
-    return cast("Shown", choose.pick_one("Curve", list(SHOWN), "pr", "curve-kind", SHOWN))
+def _curve_kind() -> CurveAxes:
+    return cast("CurveAxes", choose.pick_one("Curve", list(SHOWN), "pr", "curve-kind", SHOWN))
 
 
-def _baseline(shown: Shown) -> str:
+def _baseline(axes: CurveAxes) -> str:
     return {
         "pr": "The dashed line is the prevalence, what a random ranking reaches; no ranking can reach into the grey "
         "foot (Boyd 2012).",
         "roc": "The dashed line is a random ranking.",
         "gain": "Precision and recall on a harmonic scale from prevalence to 1 (Flach & Kull 2015); the dashed line "
         "has the F1 of calling every film positive.",
-    }[shown]
+    }[axes]
 
 
 def _about(name: str) -> str:
@@ -167,11 +171,11 @@ def _about(name: str) -> str:
 
 def _own_differences(view: View, name: str, few: int) -> pd.DataFrame:
     rows = []
-    for pair, names in curve_frames.pairs(view.store).items():
+    for pair, names in curve_tables.regime_pairs(view.store).items():
         for metric, said in METRICS.items():
-            frame = curve_frames.differences(view.store, view.split, metric, names, few)
-            row = curve_frames.difference_table(frame[frame["label"] == curve_frames.title(name)])
-            rows.append(row.drop(columns=["Label", "Positives"]).assign(Metric=said, Regimes=pair))
+            frame = curve_tables.pair_differences(view.store, view.split, metric, names, few)
+            row = curve_tables.difference_table(frame[frame["label"] == curve_tables.pool_title(name)])
+            rows.append(row.drop(columns=["Label", "Positives"], errors="ignore").assign(Metric=said, Regimes=pair))
     table = pd.concat(rows, ignore_index=True)
     return table[["Regimes", "Metric", *[c for c in table if c not in ("Regimes", "Metric")]]].fillna("")
 
@@ -182,19 +186,19 @@ def _legend(store: Store) -> None:
     lines = {"dot": "dotted", "dash": "dashed", "solid": "solid", "dashdot": "dash-dotted"}
     said = [
         f":{style.badge}[{marks[style.symbol]} {regime.title}] ({lines[style.dash]})"
-        for regime, style in zip(store.regimes, curve_frames.styles(store), strict=True)
+        for regime, style in zip(store.regimes, curve_tables.regime_styles(store), strict=True)
     ]
     st.markdown(" · ".join([*said, ":gray[baseline (long dashes)]"]))
 
 
-def _sheet(view: View, shown: Shown, by: Sort, few: int, with_bands: bool) -> None:
+def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) -> None:
     store = view.store
-    drawn = _small(store.path, store.manifest.created, view.split, shown, by, few, with_bands, store)
+    drawn = _small(store.path, store.manifest.created, view.split, axes, by, few, with_bands, store)
     with st.container(horizontal=True, gap="small"):
         for name, note, figure in drawn:
             with st.container(width=238, gap="xxsmall"):
                 st.button(
-                    f"**{curve_frames.title(name)}**  {note}",
+                    f"**{curve_tables.pool_title(name)}**  {note}",
                     type="tertiary",
                     key=f"open-{name}",
                     on_click=_open_label,
@@ -204,7 +208,7 @@ def _sheet(view: View, shown: Shown, by: Sort, few: int, with_bands: bool) -> No
                     figure,
                     key=f"small-{name}",
                     config={"displayModeBar": False},
-                    alt=f"Curves of every regime for {curve_frames.title(name)}",
+                    alt=f"Curves of every regime for {curve_tables.pool_title(name)}",
                 )
 
 
@@ -214,17 +218,17 @@ def _open_label(name: str) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _large(path: Path, made: str, split: Split, name: str, shown: Shown, _store: Store) -> go.Figure:
-    drawn = curve_frames.curves(_store, split, name, shown)
-    prevalence = derive.merits(_store, split)[_store.regimes[0].name, name, "average_precision"].baseline
-    return figures_curves.one(drawn, curve_frames.styles(_store), shown, prevalence)
+def _large(path: Path, made: str, split: Split, name: str, axes: CurveAxes, _store: Store) -> go.Figure:
+    drawn = curve_tables.regime_curves(_store, split, name, axes)
+    prevalence = curve_tables.prevalence_of(_store, merits(_store, split), name)
+    return curve_figures.large_curves(drawn, curve_tables.regime_styles(_store), axes, prevalence)
 
 
 @st.cache_data(max_entries=16, show_spinner="Drawing every label")
 def _small(
-    path: Path, made: str, split: Split, shown: Shown, by: Sort, few: int, with_bands: bool, _store: Store
+    path: Path, made: str, split: Split, axes: CurveAxes, by: Sort, few: int, with_bands: bool, _store: Store
 ) -> list[tuple[str, str, go.Figure]]:
     """Name, counts and figure of every pool and label."""
-    panels = curve_frames.panels(_store, split, shown, by, few, with_bands=with_bands)
-    styles = curve_frames.styles(_store)
-    return [(p.name, p.note, figures_curves.small(p.curves, styles, shown, p.prevalence)) for p in panels]
+    panels = curve_tables.small_multiples(_store, split, axes, by, few, with_bands=with_bands)
+    styles = curve_tables.regime_styles(_store)
+    return [(p.name, p.note, curve_figures.small_curves(p.curves, styles, axes, p.prevalence)) for p in panels]

@@ -9,10 +9,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.analysis.calibration import fit
+from explorer.analysis.evidence import FEW
 from explorer.analysis.operating import net_benefit
-from explorer.figures import thresholds as figures_thresholds
-from explorer.tables import curves as curve_frames
-from explorer.tables import derive
+from explorer.figures import thresholds as threshold_figures
+from explorer.tables import curves as curve_tables
+from explorer.tables.labels import label_counts
 from explorer.ui.shared.frame import errors_shown
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def worth(view: View, label: str) -> None:
     """Net benefit of acting on each regime."""
     with errors_shown():
         store = view.store
-        positive, negative, _ = derive.counts(store, view.split, label)
+        positive, negative, _ = label_counts(store, view.split, label)
         st.subheader(f"Is calling {label} worth it?")
-        if positive < derive.FEW or negative == 0:
+        if positive < FEW or negative == 0:
             st.info("Too few positives to say.", icon=":material/hourglass_empty:")
             return
         st.plotly_chart(
@@ -58,4 +59,4 @@ def _decision(path: Path, made: str, split: Split, label: str, _store: Store) ->
         logits = store.logits(regime.name)
         p = fit("platt", store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
         curves[regime.title] = net_benefit(targets, p, store.patients[rows], at, seed=store.manifest.seed)
-    return figures_thresholds.decision(curves, curve_frames.styles(store))
+    return threshold_figures.decision_curve(curves, curve_tables.regime_styles(store))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.tables import curves as curve_frames
+from explorer.tables import curves as curve_tables
 from explorer.tables import report as report_files
+from explorer.tables.results import missing_results
 from explorer.ui.pr_curves import curves
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ def report(view: View) -> None:
     """The table on the page, and its downloads."""
     store, split = view.store, view.split
     few = curves.fewest(view)
-    frame = curve_frames.report(store, split, few)
+    if notice := missing_results(store, split):
+        st.warning(notice, icon=":material/warning:")
+    frame = curve_tables.report_table(store, split, few)
     st.dataframe(frame, hide_index=True, height="content")
     n = f"{len(store.rows(split)):,} {split} films, {store.manifest.title}, run {store.manifest.run_id}"
     note = (
@@ -29,14 +32,14 @@ def report(view: View) -> None:
         f"Fewer than {few} positives: too few to say."
     )
     st.caption(note)
-    forest = curve_frames.forest(store, split, few)
+    forest = curve_tables.report_forest(store, split, few)
     stem = f"pr-{split}-{store.manifest.run_id}"
     with st.container(horizontal=True, gap="small"):
         for title, name, mime, made in (
-            ("CSV", "csv", "text/csv", partial(report_files.as_csv, frame)),
-            ("LaTeX", "tex", "text/plain", partial(report_files.as_latex, frame, note)),
-            ("PNG", "png", "image/png", partial(report_files.as_picture, forest, note, "png")),
-            ("SVG", "svg", "image/svg+xml", partial(report_files.as_picture, forest, note, "svg")),
+            ("CSV", "csv", "text/csv", partial(report_files.report_csv, frame)),
+            ("LaTeX", "tex", "text/plain", partial(report_files.report_latex, frame, note)),
+            ("PNG", "png", "image/png", partial(report_files.report_picture, forest, note, "png")),
+            ("SVG", "svg", "image/svg+xml", partial(report_files.report_picture, forest, note, "svg")),
         ):
             st.download_button(
                 title,

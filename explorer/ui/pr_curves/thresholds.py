@@ -11,16 +11,25 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis.curves import pr_curve
+from explorer.analysis.evidence import FEW
 from explorer.analysis.operating import Figure, at_threshold, cells
 from explorer.data.reports import sentence
-from explorer.figures import curves as figures_curves
-from explorer.figures import thresholds as figures_thresholds
-from explorer.figures.common import regime_style, with_interval
+from explorer.figures import curves as curve_figures
+from explorer.figures import thresholds as threshold_figures
 from explorer.figures.curves import Curve
-from explorer.tables import curves as curve_frames
-from explorer.tables import derive
-from explorer.tables import thresholds as rules
-from explorer.tables.thresholds import Choice, Decided
+from explorer.figures.style import regime_style, with_interval
+from explorer.tables import curves as curve_tables
+from explorer.tables.labels import label_counts
+from explorer.tables.thresholds import (
+    BY_HAND,
+    PRESETS,
+    RULE_TITLES,
+    WITH_LEVEL,
+    OperatingPoint,
+    RuleChoice,
+    operating_point,
+    rule_text,
+)
 from explorer.ui.pr_curves.net_benefit import worth
 from explorer.ui.shared import choose, selection
 from explorer.ui.shared.frame import errors_shown
@@ -50,9 +59,9 @@ class Point:
     """What is looked at: a label and a rule in every regime, one of them foremost."""
 
     label: str
-    choice: Choice
+    choice: RuleChoice
     regime: RegimeRecord
-    decided: dict[str, Decided]
+    by_regime: dict[str, OperatingPoint]
 
 
 def thresholds(view: View) -> None:
@@ -84,10 +93,14 @@ def _ask(view: View, label: str, regime: RegimeRecord) -> Point:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=280):
             rule = st.selectbox(
-                "Threshold", list(rules.TITLES), key="rule", bind="query-params", format_func=rules.TITLES.__getitem__
+                "Threshold",
+                list(RULE_TITLES),
+                key="rule",
+                bind="query-params",
+                format_func=RULE_TITLES.__getitem__,
             )
-        level, together = np.nan, False
-        if rule in rules.LEVELS:
+        level, one_for_all = np.nan, False
+        if rule in WITH_LEVEL:
             level = st.slider("At least", 0.05, 1.0, 0.8, 0.05, key="level", bind="query-params", width=220)
         elif rule == "typed":
             with st.container(width=160):
@@ -97,25 +110,25 @@ def _ask(view: View, label: str, regime: RegimeRecord) -> Point:
                 "Films called, %", 0.0, 100.0, 10.0, 0.5, "%.1f", key="share", bind="query-params", width=320
             )
             level = percent / 100
-        if rule not in (*rules.PRESETS, *rules.HAND):
-            together = st.toggle(
+        if rule not in (*PRESETS, *BY_HAND):
+            one_for_all = st.toggle(
                 "One for all labels",
                 key="one-cut",
                 bind="query-params",
                 help="A single threshold, chosen on all film-label pairs of val pooled.",
             )
-    choice = Choice(rule, level, together, label)
-    decided = {r.name: rules.decide(store, r.name, choice, rows) for r in store.regimes}
-    return Point(label, choice, regime, decided)
+    choice = RuleChoice(rule, level, one_for_all, label)
+    by_regime = {r.name: operating_point(store, r.name, choice, rows) for r in store.regimes}
+    return Point(label, choice, regime, by_regime)
 
 
 def _scores(view: View, point: Point) -> None:
     """Where the threshold parts positive films from negative ones, and where it lies on the curve."""
     store, c = view.store, view.store.labels.index(point.label)
-    rows, decided = store.rows(view.split), point.decided[point.regime.name]
-    scores, targets = decided.scores[rows, c], store.targets[rows, c]
+    rows, operating = store.rows(view.split), point.by_regime[point.regime.name]
+    scores, targets = operating.scores[rows, c], store.targets[rows, c]
     wide, narrow = st.columns([5, 4], gap="small")
-    figure = figures_thresholds.score_histogram(scores, targets, float(decided.cuts[c]), decided.unit, COLOURS)
+    figure = threshold_figures.score_histogram(scores, targets, float(operating.thresholds[c]), operating.unit, COLOURS)
     wide.plotly_chart(figure, key="scores", config={"displayModeBar": False}, alt="Scores of films by their label")
     narrow.plotly_chart(
         _on_the_curve(view, point, targets, scores),
@@ -123,10 +136,10 @@ def _scores(view: View, point: Point) -> None:
         config={"displayModeBar": False},
         alt="The threshold on the precision-recall curve",
     )
-    cut = decided.cuts[c]
+    cut = operating.thresholds[c]
     where = "val could not decide: nothing is called" if np.isnan(cut) else f"at {cut:.3g}"
     st.caption(
-        f"{point.regime.title}, {rules.said(point.choice, point.regime.name)}: {where} (line). Positive films above, "
+        f"{point.regime.title}, {rule_text(point.choice, point.regime.name)}: {where} (line). Positive films above, "
         "negative ones below, each as a share of its own; beside them the threshold on the regime's curve."
     )
 
@@ -135,16 +148,16 @@ def _on_the_curve(view: View, point: Point, targets: NDArray[np.float32], scores
     """The foremost regime's curve of the scores that are cut, with a mark where they are."""
     store, c = view.store, view.store.labels.index(point.label)
     rows = store.rows(view.split)
-    positive, negative, _ = derive.counts(store, view.split, point.label)
-    calls = point.decided[point.regime.name].calls(rows)[:, c]
+    positive, negative, _ = label_counts(store, view.split, point.label)
+    calls = point.by_regime[point.regime.name].predicted(rows)[:, c]
     hits, called = int((calls & (targets == 1)).sum()), int((calls & ~np.isnan(targets)).sum())
     at = (hits / positive if positive else np.nan, hits / called if called else np.nan)
-    line = curve_frames.corners(pr_curve(targets, scores), "pr")
+    line = curve_tables.corners(pr_curve(targets, scores), "pr")
     curve = Curve(point.regime.title, line[0], line[1], None, at)
     place = [regime.name for regime in store.regimes].index(point.regime.name)
-    drawn = [(curve, regime_style(place))] if positive >= derive.FEW and negative else []
+    drawn = [(curve, regime_style(place))] if positive >= FEW and negative else []
     prevalence = positive / max(positive + negative, 1)
-    return figures_curves.small([c for c, _ in drawn], [style for _, style in drawn], "pr", prevalence)
+    return curve_figures.small_curves([c for c, _ in drawn], [style for _, style in drawn], "pr", prevalence)
 
 
 def _cells(view: View, point: Point) -> str:
@@ -183,15 +196,15 @@ def _cells(view: View, point: Point) -> str:
 def _members(view: View, point: Point) -> dict[str, NDArray[np.int64]]:
     """Rows of every cell."""
     store, c = view.store, view.store.labels.index(point.label)
-    rows, mine = store.rows(view.split), point.decided[point.regime.name]
+    rows, mine = store.rows(view.split), point.by_regime[point.regime.name]
     targets = store.targets[rows, c]
-    calls = {name: decided.calls(rows)[:, c] for name, decided in point.decided.items()}
+    calls = {name: operating.predicted(rows)[:, c] for name, operating in point.by_regime.items()}
     kinds = cells(targets, calls[point.regime.name])
     truth, known = targets == 1, ~np.isnan(targets)
     first, last = (calls[store.regimes[i].name] == truth for i in (0, -1))
     # the paper's zero-shot scores other prompts than the run's own: the stored threshold is in the run's own logits
     before = np.asarray(store.logits(point.regime.name)[rows, c] >= store.threshold_array(point.regime.name)[c])
-    now = mine.calls(rows)[:, c]
+    now = mine.predicted(rows)[:, c]
     masks = dict(zip(("tp", "fp", "fn", "tn"), kinds.T, strict=True))
     masks |= {"gained": known & ~first & last, "lost": known & first & ~last}
     masks |= {"up": known & now & ~before, "down": known & before & ~now}
@@ -204,19 +217,19 @@ def _table(view: View, point: Point) -> None:
     rows = store.rows(view.split)
     lines = []
     for regime in store.regimes:
-        decided = point.decided[regime.name]
-        calls = decided.calls(rows)[:, c]
+        operating = point.by_regime[regime.name]
+        calls = operating.predicted(rows)[:, c]
         found = at_threshold(store.targets[rows, c], calls, store.patients[rows], seed=store.manifest.seed)
-        cut = decided.cuts[c]
+        cut = operating.thresholds[c]
         line = {
             "Regime": regime.title,
             "Threshold": "none" if np.isnan(cut) else f"{cut:.3g}",
             "Called": f"{int(calls.sum()):,}",
         }
         lines.append(line | {title: _said(found[name]) for name, title in FIGURES.items()})
-    positive, negative, _ = derive.counts(store, view.split, point.label)
+    positive, negative, _ = label_counts(store, view.split, point.label)
     st.dataframe(pd.DataFrame(lines), hide_index=True, height="content")
-    few = f" Fewer than {derive.FEW} positives: too few to say." if positive < derive.FEW else ""
+    few = f" Fewer than {FEW} positives: too few to say." if positive < FEW else ""
     st.caption(
         f"{view.split}: {positive:,} positive, {negative:,} negative. Value [95% interval] · what random calls at that "
         "rate reach. Wilson's interval for shares of films; resampled patients for F1 and MCC." + few
@@ -246,17 +259,17 @@ def _gallery(view: View, point: Point, shown: str) -> None:
     if not len(rows):
         st.caption("No film.")
         return
-    mine = point.decided[point.regime.name]
-    margin = mine.scores[rows, c] - mine.cuts[c]
+    mine = point.by_regime[point.regime.name]
+    margin = mine.scores[rows, c] - mine.thresholds[c]
     rows = rows[np.argsort(-np.abs(np.nan_to_num(margin)), kind="stable")]
     selection.actions(view, rows, f"{point.label}, {names[shown]}, {point.regime.title}", "cell")
 
     def told(row: int) -> str:
         scores = []
         for regime in store.regimes:
-            decided = point.decided[regime.name]
-            score, cut = decided.scores[row, c], decided.cuts[c]
-            called = score > cut if decided.strict else score >= cut
+            operating = point.by_regime[regime.name]
+            score, cut = operating.scores[row, c], operating.thresholds[c]
+            called = score > cut if operating.strict else score >= cut
             scores.append(f"{regime.title} {score:.2f}{' ●' if called else ''}")
         report = str(store.samples["report"].iat[row] or "")
         return f"{sentence(report, point.label)}  \n" + "  \n".join(scores)
@@ -269,15 +282,15 @@ def _labels_a_film(view: View, point: Point) -> None:
     """How many labels the rule calls on a film, against how many there are."""
     store, rows = view.store, view.store.rows(view.split)
     true = (store.targets[rows] == 1).sum(axis=1)
-    called = {regime.title: point.decided[regime.name].calls(rows).sum(axis=1) for regime in store.regimes}
+    called = {regime.title: point.by_regime[regime.name].predicted(rows).sum(axis=1) for regime in store.regimes}
     st.subheader("Labels called a film")
     st.plotly_chart(
-        figures_thresholds.label_counts(true, called, curve_frames.styles(store)),
+        threshold_figures.labels_per_film(true, called, curve_tables.regime_styles(store)),
         key="labels-a-film",
         config={"displayModeBar": False},
         alt="Labels called a film in every regime, and true labels",
     )
-    hand = " Only the chosen label is set by hand; the others keep max F1." if point.choice.rule in rules.HAND else ""
+    hand = " Only the chosen label is set by hand; the others keep max F1." if point.choice.rule in BY_HAND else ""
     st.caption(
         f"All {len(store.labels)} labels by this rule, over {len(rows):,} {view.split} films. Switch to the paper's "
         f"presets to see over-prediction come and go with the threshold.{hand}"

@@ -11,9 +11,11 @@ import streamlit as st
 from explorer.analysis.metrics import MACRO, patient_weights
 from explorer.analysis.multilabel import complete
 from explorer.analysis.together import WHOLE_FILM, cooccurrence, pairs, whole_film
-from explorer.figures import common as figures
-from explorer.tables import derive
-from explorer.tables import protocols as protocol_tables
+from explorer.figures.cooccurrence import cooccurrence_heatmap
+from explorer.figures.style import with_interval
+from explorer.tables.labels import by_prevalence
+from explorer.tables.protocol_scores import predict_soundly
+from explorer.tables.results import merits, resampled_interval
 from explorer.ui.shared import choose
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def together(view: View) -> None:
 def _pairs(view: View, regime: RegimeRecord) -> None:
     store, split = view.store, view.split
     rows = store.rows(split)
-    order = derive.by_prevalence(store, split)
+    order = by_prevalence(store, split)
     columns = [store.labels.index(label) for label in order]
     targets = store.targets[rows][:, columns]
     calls = np.asarray(store.logits(regime.name)[rows] >= store.threshold_array(regime.name))[:, columns]
@@ -62,7 +64,7 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
         with side:
             st.subheader(title)
             share, both = cooccurrence(positive, known)
-            st.plotly_chart(figures.cooccurrence(share, both, order), key=f"pairs-{said}", alt=title)
+            st.plotly_chart(cooccurrence_heatmap(share, both, order), key=f"pairs-{said}", alt=title)
             st.caption(f"Of the {split} films {said} for the row's label, the percentage {said} for the column's too.")
     frame = pairs(order, targets, calls)
     frame = frame[frame["called"] + frame["true"] > 0]
@@ -94,12 +96,18 @@ def _whole(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
     targets = store.targets[rows]
     drawn = patient_weights(store.patients[rows], RESAMPLES, store.manifest.seed)
     weights = np.vstack([np.ones((1, len(rows))), drawn])
-    found = derive.merits(store, split)
+    found = merits(store, split)
     lines = []
     for regime in store.regimes:
-        sound = protocol_tables.sound(store, np.asarray(store.logits(regime.name)), rows)
-        figures_ = whole_film(targets, sound.calls, sound.scores, weights)
-        line = {"": regime.title, **{WHOLE_FILM[name]: derive.drawn_text(values) for name, values in figures_.items()}}
+        prediction = predict_soundly(store, np.asarray(store.logits(regime.name)), rows)
+        figures = whole_film(targets, prediction.predicted, prediction.scores, weights)
+        line = {
+            "": regime.title,
+            **{
+                WHOLE_FILM[name]: with_interval(float(values[0]), *resampled_interval(values))
+                for name, values in figures.items()
+            },
+        }
         lines.append({**line, "mAP": str(found[regime.name, MACRO, "average_precision"])})
     chance = found[store.regimes[0].name, MACRO, "average_precision"].baseline
     for name, points in _baselines(store, targets).items():

@@ -11,12 +11,10 @@ import streamlit as st
 
 from explorer.data.geometry import Fit
 from explorer.errors import UserError
-from explorer.model import tower_files
-from explorer.store import layout
 from explorer.store.marks import all_annotations, marks_file
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
-from explorer.tables import derive
+from explorer.tables.labels import film_captions
 from explorer.ui.shared.queue import Desk
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ def _open(root: Path, run_id: str, made_ns: int) -> Store:
 
 def store(root: Path, run_id: str) -> Store:
     """The run, opened once."""
-    return _open(root, run_id, (root / run_id / layout.MANIFEST).stat().st_mtime_ns)
+    return _open(root, run_id, (root / run_id / "manifest.json").stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the index")
@@ -59,7 +57,7 @@ def index(opened: Store, space: str) -> faiss.Index:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _hover(path: Path, made: str, _opened: Store) -> NDArray[np.str_]:
-    return derive.hover(_opened)
+    return film_captions(_opened)
 
 
 def hover(opened: Store) -> NDArray[np.str_]:
@@ -138,12 +136,12 @@ def _depth(folder: Path, weights_sha256: str) -> int:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(folder / tower_files.WEIGHTS, framework="np") as file:
+        with safe_open(folder / "image_tower.safetensors", framework="np") as file:
             blocks = {name.split(".")[2] for name in file.keys() if name.startswith("trunk.blocks.")}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"The store holds no weights of the encoder {folder.name}: {error}.",
-            f"Copy {folder.name}/{tower_files.WEIGHTS} from the original run, or run precompute again: maps need it.",
+            f"Copy {folder.name}/image_tower.safetensors from the original run, or run precompute again: maps need it.",
         ) from error
     return max(1, len(blocks))
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import streamlit as st
 
-from explorer.tables import derive
+from explorer.tables.labels import by_prevalence, findings_text, rows_in_state
+from explorer.tables.results import METRIC_TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ def pick_one(title: str, options: Sequence[str], default: str, key: str, names: 
 
 def label(view: View) -> str:
     """One label; by default the most frequent that names a finding."""
-    options = derive.by_prevalence(view.store, view.split)
+    options = by_prevalence(view.store, view.split)
     first = next((i for i, option in enumerate(options) if option != "No Finding"), 0)
     chosen = st.selectbox("Label", options, index=first, key="label", bind="query-params")
     return chosen
@@ -55,7 +56,7 @@ def space_kind() -> SpaceKind:
 
 def metric() -> str:
     """One of the run's metrics."""
-    names = derive.METRIC_TITLES
+    names = METRIC_TITLES
     return pick_one("Metric", list(names), "average_precision", "metric", names)
 
 
@@ -68,7 +69,7 @@ def film(view: View, among_label: str) -> int:
         Its row. Without an id, the first film of the split that has ``among_label``.
     """
     store = view.store
-    start = derive.films(store, view.split, among_label, "positive")
+    start = rows_in_state(store, view.split, among_label, "positive")
     fallback = int(start[0] if len(start) else store.rows(view.split)[0])
     wanted = st.session_state["film_box"] = _film_in_address()
     with st.container(width=240):
@@ -92,7 +93,7 @@ def sheet(view: View, among_label: str) -> None:
         return
     with opened:
         among = cast("Among", pick_one(f"{among_label} is", get_args(Among), "positive", "among"))
-        rows = derive.films(view.store, view.split, among_label, None if among == "any" else among)
+        rows = rows_in_state(view.store, view.split, among_label, None if among == "any" else among)
         if len(rows) == 0:
             st.caption(f"No film in {view.split} has {among_label} {among}.")
             return
@@ -108,7 +109,7 @@ def sheet(view: View, among_label: str) -> None:
                         sample_id,
                         key=f"open-{row}",
                         type="tertiary",
-                        help=derive.findings(view.store, int(row)),
+                        help=findings_text(view.store, int(row)),
                         on_click=open_film,
                         args=(sample_id,),
                     )

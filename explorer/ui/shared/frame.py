@@ -15,7 +15,7 @@ from explorer.data.samples import Split
 from explorer.errors import UserError
 from explorer.store.reader import Store
 from explorer.store.runs import latest_run, list_runs
-from explorer.tables import derive
+from explorer.tables.training import protocol_title
 from explorer.ui.shared import cache
 from explorer.ui.shared.build import offer_demo
 
@@ -130,7 +130,7 @@ def _sidebar(store: Store) -> Split:
             bind="query-params",
             help="Films shown and scored. Thresholds were chosen on val: its figures are optimistic.",
         )
-        st.markdown(f"**{dataset.name}**  \n{store.n:,} films  \n{derive.trained(store)}")
+        st.markdown(f"**{dataset.name}**  \n{store.n:,} films  \n{protocol_title(store)}")
         if split == "val":
             st.caption("Thresholds and stopping were chosen on val: its figures are optimistic.")
     return split

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.tables import derive
+from explorer.tables.labels import findings_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ def gallery(
             with st.container(width=150, gap="xxsmall"):
                 st.image(store.thumbnail(row), width=150, alt=f"Film {sample_id}")
                 st.caption(
-                    f"**{sample_id}** · {store.samples['split'].iat[row]}  \n{derive.findings(store, row)}  \n"
+                    f"**{sample_id}** · {store.samples['split'].iat[row]}  \n{findings_text(store, row)}  \n"
                     + (told(row) if told else f"{regime.title} logit {logits[row]:.2f}")
                 )
                 links(sample_id)

@@ -9,10 +9,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from explorer.figures import common as figures
-from explorer.figures.common import Layer
+from explorer.figures.case import PointGroup, grouped_map
+from explorer.figures.cooccurrence import cooccurrence_heatmap
+from explorer.figures.dots import dots
+from explorer.figures.style import GREY, regime_style
 
-STYLES = {"Zero-shot": figures.regime_style(0), "Full fine-tune": figures.regime_style(2)}
+STYLES = {"Zero-shot": regime_style(0), "Full fine-tune": regime_style(2)}
 
 
 def luminance(colour: str) -> float:
@@ -30,11 +32,11 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("place", range(4))
 @pytest.mark.parametrize("ground", ["#FFFFFF", "#0E1318"])
 def test_every_regime_stands_out_on_both_pages(place: int, ground: str) -> None:
-    assert contrast(figures.regime_style(place).colour, ground) >= 3
+    assert contrast(regime_style(place).colour, ground) >= 3
 
 
 def test_regimes_differ_without_colour() -> None:
-    styles = [figures.regime_style(i) for i in range(4)]
+    styles = [regime_style(i) for i in range(4)]
     for one, other in itertools.combinations(styles, 2):
         assert (one.symbol, one.dash) != (other.symbol, other.dash)
         assert one.symbol != other.symbol
@@ -59,23 +61,23 @@ def marks(figure: go.Figure, name: str) -> list[go.Scatter]:
 
 
 def test_dots_grey_the_labels_with_too_few_positives() -> None:
-    figure = figures.dots(merits(), STYLES, "AUROC", few=5)
+    figure = dots(merits(), STYLES, "AUROC", few=5)
     (drawn,) = marks(figure, "Full fine-tune")
     assert list(drawn.x) == [0.6, 0.9]
-    assert list(drawn.marker.color) == [STYLES["Full fine-tune"].colour, figures.GREY]
+    assert list(drawn.marker.color) == [STYLES["Full fine-tune"].colour, GREY]
     assert list(marks(figure, "Zero-shot")[0].x) == [0.2], "a value that does not exist is not drawn"
     assert figure.layout.yaxis.ticktext == ("Edema (30)", "Hernia (2)"), "every label carries its n"
 
 
 def test_dots_show_the_baseline_of_every_label() -> None:
-    (baseline,) = marks(figures.dots(merits(), STYLES, "AUROC", few=5), "baseline")
+    (baseline,) = marks(dots(merits(), STYLES, "AUROC", few=5), "baseline")
     assert list(baseline.x) == [0.1, 0.01]
 
 
 def test_cooccurrence_leaves_none_and_the_diagonal_blank() -> None:
     share = np.array([[1.0, 0.0, 0.25], [np.nan, np.nan, np.nan], [1.0, 0.0, 1.0]])
     together = np.array([[4, 0, 1], [0, 0, 0], [1, 0, 1]])
-    figure = figures.cooccurrence(share, together, ["Edema", "Hernia", "Mass"])
+    figure = cooccurrence_heatmap(share, together, ["Edema", "Hernia", "Mass"])
     written = {(t.y[i], t.x[i]): t.text[i] for t in figure.data if t.type == "scatter" for i in range(len(t.text))}
     assert written == {("Edema", "Mass"): "25", ("Mass", "Edema"): "100"}
 
@@ -87,8 +89,8 @@ def some_map() -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_point_of_a_map_knows_its_row() -> None:
     xy, hover = some_map()
-    layers = [Layer("negative", np.array([0, 2, 5]), figures.GREY), Layer("positive", np.array([1, 4]), "#E69F00")]
-    figure = figures.layered_map(xy, layers, hover, height=300)
+    layers = [PointGroup("negative", np.array([0, 2, 5]), GREY), PointGroup("positive", np.array([1, 4]), "#E69F00")]
+    figure = grouped_map(xy, layers, hover, height=300)
     for trace, layer in zip(figure.data, layers, strict=True):
         assert list(trace.customdata) == list(layer.rows)
         np.testing.assert_array_equal(trace.x, xy[layer.rows, 0])
@@ -97,7 +99,5 @@ def test_a_point_of_a_map_knows_its_row() -> None:
 
 def test_the_same_map_is_the_same_bytes() -> None:
     xy, hover = some_map()
-    layers = [Layer("all", np.arange(6), figures.GREY)]
-    assert (
-        figures.layered_map(xy, layers, hover, 300).to_json() == figures.layered_map(xy, layers, hover, 300).to_json()
-    )
+    layers = [PointGroup("all", np.arange(6), GREY)]
+    assert grouped_map(xy, layers, hover, 300).to_json() == grouped_map(xy, layers, hover, 300).to_json()

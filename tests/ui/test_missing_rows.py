@@ -1,0 +1,139 @@
+"""Every page over a store whose tables lack rows: a dash or a clear notice, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import streamlit as st
+
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
+from explorer.tables.labels import by_prevalence
+from explorer.tables.results import METRIC_TITLES, merits, missing_results
+from tests.ui.test_pages import assert_whole, open_page, said
+
+TABLES = (
+    "metrics.parquet",
+    "differences.parquet",
+    "bands.parquet",
+    "calibration.parquet",
+    "separability.parquet",
+    "confusability.parquet",
+    "likeness.parquet",
+    "audit/shortcuts/labels.parquet",
+    "audit/shortcuts/embeddings.parquet",
+    "audit/shortcuts/acquisition.parquet",
+)
+
+
+@pytest.fixture
+def run(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the tiny run, to delete rows from."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    source = open_store(tiny_store).path
+    shutil.copytree(source, tmp_path / source.name)
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    return tmp_path / source.name
+
+
+def drop_rows(run: Path, table: str, **values: str) -> None:
+    """Delete a table's rows that have all these values; all rows without any."""
+    frame = pd.read_parquet(run / table)
+    dropped = pd.Series(data=True, index=frame.index)
+    for column, value in values.items():
+        dropped &= frame[column] == value
+    assert dropped.any()
+    frame[~dropped].to_parquet(run / table)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["artefacts"][table]["bytes"] = (run / table).stat().st_size
+    (run / "manifest.json").write_text(json.dumps(manifest))
+
+
+def label_of(run: Path) -> str:
+    """The most frequent finding of the test split."""
+    return next(label for label in by_prevalence(Store(run), "test") if label != "No Finding")
+
+
+PAGES = (
+    ("overview", "Overview", {}),
+    ("separability", "Separability", {}),
+    ("separability", "Separability", {"space": "Decision (logits)"}),
+    *(
+        ("pr_curves", "PR curves", {"view": view, "few": "1"})
+        for view in ("Overview", "One label", "Thresholds", "Calibration", "Together", "Report")
+    ),
+    *(("audit", "Audit", {"audit": section}) for section in ("Leaks", "Shortcuts", "Hard cases")),
+    ("protocols", "Protocols", {}),
+)
+
+
+@pytest.mark.parametrize(("page", "title", "query"), PAGES)
+def test_every_page_is_whole_without_any_row(run: Path, page: str, title: str, query: dict[str, str]) -> None:
+    for table in TABLES:
+        drop_rows(run, table)
+    assert_whole(open_page(page, **query), title)
+
+
+@pytest.mark.parametrize("metric", METRIC_TITLES)
+def test_a_metric_that_the_store_lacks_is_a_dash_and_a_notice(run: Path, metric: str) -> None:
+    drop_rows(run, "metrics.parquet", metric=metric)
+    app = open_page("overview", metric=METRIC_TITLES[metric])
+    assert_whole(app, "Overview")
+    assert (app.dataframe[0].value[METRIC_TITLES[metric]] == "—").all()
+    (notice,) = (warning.value for warning in app.warning if "metrics.parquet" in warning.value)
+    assert METRIC_TITLES[metric] in notice
+    assert "precompute" in notice
+    for view in ("Overview", "One label", "Report"):
+        assert_whole(open_page("pr_curves", view=view, few="1"), "PR curves")
+
+
+def test_a_whole_store_has_no_notice(run: Path) -> None:
+    assert missing_results(Store(run), "test") == ""
+    assert "metrics.parquet" not in said(open_page("overview"))
+
+
+def test_one_regimes_missing_label_leaves_the_others_figures(run: Path) -> None:
+    label, whole = label_of(run), merits(Store(run), "test")
+    drop_rows(run, "metrics.parquet", regime="zero_shot", label=label)
+    drop_rows(run, "bands.parquet", regime="zero_shot", label=label)
+    drop_rows(run, "differences.parquet", against="zero_shot", label=label)
+    drop_rows(run, "calibration.parquet", regime="zero_shot", label=label)
+    for view in ("Overview", "One label", "Calibration", "Report"):
+        app = open_page("pr_curves", view=view, few="1", label=label)
+        assert_whole(app, "PR curves")
+        if view == "One label":
+            table = app.dataframe[0].value.set_index("Regime")["Average precision"]
+            titles = {regime.name: regime.title for regime in Store(run).regimes}
+            assert table[titles["zero_shot"]] == "—"
+            assert table[titles["fine_tune"]].startswith(str(whole["fine_tune", label, "average_precision"]))
+
+
+def test_a_shortcut_row_that_the_store_lacks_is_a_dash(run: Path) -> None:
+    label, encoder = label_of(run), Store(run).regimes[-1].encoder
+    drop_rows(run, "audit/shortcuts/acquisition.parquet", label=label, split="test")
+    drop_rows(run, "audit/shortcuts/embeddings.parquet", encoder=encoder)
+    app = open_page("audit", audit="Shortcuts")
+    assert_whole(app, "Audit")
+    acquisition, embeddings = (frame.value for frame in app.dataframe)
+    assert (
+        acquisition.set_index("Label")
+        .loc[label, ["Acquisition alone", "Mostly acquisition"]]
+        .isin(["—", "too few to say"])
+        .all()
+    )
+    assert (embeddings[Store(run).regimes[-1].title] == "—").all()
+
+
+def test_a_separability_row_that_the_store_lacks_is_named(run: Path) -> None:
+    label = label_of(run)
+    drop_rows(run, "separability.parquet", label=label, measure="lift", split="test")
+    drop_rows(run, "confusability.parquet", label=label, split="test")
+    drop_rows(run, "likeness.parquet", measure="cka", split="test")
+    app = open_page("separability")
+    assert_whole(app, "Separability")
+    assert f"No figure in this store: {label}" in said(app) or "Fewer than 5 positives" in said(app)
