@@ -74,13 +74,18 @@ def verify(store: RunFolder) -> None:
 def summary(
     store: RunFolder,
     as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
     """Print the regimes' table of the latest run: every figure with its n, 95% interval and trivial baseline."""
     from explorer.store import open_store
-    from precompute.run.summary import as_records, as_table
+    from precompute.run.summary import as_markdown, as_records, as_table
 
+    if as_json and markdown:
+        raise UserError("--json and --markdown are two forms of one answer.", "Give one of them.")
     opened = open_store(store)
     if as_json:
         typer.echo(json.dumps(as_records(opened), indent=2, allow_nan=False))
+    elif markdown:
+        typer.echo(as_markdown(as_table(opened)))
     else:
         RESULTS.print(as_table(opened))

@@ -269,6 +269,22 @@ def test_the_summary_table_shows_every_regime(call: Call, tiny_store: Path) -> N
     assert f"n = {len(store.rows('test'))}" in out
 
 
+def test_the_summary_as_markdown_is_one_table_of_the_same_cells(call: Call, tiny_store: Path) -> None:
+    store = open_store(tiny_store)
+    code, out, _ = call("summary", tiny_store, "--markdown")
+    assert code == 0
+    title, table, caption = out.strip().split("\n\n")
+    assert f"n = {len(store.rows('test'))}" in title and "interval" in caption
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    assert [row[0] for row in cells] == ["Regime", "---", *(regime.title for regime in store.regimes)]
+    assert {len(row) for row in cells} == {6}
+    macro = store.tables.metrics.query("label == 'macro' and split == 'test' and metric == 'auroc'")
+    for row, value in zip(cells[2:], macro["value"], strict=True):
+        assert row[cells[0].index("AUROC")].startswith(f"{value:.3f} [")
+        assert row[cells[0].index("AUROC")].endswith("<br>baseline 0.500")
+    assert_told(call("summary", tiny_store, "--json", "--markdown"), "--markdown", "Give one of them.")
+
+
 def test_a_figure_without_an_interval_says_so() -> None:
     import pandas as pd
 
