@@ -10,6 +10,7 @@ import pandas as pd
 from explorer.analysis.metrics import MACRO, METRICS, interval
 from explorer.analysis.neighbours import comparable, search
 from explorer.analysis.operating import wilson
+from explorer.analysis.ranking import BINARY_METRICS
 from explorer.analysis.together import cooccurrence as together_shares
 from explorer.data.samples import SPLITS, Split
 from explorer.figures.common import Layer, with_interval
@@ -24,13 +25,7 @@ if TYPE_CHECKING:
 FEW = 5
 """With fewer positives than this, a figure says next to nothing: its interval spans most of the range."""
 
-METRIC_TITLES = {
-    "average_precision": "Average precision",
-    "auroc": "AUROC",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
-}
+METRIC_TITLES = {name: metric.title for name, metric in BINARY_METRICS.items()}
 
 MANY = 10_000
 """Units of evidence so many that t is the normal distribution."""
