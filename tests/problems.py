@@ -25,7 +25,7 @@ def scored(draw: st.DrawFn, both: bool = True) -> tuple[np.ndarray, np.ndarray]:
 
 def scores_of(targets: np.ndarray, scores: np.ndarray, threshold: float = 0.0) -> dict[str, float]:
     calls = None if np.isnan(threshold) else scores >= threshold
-    values, _ = score(rank(targets, scores, calls), np.ones((len(targets), 1), np.float32))
+    values = score(rank(targets, scores, calls), np.ones((len(targets), 1), np.float32))
     return dict(zip(METRICS, values[0], strict=True))
 
 

@@ -11,6 +11,7 @@ from scipy.special import ndtr
 
 from explorer.analysis.metrics import METRICS, Draws, Scored, interval, p_value
 from explorer.analysis.pooled import MICRO, tasks
+from explorer.analysis.ranking import BINARY_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ DIFFERENCE_COLUMNS: tuple[str, ...] = (
     "n_pos",
     "n_neg",
 )
-COMPARED: tuple[str, ...] = ("average_precision", "auroc", "f1")
+COMPARED: tuple[str, ...] = tuple(name for name, metric in BINARY_METRICS.items() if metric.compared)
 
 
 def differences(

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import ndtr, ndtri, stdtr, stdtrit  # scipy.stats takes a page's first second
 
 from explorer.analysis.pooled import tasks, units
-from explorer.analysis.ranking import rank, score
+from explorer.analysis.ranking import BINARY_METRICS, baselines, rank, score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,16 +38,8 @@ METRIC_COLUMNS: tuple[str, ...] = (
 MACRO = "macro"
 """The pseudo-label of figures averaged over labels."""
 
-METRICS: tuple[str, ...] = ("average_precision", "auroc", "precision", "recall", "f1")
-"""In the order of ``ranking.score``. The last three are at the operating point."""
-
-BASELINES = {
-    "average_precision": "prevalence: what a random ranking reaches",
-    "auroc": "0.5: what a random ranking reaches",
-    "precision": "prevalence: what calling every film positive reaches",
-    "recall": "the share called positive: what random calls at the same rate reach",
-    "f1": "2p/(1+p) with prevalence p: what calling every film positive reaches",
-}
+METRICS: tuple[str, ...] = tuple(BINARY_METRICS)
+"""Names of the figures; the last axis of every array of them."""
 
 _CHUNK = 2**22
 """Numbers handled at once: bounds memory at about 32 MB an array whatever the films and resamples."""
@@ -146,14 +138,13 @@ def resample(
     parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in regimes}  # each (T, b, M)
     for weights in weight_blocks(patients, resamples, seed, max(1, _CHUNK // largest)):
         for name, rankings in ranked.items():
-            parts[name].append(np.stack([score(ranking, weights)[0] for ranking in rankings]))
+            parts[name].append(np.stack([score(ranking, weights) for ranking in rankings]))
     once = np.ones((len(targets), 1), dtype=np.float32)
     n_labels = len(labels)
     draws = {}
     for name, found in asked.items():
-        points = [score(ranking, once) for ranking in ranked[name]]
-        value = np.concatenate([point[0] for point in points])  # (T, M)
-        baseline = np.concatenate([point[1] for point in points])
+        value = np.concatenate([score(ranking, once) for ranking in ranked[name]])  # (T, M)
+        baseline = np.stack([baselines(ranking) for ranking in ranked[name]])
         drawn = np.concatenate(parts[name], axis=1)
         counts = np.stack([_counts(task.targets) for task in found])
         evidence = np.array([units(task, patients) for task in found])

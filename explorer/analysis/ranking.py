@@ -7,6 +7,7 @@ resample has in each segment is one sparse matrix product, which sorts and copie
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -112,47 +113,154 @@ def reached(
     return np.cumsum(positive[:-1], axis=0), np.cumsum(negative[:-1], axis=0), called
 
 
-def score(ranking: Ranking, weights: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """All of ``metrics.METRICS`` and their trivial baselines, for each resample at once.
+@dataclass(frozen=True)
+class Tally:
+    """What each of B resamples holds of a ranking: all that a metric is computed from.
 
-    Parameters
+    Attributes
     ----------
-    ranking : Ranking
-    weights : (N, B) whole numbers
-
-    Returns
-    -------
-    values, baselines : (B, 5) each
-        Average precision, AUROC, precision, recall, F1. NaN where a metric does not exist: no positive, no negative,
-        no operating point.
-
-    Notes
-    -----
-    Average precision is the step sum of scikit-learn's ``average_precision_score``; AUROC is the Mann-Whitney
-    statistic with ties at one half. Called positive is precision 0 where nothing is, as with ``zero_division=0``.
+    tp, fp : (K, B)
+        Positives and negatives met at each cut, from the highest score down.
+    positives, negatives : (B,)
+    hit, false_alarm : (B,)
+        Positives and negatives called positive; NaN without an operating point.
     """
-    resamples = weights.shape[1]
-    tp, fp, (hit, false_alarm) = reached(ranking, weights)
-    if not len(tp):
-        tp = fp = np.zeros((1, resamples))
-    positives, negatives = tp[-1], fp[-1]  # (B,)
-    called, total = hit + false_alarm, positives + negatives
-    gained = np.diff(tp, axis=0, prepend=0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        seen = tp + fp
-        ap = (gained * np.where(seen > 0, tp / seen, 0.0)).sum(axis=0) / positives
-        auroc = (np.diff(fp, axis=0, prepend=0.0) * (tp - gained / 2)).sum(axis=0) / (positives * negatives)
-        prevalence = positives / total
-        precision = np.where(called > 0, hit / called, 0.0)
-        at_cut = np.stack([precision, hit / positives, 2 * hit / (called + positives)])
+
+    tp: NDArray[np.float64]
+    fp: NDArray[np.float64]
+    hit: NDArray[np.float64]
+    false_alarm: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, ranking: Ranking, weights: NDArray[np.float32]) -> Tally:
+        """Count a ranking under weights (N, B)."""
+        tp, fp, (hit, false_alarm) = reached(ranking, weights)
+        if not len(tp):
+            tp = fp = np.zeros((1, weights.shape[1]))
         if not ranking.has_calls:
-            at_cut, called = np.full_like(at_cut, np.nan), np.full_like(called, np.nan)
-        values = np.stack([ap, auroc, *at_cut], axis=1)
-        chance = np.full(resamples, 0.5)
-        baselines = np.stack(
-            [prevalence, chance, prevalence, called / total, 2 * prevalence / (1 + prevalence)], axis=1
-        )
-    one_class = (positives == 0) | (negatives == 0)
-    values[one_class] = np.nan
-    baselines[one_class] = np.nan
-    return values, baselines
+            hit, false_alarm = np.full((2, weights.shape[1]), np.nan)
+        return cls(tp, fp, hit, false_alarm)
+
+    @property
+    def positives(self) -> NDArray[np.float64]:
+        return np.asarray(self.tp[-1])
+
+    @property
+    def negatives(self) -> NDArray[np.float64]:
+        return np.asarray(self.fp[-1])
+
+    @property
+    def called(self) -> NDArray[np.float64]:
+        return self.hit + self.false_alarm
+
+    @property
+    def prevalence(self) -> NDArray[np.float64]:
+        return self.positives / (self.positives + self.negatives)
+
+
+def average_precision(tally: Tally) -> NDArray[np.float64]:
+    """(B,) the step sum of scikit-learn's ``average_precision_score``."""
+    seen = tally.tp + tally.fp
+    gained = np.diff(tally.tp, axis=0, prepend=0.0)
+    return np.asarray((gained * np.where(seen > 0, tally.tp / seen, 0.0)).sum(axis=0) / tally.positives)
+
+
+def auroc(tally: Tally) -> NDArray[np.float64]:
+    """(B,) the Mann-Whitney statistic, ties at one half."""
+    lost = np.diff(tally.fp, axis=0, prepend=0.0)
+    beaten_by = tally.tp - np.diff(tally.tp, axis=0, prepend=0.0) / 2
+    return np.asarray((lost * beaten_by).sum(axis=0) / (tally.positives * tally.negatives))
+
+
+def precision(tally: Tally) -> NDArray[np.float64]:
+    """(B,) 0 where nothing is called, as scikit-learn with ``zero_division=0``."""
+    return np.where(tally.called == 0, 0.0, tally.hit / tally.called)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of one ranking.
+
+    Attributes
+    ----------
+    title, short : str
+        As pages and as narrow tables name it.
+    baseline_is : str
+        What the trivial baseline is.
+    value, baseline : Tally to (B,)
+    compared : bool
+        Whether regimes are compared by it.
+    """
+
+    title: str
+    short: str
+    baseline_is: str
+    value: Callable[[Tally], NDArray[np.float64]]
+    baseline: Callable[[Tally], NDArray[np.float64]]
+    compared: bool = False
+
+
+BINARY_METRICS: dict[str, Metric] = {
+    "average_precision": Metric(
+        "Average precision",
+        "AP",
+        "prevalence: what a random ranking reaches",
+        average_precision,
+        lambda tally: tally.prevalence,
+        compared=True,
+    ),
+    "auroc": Metric(
+        "AUROC",
+        "AUROC",
+        "0.5: what a random ranking reaches",
+        auroc,
+        lambda tally: np.full(len(tally.positives), 0.5),
+        compared=True,
+    ),
+    "precision": Metric(
+        "Precision",
+        "Precision",
+        "prevalence: what calling every film positive reaches",
+        precision,
+        lambda tally: tally.prevalence,
+    ),
+    "recall": Metric(
+        "Recall",
+        "Recall",
+        "the share called positive: what random calls at the same rate reach",
+        lambda tally: tally.hit / tally.positives,
+        lambda tally: tally.called / (tally.positives + tally.negatives),
+    ),
+    "f1": Metric(
+        "F1",
+        "F1",
+        "2p/(1+p) with prevalence p: what calling every film positive reaches",
+        lambda tally: 2 * tally.hit / (tally.called + tally.positives),
+        lambda tally: 2 * tally.prevalence / (1 + tally.prevalence),
+        compared=True,
+    ),
+}
+"""Every figure by its name; arrays of figures keep this order, and a further one is one more entry."""
+
+
+def score(
+    ranking: Ranking, weights: NDArray[np.float32], names: Sequence[str] = tuple(BINARY_METRICS)
+) -> NDArray[np.float64]:
+    """(B, M) metrics of each resample, from weights (N, B).
+
+    NaN where a metric does not exist: no positive, no negative, no operating point.
+    """
+    return _table(Tally.of(ranking, weights), [BINARY_METRICS[name].value for name in names])
+
+
+def baselines(ranking: Ranking, names: Sequence[str] = tuple(BINARY_METRICS)) -> NDArray[np.float64]:
+    """(M,) the trivial baseline of each metric on the films themselves; NaN where the metric does not exist."""
+    once = np.ones((ranking.positive.shape[1], 1), np.float32)
+    return np.asarray(_table(Tally.of(ranking, once), [BINARY_METRICS[name].baseline for name in names])[0])
+
+
+def _table(tally: Tally, columns: Sequence[Callable[[Tally], NDArray[np.float64]]]) -> NDArray[np.float64]:
+    """(B, M) figures, NaN in resamples of one class."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        figures = np.stack([column(tally) for column in columns], axis=1)
+    return np.where(((tally.positives > 0) & (tally.negatives > 0))[:, None], figures, np.nan)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MEASURES: tuple[str, ...] = ("lift", "average_precision", "silhouette", "fisher", "distance")
 """Of one label against its rest; larger is further apart."""
+AP = ("average_precision",)
 CLASSES = "first positive class"
 """The pseudo-label of the paper's figures over all classes at once."""
 LOWER_IS_APART: frozenset[str] = frozenset({"intra", "davies_bouldin"})
@@ -183,14 +184,14 @@ def separability(space: Space, films: Labelled) -> pd.DataFrame:
         for weights in chunks(films.weights[:, known], len(known)):
             w = np.ascontiguousarray(weights.T)  # (m, b)
             apart = contrast(part, w * up, w * (1 - up), rows)
-            found.append(np.stack([lift(near, part.same, w * up, w, rows), score(ranking, w)[0][:, 0], *apart]))
+            found.append(np.stack([lift(near, part.same, w * up, w, rows), score(ranking, w, AP)[:, 0], *apart]))
         return np.concatenate(found, axis=1).T
 
     once = np.ones((len(positive), 1), np.float32)
     value = np.stack(
         [
             lift(space.near, films.same, positive, positive + negative),
-            np.array([score(rank(films.targets[:, c], scores[:, c]), once)[0][0, 0] for c in _range(films)]),
+            np.array([score(rank(films.targets[:, c], scores[:, c]), once, AP)[0, 0] for c in _range(films)]),
             *contrast(at64, positive.astype(np.float64), negative.astype(np.float64)),
         ]
     )  # (5, C)

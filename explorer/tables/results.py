@@ -9,6 +9,7 @@ import pandas as pd
 
 from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import MACRO, METRICS, interval
+from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.samples import Split
 from explorer.figures.style import with_interval
 from explorer.tables.labels import label_counts
@@ -19,13 +20,7 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
 
 
-METRIC_TITLES = {
-    "average_precision": "Average precision",
-    "auroc": "AUROC",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
-}
+METRIC_TITLES = {name: metric.title for name, metric in BINARY_METRICS.items()}
 
 MANY = 10_000
 """Units of evidence so many that t is the normal distribution."""

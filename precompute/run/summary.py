@@ -10,11 +10,10 @@ from rich.table import Table
 
 from explorer.analysis.localisation import ALL, mean_map, summarise
 from explorer.analysis.localisation import METRICS as METRIC_TITLES
-from explorer.analysis.metrics import BASELINES, MACRO, METRICS
+from explorer.analysis.metrics import MACRO, METRICS
+from explorer.analysis.ranking import BINARY_METRICS
 from explorer.store import Store
 from explorer.store.saliency import SaliencySet
-
-TITLES = {"average_precision": "AP", "auroc": "AUROC", "f1": "F1", "precision": "Precision", "recall": "Recall"}
 
 
 def as_records(store: Store) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def as_records(store: Store) -> dict[str, Any]:
         "n": {"all": store.n, **store.samples["split"].value_counts().to_dict()},
         "n_skipped": store.manifest.dataset.n_skipped,
         "seconds": store.manifest.seconds,
-        "baselines": BASELINES,
+        "baselines": {name: metric.baseline_is for name, metric in BINARY_METRICS.items()},
         "metrics": [
             {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in record.items()}
             for record in records
@@ -44,7 +43,7 @@ def as_table(store: Store) -> Table:
     )
     table.add_column("Regime")
     for metric in METRICS:
-        table.add_column(TITLES[metric], justify="right")
+        table.add_column(BINARY_METRICS[metric].short, justify="right")
     macro = store.tables.metrics[(store.tables.metrics["label"] == MACRO) & (store.tables.metrics["split"] == "test")]
     for regime in store.regimes:
         rows = macro[macro["regime"] == regime.name].set_index("metric")

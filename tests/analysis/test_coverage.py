@@ -24,7 +24,7 @@ def resampled(
     """All figures (1, M) and their draws (1, B, M)."""
     ranking = rank(targets, scores, calls)
     (weights,) = weight_blocks(np.arange(len(targets)), RESAMPLES, seed, RESAMPLES)
-    return score(ranking, np.ones((len(targets), 1), np.float32))[0], score(ranking, weights)[0][None]
+    return score(ranking, np.ones((len(targets), 1), np.float32)), score(ranking, weights)[None]
 
 
 def units(targets: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_intervals_cover(n: int, share: float, apart: float) -> None:
     rng = np.random.default_rng(5)
     cut = apart / 2 + 0.3
     targets, scores = draw(400_000, share, apart, rng)
-    truth, _ = score(rank(targets, scores, scores >= cut), np.ones((len(targets), 1)))
+    truth = score(rank(targets, scores, scores >= cut), np.ones((len(targets), 1)))
     inside = np.zeros(len(METRICS))
     for seed in range(SETS):
         targets, scores = draw(n, share, apart, rng)

@@ -11,9 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from explorer.analysis.metrics import BASELINES, MACRO, METRIC_COLUMNS, METRICS, evaluate, patient_weights
+from explorer.analysis.metrics import MACRO, METRIC_COLUMNS, METRICS, evaluate, patient_weights
 from explorer.analysis.pooled import MICRO
-from explorer.analysis.ranking import rank, score
+from explorer.analysis.ranking import BINARY_METRICS, baselines, rank, score
 from tests.problems import NAN, problem, scored, scores_of
 
 
@@ -40,10 +40,9 @@ def test_weights_are_an_explicit_resampling_of_rows(case: tuple[np.ndarray, np.n
     targets, scores = case
     rows = np.random.default_rng(seed).integers(0, len(targets), len(targets))
     weights = np.bincount(rows, minlength=len(targets)).astype(np.float32)
-    weighted, weighted_base = score(rank(targets, scores, scores >= 0), weights[:, None])
-    copied, copied_base = score(rank(targets[rows], scores[rows], scores[rows] >= 0), np.ones((len(rows), 1)))
+    weighted = score(rank(targets, scores, scores >= 0), weights[:, None])
+    copied = score(rank(targets[rows], scores[rows], scores[rows] >= 0), np.ones((len(rows), 1)))
     np.testing.assert_allclose(weighted, copied)
-    np.testing.assert_allclose(weighted_base, copied_base)
 
 
 @given(scored(both=False))
@@ -76,22 +75,31 @@ def test_unknown_rows_do_not_count(case: tuple[np.ndarray, np.ndarray]) -> None:
 def test_by_hand() -> None:
     # ranked: 1, 0, 1, 0; called at >= 0.6: the first three
     calls = np.array([True, True, True, False])
-    values, baselines = score(rank(np.float32([1, 0, 1, 0]), np.float32([0.9, 0.8, 0.7, 0.1]), calls), np.ones((4, 1)))
-    assert values[0] == pytest.approx([(1 + 2 / 3) / 2, 3 / 4, 2 / 3, 1, 4 / 5])
-    assert baselines[0] == pytest.approx([0.5, 0.5, 0.5, 0.75, 2 / 3])
-    assert set(BASELINES) == set(METRICS)
+    ranking = rank(np.float32([1, 0, 1, 0]), np.float32([0.9, 0.8, 0.7, 0.1]), calls)
+    by_hand = {
+        "average_precision": ((1 + 2 / 3) / 2, 0.5),
+        "auroc": (3 / 4, 0.5),
+        "precision": (2 / 3, 0.5),
+        "recall": (1, 0.75),
+        "f1": (4 / 5, 2 / 3),
+    }
+    assert set(by_hand) == set(METRICS)
+    for name, expected in by_hand.items():
+        found = score(ranking, np.ones((4, 1)), [name])[0, 0], baselines(ranking, [name])[0]
+        assert found == pytest.approx(expected)
 
 
 def test_baselines_are_what_the_trivial_classifier_reaches() -> None:
     rng = np.random.default_rng(0)
     y = (rng.random(4000) < 0.1).astype(np.float32)
     constant = np.zeros(4000, np.float32)
-    values, baselines = score(rank(y, constant, constant >= -1), np.ones((4000, 1), np.float32))
+    once = np.ones((4000, 1), np.float32)
+    ranking = rank(y, constant, constant >= -1)
     # a constant score that calls every film positive: every metric equals its baseline
-    np.testing.assert_allclose(values, baselines)
+    np.testing.assert_allclose(score(ranking, once)[0], baselines(ranking))
     noise = rng.random(4000).astype(np.float32)
-    values, baselines = score(rank(y, noise, noise >= 0.7), np.ones((4000, 1), np.float32))
-    assert values[0, :4] == pytest.approx(baselines[0, :4], abs=0.04)
+    ranking, names = rank(y, noise, noise >= 0.7), [name for name in BINARY_METRICS if name != "f1"]
+    assert score(ranking, once, names)[0] == pytest.approx(baselines(ranking, names), abs=0.04)
 
 
 def test_without_an_operating_point_only_the_ranking_is_scored() -> None:

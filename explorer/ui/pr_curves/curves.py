@@ -11,6 +11,7 @@ import streamlit as st
 from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import MACRO
 from explorer.analysis.pooled import MICRO
+from explorer.analysis.ranking import BINARY_METRICS
 from explorer.figures import curves as curve_figures
 from explorer.figures.curves import CurveAxes
 from explorer.figures.style import regime_style
@@ -33,7 +34,7 @@ AREAS: dict[str, str] = {
     "roc": "AUROC",
     "gain": "the area under the curve (1 is perfect; 0 is what one score for all films reaches)",
 }
-METRICS = {"average_precision": "AP", "auroc": "AUROC", "f1": "F1"}
+METRICS = {name: metric.short for name, metric in BINARY_METRICS.items() if metric.compared}
 
 
 def overview(view: View) -> None:
