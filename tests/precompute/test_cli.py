@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import precompute.__main__ as command
+from explorer.analysis.metrics import METRICS
 from explorer.errors import UserError
 from explorer.store import list_runs, open_store
 from explorer.store.progress import read_progress
@@ -252,7 +253,7 @@ def test_summary_json_is_the_metrics_with_all_that_qualifies_them(call: Call, ti
         if figure["value"] is not None:
             assert figure["baseline"] is not None
     macro = [f for f in told["metrics"] if f["label"] == "macro" and f["split"] == "test"]
-    assert len(macro) == 3 * 5
+    assert len(macro) == 3 * len(METRICS)
     assert all(f[key] is not None for f in macro for key in ("value", "ci_low", "ci_high", "baseline"))
 
 
@@ -277,7 +278,7 @@ def test_the_summary_as_markdown_is_one_table_of_the_same_cells(call: Call, tiny
     assert f"n = {len(store.rows('test'))}" in title and "interval" in caption
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     assert [row[0] for row in cells] == ["Regime", "---", *(regime.title for regime in store.regimes)]
-    assert {len(row) for row in cells} == {6}
+    assert {len(row) for row in cells} == {1 + len(METRICS)}
     macro = store.tables.metrics.query("label == 'macro' and split == 'test' and metric == 'auroc'")
     for row, value in zip(cells[2:], macro["value"], strict=True):
         assert row[cells[0].index("AUROC")].startswith(f"{value:.3f} [")
