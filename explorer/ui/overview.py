@@ -11,7 +11,6 @@ from explorer.analysis.metrics import MACRO
 from explorer.data.samples import SPLITS
 from explorer.figures import common as figures
 from explorer.tables import derive
-from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
@@ -117,7 +116,7 @@ def provenance(view: View) -> None:
     st.dataframe(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
     st.caption(
         f"Labels: {manifest.dataset.label_origin}. Split: {manifest.dataset.split_origin}. "
-        f"The model sees {cache.fit(store, 'frozen').words}. "
+        f"The model sees {store.fit('frozen').words}. "
         f"Run {manifest.run_id}, made {manifest.created}, seed {manifest.seed}."
     )
     if len(store.skipped):

@@ -183,7 +183,8 @@ def _notes(saliency: SaliencySet) -> None:
         f"{saliency.title}, {record.split}, {record.n_annotated:,} pairs of film and label{left_out}. ▲ ▼: the "
         "paired difference from the centre prior has its whole interval above or below 0. Random: a map of even "
         "noise. Lung prior: two fixed ellipses. Mean map: every film gets its label's mean map of val, so a regime "
-        "above it looks at the film and not at the label's usual place. Reader: how well annotators agree with one "
-        "another, the ceiling; one who marked nothing scores 0. IoU and Dice at a threshold chosen on val. A map of zeros scores 0;"
-        " what is cropped away is missed. Research use only: agreement with a mark is no proof of a right reason."
+        "above it looks at the film and not at the label's usual place. Another reader: how well annotators "
+        "agree, the ceiling; one who marked nothing scores 0. IoU and Dice at a threshold chosen on val. A map of "
+        "zeros scores 0; what is cropped away is missed. Research use only: agreement with a mark is no "
+        "proof of a right reason."
     )

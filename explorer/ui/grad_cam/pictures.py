@@ -71,11 +71,12 @@ def _regimes(view: View, question: Question) -> None:
             _own_words(store, canvas, question)
     _legend(store, question, (question.label,))
     sample_id = str(store.samples["sample_id"].iat[question.row])
+    name = f"{sample_id}-{question.label}-{question.settings.method}".replace(" ", "_").replace("/", "_")
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "Pictures and maps",
             partial(export, store, question, exports),
-            file_name=f"{sample_id}-{question.label}-{question.settings.method}.zip".replace(" ", "_").replace("/", "_"),
+            file_name=f"{name}.zip",
             mime="application/zip",
             icon=":material/download:",
             on_click="ignore",
