@@ -65,9 +65,7 @@ def film_panel(view: View, case: Case) -> None:
         annotations = film_annotations(store, row)
         jpeg, note = _jpeg(store, row)
         size = (int(sample["width"]), int(sample["height"]))
-        viewer(
-            str(sample["sample_id"]), jpeg, size, marks(annotations), lambda by: step(store, case.order, row, by)
-        )
+        viewer(str(sample["sample_id"]), jpeg, size, marks(annotations), lambda by: step(store, case.order, row, by))
         if note:
             st.warning(note)
         legend(annotations)

@@ -42,7 +42,7 @@ def choose_saliency_set(store: Store) -> SaliencySet | None:
     """One of the run's sets of maps; where there is none, the page names the command that makes one."""
     sets = list_saliency(store)
     if not sets:
-        n = len(drawn(cache.annotations(store)))
+        n = len(drawn(cache.run_annotations(store)))
         st.info(
             f"Maps are checked on a whole split by a batch job, which has not run. The run has {n:,} annotations."
             + ("" if n else " Without any, agreement cannot be measured: import some, or mark films yourself."),
@@ -149,7 +149,7 @@ def _all_figures(store: Store, table: pd.DataFrame, metric: str) -> None:
 
 def _presence(store: Store, saliency: SaliencySet) -> None:
     """Whether annotators agree that a label is there at all; asked only where one of them said that it is not."""
-    annotations = cache.annotations(store)
+    annotations = cache.run_annotations(store)
     in_split = store.samples["split"].eq(saliency.record.split).to_numpy()[annotations["row"]]
     annotations = annotations[in_split & annotations["label"].isin(saliency.record.labels)]
     table = loc.presence(annotations, store.patients)

@@ -160,7 +160,7 @@ def film_summary(view: View, question: Question) -> None:
     store = view.store
     sample = store.samples.iloc[question.row]
     state = derive.states(store, question.label)[question.row]
-    annotations = cache.annotations(store)
+    annotations = cache.run_annotations(store)
     of_label = annotations[(annotations["row"] == question.row) & (annotations["label"] == question.label)]
     n = len(drawn(of_label))
     st.markdown(

@@ -181,9 +181,7 @@ def _picture(
     """The film with its map and the label's annotations."""
     annotations = film_annotations(store, question.row)
     annotations = annotations[(annotations["label"] == (label or question.label)) & question.settings.outlines]
-    return heatmaps.draw_overlay(
-        store, regime.encoder, question.row, canvas, grid, annotations, question.settings.look
-    )
+    return heatmaps.draw_overlay(store, regime.encoder, question.row, canvas, grid, annotations, question.settings.look)
 
 
 def _score(store: Store, regime: RegimeRecord, label: str, row: int) -> str:

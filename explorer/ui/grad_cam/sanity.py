@@ -51,11 +51,11 @@ def sanity_view(view: View) -> None:
         )
         _others(view, summary)
         st.caption(
-            "Films at random, the rarest labels first. Random: layers from the head down get random weights "
-            "(Adebayo et al., NeurIPS 2018); a map that stays alike shows the film and not the model. The dashed "
-            "line is where two maps are called alike. Deletion and insertion (Petsiuk et al., BMVC 2018): patches are blurred away, or "
-            "brought back, in the map's order or at random; the baseline is 0. Green: surely no longer alike, and both "
-            "surely beat a random order. Red: surely alike, or neither beats a random order. 95% intervals from "
+            "Films at random, the rarest labels first. Random: layers from the head down get random weights (Adebayo "
+            "et al., NeurIPS 2018); a map that stays alike shows the film and not the model. The dashed line is where "
+            "two maps are called alike. Deletion and insertion (Petsiuk et al., BMVC 2018): patches are blurred away, "
+            "or brought back, in the map's order or at random; the baseline is 0. Green: surely no longer alike, and "
+            "both surely beat a random order. Red: surely alike, or neither beats a random order. 95% intervals from "
             "resampling patients. These checks say whether a map follows the model, not whether the model is right."
         )
 

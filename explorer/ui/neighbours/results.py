@@ -212,7 +212,8 @@ def _neighbour(
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             link("pages/case.py", "Case", sample_id)
             key = f"{titles[0]}-{row}"
-            st.button("Explain", key=f"why-{key}", type="tertiary", on_click=explain.open_explanation, args=(sample_id,))
+            explanation = explain.open_explanation
+            st.button("Explain", key=f"why-{key}", type="tertiary", on_click=explanation, args=(sample_id,))
             # a page link to the page it stands on is drawn as the current one
             st.button("Near it", key=f"near-{key}", type="tertiary", on_click=_search_film, args=(sample_id,))
 
@@ -263,9 +264,7 @@ def _label_agreement(store: Store, query: Query, neighbours: list[Neighbours]) -
     if not (query.known == 1).any():
         st.caption("Nothing is known of what was asked for, so there is no agreement to measure.")
         return
-    frame = pd.concat(
-        [derive.agreement(store, query.known, ~query.barred, one.rows, one.title) for one in neighbours]
-    )
+    frame = pd.concat([derive.agreement(store, query.known, ~query.barred, one.rows, one.title) for one in neighbours])
     st.markdown("**Do neighbours share the labels?**")
     place = {regime.title: i for i, regime in enumerate(store.regimes)}
     styles = {one.title: figures.regime_style(place[one.regimes[0]]) for one in neighbours}

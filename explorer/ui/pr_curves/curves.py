@@ -17,10 +17,9 @@ from explorer.tables import curves as curve_frames
 from explorer.tables import derive
 from explorer.tables.curves import SORTS, Sort
 from explorer.ui.shared import choose
+from explorer.ui.shared.cache import HASH_FUNCS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from explorer.data.samples import Split
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
@@ -113,7 +112,7 @@ def one_label(view: View) -> None:
     left, right = st.columns([9, 11], gap="medium")
     with left:
         st.plotly_chart(
-            _large(store.path, store.manifest.created, split, name, shown, store),
+            _large(store, split, name, shown),
             key="curve",
             alt=f"Curves of every regime for {curve_frames.title(name)}",
         )
@@ -189,7 +188,7 @@ def _legend(store: Store) -> None:
 
 def _sheet(view: View, shown: Shown, by: Sort, few: int, with_bands: bool) -> None:
     store = view.store
-    drawn = _small(store.path, store.manifest.created, view.split, shown, by, few, with_bands, store)
+    drawn = _small(store, view.split, shown, by, few, with_bands)
     with st.container(horizontal=True, gap="small"):
         for name, note, figure in drawn:
             with st.container(width=238, gap="xxsmall"):
@@ -213,18 +212,18 @@ def _open_label(name: str) -> None:
     st.session_state["view"] = "label"
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _large(path: Path, made: str, split: Split, name: str, shown: Shown, _store: Store) -> go.Figure:
-    drawn = curve_frames.curves(_store, split, name, shown)
-    prevalence = derive.merits(_store, split)[_store.regimes[0].name, name, "average_precision"].baseline
-    return figures_curves.one(drawn, curve_frames.styles(_store), shown, prevalence)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _large(store: Store, split: Split, name: str, shown: Shown) -> go.Figure:
+    drawn = curve_frames.curves(store, split, name, shown)
+    prevalence = derive.merits(store, split)[store.regimes[0].name, name, "average_precision"].baseline
+    return figures_curves.one(drawn, curve_frames.styles(store), shown, prevalence)
 
 
-@st.cache_data(max_entries=16, show_spinner="Drawing every label")
+@st.cache_data(max_entries=16, show_spinner="Drawing every label", hash_funcs=HASH_FUNCS)
 def _small(
-    path: Path, made: str, split: Split, shown: Shown, by: Sort, few: int, with_bands: bool, _store: Store
+    store: Store, split: Split, shown: Shown, by: Sort, few: int, with_bands: bool
 ) -> list[tuple[str, str, go.Figure]]:
     """Name, counts and figure of every pool and label."""
-    panels = curve_frames.panels(_store, split, shown, by, few, with_bands=with_bands)
-    styles = curve_frames.styles(_store)
+    panels = curve_frames.panels(store, split, shown, by, few, with_bands=with_bands)
+    styles = curve_frames.styles(store)
     return [(p.name, p.note, figures_curves.small(p.curves, styles, shown, p.prevalence)) for p in panels]

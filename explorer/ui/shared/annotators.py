@@ -21,7 +21,7 @@ COLOURS = ("#00e6ff", "#ffe600", "#78ff78", "#ff8cff")
 
 def film_annotations(store: Store, row: int) -> pd.DataFrame:
     """What annotators said of a film: the columns of :func:`explorer.store.marks.all_annotations`, and ``colour``."""
-    annotations = cache.annotations(store)
+    annotations = cache.run_annotations(store)
     annotations = annotations[annotations["row"] == row]
     colour_of = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(sorted(set(annotations["annotator"])))}
     return annotations.assign(colour=annotations["annotator"].map(colour_of).astype(object))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -42,7 +42,7 @@ def _saliency_key(saliency: SaliencySet) -> tuple[str, str]:
     return str(saliency.path), saliency.record.model_dump_json()
 
 
-HASH_FUNCS: dict[type, Callable[..., object]] = {Store: run_key, SaliencySet: _saliency_key}
+HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {Store: run_key, SaliencySet: _saliency_key}
 """How every cache decorator tells stores apart: ``st.cache_data(hash_funcs=HASH_FUNCS)``."""
 
 
@@ -89,11 +89,11 @@ def tower(store: Store, encoder_id: str) -> ImageTower:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)
-def _annotations(store: Store, marks_version: tuple[int, int]) -> pd.DataFrame:
+def _run_annotations(store: Store, marks_version: tuple[int, int]) -> pd.DataFrame:
     return all_annotations(store)
 
 
-def annotations(store: Store) -> pd.DataFrame:
+def run_annotations(store: Store) -> pd.DataFrame:
     """What annotators said of the run's films, by ``marks.all_annotations``.
 
     It is read again once the file of marks has changed: a page asks for it once a picture.
@@ -103,7 +103,7 @@ def annotations(store: Store) -> pd.DataFrame:
         marks_version = file.st_mtime_ns, file.st_size
     except FileNotFoundError:
         marks_version = 0, 0
-    return _annotations(store, marks_version)
+    return _run_annotations(store, marks_version)
 
 
 FILM_SIDE = 2048
