@@ -4,8 +4,8 @@ from explorer.ui import case
 from explorer.ui.shared.frame import page
 
 with page("Case") as view:
-    film = case.ask(view)
-    case.picture(view, film)
-    case.scores(view, film)
-    case.near(view, film)
-    case.on_maps(view, film)
+    film = case.choose_case(view)
+    case.film_panel(view, film)
+    case.score_panel(view, film)
+    case.nearest_panel(view, film)
+    case.map_panel(view, film)

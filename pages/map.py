@@ -5,6 +5,6 @@ from explorer.ui.shared.frame import page
 
 with page("Map") as view:
     choice = maps.choose_maps(view)
-    maps.explain(view, choice)
+    maps.describe_maps(view, choice)
     maps.explore(view, choice)
-    maps.hover(view, choice)
+    maps.answer_hovers(view, choice)

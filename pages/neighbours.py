@@ -1,8 +1,6 @@
 """The films nearest to a film, to words or to a selection, in every regime; how good such lists are; a prompt lab."""
 
-from explorer.ui.neighbours import prompt_lab
-from explorer.ui.neighbours import quality as lists
-from explorer.ui.neighbours import results as near
+from explorer.ui.neighbours import prompt_lab, quality, results
 from explorer.ui.shared import choose
 from explorer.ui.shared.frame import page
 
@@ -10,4 +8,4 @@ PARTS = {"search": "Search", "lists": "How good the lists are", "lab": "Prompt l
 
 with page("Neighbours") as view:
     part = choose.pick_one("Show", list(PARTS), "search", "show", PARTS)
-    {"search": near.panel, "lists": lists.panel, "lab": prompt_lab.lab}[part](view)
+    {"search": results.search_view, "lists": quality.quality_view, "lab": prompt_lab.prompt_lab}[part](view)

@@ -18,10 +18,9 @@ from explorer.ui.components.viewer import marks, viewer
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
 from explorer.ui.shared.gallery import link
+from explorer.ui.shared.stepper import FilmOrder, step, stepper
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
@@ -30,67 +29,44 @@ STRIP = 6
 
 
 @dataclass(frozen=True)
-class Film:
-    """The film shown, its place in what previous and next step through, and the label that colours the maps."""
+class Case:
+    """The film shown, the label that colours the maps, and the films that Previous and Next step through."""
 
     row: int
     label: str
-    order: NDArray[np.int64]
-    place: int
+    order: FilmOrder
 
 
-def ask(view: View) -> Film:
+def choose_case(view: View) -> Case:
     """The film, and the way to the previous and next."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=240):
             label = choose.label(view)
         row = choose.film(view, label)
-        order, name = _order(view, row)
-        place = int(np.flatnonzero(order == row)[0])
-        st.button(
-            "Previous",
-            icon=":material/chevron_left:",
-            disabled=place == 0,
-            on_click=_step,
-            args=(view, order, place, -1),
-        )
-        st.button(
-            "Next",
-            icon=":material/chevron_right:",
-            disabled=place == len(order) - 1,
-            on_click=_step,
-            args=(view, order, place, 1),
-        )
-        st.markdown(f"{place + 1:,} of {len(order):,} in {name}", help="The arrow keys step, too.")
+        order = _order(view, row)
+        stepper(view.store, order, row, help="The arrow keys step, too.")
     choose.sheet(view, label)
-    return Film(row, label, order, place)
+    return Case(row, label, order)
 
 
-def _order(view: View, row: int) -> tuple[NDArray[np.int64], str]:
-    """What previous and next step through: the selection where the film is in it, else the film's split."""
-    chosen = selection.current(view)
-    if row in chosen:
-        return chosen, selection.name(view) or "the selection"
-    return view.store.peers(row), str(view.store.samples["split"].iat[row])
+def _order(view: View, row: int) -> FilmOrder:
+    """The selection where the film is in it, else the film's split."""
+    selected = selection.current(view)
+    if row in selected:
+        return FilmOrder(selected, selection.name(view) or "the selection")
+    return FilmOrder(view.store.peers(row), str(view.store.samples["split"].iat[row]))
 
 
-def _step(view: View, order: NDArray[np.int64], place: int, by: int) -> None:
-    if 0 <= place + by < len(order):
-        choose.open_film(str(view.store.samples["sample_id"].iat[order[place + by]]))
-
-
-def picture(view: View, film: Film) -> None:
+def film_panel(view: View, case: Case) -> None:
     """The film with its annotations, and what is known of it."""
-    store, row = view.store, film.row
+    store, row = view.store, case.row
     sample = store.samples.iloc[row]
     shown, words = st.columns([6, 5], gap="large")
     with shown:
         annotations = film_annotations(store, row)
         jpeg, note = _jpeg(store, row)
         size = (int(sample["width"]), int(sample["height"]))
-        viewer(
-            str(sample["sample_id"]), jpeg, size, marks(annotations), lambda by: _step(view, film.order, film.place, by)
-        )
+        viewer(str(sample["sample_id"]), jpeg, size, marks(annotations), lambda by: step(store, case.order, row, by))
         if note:
             st.warning(note)
         legend(annotations)
@@ -151,20 +127,20 @@ def _open_button(store: Store, row: int, key: str) -> None:
     st.button(sample_id, key=f"{key}-{row}", type="tertiary", on_click=choose.open_film, args=(sample_id,))
 
 
-def scores(view: View, film: Film) -> None:
+def score_panel(view: View, case: Case) -> None:
     """Every label's logit, threshold, outcome and rank, in every regime."""
-    frame = film_scores(view.store, film.row)
+    frame = film_scores(view.store, case.row)
     st.subheader("Scores")
     st.dataframe(score_table(frame), hide_index=True, height="content")
     st.caption(
         "Logit against the threshold chosen on val · outcome · rank among the split's "
-        f"{len(view.store.peers(film.row)):,} films: #1 is the highest, and a random score would stand in the middle."
+        f"{len(view.store.peers(case.row)):,} films: #1 is the highest, and a random score would stand in the middle."
     )
 
 
-def near(view: View, film: Film) -> None:
+def nearest_panel(view: View, case: Case) -> None:
     """The films nearest in each encoder's embedding: other patients', of a comparable view."""
-    store, row = view.store, film.row
+    store, row = view.store, case.row
     st.subheader("Nearest films of other patients")
     for space, titles in distinct_spaces(store, "embedding"):
         index = cache.index(store, space.name)
@@ -178,22 +154,22 @@ def near(view: View, film: Film) -> None:
                     _open_button(store, other, space.name)
 
 
-def on_maps(view: View, film: Film) -> None:
+def map_panel(view: View, case: Case) -> None:
     """Where the film lies in each space."""
-    store, row, label = view.store, film.row, film.label
+    store, row, label = view.store, case.row, case.label
     st.subheader("Where it lies")
     kind = choose.space_kind()
-    found = distinct_spaces(store, kind)
-    for column, (space, titles) in zip(st.columns(len(found), gap="medium"), found, strict=True):
+    spaces = distinct_spaces(store, kind)
+    for column, (space, titles) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
         with column:
             st.markdown(f"**{' and '.join(titles)}**")
             figure = grouped_map(
                 store.map(space.name),
                 point_groups_by_label(store, store.rows(view.split), label),
-                cache.hover(store),
+                cache.hover_text(store),
                 320,
             )
-            add_ring(figure, store.map(space.name), row, cache.hover(store))
+            add_ring(figure, store.map(space.name), row, cache.hover_text(store))
             st.plotly_chart(
                 figure,
                 key=f"map-{space.name}",

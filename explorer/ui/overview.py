@@ -17,7 +17,6 @@ from explorer.tables.labels import cooccurrence_in_split, label_table
 from explorer.tables.results import METRIC_TITLES, metric_frame, metric_summary, missing_results, regime_table
 from explorer.tables.spaces import distinct_spaces
 from explorer.tables.training import fine_tune_start
-from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
@@ -125,7 +124,7 @@ def provenance(view: View) -> None:
     st.dataframe(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
     st.caption(
         f"Labels: {manifest.dataset.label_origin}. Split: {manifest.dataset.split_origin}. "
-        f"The model sees {cache.fit(store, 'frozen').words}. "
+        f"The model sees {store.fit('frozen').words}. "
         f"Run {manifest.run_id}, made {manifest.created}, seed {manifest.seed}."
     )
     if len(store.tables.skipped):

@@ -20,10 +20,10 @@ from explorer.tables.protocols import ScoredGroup
 from explorer.tables.thresholds import has_bare_names
 from explorer.tables.training import fine_tune_start, learning_frame, losses_tried, protocol_title, recipe
 from explorer.ui.shared import cache
+from explorer.ui.shared.cache import HASH_FUNCS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from explorer.data.samples import Split
     from explorer.tables.protocol_scores import RuleSet, Step
@@ -341,34 +341,19 @@ def _groups(mine: Store, other: Store | None, split: Split) -> list[tuple[str, p
     return [(group.title, group.frame) for group in found]
 
 
+@st.cache_data(max_entries=32, show_spinner="Scoring by both rules", hash_funcs=HASH_FUNCS)
 def _scored(store: Store, split: Split, rules: RuleSet) -> ScoredGroup:
-    return _scored_kept(store.path, store.manifest.created, split, rules, store)
+    return protocol_tables.scored_figures(store, split, rules)
 
 
-@st.cache_data(max_entries=32, show_spinner="Scoring by both rules")
-def _scored_kept(path: Path, made: str, split: Split, rules: RuleSet, _store: Store) -> ScoredGroup:
-    return protocol_tables.scored_figures(_store, split, rules)
-
-
+@st.cache_data(max_entries=16, show_spinner="Scoring the steps", hash_funcs=HASH_FUNCS)
 def _ladder(store: Store, split: Split) -> list[Step]:
-    return _ladder_kept(store.path, store.manifest.created, split, store)
+    return regime_steps(store, split)
 
 
-@st.cache_data(max_entries=16, show_spinner="Scoring the steps")
-def _ladder_kept(path: Path, made: str, split: Split, _store: Store) -> list[Step]:
-    return regime_steps(_store, split)
-
-
+@st.cache_data(max_entries=32, show_spinner="Scoring the steps", hash_funcs=HASH_FUNCS)
 def _training(as_paper: Store, soundly: Store, split: Split, regime: str) -> tuple[list[Step], int]:
-    made = as_paper.manifest.created + soundly.manifest.created
-    return _training_kept(as_paper.path, soundly.path, made, split, regime, as_paper, soundly)
-
-
-@st.cache_data(max_entries=32, show_spinner="Scoring the steps")
-def _training_kept(
-    one: Path, two: Path, made: str, split: Split, regime: str, _as_paper: Store, _soundly: Store
-) -> tuple[list[Step], int]:
-    return training_steps(_as_paper, _soundly, split, regime)
+    return training_steps(as_paper, soundly, split, regime)
 
 
 _FRAMES: dict[str, Callable[[Store, Split], pd.DataFrame]] = {
@@ -379,10 +364,6 @@ _FRAMES: dict[str, Callable[[Store, Split], pd.DataFrame]] = {
 }
 
 
+@st.cache_data(max_entries=64, show_spinner="Measuring", hash_funcs=HASH_FUNCS)
 def _frame(name: str, store: Store, split: Split) -> pd.DataFrame:
-    return _frame_kept(name, store.path, store.manifest.created, split, store)
-
-
-@st.cache_data(max_entries=64, show_spinner="Measuring")
-def _frame_kept(name: str, path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
-    return _FRAMES[name](_store, split)
+    return _FRAMES[name](store, split)

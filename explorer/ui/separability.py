@@ -14,12 +14,11 @@ from explorer.figures import separability as figures
 from explorer.figures.style import with_interval
 from explorer.tables import separability as board
 from explorer.tables.labels import by_prevalence, label_counts
-from explorer.ui.maps import signs as map_signs
+from explorer.ui.maps.signs import gaps
 from explorer.ui.shared import choose
+from explorer.ui.shared.cache import HASH_FUNCS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import plotly.graph_objects as go
 
     from explorer.data.samples import Split
@@ -75,7 +74,7 @@ def overview(view: View, choice: Choice) -> None:
     store, split = view.store, view.split
     st.subheader(f"{board.MEASURES[choice.measure].title} of every label in every space")
     st.plotly_chart(
-        _board(store.path, store.manifest.created, split, choice.measure, choice.label, store),
+        _board(store, split, choice.measure, choice.label),
         key="board",
         config={"displayModeBar": False},
         alt=f"{board.MEASURES[choice.measure].title} by label and space",
@@ -98,7 +97,7 @@ def intervals(view: View, choice: Choice) -> None:
     measure = board.MEASURES[choice.measure]
     st.subheader("How sure")
     st.plotly_chart(
-        _whiskers(store.path, store.manifest.created, split, choice.kind, choice.measure, store),
+        _whiskers(store, split, choice.kind, choice.measure),
         key="whiskers",
         config={"displayModeBar": False},
         alt=f"{measure.title} of each label with 95% intervals",
@@ -170,7 +169,7 @@ def prompts(view: View) -> None:
     """How far the text of every prompt set lies from the films."""
     store = view.store
     st.subheader("Prompts and films")
-    found = map_signs.gaps(store.path, store.manifest.created, view.split, store)
+    found = gaps(store, view.split)
     frame = pd.DataFrame(
         {
             "Prompt set": [one.title for one in found],
@@ -194,17 +193,17 @@ def measures() -> None:
         st.markdown("\n".join(f"- **{measure.title}.** {measure.meaning}" for measure in board.MEASURES.values()))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _board(path: Path, made: str, split: Split, measure: str, label: str, _store: Store) -> go.Figure:
-    labels, columns = by_prevalence(_store, split), board.columns(_store)
-    rows = [f"{name} ({label_counts(_store, split, name)[0]:,})" for name in labels]
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _board(store: Store, split: Split, measure: str, label: str) -> go.Figure:
+    labels, columns = by_prevalence(store, split), board.columns(store)
+    rows = [f"{name} ({label_counts(store, split, name)[0]:,})" for name in labels]
     headings = [(title, sum(column.kind == kind for column in columns)) for kind, title in HEADINGS.items()]
     lines = [column.lines for column in columns]
-    return figures.board(rows, lines, headings, board.cells(_store, split, measure), labels.index(label))
+    return figures.board(rows, lines, headings, board.cells(store, split, measure), labels.index(label))
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
-def _whiskers(path: Path, made: str, split: Split, kind: SpaceKind, measure: str, _store: Store) -> go.Figure:
-    styles = {column.title: column.style for column in board.columns(_store, kind)}
-    frame, shown = board.whisker_frame(_store, split, kind, measure), board.MEASURES[measure]
+@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _whiskers(store: Store, split: Split, kind: SpaceKind, measure: str) -> go.Figure:
+    styles = {column.title: column.style for column in board.columns(store, kind)}
+    frame, shown = board.whisker_frame(store, split, kind, measure), board.MEASURES[measure]
     return figures.whiskers(frame, styles, shown.title, FEW, log=shown.ratio)

@@ -316,7 +316,7 @@ def test_a_box_drawn_on_a_film_is_saved_in_the_films_own_pixels(
         page.mouse.down()
         page.mouse.move(box["x"] + 130, box["y"] + 180, steps=3)
         page.mouse.up()
-        page.get_by_role("button", name="All 1 mark of 1 reader").wait_for()
+        page.get_by_role("button", name="All 1 mark of 1 annotator").wait_for()
         store = open_store(tmp_path / "store")
         (mark,) = read_marks(store).to_dict("records")
         assert [mark[side] for side in "xywh"] == pytest.approx([v * scale for v in (50, 60, 80, 120)], abs=1)

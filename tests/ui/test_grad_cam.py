@@ -21,10 +21,9 @@ from explorer.store.marks import all_annotations, read_marks
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.store.verify import verify_store
-from explorer.ui.grad_cam import pictures as saliency_views
-from explorer.ui.grad_cam.controls import Question
+from explorer.ui.grad_cam import pictures
+from explorer.ui.grad_cam.controls import MapSettings, Question
 from explorer.ui.models import inference
-from explorer.ui.shared import cache
 from tests import pages
 from tests.pages import said
 
@@ -42,14 +41,11 @@ open_page = partial(pages.open_sound_page, "grad_cam")
 
 def question(store: Store, **changes: object) -> Question:
     given = {
-        "shown": "regimes",
+        "view_name": "regimes",
         "row": int(store.rows("test")[0]),
         "label": store.labels[2],
         "maps": True,
-        "method": "grad_cam",
-        "block": 11,
-        "look": Look(),
-        "outlines": True,
+        "settings": MapSettings("grad_cam", 11, Look(), outlines=True),
     }
     return Question(**{**given, **changes})  # type: ignore[arg-type]
 
@@ -99,6 +95,12 @@ def test_a_models_folder_that_was_moved_is_told_and_the_maps_stay(
     assert said(app).count("logit ") >= len(store.regimes)
 
 
+def test_a_link_made_under_a_views_former_title_still_opens_it(store: Store) -> None:
+    app = open_page(show="Proof")
+    assert app.segmented_control(key="show").value == "sanity"
+    assert "python -m precompute saliency" in app.code[0].value
+
+
 def test_a_nonsense_link_falls_back(store: Store) -> None:
     text = said(open_page(cam="maybe", method="tea leaves", block="99", show="nothing", opacity="-3", colours="plaid"))
     assert "Colour shows where" not in text
@@ -118,7 +120,7 @@ def test_next_goes_to_the_next_film_with_the_label(store: Store) -> None:
 def test_the_export_holds_pictures_raw_maps_and_their_settings(store: Store) -> None:
     asked = question(store)
     grids = {regime.name: np.arange(196, dtype=np.float32).reshape(14, 14) for regime in store.regimes}
-    with zipfile.ZipFile(io.BytesIO(saliency_views.export(store, asked, grids))) as archive:
+    with zipfile.ZipFile(io.BytesIO(pictures.export(store, asked, grids))) as archive:
         for regime in store.regimes:
             np.testing.assert_array_equal(np.load(io.BytesIO(archive.read(f"{regime.name}.npy"))), grids[regime.name])
             settings = json.loads(archive.read(f"{regime.name}.json"))
@@ -126,10 +128,10 @@ def test_the_export_holds_pictures_raw_maps_and_their_settings(store: Store) -> 
             assert settings["method"] == "Grad-CAM"
             assert settings["block"] == 12
             sample = store.samples.iloc[asked.row]
-            seen = cache.fit(store, regime.encoder).window(int(sample["height"]), int(sample["width"]))
+            seen = store.fit(regime.encoder).window(int(sample["height"]), int(sample["width"]))
             assert settings["seen_by_the_model"] == dict(zip("xywh", seen, strict=True))
-            picture = Image.open(io.BytesIO(archive.read(f"{regime.name}.png")))
-            assert picture.size == (int(sample["width"]), int(sample["height"]))
+            drawn_film = Image.open(io.BytesIO(archive.read(f"{regime.name}.png")))
+            assert drawn_film.size == (int(sample["width"]), int(sample["height"]))
 
 
 def test_without_a_batch_of_maps_the_page_names_the_command(store: Store) -> None:
@@ -138,10 +140,10 @@ def test_without_a_batch_of_maps_the_page_names_the_command(store: Store) -> Non
     assert f"{len(store.tables.annotations):,} annotations" in said(app)
 
 
-def test_a_reader_is_asked_for_a_name_and_a_sample_is_drawn(store: Store) -> None:
+def test_an_annotator_is_asked_for_a_name_and_a_sample_is_selected(store: Store) -> None:
     app = open_page(show="Mark")
-    assert "Name the reader first" in said(app)
-    app.text_input(key="reader").input("Dr A").run()
+    assert "Name the annotator first" in said(app)
+    app.text_input(key="annotator").input("Dr A").run()
     assert "marks are **blind**" in said(app)
     next(b for b in app.button if b.label == "Select them").click().run()
     assert "1 of 15 in the selection 15 films to mark" in said(app)
@@ -163,10 +165,10 @@ def press(app: AppTest, label: str) -> None:
     assert not app.error
 
 
-def open_marking(store: Store, row: int, label: str, reader: str) -> AppTest:
+def open_marking(store: Store, row: int, label: str, annotator: str) -> AppTest:
     sample_id = str(store.samples["sample_id"].iat[row])
     app = open_page(show="Mark", film=sample_id, label=label, alone="false")
-    app.text_input(key="reader").input(reader).run()
+    app.text_input(key="annotator").input(annotator).run()
     return app
 
 
@@ -178,7 +180,7 @@ def test_nothing_to_mark_is_recorded_and_taken_back(own_store: Store) -> None:
     assert (mark["row"], mark["label"], mark["annotator"], mark["blind"]) == (row, label, "Dr A", True)
     assert np.isnan(mark["x"])
     assert any(
-        button.label.startswith("All 0 marks and 1 × nothing of 1 reader") for button in app.get("download_button")
+        button.label.startswith("All 0 marks and 1 × nothing of 1 annotator") for button in app.get("download_button")
     )
     press(app, "Take back: nothing to mark")
     assert read_marks(own_store).empty
@@ -204,10 +206,10 @@ def test_outlines_of_the_run_are_copied_to_be_corrected_and_the_run_stays(own_st
     assert verify_store(own_store) == []
 
 
-def test_a_reader_who_saw_a_map_is_not_blind(store: Store) -> None:
+def test_an_annotator_who_saw_a_map_is_not_blind(store: Store) -> None:
     app = open_page(cam="true")
     app.segmented_control(key="show").set_value("mark").run()
-    app.text_input(key="reader").input("Dr A").run()
+    app.text_input(key="annotator").input("Dr A").run()
     assert not app.exception
     assert "marks are **not blind**" in said(app)
 

@@ -220,17 +220,17 @@ def test_a_link_explains_a_result_beside_the_film_asked_for(store: Store) -> Non
     assert not app.exception
     assert not app.error
     text = said(app)
-    for space, regime in (("frozen", "zero_shot"), ("fine_tune", "fine_tune")):
+    for space in ("frozen", "fine_tune"):
         vectors = np.asarray(store.vectors(space))
         assert f"cosine {vectors[row] @ vectors[other]:.3f}" in text
-        answers = cache.desk().shelf
-        run, encoder = (store.path, store.manifest.created), store.regime(regime).encoder
         for film, towards in ((row, other), (other, row)):
-            asked = ("likeness", space, vectors[towards].tobytes())
-            found = answers.get((*run, encoder, asked, film, "grad_cam", (11,), False))
-            assert isinstance(found, Saliency)
-            assert found.logits[0] == pytest.approx(vectors[row] @ vectors[other], abs=1e-3), "the target is the cosine"
-            assert found.maps.max() > 0
+            target = heatmaps.Likeness.to(space, vectors[towards])
+            request = heatmaps.MapRequest(cache.run_key(store), film, target, "grad_cam", (11,))
+            saliency = cache.model_queue().answers.get(request)
+            assert isinstance(saliency, Saliency)
+            cosine = vectors[row] @ vectors[other]
+            assert saliency.logits[0] == pytest.approx(cosine, abs=1e-3), "the target is the cosine"
+            assert saliency.maps.max() > 0
     assert "each film raises its likeness to the other" in text
 
 
@@ -276,12 +276,14 @@ def test_an_upload_is_explained_and_nobody_else_holds_it(
     assert not app.error
     text = said(app)
     assert all(f"logit {store.logits(r.name)[row, 2]:.2f} · threshold" in text for r in store.regimes)
-    assert cache.desk().shelf._kept == {}, "what is made of an upload is not kept where others could ask for it"
+    assert cache.model_queue().answers._kept == {}, (
+        "what is made of an upload is not kept where others could ask for it"
+    )
     app.query_params["explain"] = str(store.samples["sample_id"].iat[0])
     app.run()
     assert not app.exception
     assert not app.error
-    kept = cache.desk().shelf._kept
+    kept = cache.model_queue().answers._kept
     assert kept
     assert all(isinstance(answer, Tokens) for answer in kept.values()), "of the run's film its tokens alone"
     assert list(tmp_path.iterdir()) == []
@@ -293,11 +295,13 @@ def test_an_uploads_map_is_that_of_the_same_film_in_the_run(store: Store) -> Non
     mine = inference.embed_upload(store, "mine.png", store.film(row).read_bytes())
 
     def maps(film: int | inference.Upload) -> np.ndarray:
-        rows = partial(heatmaps.regime_rows, store, "fine_tune", store.labels)
-        return heatmaps.maps(store, "fine_tune", "all", rows, film, "grad_cam", (11,), against=False).maps
+        target = heatmaps.LabelLogits("fine_tune", store.labels)
+        return heatmaps.saliency_maps(
+            store, heatmaps.MapRequest(cache.run_key(store), film, target, "grad_cam", (11,))
+        ).maps
 
     np.testing.assert_allclose(maps(mine), maps(row), atol=1e-5)
-    canvas, film = heatmaps.canvas(store, mine, 300), cache.film(store, row)
+    canvas, film = heatmaps.film_canvas(store, mine, 300), cache.film_image(store, row)
     assert canvas.grey.shape[1] == pytest.approx(film.width * canvas.scale, abs=1)
 
 

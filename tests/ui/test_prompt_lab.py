@@ -18,7 +18,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from explorer.analysis.rewording import EDITED, STORED, compare
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
-from explorer.ui.neighbours.prompt_lab import _logits, as_toml, pack, unpack
+from explorer.ui.neighbours.prompt_lab import _logits, as_toml, pack_edits, unpack_edits
 from explorer.ui.shared.links import BadLink, to_text
 from precompute.prompts import read_prompts
 from tests.pages import open_page
@@ -141,20 +141,20 @@ def test_edits_too_long_for_a_link_are_said_to_be(store: Store) -> None:
 def test_a_links_edits_survive_the_journey_and_nothing_else_does(store: Store) -> None:
     base = store.manifest.prompt_sets[0].name
     edits = {(base, "Edema"): {"positive": ["wet lungs – „ü“"], "negative": []}}
-    assert unpack(pack(edits), store) == edits
-    assert pack({}) == ""
+    assert unpack_edits(pack_edits(edits), store) == edits
+    assert pack_edits({}) == ""
     for wrong in (
-        pack(edits)[:-4],
+        pack_edits(edits)[:-4],
         "x",
         to_text(b"[]" + b" " * 2**21),
         to_text(b'{"a": 1}'),
         to_text(b'[["a", "b", [1], []]]'),
-        pack({(base, "Asthma"): edits[base, "Edema"]}),
-        pack({("no set", "Edema"): edits[base, "Edema"]}),
+        pack_edits({(base, "Asthma"): edits[base, "Edema"]}),
+        pack_edits({("no set", "Edema"): edits[base, "Edema"]}),
         to_text(json.dumps([[base, "Edema", ["x" * 5001], []]]).encode()),
     ):
         with pytest.raises(BadLink):
-            unpack(wrong, store)
+            unpack_edits(wrong, store)
         assert any("cannot be opened" in str(part.value) for part in open_lab(edits=wrong).warning)
 
 

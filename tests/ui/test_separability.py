@@ -18,7 +18,7 @@ from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.tables import separability as separability_board
 from explorer.tables.labels import label_counts
-from explorer.ui.maps import signs as map_signs
+from explorer.ui.maps.signs import gaps
 from tests.conftest import ROOT
 
 # --- figures ---------------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def test_every_measure_renders_whole(store: Store, measure: str) -> None:
 
 
 def test_every_prompt_set_has_its_gap(store: Store) -> None:
-    found = map_signs.gaps(store.path, "", "test", store)
+    found = gaps(store, "test")
     assert [one.title for one in found] == [record.title for record in store.manifest.prompt_sets]
     for one in found:
         value, low, high = one.apart

@@ -13,11 +13,10 @@ from explorer.analysis.metrics import Scored
 from explorer.figures.style import with_interval
 from explorer.tables.labels import findings_text
 from explorer.tables.results import METRIC_TITLES
+from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.gallery import link
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from explorer.data.samples import Split
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
@@ -47,9 +46,7 @@ def show(view: View) -> None:
     )
     if len(leaks):
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
-        st.dataframe(
-            _with_and_without(store.path, store.manifest.created, split, store), hide_index=True, height="content"
-        )
+        st.dataframe(_with_and_without(store, split), hide_index=True, height="content")
         st.caption(
             "Mean over labels, 95% interval from resampling patients; both on the same resamples. Baseline last."
         )
@@ -114,9 +111,9 @@ def _pair(store: Store, pair: dict[str, Any], splits: np.ndarray) -> None:
     st.markdown(said)
 
 
-@st.cache_data(max_entries=8, show_spinner="Scoring with and without the copies")
-def _with_and_without(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
-    store, rows = _store, _store.rows(split)
+@st.cache_data(max_entries=8, show_spinner="Scoring with and without the copies", hash_funcs=HASH_FUNCS)
+def _with_and_without(store: Store, split: Split) -> pd.DataFrame:
+    rows = store.rows(split)
     pairs = store.audit.copies
     copies = pairs[pairs["kind"] != "alike"][["a", "b"]].to_numpy(dtype=np.int64)
     leaks = leaking(copies, store.samples["split"].to_numpy(object), split)

@@ -16,6 +16,7 @@ import streamlit as st
 
 from explorer.figures.maps import geometry_bytes
 from explorer.ui.components.modules import joined
+from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.links import BadLink, rows_from_text, rows_to_text
 
 if TYPE_CHECKING:
@@ -73,13 +74,13 @@ class Tip:
     lines: tuple[str, ...]
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _geometry_of(path: Path, made: str, layouts: tuple[str, ...], _store: Store) -> bytes:
-    return geometry_bytes(_geometry_id(path, made, layouts), {name: _store.map(name) for name in layouts})
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _geometry_of(store: Store, layouts: tuple[str, ...]) -> bytes:
+    return geometry_bytes(_geometry_id(store, layouts), {name: store.map(name) for name in layouts})
 
 
-def _geometry_id(path: Path, made: str, layouts: tuple[str, ...]) -> str:
-    return f"{path.name} {made} {','.join(layouts)}"
+def _geometry_id(store: Store, layouts: tuple[str, ...]) -> str:
+    return f"{store.path.name} {store.manifest.created} {','.join(layouts)}"
 
 
 def linked_maps(
@@ -111,7 +112,6 @@ def linked_maps(
     on_open : told the row of a film clicked twice
     """
     layouts = tuple(dict.fromkeys(panel.layout for panel in panels))
-    key = (store.path, store.manifest.created, layouts)
 
     def picked() -> None:
         try:
@@ -128,7 +128,7 @@ def linked_maps(
     _maps(
         key="map",
         data={
-            "geometry": _geometry_id(*key),
+            "geometry": _geometry_id(store, layouts),
             "paint": painted[0],
             "films": tips_id,
             "panels": [
@@ -151,7 +151,7 @@ def linked_maps(
         on_opened_change=lambda: clicked("opened", on_open),
     )
     with st.container(gap=None):  # they draw nothing, and must not leave gaps
-        _geometry(key="map-geometry", data=_geometry_of(*key, store), height=1)
+        _geometry(key="map-geometry", data=_geometry_of(store, layouts), height=1)
         _paint(key="map-paint", data=painted[1], height=1)
 
 

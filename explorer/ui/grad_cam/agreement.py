@@ -1,4 +1,4 @@
-"""The Grad-CAM page's agreement view: do maps of a whole split lie where the readers marked?"""
+"""The Grad-CAM page's agreement view: do maps of a whole split lie where the annotators marked?"""
 
 from __future__ import annotations
 
@@ -18,34 +18,32 @@ from explorer.ui.shared import cache, choose
 from explorer.ui.shared.frame import errors_shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from explorer.store.reader import Store
     from explorer.store.saliency import SaliencySet
     from explorer.ui.shared.frame import View
 
 
 @st.fragment
-def show(view: View) -> None:
+def agreement_view(view: View) -> None:
     """One metric of every label and regime beside its baselines, and all figures in a table."""
     with errors_shown():
-        made = choose_maps(view.store)
-        if made is None or not _marked(view.store, made):
+        saliency = choose_saliency_set(view.store)
+        if saliency is None or not _is_annotated(view.store, saliency):
             return
         metric = choose.pick_one("Figure", list(loc.METRICS), "energy", "figure", loc.METRICS)
-        table = _table(made.path, made.record.run_created, made.record.sha256["agreement.parquet"], made)
-        st.markdown(verdict(view.store, table, metric))
+        table = _table(saliency)
+        st.markdown(agreement_sentence(view.store, table, metric))
         _chart(view.store, table, metric)
         _all_figures(view.store, table, metric)
-        _explain(made)
-        _presence(view.store, made)
+        _notes(saliency)
+        _presence(view.store, saliency)
 
 
-def choose_maps(store: Store) -> SaliencySet | None:
-    """One of the run's sets of maps; where there is none, what makes one is said."""
-    found = list_saliency(store)
-    if not found:
-        n = len(drawn(cache.readings(store)))
+def choose_saliency_set(store: Store) -> SaliencySet | None:
+    """One of the run's sets of maps; where there is none, the page names the command that makes one."""
+    sets = list_saliency(store)
+    if not sets:
+        n = len(drawn(cache.run_annotations(store)))
         st.info(
             f"Maps are checked on a whole split by a batch job, which has not run. The run has {n:,} annotations."
             + ("" if n else " Without any, agreement cannot be measured: import some, or mark films yourself."),
@@ -53,31 +51,32 @@ def choose_maps(store: Store) -> SaliencySet | None:
         )
         st.code(saliency_command(store), language=None)
         return None
-    titles = {f"{one.record.method}-{one.record.block}": one.title for one in found}
+    titles = {f"{one.record.method}-{one.record.block}": one.title for one in sets}
     first = next(iter(titles))
-    key = choose.pick_one("Maps", list(titles), first, "maps", titles) if len(found) > 1 else first
-    return found[list(titles).index(key)]
+    key = choose.pick_one("Maps", list(titles), first, "maps", titles) if len(sets) > 1 else first
+    return sets[list(titles).index(key)]
 
 
-def _marked(store: Store, made: SaliencySet) -> bool:
+def _is_annotated(store: Store, saliency: SaliencySet) -> bool:
     """Whether there is anything to agree with."""
-    if not made.record.n_annotated:
-        found = "found anything in" if made.record.n_absent else "marked"
+    record = saliency.record
+    if not record.n_annotated:
+        did = "saw anything to mark in" if record.n_absent else "marked"
         st.info(
-            f"{made.title}: the maps are there, but no reader {found} a film of {made.record.split}. Agreement is not "
+            f"{saliency.title}: the maps are there, but no annotator {did} a film of {record.split}. Agreement is not "
             "known. Import annotations or mark films, then run the job again.",
             icon=":material/help:",
         )
         st.code(saliency_command(store), language=None)
-    return made.record.n_annotated > 0
+    return record.n_annotated > 0
 
 
-@st.cache_data(max_entries=16, show_spinner="Resampling patients")
-def _table(path: Path, made: str, sha256: str, _set: SaliencySet) -> pd.DataFrame:
-    return loc.summarise(_set.frame("agreement"))
+@st.cache_data(max_entries=16, show_spinner="Resampling patients", hash_funcs=cache.HASH_FUNCS)
+def _table(saliency: SaliencySet) -> pd.DataFrame:
+    return loc.summarise(saliency.frame("agreement"))
 
 
-def verdict(store: Store, table: pd.DataFrame, metric: str) -> str:
+def agreement_sentence(store: Store, table: pd.DataFrame, metric: str) -> str:
     """How often each regime beats the centre prior, in one sentence.
 
     Parameters
@@ -122,8 +121,8 @@ def _all_figures(store: Store, table: pd.DataFrame, metric: str) -> None:
     part = table[table["metric"] == metric]
     titles = {regime.name: regime.title for regime in store.regimes}
     titles |= {loc.mean_map(regime.name): f"Mean map, {regime.title}" for regime in store.regimes}
-    there = set(part["source"])
-    priors = [source for source in (loc.CENTRE, loc.LUNG, loc.RANDOM, loc.READER) if source in there]
+    sources = set(part["source"])
+    priors = [source for source in (loc.CENTRE, loc.LUNG, loc.RANDOM, loc.READER) if source in sources]
     columns = [*(r.name for r in store.regimes), *priors, *(loc.mean_map(r.name) for r in store.regimes)]
     rows = []
     for label, mine in part.groupby("label", sort=False):
@@ -149,15 +148,15 @@ def _all_figures(store: Store, table: pd.DataFrame, metric: str) -> None:
     )
 
 
-def _presence(store: Store, made: SaliencySet) -> None:
-    """Whether readers agree that a label is there at all; asked only where one of them said that it is not."""
-    marked = cache.readings(store)
-    here = store.samples["split"].eq(made.record.split).to_numpy()[marked["row"]]
-    marked = marked[here & marked["label"].isin(made.record.labels)]
-    table = loc.presence(marked, store.patients)
+def _presence(store: Store, saliency: SaliencySet) -> None:
+    """Whether annotators agree that a label is there at all; asked only where one of them said that it is not."""
+    annotations = cache.run_annotations(store)
+    in_split = store.samples["split"].eq(saliency.record.split).to_numpy()[annotations["row"]]
+    annotations = annotations[in_split & annotations["label"].isin(saliency.record.labels)]
+    table = loc.presence(annotations, store.patients)
     if table.empty:
         return
-    st.markdown("**Do readers agree that there is something to mark?**")
+    st.markdown("**Do annotators agree that there is something to mark?**")
     numbers = table[["agree", "ci_low", "ci_high", "chance", "kappa"]].where(table["n"] >= FEW)
     cells = [
         (with_interval(agree, low, high), *("—" if np.isnan(value) else f"{value:.2f}" for value in others))
@@ -168,22 +167,25 @@ def _presence(store: Store, made: SaliencySet) -> None:
         shown.set_axis(["Label", "n", "Agree", "By chance", "Kappa"], axis=1), hide_index=True, height="content"
     )
     st.caption(
-        f"n: films that two or more readers looked at; under {FEW} no figure. Agree: share of pairs of readers "
-        "who say the same, marked or nothing to mark. By chance: what readers would reach who say as often that it is "
-        "there, whatever the film. Kappa: Fleiss (1971), 0 at chance, 1 at full agreement."
+        f"n: films that two or more annotators looked at; under {FEW} no figure. Agree: share of pairs of "
+        "annotators who say the same, marked or nothing to mark. By chance: the agreement of annotators who call the "
+        "label present as often, whatever the film. Kappa: Fleiss (1971), 0 at chance, 1 at full agreement."
     )
 
 
-def _explain(made: SaliencySet) -> None:
-    absent = made.record.n_absent
+def _notes(saliency: SaliencySet) -> None:
+    record = saliency.record
     left_out = (
-        f"; {absent:,} more, in which most readers found nothing, have no region and are left out" if absent else ""
+        f"; {record.n_absent:,} more, in which most annotators marked nothing, have no region and are left out"
+        if record.n_absent
+        else ""
     )
     st.caption(
-        f"{made.title}, {made.record.split}, {made.record.n_annotated:,} pairs of film and label{left_out}. ▲ ▼: the "
+        f"{saliency.title}, {record.split}, {record.n_annotated:,} pairs of film and label{left_out}. ▲ ▼: the "
         "paired difference from the centre prior has its whole interval above or below 0. Random: a map of even "
         "noise. Lung prior: two fixed ellipses. Mean map: every film gets its label's mean map of val, so a regime "
-        "above it looks at the film and not at the label's usual place. Another reader: how well readers agree, the "
-        "ceiling; one who found nothing scores 0. IoU and Dice at a threshold chosen on val. A map of zeros scores 0;"
-        " what is cropped away is missed. Research use only: agreement with a mark is no proof of a right reason."
+        "above it looks at the film and not at the label's usual place. Another reader: how well annotators "
+        "agree, the ceiling; one who marked nothing scores 0. IoU and Dice at a threshold chosen on val. A map of "
+        "zeros scores 0; what is cropped away is missed. Research use only: agreement with a mark is no "
+        "proof of a right reason."
     )

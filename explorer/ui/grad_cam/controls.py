@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
-import numpy as np
 import streamlit as st
 
 from explorer.data.regions import drawn
@@ -13,60 +12,79 @@ from explorer.data.saliency_map import METHODS, MethodName
 from explorer.figures.overlay import Colours, Look
 from explorer.tables.labels import findings_text, label_states, rows_in_state
 from explorer.ui.shared import cache, choose, selection
+from explorer.ui.shared.stepper import FilmOrder, stepper
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from explorer.ui.shared.frame import View
 
-Shown = Literal["regimes", "layers", "labels", "agreement", "proof", "mark"]
+ViewName = Literal["regimes", "layers", "labels", "agreement", "sanity", "mark"]
 TITLES = {
     "regimes": "Regimes",
     "layers": "Every block",
     "labels": "Every label",
     "agreement": "Agreement",
-    "proof": "Proof",
+    "sanity": "Sanity checks",
     "mark": "Mark",
 }
+FORMER_TITLES: dict[str, ViewName] = {"Proof": "sanity"}
+"""Links hold a view's title: those made under a former title still open the view."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """Which film, which label, and how the answer is made and drawn. ``block`` counts from 0."""
+class MapSettings:
+    """How maps are made and drawn.
 
-    shown: Shown
-    row: int
-    label: str
-    maps: bool
+    Attributes
+    ----------
+    block : int
+        Counted from 0.
+    outlines : bool
+        Whether annotations are drawn.
+    """
+
     method: MethodName
     block: int
     look: Look
     outlines: bool
-    words: str = ""
 
 
-def shown() -> Shown:
+@dataclass(frozen=True)
+class Question:
+    """Which film and label are shown in which view, whether with maps, and with which sentence of the visitor's own."""
+
+    view_name: ViewName
+    row: int
+    label: str
+    maps: bool
+    settings: MapSettings
+    sentence: str = ""
+
+
+def choose_view() -> ViewName:
     """Which of the page's views is open; the others are not computed."""
-    return cast("Shown", choose.pick_one("Show", list(TITLES), "regimes", "show", TITLES))
+    former = FORMER_TITLES.get(st.query_params.get("show", ""))
+    if former and "show" not in st.session_state:
+        st.session_state["show"] = former
+    return cast("ViewName", choose.pick_one("Show", list(TITLES), "regimes", "show", TITLES))
 
 
-def ask(view: View, shown: Shown) -> Question:
+def choose_question(view: View, view_name: ViewName) -> Question:
     """The controls of a view of maps. No model is loaded before maps are asked for."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=230):
             label = choose.label(view)
         row = choose.film(view, label)
-        stepper(view, label, row)
+        stepper(view.store, film_order(view, label), row)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         maps = st.toggle("Maps", key="cam", bind="query-params", help="Loads the models: a few seconds the first time.")
-        method, block, look, outlines = making(view, every_block=shown == "layers")
-        words = _words() if shown == "regimes" else ""
+        settings = map_settings(view, every_block=view_name == "layers")
+        sentence = _sentence() if view_name == "regimes" else ""
     choose.sheet(view, label)
-    return Question(shown, row, label, maps, method, block, look, outlines, words)
+    return Question(view_name, row, label, maps, settings, sentence)
 
 
-def making(view: View, *, every_block: bool = False) -> tuple[MethodName, int, Look, bool]:
-    """How maps are made and drawn: the method, the block (from 0), the look, and whether annotations are drawn."""
+def map_settings(view: View, *, every_block: bool = False) -> MapSettings:
+    """The controls of how maps are made and drawn."""
     with st.container(width=250):
         method = _method()
     depth = cache.depth(view.store, view.store.regimes[0].encoder)
@@ -82,7 +100,7 @@ def making(view: View, *, every_block: bool = False) -> tuple[MethodName, int, L
             help=METHODS[method].layer.format("this").capitalize() + ".",
         )
     look, outlines = _look()
-    return method, block - 1, look, outlines
+    return MapSettings(method, block - 1, look, outlines)
 
 
 def _method() -> MethodName:
@@ -99,7 +117,7 @@ def _method() -> MethodName:
     return chosen if chosen in names else names[0]
 
 
-def _words() -> str:
+def _sentence() -> str:
     with st.container(width=230):
         return st.text_input(
             "Own words",
@@ -129,41 +147,25 @@ def _look() -> tuple[Look, bool]:
     return Look(cast("Colours", colours), opacity / 100, contour / 100, against), outlines
 
 
-def stepper(view: View, label: str, row: int) -> None:
-    """Previous and next in the selection, or without one among the split's films that have the label."""
-    order, name = _order(view, label)
-    after = int(np.searchsorted(order, row))
-    here = after < len(order) and order[after] == row
-    before, following = after - 1, after + 1 if here else after
-    for title, icon, place in (("Previous", "chevron_left", before), ("Next", "chevron_right", following)):
-        inside = 0 <= place < len(order)
-        st.button(
-            title,
-            icon=f":material/{icon}:",
-            disabled=not inside,
-            on_click=choose.open_film,
-            args=(str(view.store.samples["sample_id"].iat[order[place]]) if inside else "",),
-        )
-    st.markdown(f"{after + 1:,} of {len(order):,} in {name}" if here else f"{len(order):,} in {name}")
+def film_order(view: View, label: str) -> FilmOrder:
+    """What Previous and Next step through: the selection, or without one the split's films that have the label."""
+    selected = selection.current(view)
+    if len(selected):
+        return FilmOrder(selected, f"the selection {selection.name(view)}")
+    return FilmOrder(rows_in_state(view.store, view.split, label, "positive"), f"{view.split} with {label}")
 
 
-def _order(view: View, label: str) -> tuple[NDArray[np.int64], str]:
-    chosen = selection.current(view)
-    if len(chosen):
-        return chosen, f"the selection {selection.name(view)}"
-    return rows_in_state(view.store, view.split, label, "positive"), f"{view.split} with {label}"
-
-
-def describe(view: View, question: Question) -> None:
+def film_summary(view: View, question: Question) -> None:
     """What is known of the film; and, before maps are asked for, the way to them."""
     store = view.store
     sample = store.samples.iloc[question.row]
-    value = label_states(store, question.label)[question.row]
-    marked = cache.readings(store)
-    mine = len(drawn(marked[(marked["row"] == question.row) & (marked["label"] == question.label)]))
+    state = label_states(store, question.label)[question.row]
+    annotations = cache.run_annotations(store)
+    of_label = annotations[(annotations["row"] == question.row) & (annotations["label"] == question.label)]
+    n = len(drawn(of_label))
     st.markdown(
-        f"**{sample['sample_id']}** · {sample['split']} · {question.label}: **{value}** · all labels: "
-        f"{findings_text(store, question.row)} · {mine} annotation{'' if mine == 1 else 's'} of {question.label}"
+        f"**{sample['sample_id']}** · {sample['split']} · {question.label}: **{state}** · all labels: "
+        f"{findings_text(store, question.row)} · {n} annotation{'' if n == 1 else 's'} of {question.label}"
     )
     if not question.maps:
         st.button(

@@ -1,4 +1,4 @@
-"""The Grad-CAM page's marking view: readers draw boxes on films before they see any map of them."""
+"""The Grad-CAM page's marking view: annotators draw boxes on films before they see any map of them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from explorer.data.regions import drawn, grid_size, reader_masks
 from explorer.errors import UserError
 from explorer.store.marks import NOTHING, SHAPE, add_marks, delete_marks, edit_marks, read_marks
 from explorer.ui.components.pencil import Box, pencil
-from explorer.ui.grad_cam import controls as saliency
+from explorer.ui.grad_cam.controls import film_order
+from explorer.ui.models.heatmaps import has_seen_map
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
+from explorer.ui.shared.stepper import stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,23 +30,18 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
-_SEEN, _FAILED = "maps_seen", "marking_failed"
+_FAILED = "marking_failed"
 EXPORTED = ["image", "sample_id", "label", "annotator", *SHAPE, "polygon", "nothing", "made", "origin", "blind"]
 
 
-def saw_map(row: int) -> None:
-    """Remember that this visitor has seen a map of a film: what they mark on it from now on is not blind."""
-    st.session_state.setdefault(_SEEN, set()).add(row)
-
-
-def show(view: View) -> None:
-    """A film to draw on, this reader's marks, and everyone's export."""
+def marking_view(view: View) -> None:
+    """A film to draw on, this annotator's marks, and everyone's export."""
     store = view.store
-    label, row, reader, alone = _ask(view)
+    label, row, annotator, alone = _choose(view)
     readonly = os.environ.get("EXPLORER_READONLY") == "1"
-    marked = film_annotations(store, row)
-    here = marked[marked["label"] == label]
-    shown = here[here["annotator"] == reader] if alone else here
+    annotations = film_annotations(store, row)
+    of_label = annotations[annotations["label"] == label]
+    shown = of_label[of_label["annotator"] == annotator] if alone else of_label
     left, right = st.columns([6, 5], gap="large")
     with left:
         sample = store.samples.iloc[row]
@@ -54,55 +51,56 @@ def show(view: View) -> None:
             cache.film_jpeg(store, row),
             size,
             shown,
-            lambda box: _draw(store, row, label, reader, box, size),
+            lambda box: _add_box(store, row, label, annotator, box, size),
         )
         legend(shown)
     with right:
         if readonly:
             st.info("This viewer is read-only: marks cannot be saved.", icon=":material/lock:")
-        elif not reader:
-            st.info("Name the reader first, then press on the film, drag and let go.", icon=":material/edit:")
+        elif not annotator:
+            st.info("Name the annotator first, then press on the film, drag and let go.", icon=":material/edit:")
         else:
             seen, kind = ("not seen", "blind") if _blind(row) else ("seen", "not blind")
             st.markdown(
                 f"Press on the film, drag and let go: a box for **{label}**. You have {seen} a map of this film: marks "
                 f"are **{kind}**."
             )
-            _whole_reading(store, row, label, reader, shown)
+            _without_drawing(store, row, label, annotator, shown)
         if failed := st.session_state.pop(_FAILED, ""):
             st.error(failed)
-        if not readonly and reader:
-            _own(store, row, reader)
+        if not readonly and annotator:
+            _own(store, row, annotator)
         if not alone:
-            _readers(store, here, row)
+            _pairwise_agreement(store, of_label, row)
         _export(store)
 
 
-def _ask(view: View) -> tuple[str, int, str, bool]:
+def _choose(view: View) -> tuple[str, int, str, bool]:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=230):
             label = choose.label(view)
         row = choose.film(view, label)
-        saliency.stepper(view, label, row)
+        stepper(view.store, film_order(view, label), row)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=230):
-            reader = st.text_input("Reader", key="reader", placeholder="name or initials", max_chars=60).strip()
+            name = st.text_input("Annotator", key="annotator", placeholder="name or initials", max_chars=60)
         alone = st.toggle(
             "Hide other marks",
             value=True,
             key="alone",
             bind="query-params",
-            help="Those of other readers and of the run.",
+            help="Those of other annotators and of the run.",
         )
         with st.popover("Sample", icon=":material/casino:"):
             n = int(st.number_input("Films", 1, 500, 15, key="sample_n"))
             seed = int(st.number_input("Seed", 0, 2**31 - 1, 0, key="sample_seed"))
             st.caption(
-                f"Films of {view.split} by lot, every label in turn, the rarest first; the same seed, the same films."
+                f"Films of {view.split} at random, every label in turn, the rarest first. The same seed gives the "
+                "same films."
             )
             st.button("Select them", on_click=_sample, args=(view, n, seed))
     choose.sheet(view, label)
-    return label, row, reader, alone
+    return label, row, name.strip(), alone
 
 
 def _sample(view: View, n: int, seed: int) -> None:
@@ -113,12 +111,12 @@ def _sample(view: View, n: int, seed: int) -> None:
 
 
 def _blind(row: int) -> bool:
-    return row not in st.session_state.get(_SEEN, set())
+    return not has_seen_map(row)
 
 
-def _whole_reading(store: Store, row: int, label: str, reader: str, shown: pd.DataFrame) -> None:
-    """Without drawing: that there is nothing to mark, or that others' outlines are this reader's, too."""
-    mine = shown["annotator"].eq(reader) & shown["mark_id"].ne("")
+def _without_drawing(store: Store, row: int, label: str, annotator: str, shown: pd.DataFrame) -> None:
+    """Record that there is nothing to mark, or copy others' outlines to this annotator."""
+    mine = shown["annotator"].eq(annotator) & shown["mark_id"].ne("")
     others, nothing = drawn(shown[~mine]), mine & shown["x"].isna()
     marked = bool((mine & ~nothing).any())
     with st.container(horizontal=True, gap="small"):
@@ -130,42 +128,42 @@ def _whole_reading(store: Store, row: int, label: str, reader: str, shown: pd.Da
                 "Nothing to mark",
                 icon=":material/visibility_off:",
                 disabled=marked,
-                help=f"Records that you looked for {label} and found none. A film without it counts as not read.",
-                on_click=_say,
-                args=(store, row, label, reader, pd.DataFrame([NOTHING]), "app"),
+                help=f"Records that you looked for {label} and saw none. A film without it counts as not looked at.",
+                on_click=_save,
+                args=(store, row, label, annotator, pd.DataFrame([NOTHING]), "app"),
             )
         if len(others) and not marked:
             st.button(
                 f"Copy {len(others)} to mine",
                 icon=":material/content_copy:",
-                help="Outlines of the run and of other readers stay as they are. Copy them, then correct or delete the "
-                "copies. Copies under the reader's own name stand in place of the run's; others stand beside them.",
-                on_click=_say,
-                args=(store, row, label, reader, others, [f"copy of {name}" for name in others["annotator"]]),
+                help="Outlines of the run and of other annotators stay as they are. Copy them, then correct or delete "
+                "the copies. Copies under the annotator's own name stand in place of the run's; others beside them.",
+                on_click=_save,
+                args=(store, row, label, annotator, others, [f"copy of {name}" for name in others["annotator"]]),
             )
 
 
-def _say(store: Store, row: int, label: str, reader: str, shapes: pd.DataFrame, origin: str | list[str]) -> None:
-    """Save shapes as this reader's; what goes wrong is said beside the film, and nothing marked before is lost."""
-    marks = shapes.assign(row=row, label=label, annotator=reader, blind=_blind(row))
+def _save(store: Store, row: int, label: str, annotator: str, shapes: pd.DataFrame, origin: str | list[str]) -> None:
+    """Save shapes as this annotator's; an error is shown beside the film, and nothing marked before is lost."""
+    marks = shapes.assign(row=row, label=label, annotator=annotator, blind=_blind(row))
     _tried(lambda: add_marks(store, marks, origin))
 
 
-def _draw(store: Store, row: int, label: str, reader: str, box: Box, size: tuple[int, int]) -> None:
+def _add_box(store: Store, row: int, label: str, annotator: str, box: Box, size: tuple[int, int]) -> None:
     """Add a box."""
-    if not reader or os.environ.get("EXPLORER_READONLY") == "1":
+    if not annotator or os.environ.get("EXPLORER_READONLY") == "1":
         return
     x, y, w, h = box
     if not (0 <= x and 0 <= y and w > 0 and h > 0 and x + w <= size[0] + 1 and y + h <= size[1] + 1):
-        return  # no hand drew this: the pencil keeps boxes on the film
+        return  # nobody drew this: the pencil keeps boxes on the film
     shape = pd.DataFrame([{**dict(zip(SHAPE, box, strict=True)), "polygon": None}])
-    _say(store, row, label, reader, shape, "app")
+    _save(store, row, label, annotator, shape, "app")
 
 
-def _own(store: Store, row: int, reader: str) -> None:
-    """This reader's shapes on this film, to correct or delete."""
+def _own(store: Store, row: int, annotator: str) -> None:
+    """This annotator's shapes on this film, to correct or delete."""
     mine = drawn(read_marks(store))
-    mine = mine[(mine["row"] == row) & (mine["annotator"] == reader)].set_index("mark_id")
+    mine = mine[(mine["row"] == row) & (mine["annotator"] == annotator)].set_index("mark_id")
     mine["shape"] = np.where(mine["polygon"].isna(), "box", "outline")
     if mine.empty:
         st.caption("No mark of yours on this film yet.")
@@ -175,7 +173,7 @@ def _own(store: Store, row: int, reader: str) -> None:
     ends = {"x": width, "y": height, "w": width, "h": height}
     edited = st.data_editor(
         mine[["label", "shape", *SHAPE]],
-        key=f"marks-{row}-{reader}-{len(mine)}",
+        key=f"marks-{row}-{annotator}-{len(mine)}",
         num_rows="delete",
         hide_index=True,
         disabled=["shape"],
@@ -219,24 +217,24 @@ def _tried(act: Callable[[], object]) -> None:
         st.session_state[_FAILED] = f"{error.what}\n\n{error.fix}"
 
 
-def _readers(store: Store, here: pd.DataFrame, row: int) -> None:
-    """How well the readers of this film and label agree."""
+def _pairwise_agreement(store: Store, annotations: pd.DataFrame, row: int) -> None:
+    """How well the annotators of this film and label agree."""
     sample = store.samples.iloc[row]
     height, width, scale = grid_size(int(sample["height"]), int(sample["width"]))
-    masks = reader_masks(here, height, width, scale)
+    masks = reader_masks(annotations, height, width, scale)
     if len(masks) < 2:
-        st.caption(f"{len(masks)} reader{'' if len(masks) == 1 else 's'} looked for this label here.")
+        st.caption(f"{len(masks)} annotator{'' if len(masks) == 1 else 's'} looked for this label here.")
         return
     pairs = [
         f"{one} and {other}: {_alike(masks[one], masks[other])}" for one, other in itertools.combinations(masks, 2)
     ]
-    st.caption("Readers of this label here. " + " · ".join(pairs))
+    st.caption("Annotators of this label here. " + " · ".join(pairs))
 
 
 def _alike(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> str:
     if one.any() and other.any():
         return f"IoU {loc.score_iou(one.astype(np.float32), other, 0.5):.2f}"
-    return "one found nothing" if one.any() or other.any() else "both found nothing"
+    return "one marked nothing" if one.any() or other.any() else "both marked nothing"
 
 
 def _export(store: Store) -> None:
@@ -245,10 +243,10 @@ def _export(store: Store) -> None:
         return
     out = marks.assign(image=store.samples["image"].to_numpy()[marks["row"]], nothing=marks["x"].isna())[EXPORTED]
     out["polygon"] = ["" if p is None else " ".join(map(str, p.tolist())) for p in out["polygon"]]
-    n, readers, nothing = int((~out["nothing"]).sum()), out["annotator"].nunique(), int(out["nothing"].sum())
+    n, annotators, nothing = int((~out["nothing"]).sum()), out["annotator"].nunique(), int(out["nothing"].sum())
     st.download_button(
-        f"All {n:,} mark{'' if n == 1 else 's'}{f' and {nothing:,} × nothing' if nothing else ''} of {readers} "
-        f"reader{'' if readers == 1 else 's'}",
+        f"All {n:,} mark{'' if n == 1 else 's'}{f' and {nothing:,} × nothing' if nothing else ''} of {annotators} "
+        f"annotator{'' if annotators == 1 else 's'}",
         out.to_csv(index=False).encode(),
         file_name="marks.csv",
         mime="text/csv",

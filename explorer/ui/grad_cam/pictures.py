@@ -15,7 +15,6 @@ from explorer.data.saliency_map import METHODS, silence
 from explorer.figures import overlay
 from explorer.figures.style import regime_style
 from explorer.tables.labels import by_prevalence, label_states
-from explorer.ui.grad_cam.marking import saw_map
 from explorer.ui.models import heatmaps, inference
 from explorer.ui.shared import cache, choose
 from explorer.ui.shared.annotators import film_annotations, legend
@@ -25,7 +24,6 @@ from explorer.ui.shared.gallery import link
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
     from PIL import Image
 
@@ -43,40 +41,42 @@ DRIFT = 0.1
 
 
 @st.fragment
-def show(view: View, question: Question) -> None:
+def pictures_view(view: View, question: Question) -> None:
     """The view asked for; nothing of the others is computed."""
     with errors_shown():
-        {"regimes": _regimes, "layers": _layers, "labels": _labels}[question.shown](view, question)
+        {"regimes": _regimes, "layers": _layers, "labels": _labels}[question.view_name](view, question)
 
 
 def _regimes(view: View, question: Question) -> None:
-    """One column a regime: the film with its map, the score and the threshold."""
+    """One column for each regime: the film with its map, the score and the threshold."""
     store = view.store
-    film = overlay.canvas(cache.film(store, question.row), LARGE)
+    canvas = heatmaps.film_canvas(store, question.row, LARGE)
     exports = {}
     for i, (column, regime) in enumerate(zip(st.columns(len(store.regimes)), store.regimes, strict=True)):
         with column:
             _head(store, i, question, "  \n")
             grid, note = None, ""
             if question.maps:
-                found = _maps(store, regime, (question.label,), (question.block,), question)
-                grid = found.maps[0, 0]
-                note = heatmaps.remark(grid, question.look) or _drift(store, regime, found, question)
-            picture = _picture(store, regime, film, grid, question)
+                saliency = _saliency(store, regime, (question.label,), (question.settings.block,), question)
+                grid = saliency.maps[0, 0]
+                note = heatmaps.silence_remark(grid, question.settings.look)
+                note = note or _drift(store, regime, saliency, question)
+            picture = _picture(store, regime, canvas, grid, question)
             st.image(picture, width="stretch", alt=f"{question.label} according to {regime.title}")
             if note:
                 st.caption(note)
             exports[regime.name] = grid
-    if question.maps and question.words:
+    if question.maps and question.sentence:
         with errors_shown():
-            _own_words(store, film, question)
+            _own_words(store, canvas, question)
     _legend(store, question, (question.label,))
     sample_id = str(store.samples["sample_id"].iat[question.row])
+    name = f"{sample_id}-{question.label}-{question.settings.method}".replace(" ", "_").replace("/", "_")
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "Pictures and maps",
             partial(export, store, question, exports),
-            file_name=f"{sample_id}-{question.label}-{question.method}.zip".replace(" ", "_").replace("/", "_"),
+            file_name=f"{name}.zip",
             mime="application/zip",
             icon=":material/download:",
             on_click="ignore",
@@ -87,47 +87,42 @@ def _regimes(view: View, question: Question) -> None:
         link("pages/map.py", "Map", sample_id)
 
 
-def _own_words(store: Store, film: overlay.Canvas, question: Question) -> None:
+def _own_words(store: Store, canvas: overlay.Canvas, question: Question) -> None:
     """What the frozen encoder looks at for a sentence of the visitor's own."""
     regime = store.regime("zero_shot")
-    sentence = inference.check_sentence(question.words)
-    vector = inference.embed_texts(store, [sentence])  # (1, D) unit norm
-    found = heatmaps.maps(
-        store,
-        regime.encoder,
-        ("words", sentence),
-        lambda: (vector, np.zeros(1, np.float32)),
-        question.row,
-        question.method,
-        (question.block,),
-        against=question.look.against,
+    sentence = inference.check_sentence(question.sentence)
+    vector = inference.embed_texts(store, [sentence])[0]  # (D,) unit norm
+    settings = question.settings
+    target = heatmaps.Likeness.to(regime.embedding_space, vector)
+    request = heatmaps.MapRequest(
+        cache.run_key(store), question.row, target, settings.method, (settings.block,), settings.look.against
     )
-    saw_map(question.row)
-    grid = found.maps[0, 0]
+    saliency = heatmaps.saliency_maps(store, request)
+    grid = saliency.maps[0, 0]
     with st.columns(len(store.regimes))[0]:
-        st.markdown(f"**Own words, frozen encoder**  \ncosine {found.logits[0]:.3f} · no threshold: none was chosen")
-        picture = _picture(store, regime, film, grid, question)
+        st.markdown(f"**Own words, frozen encoder**  \ncosine {saliency.logits[0]:.3f} · no threshold: none was chosen")
+        picture = _picture(store, regime, canvas, grid, question)
         st.image(picture, width="stretch", alt="The sentence according to the frozen encoder")
         st.caption(sentence.replace("[", "").replace("]", ""))
-        if note := heatmaps.remark(grid, question.look):
+        if note := heatmaps.silence_remark(grid, settings.look):
             st.caption(note)
 
 
 def _layers(view: View, question: Question) -> None:
-    """A row a regime: the label's map at every block, the first on the left."""
+    """One row for each regime: the label's map at every block, the first on the left."""
     store = view.store
     if not question.maps:
         return
-    film = overlay.canvas(cache.film(store, question.row), TINY)
+    canvas = heatmaps.film_canvas(store, question.row, TINY)
     for i, regime in enumerate(store.regimes):
         blocks = tuple(range(cache.depth(store, regime.encoder)))
         _head(store, i, question, " · ")
-        found = _maps(store, regime, (question.label,), blocks, question)
+        saliency = _saliency(store, regime, (question.label,), blocks, question)
         with st.container(horizontal=True, gap="xsmall"):
             for block in blocks:
-                grid = found.maps[0, block]
+                grid = saliency.maps[0, block]
                 with st.container(width=112, gap="xxsmall"):
-                    picture = _picture(store, regime, film, grid, question)
+                    picture = _picture(store, regime, canvas, grid, question)
                     st.image(picture, width=112, alt=f"{question.label} at block {block + 1}, {regime.title}")
                     what = silence(grid)
                     st.caption(f"**{block + 1}** · " + (what or f"{grid.max():.2g}"))
@@ -141,14 +136,14 @@ def _labels(view: View, question: Question) -> None:
     regime = choose.regime(view)
     if not question.maps:
         return
-    film = overlay.canvas(cache.film(store, question.row), SMALL)
-    found = _maps(store, regime, store.labels, (question.block,), question)
+    canvas = heatmaps.film_canvas(store, question.row, SMALL)
+    saliency = _saliency(store, regime, store.labels, (question.settings.block,), question)
     with st.container(horizontal=True, gap="small"):
         for label in by_prevalence(store, view.split):
-            grid = found.maps[store.labels.index(label), 0]
+            grid = saliency.maps[store.labels.index(label), 0]
             with st.container(width=168, gap="xxsmall"):
                 st.image(
-                    _picture(store, regime, film, grid, question, label), width=168, alt=f"{label}, {regime.title}"
+                    _picture(store, regime, canvas, grid, question, label), width=168, alt=f"{label}, {regime.title}"
                 )
                 what = silence(grid)
                 state = label_states(store, label)[question.row]
@@ -165,64 +160,55 @@ def _head(store: Store, place: int, question: Question, between: str) -> None:
     st.markdown(f":{regime_style(place).badge}[**{regime.title}**]{between}{score}")
 
 
-def _maps(
+def _saliency(
     store: Store, regime: RegimeRecord, labels: tuple[str, ...], blocks: tuple[int, ...], question: Question
 ) -> Saliency:
-    saw_map(question.row)
-    return heatmaps.maps(
-        store,
-        regime.encoder,
-        (regime.name, labels),
-        partial(heatmaps.regime_rows, store, regime.name, labels),
-        question.row,
-        question.method,
-        blocks,
-        against=question.look.against,
-        unit=regime.unit,
+    target, settings = heatmaps.LabelLogits(regime.name, labels), question.settings
+    request = heatmaps.MapRequest(
+        cache.run_key(store), question.row, target, settings.method, blocks, settings.look.against
     )
+    return heatmaps.saliency_maps(store, request)
 
 
 def _picture(
     store: Store,
     regime: RegimeRecord,
-    film: overlay.Canvas,
+    canvas: overlay.Canvas,
     grid: NDArray[np.float32] | None,
     question: Question,
     label: str | None = None,
 ) -> Image.Image:
     """The film with its map and the label's annotations."""
-    marked = _marked(store, question, label or question.label)
-    return heatmaps.picture(store, regime.encoder, question.row, film, grid, marked, question.look)
-
-
-def _marked(store: Store, question: Question, label: str) -> pd.DataFrame:
-    marked = film_annotations(store, question.row)
-    return marked[(marked["label"] == label) & question.outlines]
+    annotations = film_annotations(store, question.row)
+    annotations = annotations[(annotations["label"] == (label or question.label)) & question.settings.outlines]
+    return heatmaps.draw_overlay(store, regime.encoder, question.row, canvas, grid, annotations, question.settings.look)
 
 
 def _score(store: Store, regime: RegimeRecord, label: str, row: int) -> str:
     logit = float(store.logits(regime.name)[row, store.labels.index(label)])
-    return heatmaps.score(store, regime.name, label, logit)
+    return heatmaps.score_text(store, regime.name, label, logit)
 
 
-def _drift(store: Store, regime: RegimeRecord, found: Saliency, question: Question) -> str:
+def _drift(store: Store, regime: RegimeRecord, saliency: Saliency, question: Question) -> str:
     stored = float(store.logits(regime.name)[question.row, store.labels.index(question.label)])
-    now = float(found.logits[0])
+    now = float(saliency.logits[0])
     return f"The model gives logit {now:.2f} now, the store says {stored:.2f}." if abs(now - stored) > DRIFT else ""
 
 
 def _legend(store: Store, question: Question, labels: Sequence[str]) -> None:
-    if question.outlines:
+    settings = question.settings
+    if settings.outlines:
         annotations = film_annotations(store, question.row)
         legend(annotations[annotations["label"].isin(labels)])
-    method = METHODS[question.method]
-    block = "b" if question.shown == "layers" else question.block + 1
+    method = METHODS[settings.method]
+    block = "b" if question.view_name == "layers" else settings.block + 1
     words = [
-        "Outlines are annotations, a colour a reader. Hatched parts are cropped away before the model sees the film."
+        "Outlines are annotations, each annotator in one colour. Hatched parts are cropped away before the model sees "
+        "the film."
     ]
     if question.maps:
-        way = "lowers" if question.look.against else "raises"
-        what = f"evidence {way} the label's logit" if method.by_label else "the model looks, whatever the label"
+        direction = "lowers" if settings.look.against else "raises"
+        what = f"evidence {direction} the label's logit" if method.by_label else "the model looks, whatever the label"
         words.append(
             f"{method.title} ({method.source}) {method.layer.format(block)}. "
             f"Colour shows where {what}. Each map is scaled to its own maximum, so compare places between regimes, not "
@@ -233,13 +219,13 @@ def _legend(store: Store, question: Question, labels: Sequence[str]) -> None:
 
 def export(store: Store, question: Question, grids: dict[str, NDArray[np.float32] | None]) -> bytes:
     """A ZIP: for each regime the picture, the raw map where there is one, and what both were made with."""
-    film = overlay.canvas(cache.film(store, question.row), 2048)
-    sample = store.samples.iloc[question.row]
+    canvas = heatmaps.film_canvas(store, question.row, cache.FILM_SIDE)
+    sample, drawing = store.samples.iloc[question.row], question.settings
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for regime in store.regimes:
             grid = grids[regime.name]
-            seen = cache.fit(store, regime.encoder).window(int(sample["height"]), int(sample["width"]))
+            seen = store.fit(regime.encoder).window(int(sample["height"]), int(sample["width"]))
             c = store.labels.index(question.label)
             settings = {
                 "run": store.manifest.run_id,
@@ -247,9 +233,9 @@ def export(store: Store, question: Question, grids: dict[str, NDArray[np.float32
                 "label": question.label,
                 "regime": regime.name,
                 "encoder": store.encoder(regime.encoder).model_dump(),
-                "method": METHODS[question.method].title,
-                "block": question.block + 1,
-                "evidence": "against" if question.look.against else "for",
+                "method": METHODS[drawing.method].title,
+                "block": drawing.block + 1,
+                "evidence": "against" if drawing.look.against else "for",
                 "logit": float(store.logits(regime.name)[question.row, c]),
                 "threshold": _or_none(float(store.threshold_array(regime.name)[c])),
                 "film_pixels": {"width": int(sample["width"]), "height": int(sample["height"])},
@@ -257,14 +243,14 @@ def export(store: Store, question: Question, grids: dict[str, NDArray[np.float32
                 "map": "rows and columns of the model's patches over seen_by_the_model; logit units, not rescaled",
                 "silent": grid is not None and silence(grid),
                 "look": {
-                    "colours": question.look.colours,
-                    "opacity": question.look.opacity,
-                    "contour": question.look.contour,
+                    "colours": drawing.look.colours,
+                    "opacity": drawing.look.opacity,
+                    "contour": drawing.look.contour,
                 },
                 "notice": "Research use only. Not a medical device.",
             }
             archive.writestr(f"{regime.name}.json", json.dumps(settings, indent=2) + "\n")
-            archive.writestr(f"{regime.name}.png", overlay.as_png(_picture(store, regime, film, grid, question)))
+            archive.writestr(f"{regime.name}.png", overlay.as_png(_picture(store, regime, canvas, grid, question)))
             if grid is not None:
                 raw = io.BytesIO()
                 np.save(raw, grid, allow_pickle=False)

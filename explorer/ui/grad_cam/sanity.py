@@ -1,4 +1,4 @@
-"""The Grad-CAM page's proof: do maps depend on the model, and does the model depend on what they mark?"""
+"""The Grad-CAM page's sanity checks: do maps depend on the model, and does the model depend on what they mark?"""
 
 from __future__ import annotations
 
@@ -11,36 +11,35 @@ from explorer.analysis import sanity
 from explorer.figures.saliency import randomisation_curve
 from explorer.figures.style import regime_style, with_interval
 from explorer.store.saliency import saliency_command
-from explorer.ui.grad_cam.agreement import choose_maps
+from explorer.ui.grad_cam.agreement import choose_saliency_set
+from explorer.ui.shared import cache
 from explorer.ui.shared.frame import errors_shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from explorer.store.saliency import SaliencySet
     from explorer.ui.shared.frame import View
 
 WORDS = {"green": "means something", "orange": "in doubt", "red": "not shown to mean anything"}
 CHECKS = {
-    "deletion": "Deletion: logit lost beyond patches by lot",
-    "insertion": "Insertion: logit gained beyond patches by lot",
+    "deletion": "Deletion: logit lost beyond patches at random",
+    "insertion": "Insertion: logit gained beyond patches at random",
     "prompts": "Wording: similarity of maps of two prompt sets",
 }
 
 
 @st.fragment
-def show(view: View) -> None:
-    """A traffic light a regime with the figures behind it, the randomisation curve and the other tests."""
+def sanity_view(view: View) -> None:
+    """A verdict for each regime with the figures behind it, the randomisation curve and the other checks."""
     with errors_shown():
-        made = choose_maps(view.store)
-        if made is None:
+        saliency = choose_saliency_set(view.store)
+        if saliency is None:
             return
-        summary = _summary(made.path, made.record.sha256["proof.parquet"], made)
+        summary = _summary(saliency)
         if summary.empty:
-            st.info(f"No film of {made.record.split} has a label to look for: nothing could be tried.")
+            st.info(f"No film of {saliency.record.split} has a label to look for: nothing could be checked.")
             st.code(saliency_command(view.store), language=None)
             return
-        st.caption(made.title)
+        st.caption(saliency.title)
         for regime in view.store.regimes:
             light, sentence = sanity.verdict(summary, regime.name)
             st.markdown(f":{light}-badge[{WORDS[light]}] **{regime.title}**: {sentence}")
@@ -52,18 +51,18 @@ def show(view: View) -> None:
         )
         _others(view, summary)
         st.caption(
-            "Films by lot, the rarest labels first. Random: layers from the head down drawn anew (Adebayo et al., "
-            "NeurIPS 2018); a map that stays alike shows the film and not the model, and the dashed line is where two "
-            "maps are called alike. Deletion and insertion (Petsiuk et al., BMVC 2018): patches are blurred away, or "
-            "brought back, in the map's order or by lot; the baseline is 0. Green: surely no longer alike, and both "
-            "surely beat lot. Red: surely alike, or neither beats lot. 95% intervals from resampling patients. These "
-            "tests say whether a map follows the model, not whether the model is right."
+            "Films at random, the rarest labels first. Random: layers from the head down get random weights (Adebayo "
+            "et al., NeurIPS 2018); a map that stays alike shows the film and not the model. The dashed line is where "
+            "two maps are called alike. Deletion and insertion (Petsiuk et al., BMVC 2018): patches are blurred away, "
+            "or brought back, in the map's order or at random; the baseline is 0. Green: surely no longer alike, and "
+            "both surely beat a random order. Red: surely alike, or neither beats a random order. 95% intervals from "
+            "resampling patients. These checks say whether a map follows the model, not whether the model is right."
         )
 
 
-@st.cache_data(max_entries=16, show_spinner="Resampling patients")
-def _summary(path: Path, sha256: str, _set: SaliencySet) -> pd.DataFrame:
-    return sanity.summarise_proof(_set.frame("proof"))
+@st.cache_data(max_entries=16, show_spinner="Resampling patients", hash_funcs=cache.HASH_FUNCS)
+def _summary(saliency: SaliencySet) -> pd.DataFrame:
+    return sanity.summarise_proof(saliency.frame("proof"))
 
 
 def _others(view: View, summary: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import pandas as pd
@@ -15,15 +16,13 @@ from explorer.tables.labels import by_prevalence, findings_text
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS, Asked
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.components.map_view import Panel, Tip, linked_maps, tips
-from explorer.ui.maps import signs as map_signs
+from explorer.ui.maps import signs
 from explorer.ui.maps.selected import selected
-from explorer.ui.maps.trust import cluster_table, trust_table, verdict
-from explorer.ui.shared import choose, selection
+from explorer.ui.maps.trust import cluster_table, trust_table, trust_verdict
+from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.frame import errors_shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from explorer.store.manifest import RegimeRecord
     from explorer.store.reader import Store
     from explorer.tables.map_colours import Colour, Match
@@ -34,7 +33,7 @@ LAYOUTS = {"all": "All regimes", "one": "One map"}
 
 
 @dataclass(frozen=True)
-class Choice:
+class MapChoice:
     """What the maps show."""
 
     regimes: tuple[RegimeRecord, ...]
@@ -43,7 +42,7 @@ class Choice:
     doubtful: bool
 
 
-def choose_maps(view: View) -> Choice:
+def choose_maps(view: View) -> MapChoice:
     """The page's controls, in rows that wrap."""
     store = view.store
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -72,14 +71,14 @@ def choose_maps(view: View) -> Choice:
                     "Labels", by_count, first, key="labels", bind="query-params", max_selections=MOST_LABELS
                 )
             labels = tuple(name for name in by_count if name in chosen) or (label,)
-        kinds = list(map_signs.KINDS)
-        signs = st.pills(
+        kinds = list(signs.KINDS)
+        chosen_signs = st.pills(
             "Draw on the maps",
             kinds,
             selection_mode="multi",
             key="signs",
             bind="query-params",
-            format_func=map_signs.KINDS.__getitem__,
+            format_func=signs.KINDS.__getitem__,
         )
         doubtful = st.toggle(
             "Mark doubtful points",
@@ -88,10 +87,10 @@ def choose_maps(view: View) -> Choice:
             help="Films whose neighbourhood the map tears apart (line), fakes (ring), or both (cross).",
         )
     asked = Asked(view.split, kind, colour, label, labels, match)
-    return Choice(regimes, asked, tuple(s for s in kinds if s in signs), doubtful)
+    return MapChoice(regimes, asked, tuple(kind for kind in kinds if kind in chosen_signs), doubtful)
 
 
-def explain(view: View, choice: Choice) -> None:
+def describe_maps(view: View, choice: MapChoice) -> None:
     """One paragraph: what a point is, what its colour means, which regimes share the space."""
     store, asked = view.store, choice.asked
     words = ["Each point is a film; films the model sees as alike lie close together.", _meaning(store, choice)]
@@ -102,12 +101,12 @@ def explain(view: View, choice: Choice) -> None:
     st.markdown(" ".join(word for word in words if word))
 
 
-def _meaning(store: Store, choice: Choice) -> str:
+def _meaning(store: Store, choice: MapChoice) -> str:
     asked, label = choice.asked, choice.asked.label
     if asked.colour in ("outcome", "right", "score"):
         cuts = [(r.title, store.thresholds(r.name).labels[label].value) for r in choice.regimes]
-        said = ", ".join(f"{title} {'has none' if cut is None else f'logit {cut:.2f}'}" for title, cut in cuts)
-        return f"Thresholds for {label}, chosen on val by max F1: {said}."
+        words = ", ".join(f"{title} {'has none' if cut is None else f'logit {cut:.2f}'}" for title, cut in cuts)
+        return f"Thresholds for {label}, chosen on val by max F1: {words}."
     return {
         "labels": f"Coloured: films with {MATCHES[asked.match]}; a film with several is a pie.",
         "count": "Known positive labels other than No Finding.",
@@ -119,7 +118,7 @@ def _meaning(store: Store, choice: Choice) -> str:
 
 
 @st.fragment
-def explore(view: View, choice: Choice) -> None:
+def explore(view: View, choice: MapChoice) -> None:
     """The maps, how far to trust them and, once films are selected, what was selected."""
     with errors_shown():
         _go_to_case()
@@ -132,8 +131,8 @@ def explore(view: View, choice: Choice) -> None:
         selected(view, choice.asked, choice.regimes[0])
 
 
-def hover(view: View, choice: Choice) -> None:
-    """Answers to what the maps' pointer asks."""
+def answer_hovers(view: View, choice: MapChoice) -> None:
+    """The thumbnails and words of the films that the maps' pointer asks for."""
     store, label = view.store, choice.asked.label
     tips(store, _tips_id(store, label), lambda row: _tip(store, label, row))
 
@@ -151,50 +150,46 @@ def _can_draw(store: Store, asked: Asked, regime: RegimeRecord) -> bool:
     return True
 
 
-def _maps(view: View, choice: Choice, regimes: list[RegimeRecord]) -> None:
+def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord]) -> None:
     store, asked = view.store, choice.asked
     names = tuple(r.name for r in regimes)
     panels = [_panel(store, choice, regime) for regime in regimes]
     linked_maps(
         store,
         panels,
-        _painted(store.path, store.manifest.created, asked, names, choice.doubtful, store),
+        _painted(store, asked, names, choice.doubtful),
         _tips_id(store, asked.label),
         height=560 if len(regimes) == 1 else 380,
         selected=selection.current(view),
         ringed=store.row_of(st.query_params.get("film", "")),
         on_click=lambda row: choose.open_film(str(store.samples["sample_id"].iat[row])),
-        on_pick=lambda rows: selection.put(view, rows, f"{len(rows):,} films from the map"),
+        on_pick=partial(selection.put_from_map, view),
         on_open=lambda row: _open_case(store, row),
     )
     if "prompts" in choice.signs:
-        with_text = [
-            r.title for r in regimes if asked.kind == "embedding" and map_signs.has_text(store, r.embedding_space)
-        ]
+        with_text = [r.title for r in regimes if asked.kind == "embedding" and signs.has_text(store, r.embedding_space)]
         if with_text:
-            st.caption(map_signs.gap(store.path, store.manifest.created, asked.split, store))
+            st.caption(signs.gap_sentence(store, asked.split))
         if len(with_text) < len(regimes):
             st.caption("Prompts are drawn in the frozen encoder's embedding space only: no other space holds text.")
 
 
-def _panel(store: Store, choice: Choice, regime: RegimeRecord) -> Panel:
+def _panel(store: Store, choice: MapChoice, regime: RegimeRecord) -> Panel:
     space = store.space_of(regime.name, choice.asked.kind)
     kinds = tuple(kind for kind in choice.signs if kind != "prompts" or choice.asked.kind == "embedding")
-    drawn = map_signs.signs(store.path, store.manifest.created, space.name, kinds, store)
+    on_map = signs.signs(store, space.name, kinds)
     colour = COLOURS[choice.asked.colour].lower()
     alt = f"Map of the {choice.asked.kind} space of {regime.title}, coloured by {colour}"
-    return Panel(regime.name, space.name, regime.title, verdict(store.trust(space.name))[1], alt, drawn)
+    return Panel(regime.name, space.name, regime.title, trust_verdict(store.trust(space.name))[1], alt, on_map)
 
 
-@st.cache_data(max_entries=24, show_spinner=False)
-def _painted(
-    path: Path, made: str, asked: Asked, regimes: tuple[str, ...], doubtful: bool, _store: Store
-) -> tuple[str, bytes]:
-    paint_id = repr((path.name, made, asked, regimes, doubtful))
+@st.cache_data(max_entries=24, show_spinner=False, hash_funcs=cache.HASH_FUNCS)
+def _painted(store: Store, asked: Asked, regimes: tuple[str, ...], doubtful: bool) -> tuple[str, bytes]:
+    paint_id = repr((store.path.name, store.manifest.created, asked, regimes, doubtful))
     flags = {}
     if doubtful:
-        flags = {name: doubts(_store.points(_store.space_of(name, asked.kind).name)) for name in regimes}
-    return paint_id, paint_bytes(paint_id, {name: map_colours.paint(_store, asked, name) for name in regimes}, flags)
+        flags = {name: doubts(store.points(store.space_of(name, asked.kind).name)) for name in regimes}
+    return paint_id, paint_bytes(paint_id, {name: map_colours.paint(store, asked, name) for name in regimes}, flags)
 
 
 def _open_case(store: Store, row: int) -> None:

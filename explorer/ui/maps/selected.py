@@ -67,15 +67,15 @@ def _composition(view: View, asked: Asked, picked: NDArray[np.int64]) -> None:
         st.caption("No film of the selection has a positive label.")
         return
     more = frame[frame["low"] > 1].sort_values("lift", ascending=False, kind="stable")
-    said = ", ".join(f"{r.label} {r.lift:.1f} [{r.low:.1f}, {r.high:.1f}]" for r in more.itertuples())
+    labels = ", ".join(f"{r.label} {r.lift:.1f} [{r.low:.1f}, {r.high:.1f}]" for r in more.itertuples())
     st.markdown(
-        f"More than among the {len(shown):,} films compared: **{said}** (lift, 95%)."
-        if said
+        f"More than among the {len(shown):,} films compared: **{labels}** (lift, 95%)."
+        if labels
         else f"No label is over-represented against the {len(shown):,} films compared (95%)."
     )
     st.plotly_chart(lift_figure(frame), key="composition", alt="Lift of each label in the selection over all films")
     st.caption(
         "In brackets: positives of those known in the selection. Lift: share in the selection over the share among all "
-        "films compared; 1 is no difference. 95% intervals count patients, not films. The selection was drawn by eye: "
+        "films compared; 1 is no difference. 95% intervals count patients, not films. The selection was made by eye: "
         "a lift here is a lead, not a finding."
     )

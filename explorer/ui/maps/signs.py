@@ -12,10 +12,9 @@ from explorer.analysis.modality_gap import centroids, halves_gap, modality_gap, 
 from explorer.figures.maps import Frame, Sign
 from explorer.figures.style import with_interval
 from explorer.tables.map_colours import cluster_mark
+from explorer.ui.shared.cache import HASH_FUNCS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from explorer.data.samples import Split
@@ -28,11 +27,11 @@ AMONG = 15
 RESAMPLES = 500
 
 
-@st.cache_data(max_entries=48, show_spinner=False)
-def signs(path: Path, made: str, space: str, kinds: tuple[Kind, ...], _store: Store) -> tuple[Sign, ...]:
+@st.cache_data(max_entries=48, show_spinner=False, hash_funcs=HASH_FUNCS)
+def signs(store: Store, space: str, kinds: tuple[Kind, ...]) -> tuple[Sign, ...]:
     """The signs of a space's map."""
     makers = {"prompts": _prompts, "centroids": _centroids, "clusters": _clusters}
-    return tuple(sign for kind in kinds for sign in makers[kind](_store, space))
+    return tuple(sign for kind in kinds for sign in makers[kind](store, space))
 
 
 def has_text(store: Store, space: str) -> bool:
@@ -68,11 +67,11 @@ def _centroids(store: Store, space: str) -> list[Sign]:
 
 
 def _clusters(store: Store, space: str) -> list[Sign]:
-    codes, found = store.clusters(space)
+    codes, clusters = store.clusters(space)
     layout = store.map(space)
     frame = Frame.around(layout)
     out = []
-    for i, one in enumerate(found):
+    for i, one in enumerate(clusters):
         x, y = frame.units(np.median(layout[codes == i], axis=0)[None])[0].tolist()
         out.append(Sign(x, y, f"{i + 1} {one.name}", "cluster", colour=cluster_mark(i).colours[0]))
     return out
@@ -92,15 +91,14 @@ def _placed(
     return [Sign(x, y, name, kind, sign, colour) for (x, y), name in zip(units.tolist(), names, strict=True)]
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def gap(path: Path, made: str, split: Split, _store: Store) -> str:
+def gap_sentence(store: Store, split: Split) -> str:
     """The modality gap of a split's films and the zero-shot regime's own prompts, in one sentence."""
-    found = gaps(path, made, split, _store)[0]
+    gap = gaps(store, split)[0]
     return (
-        f"Modality gap: the {found.films:,} {split} films' mean and the {found.prompts} positive prompts' mean lie "
-        f"{with_interval(*found.apart)} apart (0 to 2; two random halves of the films {found.halves:.2f}). A prompt's "
-        f"cosine to its nearest film is {found.nearest:.2f} on average: it stands where the {AMONG} films most like it "
-        "stand, not near them."
+        f"Modality gap: the {gap.films:,} {split} films' mean and the {gap.prompts} positive prompts' mean lie "
+        f"{with_interval(*gap.apart)} apart (0 to 2; two random halves of the films {gap.halves:.2f}). A prompt's "
+        f"cosine to its nearest film is {gap.nearest:.2f} on average. On the map it is drawn among "
+        f"the {AMONG} films most like it; in the space it is not near them."
     )
 
 
@@ -119,18 +117,18 @@ class Gap(NamedTuple):
     prompts: int
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def gaps(path: Path, made: str, split: Split, _store: Store) -> list[Gap]:
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
+def gaps(store: Store, split: Split) -> list[Gap]:
     """The modality gap of every prompt set, the zero-shot regime's own first, over the same resamples of patients."""
-    store, rows = _store, _store.rows(split)
+    rows = store.rows(split)
     images, patients = np.asarray(store.vectors(store.regimes[0].embedding_space)[rows]), store.patients[rows]
     weights = np.vstack([np.ones((1, len(rows))), patient_weights(patients, RESAMPLES, store.manifest.seed)])
     halves = halves_gap(images, patients, store.manifest.seed)
     out = []
     for record in store.manifest.prompt_sets:
         positive, labels = prompt_means(store, record.name, "positive")
-        drawn = modality_gap(images, positive, weights)
-        low, high = np.percentile(drawn[1:], [2.5, 97.5]).tolist()
+        values = modality_gap(images, positive, weights)
+        low, high = np.percentile(values[1:], [2.5, 97.5]).tolist()
         nearest = float((positive @ images.T).max(axis=1).mean())
-        out.append(Gap(record.title, (float(drawn[0]), low, high), halves, nearest, len(rows), len(labels)))
+        out.append(Gap(record.title, (float(values[0]), low, high), halves, nearest, len(rows), len(labels)))
     return out

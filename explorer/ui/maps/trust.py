@@ -30,7 +30,7 @@ HELP = {
 }
 
 
-def verdict(trust: dict[str, float]) -> tuple[str, str]:
+def trust_verdict(trust: dict[str, float]) -> tuple[str, str]:
     """Whether a map may be read: "yes", "with care" or "no", and the badge's words.
 
     "no" where a figure lies nearer to a random map's than to a perfect one's; "with care" where a tenth of the films
@@ -39,11 +39,11 @@ def verdict(trust: dict[str, float]) -> tuple[str, str]:
 
     Examples
     --------
-    >>> verdict({"trustworthiness": 0.97, "continuity": 0.95, "doubtful": 0.03, "spread": 0.1})
+    >>> trust_verdict({"trustworthiness": 0.97, "continuity": 0.95, "doubtful": 0.03, "spread": 0.1})
     ('yes', 'neighbourhoods may be read')
-    >>> verdict({"trustworthiness": 0.97, "continuity": 0.85, "doubtful": 0.03, "spread": 0.5})
+    >>> trust_verdict({"trustworthiness": 0.97, "continuity": 0.85, "doubtful": 0.03, "spread": 0.5})
     ('with care', 'read neighbourhoods with care, places not')
-    >>> verdict({"trustworthiness": 0.7, "continuity": 0.95, "doubtful": 0.5})
+    >>> trust_verdict({"trustworthiness": 0.7, "continuity": 0.95, "doubtful": 0.5})
     ('no', 'do not read this map')
     """
     worst = min(trust["trustworthiness"], trust.get("continuity", 1.0))
@@ -58,18 +58,20 @@ def verdict(trust: dict[str, float]) -> tuple[str, str]:
 def trust_table(store: Store, regimes: Sequence[RegimeRecord], kind: SpaceKind) -> None:
     """How far each map may be believed, with what a random map would reach, and how it was made."""
     names = dict.fromkeys(store.space_of(r.name, kind).name for r in regimes)
-    rows, made = [], []
+    rows, methods = [], []
     for name in names:
         trust = store.trust(name)
         titles = " and ".join(regimes_of_space(store, store.space(name)))
-        if verdict(trust)[0] == "no":
+        if trust_verdict(trust)[0] == "no":
             st.warning(f"Do not read the map of {titles}: it shows other neighbours than the space has.")
         params = ", ".join(f"{key} {value}" for key, value in trust["params"].items())
-        made.append(f"{titles}: {trust['method']}, {params}, seed {trust['seed']}, k {trust['k']}, n {trust['n']:,}.")
+        methods.append(
+            f"{titles}: {trust['method']}, {params}, seed {trust['seed']}, k {trust['k']}, n {trust['n']:,}."
+        )
         rows.append(
             {
                 "Map": titles,
-                "May it be read?": verdict(trust)[1],
+                "May it be read?": trust_verdict(trust)[1],
                 "Trustworthiness": f"{trust['trustworthiness']:.2f}",
                 "Continuity": _figure(trust, "continuity", ".2f"),
                 "Neighbours kept": f"{trust['knn_overlap']:.0%} (random {trust['knn_overlap_baseline']:.1%})",
@@ -81,9 +83,9 @@ def trust_table(store: Store, regimes: Sequence[RegimeRecord], kind: SpaceKind) 
         pd.DataFrame(rows),
         hide_index=True,
         height="content",
-        column_config={name: st.column_config.TextColumn(help=said) for name, said in HELP.items()},
+        column_config={name: st.column_config.TextColumn(help=text) for name, text in HELP.items()},
     )
-    st.caption(" ".join([FAR, *made]))
+    st.caption(" ".join([FAR, *methods]))
 
 
 def _figure(trust: dict[str, float], key: str, form: str) -> str:
@@ -94,7 +96,7 @@ def cluster_table(view: View, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
     """The clusters of the first map shown: names and how far they hold, where the name was not chosen."""
     store = view.store
     regime = regimes[0] if len(regimes) == 1 else choose.regime(view)
-    codes, found = store.clusters(store.space_of(regime.name, asked.kind).name)
+    codes, clusters = store.clusters(store.space_of(regime.name, asked.kind).name)
     st.subheader(f"Clusters of {regime.title}")
     rows = [
         {
@@ -105,7 +107,7 @@ def cluster_table(view: View, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
             "Lift": "; ".join(f"{f.lift:.1f}" for f in one.findings) or "—",
             "Report words": ", ".join(one.words) or "—",
         }
-        for i, one in enumerate(found)
+        for i, one in enumerate(clusters)
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
     st.caption(
@@ -114,7 +116,7 @@ def cluster_table(view: View, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
         "test. Mixed: no finding is over-represented."
     )
     with st.container(horizontal=True, gap="small"):
-        for i, one in enumerate(found):
+        for i, one in enumerate(clusters):
             if st.button(f"{i + 1} {one.name}", key=f"cluster-{i}", help="Select its films."):
                 selection.put(view, np.flatnonzero(codes == i), f"Cluster {i + 1} {one.name}, {regime.title}")
                 st.rerun()

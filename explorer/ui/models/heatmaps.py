@@ -1,125 +1,205 @@
-"""Maps for the pages: a film's tokens and every question about them go through the one desk.
+"""Saliency maps for the pages: a film's tokens and every question about them go through the one model queue.
 
-A film is one of the run, by its row, or one that a visitor brought: what is made of that stays on its own shelf.
+A film is one of the run, by its row, or one that a visitor uploaded. What is made of an upload stays with the upload.
 """
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
+from explorer.analysis.neighbours import decision_row
 from explorer.data.saliency_map import MethodName, Saliency, silence
 from explorer.figures import overlay
 from explorer.ui.models.inference import Upload
 from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
-
     import pandas as pd
     from numpy.typing import NDArray
 
     from explorer.model.saliency.tokens import Tokens
     from explorer.store.reader import Store
-    from explorer.ui.shared.queue import Shelf
+    from explorer.ui.shared.queue import AnswerCache
 
-Rows = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
-"""Head rows: weight (K, D) and bias (K,)."""
-
-
-def regime_rows(store: Store, regime: str, labels: Sequence[str]) -> Rows:
-    """The head rows of some labels."""
-    weight, bias = store.head(regime)
-    chosen = [store.labels.index(label) for label in labels]
-    return weight[chosen], bias[chosen]
+_SEEN = "maps_seen"
 
 
-def maps(
-    store: Store,
-    encoder: str,
-    name: Hashable,
-    rows: Callable[[], Rows],
-    film: int | Upload,
-    method: MethodName,
-    blocks: tuple[int, ...],
-    *,
-    against: bool,
-    unit: bool = True,
-    shelf: Shelf | None = None,
-) -> Saliency:
-    """Maps of one film, from the desk; while others are served, the visitor's place in the line is shown.
+# --- what is asked ---------------------------------------------------------------------------------------------------
+
+
+class HeadRows(NamedTuple):
+    """Rows of a linear head: weight (K, D), bias (K,), the encoder they read, and whether at unit norm."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    encoder: str
+    unit: bool
+
+
+@dataclass(frozen=True)
+class LabelLogits:
+    """The logits of labels in a regime."""
+
+    regime: str
+    labels: tuple[str, ...]
+
+    def head_rows(self, store: Store) -> HeadRows:
+        regime = store.regime(self.regime)
+        weight, bias = store.head(self.regime)
+        chosen = [store.labels.index(label) for label in self.labels]
+        return HeadRows(weight[chosen], bias[chosen], regime.encoder, regime.unit)
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """The likeness to a unit vector of a space: the logit under the head row that is that vector.
+
+    In a decision space the row is that of the standardised logits in the vector's direction.
+
+    Attributes
+    ----------
+    vector : bytes
+        Of a (dim,) float32 array: unlike an array, bytes can stand in a key.
+    """
+
+    space: str
+    vector: bytes
+
+    @classmethod
+    def to(cls, space: str, vector: NDArray[np.float32]) -> Likeness:
+        """The likeness to a (dim,) unit vector."""
+        return cls(space, vector.astype(np.float32).tobytes())
+
+    def head_rows(self, store: Store) -> HeadRows:
+        vector = np.frombuffer(self.vector, dtype=np.float32)
+        regime = next(r for r in store.regimes if self.space in (r.embedding_space, r.decision_space))
+        if store.space(self.space).kind == "embedding":
+            return HeadRows(vector[None], np.zeros(1, np.float32), regime.encoder, unit=True)
+        logits = np.asarray(store.logits(regime.name))
+        return HeadRows(*decision_row(vector, *store.head(regime.name), logits), regime.encoder, regime.unit)
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """All that decides a film's maps. The request itself is the key they are kept under, so no part can be left out.
+
+    Attributes
+    ----------
+    run : as :func:`explorer.ui.shared.cache.run_key` gives it
+    film : int or Upload
+    target : LabelLogits or Likeness
+        What the maps explain: one map for each head row.
+    blocks : tuple of int
+        Ascending, counted from 0: one map for each.
+    against : bool
+        Evidence against the target, in place of evidence for it: the head rows are negated.
+    """
+
+    run: tuple[str, str]
+    film: int | Upload
+    target: LabelLogits | Likeness
+    method: MethodName
+    blocks: tuple[int, ...]
+    against: bool = False
+
+
+@dataclass(frozen=True)
+class _TokensRequest:
+    """What decides a film's tokens: every label, regime, method and block shares them."""
+
+    run: tuple[str, str]
+    film: int | Upload
+    encoder: str
+
+
+# --- the answer ------------------------------------------------------------------------------------------------------
+
+
+def saliency_maps(store: Store, request: MapRequest, answers: AnswerCache | None = None) -> Saliency:
+    """Maps of one film; while the queue serves others, the visitor's place in it is shown.
+
+    From now on this visitor has seen a map of the film.
 
     Parameters
     ----------
-    name : hashable
-        What tells these head rows from others of the run.
-    rows : callable
-        Gives the head rows, when they are needed.
-    blocks : ascending, counted from 0
-    against : bool
-        Evidence against, in place of for: the rows are negated.
-    unit : bool
-        Whether the rows read the embedding at unit norm.
-    shelf : Shelf, optional
-        Where a map of one of the run's films is kept that must not be kept for all visitors.
+    answers : AnswerCache, optional
+        Where the maps of one of the run's films are kept that must not be kept for all visitors.
     """
-    run = store.path, store.manifest.created
-
-    def make() -> Saliency:
-        from explorer.model.saliency.grad_cam import explain
-
-        weight, bias = rows()
-        sign = np.float32(-1 if against else 1)
-        tower = cache.tower(store, encoder)
-        tower = tower if unit else tower.unnormalised()
-        found = explain(tower, _tokens(store, encoder, film), sign * weight, sign * bias, method, blocks)
-        return Saliency(found.maps, sign * found.logits)
-
+    if isinstance(request.film, Upload):
+        answers = request.film.answers
+    else:
+        st.session_state.setdefault(_SEEN, set()).add(request.film)
     place = st.empty()
 
-    def tell(ahead: int) -> None:
-        place.caption(f":material/hourglass_top: {ahead} ahead of you in the line for the model")
+    def show_place(ahead: int) -> None:
+        place.caption(f":material/hourglass_top: {ahead} ahead of you in the queue for the model")
 
-    which, shelf = ("upload", film.shelf) if isinstance(film, Upload) else (film, shelf)
-    found = cache.desk().ask((*run, encoder, name, which, method, blocks, against), make, tell, shelf)
+    saliency = cache.model_queue().ask(request, lambda: _explain(store, request), show_place, answers)
     place.empty()
-    return found
+    return saliency
 
 
-def _tokens(store: Store, encoder: str, film: int | Upload) -> Tokens:
-    """A film's tokens, made once an encoder: every label, regime, method and block shares them."""
+def has_seen_map(row: int) -> bool:
+    """Whether this visitor has seen a map of a film of the run: what they mark on it is then not blind."""
+    return row in st.session_state.get(_SEEN, set())
+
+
+def _explain(store: Store, request: MapRequest) -> Saliency:
+    from explorer.model.saliency.grad_cam import explain
+
+    rows = request.target.head_rows(store)
+    sign = np.float32(-1 if request.against else 1)
+    tower = cache.tower(store, rows.encoder)
+    tokens = _tokens(store, _TokensRequest(request.run, request.film, rows.encoder))
+    saliency = explain(
+        tower if rows.unit else tower.unnormalised(),
+        tokens,
+        sign * rows.weight,
+        sign * rows.bias,
+        request.method,
+        request.blocks,
+    )
+    return Saliency(saliency.maps, sign * saliency.logits)
+
+
+def _tokens(store: Store, request: _TokensRequest) -> Tokens:
     from explorer.model.saliency.tokens import Tokens, read_tokens
 
-    which, shelf = ("upload", film.shelf) if isinstance(film, Upload) else (film, cache.desk().shelf)
-    key = store.path, store.manifest.created, encoder, which
-    kept = shelf.get(key)
+    film, encoder = request.film, request.encoder
+    answers = film.answers if isinstance(film, Upload) else cache.model_queue().answers
+    kept = answers.get(request)
     if isinstance(kept, Tokens):
         return kept
     tower = cache.tower(store, encoder)
-    pixels = film.pixels[encoder] if isinstance(film, Upload) else tower.fit.apply(cache.film(store, film))
-    made = read_tokens(tower, pixels)
-    shelf.put(key, made)
-    return made
+    pixels = film.pixels[encoder] if isinstance(film, Upload) else tower.fit.apply(cache.film_image(store, film))
+    tokens = read_tokens(tower, pixels)
+    answers.put(request, tokens)
+    return tokens
 
 
-def canvas(store: Store, film: int | Upload, side: int) -> overlay.Canvas:
+# --- the picture -----------------------------------------------------------------------------------------------------
+
+
+def film_canvas(store: Store, film: int | Upload, side: int) -> overlay.Canvas:
     """The film to draw on; an uploaded one is kept small, but its canvas still counts in the film's own pixels."""
     if not isinstance(film, Upload):
-        return overlay.canvas(cache.film(store, film), side)
+        return overlay.canvas(cache.film_image(store, film), side)
     kept = Image.open(io.BytesIO(film.jpeg))
-    drawn = overlay.canvas(kept, side)
-    return overlay.Canvas(drawn.grey, drawn.scale * kept.width / film.size[0])
+    canvas = overlay.canvas(kept, side)
+    return overlay.Canvas(canvas.grey, canvas.scale * kept.width / film.size[0])
 
 
-def picture(
+def draw_overlay(
     store: Store,
     encoder: str,
     film: int | Upload,
-    drawn_on: overlay.Canvas,
+    canvas: overlay.Canvas,
     grid: NDArray[np.float32] | None,
     annotations: pd.DataFrame,
     look: overlay.Look,
@@ -129,12 +209,11 @@ def picture(
         width, height = film.size
     else:
         width, height = store.samples[["width", "height"]].iloc[film].astype(int)
-    seen = cache.fit(store, encoder).window(height, width)
-    drawn = None if grid is None or silence(grid) else grid
-    return overlay.compose(drawn_on, drawn, seen, annotations, look)
+    seen = store.fit(encoder).window(height, width)
+    return overlay.compose(canvas, None if grid is None or silence(grid) else grid, seen, annotations, look)
 
 
-def remark(grid: NDArray[np.float32], look: overlay.Look) -> str:
+def silence_remark(grid: NDArray[np.float32], look: overlay.Look) -> str:
     """Why no map is drawn, where none is."""
     what = silence(grid)
     if what == "zero":
@@ -142,7 +221,7 @@ def remark(grid: NDArray[np.float32], look: overlay.Look) -> str:
     return "This map is flat: it singles nothing out, so none is drawn." if what == "flat" else ""
 
 
-def score(store: Store, regime: str, label: str, logit: float) -> str:
+def score_text(store: Store, regime: str, label: str, logit: float) -> str:
     """A film's logit for a label against the threshold."""
     threshold = float(store.threshold_array(regime)[store.labels.index(label)])
     if np.isnan(threshold):

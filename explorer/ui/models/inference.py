@@ -21,7 +21,7 @@ from explorer.data.uploads import read_upload
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
 from explorer.ui.shared import cache
-from explorer.ui.shared.queue import Shelf
+from explorer.ui.shared.queue import AnswerCache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +40,9 @@ LONGEST = 1000
 """Characters of a sentence; a text tower reads some 250 tokens and drops the rest."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Upload:
-    """What is kept of an uploaded film.
+    """What is kept of an uploaded film. Each upload equals itself alone, so that it can stand in a key.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Upload:
         Of the film itself.
     pixels : dict
         Encoder id to the (S, S) uint8 it sees.
-    shelf : Shelf
+    answers : AnswerCache
         Its tokens and maps: they go with the session, too.
     """
 
@@ -67,7 +67,7 @@ class Upload:
     outlying: NDArray[np.float64] | None
     size: tuple[int, int]
     pixels: dict[str, NDArray[np.uint8]]
-    shelf: Shelf = field(default_factory=lambda: Shelf(KEPT), repr=False)
+    answers: AnswerCache = field(default_factory=lambda: AnswerCache(KEPT), repr=False)
 
     def vector(self, encoder: str) -> NDArray[np.float32]:
         """(D,) unit norm."""

@@ -51,7 +51,7 @@ Edits = dict[tuple[str, str], Sides]
 
 
 @st.fragment
-def lab(view: View) -> None:
+def prompt_lab(view: View) -> None:
     """Edit one label's prompts; see the figures change; take the whole set away as a file."""
     with errors_shown():
         store = view.store
@@ -65,8 +65,8 @@ def lab(view: View) -> None:
         edited = _editor(base, label, stored)
         _write_link()
         st.caption(
-            "One sentence a line; a side's sentences are embedded, averaged and renormalised. Without negative ones "
-            "the logit is the scaled cosine to the positive side. Sentences of the stored sets need no text tower."
+            "One sentence in each line; a side's sentences are embedded, averaged and renormalised. Without negative "
+            "ones the logit is the scaled cosine to the positive side. Sentences of the stored sets need no text tower."
         )
         rows = store.rows("val")
         change = compare(
@@ -115,7 +115,7 @@ def _read_link(store: Store) -> None:
     if not token or token == st.session_state.get(_TOKEN):
         return
     try:
-        st.session_state[_EDITS] = unpack(token, store)
+        st.session_state[_EDITS] = unpack_edits(token, store)
     except BadLink as error:
         st.warning(f"The prompts in this link cannot be opened: {error}. The stored ones are shown.")
     st.session_state[_TOKEN] = token
@@ -124,7 +124,7 @@ def _read_link(store: Store) -> None:
 def _write_link() -> None:
     """Put the edits into the address where they fit."""
     edits: Edits = st.session_state[_EDITS]
-    token = pack(edits)
+    token = pack_edits(edits)
     st.session_state[_TOKEN] = token
     if token:
         st.query_params[PARAMETER] = token
@@ -137,14 +137,14 @@ def _write_link() -> None:
         )
 
 
-def pack(edits: Edits) -> str:
+def pack_edits(edits: Edits) -> str:
     """Edits as the text of a link; empty where there are none, or they would exceed LONGEST_LINK."""
     rows = [[*place, sides["positive"], sides["negative"]] for place, sides in edits.items()]
     token = to_text(json.dumps(rows, ensure_ascii=False).encode()) if rows else ""
     return token if len(token) <= LONGEST_LINK else ""
 
 
-def unpack(token: str, store: Store) -> Edits:
+def unpack_edits(token: str, store: Store) -> Edits:
     """The edits of a link.
 
     Raises
@@ -187,7 +187,7 @@ def _figures(store: Store, label: str, change: Change, *, same: bool) -> None:
     )
     if positive < FEW:
         st.info(f"Fewer than {FEW} positives: too few to prefer one wording.", icon=":material/hourglass_empty:")
-    found = {
+    values = {
         (version, metric): numbers
         for version, metric, *numbers in change.figures[
             ["version", "metric", "value", "ci_low", "ci_high", "baseline"]
@@ -202,10 +202,10 @@ def _figures(store: Store, label: str, change: Change, *, same: bool) -> None:
     table = [
         {
             "": METRIC_TITLES[metric],
-            "Stored": with_interval(*found[STORED, metric][:3]),
-            "Edited": with_interval(*found[EDITED, metric][:3]),
+            "Stored": with_interval(*values[STORED, metric][:3]),
+            "Edited": with_interval(*values[EDITED, metric][:3]),
             "Edited − stored": "—" if same or metric not in moved else _signed(*moved[metric]),
-            "Trivial baseline": f"{found[EDITED, metric][3]:.2f}",
+            "Trivial baseline": f"{values[EDITED, metric][3]:.2f}",
         }
         for metric in METRICS
     ]
@@ -253,7 +253,7 @@ def _movers(store: Store, label: str, rows: NDArray[np.int64], change: Change) -
 def _save(store: Store, base: str) -> None:
     edits: Edits = st.session_state.get(_EDITS, {})
     mine = {label: sides for (chosen, label), sides in edits.items() if chosen == base}
-    said = f"{len(mine)} label{'' if len(mine) == 1 else 's'} edited: {', '.join(mine)}. " if mine else ""
+    summary = f"{len(mine)} label{'' if len(mine) == 1 else 's'} edited: {', '.join(mine)}. " if mine else ""
     st.download_button(
         "Save the set as TOML",
         as_toml(f"{base}, edited", {label: mine.get(label, sides) for label, sides in store.prompts(base).items()}),
@@ -263,12 +263,12 @@ def _save(store: Store, base: str) -> None:
         on_click="ignore",
     )
     st.caption(
-        f"{said}`python -m precompute run … --prompts {base}-edited.toml` makes it the zero-shot regime's own set."
+        f"{summary}`python -m precompute run … --prompts {base}-edited.toml` makes it the zero-shot regime's own set."
     )
 
 
 def as_toml(title: str, labels: Mapping[str, Mapping[str, list[str]]]) -> str:
-    """A prompt set as the file that ``--prompts`` takes: a section a label, and a default for labels it does not name.
+    """A prompt set as the file that ``--prompts`` takes: a section for each label, and a default for other labels.
 
     JSON's strings and lists of strings are TOML's, but for DEL, which TOML wants escaped.
     """

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer.analysis import hubness_agreement as analysis
+from explorer.analysis import hubness_agreement
 from explorer.analysis.evidence import FEW
 from explorer.analysis.hubness_agreement import HUB
 from explorer.analysis.metrics import MACRO
@@ -36,15 +36,15 @@ TITLES = {
 SHOWN_HUBS = 6
 
 
-def panel(view: View) -> None:
+def quality_view(view: View) -> None:
     """Every figure of the retrieval stage, for the split."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         kind = choose.space_kind()
         metric = choose.pick_one("Figure", list(TITLES), "precision@10", "figure", TITLES)
-    by_label(view, kind, metric)
-    table(view)
-    agreement(view)
-    hubs(view, kind)
+    retrieval_by_label(view, kind, metric)
+    retrieval_means(view)
+    list_agreement(view)
+    hub_films(view, kind)
 
 
 def _merits(frame: pd.DataFrame) -> list[Merit]:
@@ -57,18 +57,18 @@ def _titled(store: Store, space: str) -> str:
     return f"{' and '.join(regimes_of_space(store, record))}, {record.kind}"
 
 
-def by_label(view: View, kind: SpaceKind, metric: str) -> None:
-    """One figure of every label, a mark a space."""
+def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
+    """One figure of every label, one mark for each space."""
     store = view.store
-    found = distinct_spaces(store, kind)
-    names = {space.name: " and ".join(titles) for space, titles in found}
+    spaces = distinct_spaces(store, kind)
+    names = {space.name: " and ".join(titles) for space, titles in spaces}
     frame = store.tables.retrieval
     frame = frame[(frame["metric"] == metric) & (frame["split"] == view.split) & frame["space"].isin(list(names))]
     frame = frame[frame["label"] != MACRO].assign(series=frame["space"].map(names))
     best = frame.groupby("label")["value"].max().sort_values(ascending=False, na_position="last", kind="stable")
     frame = frame.sort_values("label", key=lambda labels: labels.map(list(best.index).index), kind="stable")
     place = {regime.title: i for i, regime in enumerate(store.regimes)}
-    styles = {name: regime_style(place[titles[0]]) for (_, titles), name in zip(found, names.values(), strict=True)}
+    styles = {name: regime_style(place[titles[0]]) for (_, titles), name in zip(spaces, names.values(), strict=True)}
     st.plotly_chart(
         dots(frame, styles, TITLES[metric].lower(), few=FEW),
         key="retrieval",
@@ -88,7 +88,7 @@ def by_label(view: View, kind: SpaceKind, metric: str) -> None:
         )
 
 
-def table(view: View) -> None:
+def retrieval_means(view: View) -> None:
     """Means over labels, every space, beside chance."""
     store = view.store
     frame = store.tables.retrieval
@@ -110,11 +110,11 @@ def table(view: View) -> None:
     )
     st.caption(
         f"Value [95% interval] · chance, over {len(store.rows(view.split)):,} films of {view.split}. "
-        f"The heads' own mean AP, to hold the kNN vote against: {own}."
+        f"The heads' own mean AP, to compare with the kNN vote: {own}."
     )
 
 
-def agreement(view: View) -> None:
+def list_agreement(view: View) -> None:
     """How far two spaces name the same neighbours."""
     store = view.store
     frame = store.tables.retrieval
@@ -129,23 +129,23 @@ def agreement(view: View) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     st.caption(
         f"Of the {K} nearest among all films: the share both lists hold (Jaccard), and the same with the first places "
-        f"counting most (RBO, p = 0.9). Mean over the films of {view.split} [95% interval] · lists drawn at random. "
+        f"counting most (RBO, p = 0.9). Mean over the films of {view.split} [95% interval] · random lists. "
         "Zero-shot and linear probe share one embedding: there the agreement is whole by construction."
     )
 
 
-def hubs(view: View, kind: SpaceKind) -> None:
-    """Films that stand in unusually many lists."""
+def hub_films(view: View, kind: SpaceKind) -> None:
+    """Films that are in unusually many neighbour lists."""
     store = view.store
     st.subheader("Hubs")
     frame = store.tables.retrieval
     skews = frame[frame["metric"] == "hubness_skew"]
-    found = distinct_spaces(store, kind)
-    for column, (space, titles) in zip(st.columns(len(found), gap="medium"), found, strict=True):
+    spaces = distinct_spaces(store, kind)
+    for column, (space, titles) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
         with column:
             st.markdown(f"**{' and '.join(titles)}**")
             for m in _merits(skews[skews["space"] == space.name]):
-                n = int(analysis.hubs(store.occurrences(space.name)).sum())
+                n = int(hubness_agreement.hubs(store.occurrences(space.name)).sum())
                 st.markdown(f"Skew {m}, random lists {m.baseline:.2f}; {n:,} hubs among {store.n:,} films.")
             _top_hubs(store, space)
     st.caption(

@@ -13,7 +13,7 @@ from explorer.analysis.neighbours import comparable, decision_vectors
 from explorer.errors import UserError
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.models import inference
-from explorer.ui.shared import choose, selection
+from explorer.ui.shared import cache, choose, selection
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,7 @@ UPLOAD = "upload-embedded"
 
 @dataclass(frozen=True)
 class Query:
-    """A direction in each space, and what must not be found.
+    """A direction in each space, and the films that must not be shown.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class Query:
         The same in words.
     way : one of WAYS
     label : str
-        Whose scores stand beside the films found.
+        Whose scores stand beside the neighbours.
     known : (C,) 1, 0 or NaN
-        Labels that the films found are held against.
+        Labels that the neighbours' labels are compared with.
     row : int or None
         The film asked about, where it is one of the run.
     upload : Upload or None
@@ -66,20 +66,20 @@ class Query:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Source:
     """What one way of asking gives."""
 
     name: str
     vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     known: NDArray[np.float32] | None = None
     rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Films the query is made of: never found, and their patients' other films only if asked for."""
+    """Films the query is made of: never shown, and their patients' other films only if asked for."""
     view: str = ""
     row: int | None = None
     upload: inference.Upload | None = None
 
 
-def ask(view: View) -> Query | None:
+def choose_query(view: View) -> Query | None:
     """The page's controls; None where there is nothing to search for yet, after saying so."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         way = choose.pick_one("Search by", list(WAYS), "film", "by", WAYS)
@@ -89,33 +89,33 @@ def ask(view: View) -> Query | None:
             label = choose.label(view)
         same_patient = st.toggle("Same patient too", key="same_patient", bind="query-params")
         mixed = st.toggle("Mix frontal and lateral", key="mixed", bind="query-params")
-    asked = {"film": _film, "upload": _upload, "words": _words, "selection": _selection}[way](view, label, kind)
-    if asked is None:
+    source = {"film": _film, "upload": _upload, "words": _words, "selection": _selection}[way](view, label, kind)
+    if source is None:
         return None
-    barred, left_out = _barred(view.store, asked, same_patient=same_patient, mixed=mixed)
-    known = np.full(len(view.store.labels), np.nan, np.float32) if asked.known is None else asked.known
+    barred, left_out = _barred(view.store, source, same_patient=same_patient, mixed=mixed)
+    known = np.full(len(view.store.labels), np.nan, np.float32) if source.known is None else source.known
     return Query(
-        asked.name, asked.vectors, kind, k, barred, left_out, way, label, known, row=asked.row, upload=asked.upload
+        source.name, source.vectors, kind, k, barred, left_out, way, label, known, row=source.row, upload=source.upload
     )
 
 
-def _barred(store: Store, asked: _Asked, *, same_patient: bool, mixed: bool) -> tuple[NDArray[np.bool_], str]:
+def _barred(store: Store, source: _Source, *, same_patient: bool, mixed: bool) -> tuple[NDArray[np.bool_], str]:
     barred = np.zeros(store.n, dtype=bool)
-    barred[asked.rows] = True
+    barred[source.rows] = True
     words = []
-    if len(asked.rows):
-        patients = np.isin(store.patients, store.patients[asked.rows])
+    if len(source.rows):
+        patients = np.isin(store.patients, store.patients[source.rows])
         if not same_patient:
             barred |= patients
-        if others := int(patients.sum()) - len(asked.rows):
+        if others := int(patients.sum()) - len(source.rows):
             words.append(f"{others:,} other{'s' if others > 1 else ''} of the same patient{_kept(same_patient)}")
         else:
             words.append("no other film of the same patient")
-    if asked.view:
-        apart = ~comparable(store.views, asked.view)
+    if source.view:
+        apart = ~comparable(store.views, source.view)
         if not mixed:
             barred |= apart
-        words.append(f"{int(apart.sum()):,} not {asked.view}{_kept(mixed)}")
+        words.append(f"{int(apart.sum()):,} not {source.view}{_kept(mixed)}")
     return barred, f"{int((~barred).sum()):,} films searched: {', '.join(words)}." if words else ""
 
 
@@ -123,16 +123,16 @@ def _kept(shown: bool) -> str:
     return " among them" if shown else " left out"
 
 
-def _film(view: View, label: str, kind: SpaceKind) -> _Asked:
+def _film(view: View, label: str, kind: SpaceKind) -> _Source:
     store = view.store
     row = choose.film(view, label)
     choose.sheet(view, label)
     vectors = {space.name: np.asarray(store.vectors(space.name)[row]) for space, _ in distinct_spaces(store, kind)}
     name = str(store.samples["sample_id"].iat[row])
-    return _Asked(name, vectors, store.targets[row], np.array([row]), str(store.views[row]), row=row)
+    return _Source(name, vectors, store.targets[row], np.array([row]), str(store.views[row]), row=row)
 
 
-def _selection(view: View, label: str, kind: SpaceKind) -> _Asked | None:
+def _selection(view: View, label: str, kind: SpaceKind) -> _Source | None:
     store, rows = view.store, selection.current(view)
     if not len(rows):
         st.info("Nothing is selected. Draw around films on the map, then come back.", icon=":material/lasso_select:")
@@ -143,10 +143,10 @@ def _selection(view: View, label: str, kind: SpaceKind) -> _Asked | None:
         vectors[space.name] = middle / max(float(np.linalg.norm(middle)), 1e-12)
     views = np.unique(store.views[rows])
     name = f"the middle of {selection.name(view) or 'the selection'}, {len(rows):,} films"
-    return _Asked(name, vectors, None, rows, str(views[0]) if len(views) == 1 else "")
+    return _Source(name, vectors, None, rows, str(views[0]) if len(views) == 1 else "")
 
 
-def _upload(view: View, label: str, kind: SpaceKind) -> _Asked | None:
+def _upload(view: View, label: str, kind: SpaceKind) -> _Source | None:
     store = view.store
     left, right = st.columns([3, 1], vertical_alignment="bottom", gap="medium")
     with left:
@@ -161,10 +161,10 @@ def _upload(view: View, label: str, kind: SpaceKind) -> _Asked | None:
         st.session_state.pop(UPLOAD, None)
         return None
     held = st.session_state.get(UPLOAD)
-    mark = (store.path, store.manifest.created, file.file_id)
-    if held is None or held[0] != mark:
+    key = (*cache.run_key(store), file.file_id)
+    if held is None or held[0] != key:
         with st.spinner("Reading the film"):
-            held = st.session_state[UPLOAD] = (mark, inference.embed_upload(store, file.name, file.getvalue()))
+            held = st.session_state[UPLOAD] = (key, inference.embed_upload(store, file.name, file.getvalue()))
     upload: inference.Upload = held[1]
     vectors = {}
     for space, _ in distinct_spaces(store, kind):
@@ -174,10 +174,10 @@ def _upload(view: View, label: str, kind: SpaceKind) -> _Asked | None:
             elif kind == "decision" and regime.decision_space == space.name:
                 logits = upload.logits(store)[regime.name]
                 vectors[space.name] = decision_vectors(logits[None], np.asarray(store.logits(regime.name)))[0]
-    return _Asked("your film", vectors, view=projection, upload=upload)
+    return _Source("your film", vectors, view=projection, upload=upload)
 
 
-def _words(view: View, label: str, kind: SpaceKind) -> _Asked | None:
+def _words(view: View, label: str, kind: SpaceKind) -> _Source | None:
     store = view.store
     sets = {record.name: record.title for record in store.manifest.prompt_sets}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -198,10 +198,10 @@ def _words(view: View, label: str, kind: SpaceKind) -> _Asked | None:
         direction = direction - mean_direction(inference.embed_texts(store, prompts["negative"]))
         words += " — against — " + "; ".join(prompts["negative"])
     known = np.where(np.array(store.labels) == label, 1, np.nan).astype(np.float32)
-    return _Asked(words, _in_every_space(store, direction), known)
+    return _Source(words, _in_every_space(store, direction), known)
 
 
-def _sentence(view: View, text: str) -> _Asked:
+def _sentence(view: View, text: str) -> _Source:
     sentence = inference.check_sentence(text)
     vector = inference.embed_texts(view.store, [sentence])[0]
     unread = [] if sentence in view.store.texts else inference.unread_words(view.store, sentence)
@@ -209,7 +209,7 @@ def _sentence(view: View, text: str) -> _Asked:
         st.warning(
             f"The text tower cannot read: {escaped(', '.join(unread)[:200])}. The rest of the sentence is searched for."
         )
-    return _Asked(sentence, _in_every_space(view.store, vector))
+    return _Source(sentence, _in_every_space(view.store, vector))
 
 
 def escaped(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +19,9 @@ from explorer.figures.style import regime_style
 from explorer.tables.film import scores
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, label_agreement
-from explorer.ui.maps import signs as map_signs
+from explorer.ui.maps import signs
 from explorer.ui.neighbours import explain
-from explorer.ui.neighbours.query import Query, ask, escaped
+from explorer.ui.neighbours.query import Query, choose_query, escaped
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.gallery import link
 
@@ -38,34 +39,54 @@ REPORT = 400
 SENTENCE = 90
 TILE = 150
 
-Found = list[tuple["SpaceRecord", list[str], "NDArray[np.int64]", "NDArray[np.float32]"]]
-"""Each distinct space, the titles of its regimes, the rows found and their similarities."""
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The films nearest to a query in one space.
+
+    Attributes
+    ----------
+    regimes : list of str
+        Titles of the regimes that share the space.
+    rows, similarities : (k,)
+        By falling cosine similarity.
+    """
+
+    space: SpaceRecord
+    regimes: list[str]
+    rows: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+
+    @property
+    def title(self) -> str:
+        return " and ".join(self.regimes)
 
 
-def panel(view: View) -> None:
+def search_view(view: View) -> None:
     """Ask, search, show."""
-    query = ask(view)
+    query = choose_query(view)
     if query is None:
         return
-    found = find(view, query)
-    summary(view, query, found)
-    side_by_side(view, query, found)
-    explain.show(view, query)
+    neighbours = nearest_films(view.store, query)
+    query_summary(view, query, neighbours)
+    side_by_side(view, query, neighbours)
+    explain.explain_result(view, query)
 
 
-def find(view: View, query: Query) -> Found:
+def nearest_films(store: Store, query: Query) -> list[Neighbours]:
     """The nearest films in each distinct space."""
-    found: Found = []
-    for space, titles in distinct_spaces(view.store, query.kind):
-        rows, similarities = search(
-            cache.index(view.store, space.name), query.vectors[space.name], query.k, query.barred
+    return [
+        Neighbours(
+            space,
+            titles,
+            *search(cache.index(store, space.name), query.vectors[space.name], query.k, query.barred),
         )
-        found.append((space, titles, rows, similarities))
-    return found
+        for space, titles in distinct_spaces(store, query.kind)
+    ]
 
 
-def summary(view: View, query: Query, found: Found) -> None:
-    """What was asked for, and whether what was found shares its labels."""
+def query_summary(view: View, query: Query, neighbours: list[Neighbours]) -> None:
+    """What was asked for, and whether its neighbours share its labels."""
     jpeg = view.store.thumbnail(query.row) if query.row is not None else query.upload.jpeg if query.upload else None
     if jpeg:
         picture, words, chart = st.columns([4, 5, 11], gap="medium")
@@ -79,11 +100,11 @@ def summary(view: View, query: Query, found: Found) -> None:
         if query.upload:
             _upload_scores(view, query.upload, query.known)
         else:
-            _agreement(view.store, query, found)
+            _label_agreement(view.store, query, neighbours)
     if query.left_out:
         st.caption(query.left_out)
     if query.way == "words":
-        st.caption(map_signs.gap(view.store.path, view.store.manifest.created, view.split, view.store))
+        st.caption(signs.gap_sentence(view.store, view.split))
 
 
 def _about(store: Store, query: Query) -> None:
@@ -131,55 +152,58 @@ def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> No
     st.button(
         "Grad-CAM of your film",
         icon=":material/center_focus_strong:",
-        on_click=explain.ask,
+        on_click=explain.open_explanation,
         args=(explain.OWN,),
         help="Made in memory, for this session alone.",
     )
 
 
-def side_by_side(view: View, query: Query, found: Found) -> None:
-    """One column a distinct space; regimes that share a space share its column."""
+def side_by_side(view: View, query: Query, neighbours: list[Neighbours]) -> None:
+    """The neighbours in each space; regimes that have one space share its column."""
+    store = view.store
     shared = [
-        f"{' and '.join(titles)} share one frozen encoder, so their neighbours are the same. "
-        for _, titles, _, _ in found
-        if len(titles) > 1
+        f"{one.title} share one frozen encoder, so their neighbours are the same. "
+        for one in neighbours
+        if len(one.regimes) > 1
     ]
     notes = "By falling cosine similarity. "
     if not np.isnan(query.known).all():
         notes += "✓ shared label, − asked for and not there, + the neighbour's own, ? unknown there. "
     notes += "**Hub**: among the ten nearest of unusually many films."
     st.caption("".join(shared) + notes)
-    for column, (space, titles, rows, similarities) in zip(st.columns(len(found), gap="medium"), found, strict=True):
+    for column, one in zip(st.columns(len(neighbours), gap="medium"), neighbours, strict=True):
         with column:
-            st.subheader(" and ".join(titles))
-            if query.way == "words" and view.store.regime("zero_shot").embedding_space != space.name:
+            st.subheader(one.title)
+            if query.way == "words" and store.regime("zero_shot").embedding_space != one.space.name:
                 st.caption("The text tower was not trained on with this encoder: words and films have drifted apart.")
-            if not len(rows):
+            if not len(one.rows):
                 st.caption("Nothing is left to show.")
                 continue
-            hub = _hubs(view.store, space.name)
+            hub_counts = _hub_counts(store, one.space.name)
             with st.container(horizontal=True, gap="small"):
-                for row, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
-                    _neighbour(view.store, query, row, similarity, titles, hub)
-            selection.actions(view, rows, f"near {query.name}"[:60], key=f"near-{space.name}")
+                for row, similarity in zip(one.rows.tolist(), one.similarities.tolist(), strict=True):
+                    _neighbour(store, query, row, similarity, one.regimes, hub_counts)
+            selection.actions(view, one.rows, f"near {query.name}"[:60], key=f"near-{one.space.name}")
 
 
-def _hubs(store: Store, space: str) -> dict[int, int]:
-    """Hubs of a space: their rows, and in how many lists they stand; none in a run without neighbour counts."""
-    if not store.has_occurrences(space):
+def _hub_counts(store: Store, space: str) -> dict[int, int]:
+    """Hubs of a space: their rows, and in how many neighbour lists they are; none in a run without such counts."""
+    if f"spaces/{space}/occurrences.npy" not in store.manifest.artefacts:
         return {}
     counts = store.occurrences(space)
     return {int(row): int(counts[row]) for row in np.flatnonzero(hubs(counts))}
 
 
-def _neighbour(store: Store, query: Query, row: int, similarity: float, titles: list[str], hub: dict[int, int]) -> None:
+def _neighbour(
+    store: Store, query: Query, row: int, similarity: float, titles: list[str], hub_counts: dict[int, int]
+) -> None:
     sample = store.samples.iloc[row]
     sample_id = str(sample["sample_id"])
     flags = ""
     if query.row is not None and store.patients[row] == store.patients[query.row]:
         flags += " · same patient"
-    if row in hub:
-        flags += f" · :violet-badge[hub: {hub[row]} lists]"
+    if row in hub_counts:
+        flags += f" · :violet-badge[hub: {hub_counts[row]} lists]"
     lines = [f"**{similarity:.3f}** · {sample['split']}{flags}  \n{sample_id}", _compared(store, query.known, row)]
     lines.append(_scores(store, row, query.label, titles))
     if sample["report"]:
@@ -190,7 +214,8 @@ def _neighbour(store: Store, query: Query, row: int, similarity: float, titles: 
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             link("pages/case.py", "Case", sample_id)
             key = f"{titles[0]}-{row}"
-            st.button("Explain", key=f"why-{key}", type="tertiary", on_click=explain.ask, args=(sample_id,))
+            explanation = explain.open_explanation
+            st.button("Explain", key=f"why-{key}", type="tertiary", on_click=explanation, args=(sample_id,))
             # a page link to the page it stands on is drawn as the current one
             st.button("Near it", key=f"near-{key}", type="tertiary", on_click=_search_film, args=(sample_id,))
 
@@ -236,17 +261,15 @@ def _compared(store: Store, known: NDArray[np.float32], other: int) -> str:
     return " ".join(out) or "no positive label"
 
 
-def _agreement(store: Store, query: Query, found: Found) -> None:
-    """The share of what was found that has each label asked for, against chance."""
+def _label_agreement(store: Store, query: Query, neighbours: list[Neighbours]) -> None:
+    """The share of the neighbours that have each label asked for, against chance."""
     if not (query.known == 1).any():
         st.caption("Nothing is known of what was asked for, so there is no agreement to measure.")
         return
-    frame = pd.concat(
-        [label_agreement(store, query.known, ~query.barred, rows, " and ".join(t)) for _, t, rows, _ in found]
-    )
+    frame = pd.concat([label_agreement(store, query.known, ~query.barred, one.rows, one.title) for one in neighbours])
     st.markdown("**Do neighbours share the labels?**")
     place = {regime.title: i for i, regime in enumerate(store.regimes)}
-    styles = {" and ".join(titles): regime_style(place[titles[0]]) for _, titles, _, _ in found}
+    styles = {one.title: regime_style(place[one.regimes[0]]) for one in neighbours}
     st.plotly_chart(
         dots(frame, styles, f"share of the {query.k} neighbours", few=1),
         key="agreement",
@@ -254,5 +277,5 @@ def _agreement(store: Store, query: Query, found: Found) -> None:
     )
     st.caption(
         "Share of the neighbours known to have each label, with a 95% Wilson interval. The tick is the prevalence "
-        "among the films that could have been found, their positives in brackets."
+        "among the films searched, their positives in brackets."
     )

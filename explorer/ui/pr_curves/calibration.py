@@ -16,10 +16,9 @@ from explorer.tables import curves as curve_tables
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.ui.pr_curves import curves
 from explorer.ui.shared import choose
+from explorer.ui.shared.cache import HASH_FUNCS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from explorer.data.samples import Split
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
@@ -44,7 +43,7 @@ def calibration(view: View) -> None:
         left, right = st.columns([4, 5], gap="medium")
         with left:
             st.plotly_chart(
-                _reliability(store.path, store.manifest.created, split, label, method, store),
+                _reliability(store, split, label, method),
                 key="reliability",
                 config={"displayModeBar": False},
                 alt=f"Reliability of {label} in every regime",
@@ -105,9 +104,9 @@ def _texts(frame: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
     }
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _reliability(path: Path, made: str, split: Split, label: str, method: Method, _store: Store) -> go.Figure:
-    store, c = _store, _store.labels.index(label)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _reliability(store: Store, split: Split, label: str, method: Method) -> go.Figure:
+    c = store.labels.index(label)
     rows, val = store.rows(split), store.rows("val")
     drawn = {}
     for regime in store.regimes:

@@ -20,10 +20,9 @@ from explorer.tables.curves import SORTS, Sort
 from explorer.tables.labels import by_prevalence
 from explorer.tables.results import merits, missing_results, regime_table
 from explorer.ui.shared import choose
+from explorer.ui.shared.cache import HASH_FUNCS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from explorer.data.samples import Split
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
@@ -118,7 +117,7 @@ def one_label(view: View) -> None:
     left, right = st.columns([9, 11], gap="medium")
     with left:
         st.plotly_chart(
-            _large(store.path, store.manifest.created, split, name, axes, store),
+            _large(store, split, name, axes),
             key="curve",
             alt=f"Curves of every regime for {curve_tables.pool_title(name)}",
         )
@@ -194,7 +193,7 @@ def _legend(store: Store) -> None:
 
 def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) -> None:
     store = view.store
-    drawn = _small(store.path, store.manifest.created, view.split, axes, by, few, with_bands, store)
+    drawn = _small(store, view.split, axes, by, few, with_bands)
     with st.container(horizontal=True, gap="small"):
         for name, note, figure in drawn:
             with st.container(width=238, gap="xxsmall"):
@@ -218,18 +217,18 @@ def _open_label(name: str) -> None:
     st.session_state["view"] = "label"
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _large(path: Path, made: str, split: Split, name: str, axes: CurveAxes, _store: Store) -> go.Figure:
-    drawn = curve_tables.regime_curves(_store, split, name, axes)
-    prevalence = curve_tables.prevalence_of(_store, merits(_store, split), name)
-    return curve_figures.large_curves(drawn, curve_tables.regime_styles(_store), axes, prevalence)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _large(store: Store, split: Split, name: str, axes: CurveAxes) -> go.Figure:
+    drawn = curve_tables.regime_curves(store, split, name, axes)
+    prevalence = curve_tables.prevalence_of(store, merits(store, split), name)
+    return curve_figures.large_curves(drawn, curve_tables.regime_styles(store), axes, prevalence)
 
 
-@st.cache_data(max_entries=16, show_spinner="Drawing every label")
+@st.cache_data(max_entries=16, show_spinner="Drawing every label", hash_funcs=HASH_FUNCS)
 def _small(
-    path: Path, made: str, split: Split, axes: CurveAxes, by: Sort, few: int, with_bands: bool, _store: Store
+    store: Store, split: Split, axes: CurveAxes, by: Sort, few: int, with_bands: bool
 ) -> list[tuple[str, str, go.Figure]]:
     """Name, counts and figure of every pool and label."""
-    panels = curve_tables.small_multiples(_store, split, axes, by, few, with_bands=with_bands)
-    styles = curve_tables.regime_styles(_store)
+    panels = curve_tables.small_multiples(store, split, axes, by, few, with_bands=with_bands)
+    styles = curve_tables.regime_styles(store)
     return [(p.name, p.note, curve_figures.small_curves(p.curves, styles, axes, p.prevalence)) for p in panels]

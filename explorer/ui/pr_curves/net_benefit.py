@@ -14,11 +14,10 @@ from explorer.analysis.operating import net_benefit
 from explorer.figures import thresholds as threshold_figures
 from explorer.tables import curves as curve_tables
 from explorer.tables.labels import label_counts
+from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import errors_shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from explorer.data.samples import Split
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
@@ -35,7 +34,7 @@ def worth(view: View, label: str) -> None:
             st.info("Too few positives to say.", icon=":material/hourglass_empty:")
             return
         st.plotly_chart(
-            _decision(store.path, store.manifest.created, view.split, label, store),
+            _decision(store, view.split, label),
             key="decision",
             config={"displayModeBar": False},
             alt=f"Net benefit of every regime for {label}",
@@ -47,9 +46,9 @@ def worth(view: View, label: str) -> None:
         )
 
 
-@st.cache_data(max_entries=64, show_spinner="Weighing")
-def _decision(path: Path, made: str, split: Split, label: str, _store: Store) -> go.Figure:
-    store, c = _store, _store.labels.index(label)
+@st.cache_data(max_entries=64, show_spinner="Weighing", hash_funcs=HASH_FUNCS)
+def _decision(store: Store, split: Split, label: str) -> go.Figure:
+    c = store.labels.index(label)
     rows, val = store.rows(split), store.rows("val")
     targets = store.targets[rows, c]
     prevalence = float(np.nanmean(targets))

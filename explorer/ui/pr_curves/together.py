@@ -17,10 +17,10 @@ from explorer.tables.labels import by_prevalence
 from explorer.tables.protocol_scores import predict_soundly
 from explorer.tables.results import merits, resampled_interval
 from explorer.ui.shared import choose
+from explorer.ui.shared.cache import HASH_FUNCS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -37,7 +37,7 @@ def together(view: View) -> None:
     """Whole-film figures, then co-prediction beside co-occurrence in one regime."""
     store, split = view.store, view.split
     st.subheader("All labels of a film")
-    st.dataframe(_whole(store.path, store.manifest.created, split, store), hide_index=True, height="content")
+    st.dataframe(_whole(store, split), hide_index=True, height="content")
     whole = int(complete(store.targets[store.rows(split)]).sum())
     st.caption(
         "95% intervals from resampling patients. Called by thresholds of largest F1 and ranked by Platt probabilities, "
@@ -90,9 +90,9 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
     )
 
 
-@st.cache_data(max_entries=8, show_spinner="Scoring whole films")
-def _whole(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
-    store, rows = _store, _store.rows(split)
+@st.cache_data(max_entries=8, show_spinner="Scoring whole films", hash_funcs=HASH_FUNCS)
+def _whole(store: Store, split: Split) -> pd.DataFrame:
+    rows = store.rows(split)
     targets = store.targets[rows]
     drawn = patient_weights(store.patients[rows], RESAMPLES, store.manifest.seed)
     weights = np.vstack([np.ones((1, len(rows))), drawn])

@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
 
 COLOURS = ("#00e6ff", "#ffe600", "#78ff78", "#ff8cff")
-"""The first for the first reader of a film by name; a fifth reader begins again."""
+"""The first for a film's first annotator by name; a fifth annotator gets the first colour again."""
 
 
 def film_annotations(store: Store, row: int) -> pd.DataFrame:
-    """What readers said of a film: the columns of :func:`explorer.store.marks.all_annotations`, and ``colour``."""
-    annotations = cache.readings(store)
+    """What annotators said of a film: the columns of :func:`explorer.store.marks.all_annotations`, and ``colour``."""
+    annotations = cache.run_annotations(store)
     annotations = annotations[annotations["row"] == row]
-    colour_of = {reader: COLOURS[i % len(COLOURS)] for i, reader in enumerate(sorted(set(annotations["annotator"])))}
+    colour_of = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(sorted(set(annotations["annotator"])))}
     return annotations.assign(colour=annotations["annotator"].map(colour_of).astype(object))
 
 
 def legend(annotations: pd.DataFrame) -> None:
-    """A line a reader: the colour, what they marked, and where they found nothing to mark."""
+    """One line for each annotator: the colour, what they marked, and where they saw nothing to mark."""
     lines = []
-    for reader, mine in annotations.groupby("annotator"):
+    for annotator, mine in annotations.groupby("annotator"):
         counts = drawn(mine)["label"].value_counts(sort=False)
         marked = ", ".join(str(label) if n == 1 else f"{label} ({n})" for label, n in counts.items())
         nothing = ", ".join(mine.loc[mine["x"].isna(), "label"])
-        said = "; ".join(part for part in (marked, nothing and f"nothing to mark: {nothing}") if part)
+        summary = "; ".join(part for part in (marked, nothing and f"nothing to mark: {nothing}") if part)
         swatch = (
             '<span style="display:inline-block;width:.8em;height:.8em;margin-right:.5em;border:1px solid #0006;'
             f'background:{mine["colour"].iat[0]}"></span>'
         )
-        lines.append(f"<div>{swatch}{html.escape(f'{reader}: {said}')}</div>")
+        lines.append(f"<div>{swatch}{html.escape(f'{annotator}: {summary}')}</div>")
     if lines:
         st.html(f'<div style="font-size:.875rem;line-height:1.6">{"".join(lines)}</div>')

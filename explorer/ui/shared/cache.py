@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from explorer.data.geometry import Fit
 from explorer.errors import UserError
 from explorer.store.marks import all_annotations, marks_file
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
+from explorer.store.saliency import SaliencySet
 from explorer.tables.labels import film_captions
-from explorer.ui.shared.queue import Desk
+from explorer.ui.shared.queue import ModelQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import faiss
     import pandas as pd
     from numpy.typing import NDArray
@@ -31,6 +33,20 @@ def store_root() -> Path:
     return Path(os.environ.get("EXPLORER_STORE", "store"))
 
 
+def run_key(store: Store) -> tuple[str, str]:
+    """What tells a run from all others, and from itself made again under its old name."""
+    return str(store.path), store.manifest.created
+
+
+def _saliency_key(saliency: SaliencySet) -> tuple[str, str]:
+    """The record holds the hash of every file of the set."""
+    return str(saliency.path), saliency.record.model_dump_json()
+
+
+HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {Store: run_key, SaliencySet: _saliency_key}
+"""How every cache decorator tells stores apart: ``st.cache_data(hash_funcs=HASH_FUNCS)``."""
+
+
 @st.cache_resource(max_entries=4, show_spinner="Opening the store")
 def _open(root: Path, run_id: str, made_ns: int) -> Store:
     """``made_ns`` is the manifest's time: a run that was made again under its old name is opened again."""
@@ -42,32 +58,23 @@ def store(root: Path, run_id: str) -> Store:
     return _open(root, run_id, (root / run_id / "manifest.json").stat().st_mtime_ns)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Reading the index")
-def _index(path: Path, made: str, space: str) -> tuple[faiss.Index, str]:
-    return Store(path).index(space)
+@st.cache_resource(max_entries=16, show_spinner="Reading the index", hash_funcs=HASH_FUNCS)
+def _index(store: Store, space: str) -> tuple[faiss.Index, str]:
+    return store.index(space)
 
 
-def index(opened: Store, space: str) -> faiss.Index:
-    """The FAISS index of a space; where its file could not be used, the page is told."""
-    found, note = _index(opened.path, opened.manifest.created, space)
+def index(store: Store, space: str) -> faiss.Index:
+    """The FAISS index of a space; where its file could not be used, the page says so."""
+    opened, note = _index(store, space)
     if note:
         st.caption(f":material/info: {note}")
-    return found
+    return opened
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _hover(path: Path, made: str, _opened: Store) -> NDArray[np.str_]:
-    return film_captions(_opened)
-
-
-def hover(opened: Store) -> NDArray[np.str_]:
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)
+def hover_text(store: Store) -> NDArray[np.str_]:
     """(N,) the text a map shows for each film."""
-    return _hover(opened.path, opened.manifest.created, opened)
-
-
-def fit(opened: Store, encoder_id: str) -> Fit:
-    """An encoder's preprocessing geometry, read without loading the encoder."""
-    return opened.fit(encoder_id)
+    return film_captions(store)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the image tower")
@@ -77,58 +84,52 @@ def _tower(folder: Path, weights_sha256: str) -> ImageTower:
     return ImageTower.load(folder)
 
 
-def tower(opened: Store, encoder_id: str) -> ImageTower:
+def tower(store: Store, encoder_id: str) -> ImageTower:
     """The image tower of an encoder. Imports torch: call it only where a visitor asked for a model to run."""
-    return _tower(opened.encoder_folder(encoder_id), opened.encoder(encoder_id).weights_sha256)
+    return _tower(store.encoder_folder(encoder_id), store.encoder(encoder_id).weights_sha256)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _readings(path: Path, made: str, marks: tuple[int, int], _opened: Store) -> pd.DataFrame:
-    return all_annotations(_opened)
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _run_annotations(store: Store, marks_version: tuple[int, int]) -> pd.DataFrame:
+    return all_annotations(store)
 
 
-def readings(opened: Store) -> pd.DataFrame:
-    """What readers said of the run's films, by ``marks.all_annotations``; read again once the file of marks is another.
-    A page asks for it once a picture."""
+def run_annotations(store: Store) -> pd.DataFrame:
+    """What annotators said of the run's films, by ``marks.all_annotations``.
+
+    It is read again once the file of marks has changed: a page asks for it once a picture.
+    """
     try:
-        found = marks_file(opened).stat()
-        marks = found.st_mtime_ns, found.st_size
+        file = marks_file(store).stat()
+        marks_version = file.st_mtime_ns, file.st_size
     except FileNotFoundError:
-        marks = 0, 0
-    return _readings(opened.path, opened.manifest.created, marks, opened)
+        marks_version = 0, 0
+    return _run_annotations(store, marks_version)
 
 
 FILM_SIDE = 2048
 """Pixels of the long side of a film in the browser: enlarged to twice a column it still has pixels of its own."""
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
-def _film_jpeg(path: Path, made: str, row: int, _opened: Store) -> bytes:
+@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
+def film_jpeg(store: Store, row: int) -> bytes:
+    """A film of the store as the browser gets it; a UserError where it is not on this machine or cannot be read."""
     from explorer.data.images import thumbnail
 
-    return thumbnail(film(_opened, row), FILM_SIDE)
+    return thumbnail(film_image(store, row), FILM_SIDE)
 
 
-def film_jpeg(opened: Store, row: int) -> bytes:
-    """A film of the store as the browser gets it; a UserError where it is not on this machine or cannot be read."""
-    return _film_jpeg(opened.path, opened.manifest.created, row, opened)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _film(path: Path, made: str, row: int, _opened: Store) -> Image.Image:
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=HASH_FUNCS)
+def film_image(store: Store, row: int) -> Image.Image:
+    """A film of the store, grey, in its own pixels."""
     from explorer.data.images import read_film
     from explorer.data.limits import BadImage
 
     try:
-        return read_film(_opened.film(row))
+        return read_film(store.film(row))
     except BadImage as error:
-        name = _opened.samples["sample_id"].iat[row]
+        name = store.samples["sample_id"].iat[row]
         raise UserError(f"The film {name} cannot be read: {error}.", "Restore it.") from error
-
-
-def film(opened: Store, row: int) -> Image.Image:
-    """A film of the store, grey, in its own pixels."""
-    return _film(opened.path, opened.manifest.created, row, opened)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -146,12 +147,12 @@ def _depth(folder: Path, weights_sha256: str) -> int:
     return max(1, len(blocks))
 
 
-def depth(opened: Store, encoder_id: str) -> int:
+def depth(store: Store, encoder_id: str) -> int:
     """How many transformer blocks an encoder has, read from the names of its weights."""
-    return _depth(opened.encoder_folder(encoder_id), opened.encoder(encoder_id).weights_sha256)
+    return _depth(store.encoder_folder(encoder_id), store.encoder(encoder_id).weights_sha256)
 
 
 @st.cache_resource
-def desk() -> Desk:
-    """The one place all visitors' questions to a model go through; it keeps 256 MB of tokens and maps."""
-    return Desk(256 * 2**20)
+def model_queue() -> ModelQueue:
+    """The one queue for all visitors' questions to a model; it keeps 256 MB of tokens and maps."""
+    return ModelQueue(256 * 2**20)

@@ -23,10 +23,15 @@ def gallery(
     label: str,
     regime: RegimeRecord,
     key: str,
-    told: Callable[[int], str] | None = None,
+    describe: Callable[[int], str] | None = None,
 ) -> None:
-    """A paged sheet of films: id, split, findings, what is told of each (by default the regime's logit for a label),
-    ways to look closer."""
+    """A paged sheet of films: id, split, findings, one more line, and links to the film's own pages.
+
+    Parameters
+    ----------
+    describe : callable, optional
+        Gives the last line of a film; by default it is the regime's logit for the label.
+    """
     pages = -(-len(rows) // PAGE)
     number = st.pagination(pages, key=f"{key}-{len(rows)}") if pages > 1 else 1
     logits = store.logits(regime.name)[:, store.labels.index(label)]
@@ -37,7 +42,7 @@ def gallery(
                 st.image(store.thumbnail(row), width=150, alt=f"Film {sample_id}")
                 st.caption(
                     f"**{sample_id}** · {store.samples['split'].iat[row]}  \n{findings_text(store, row)}  \n"
-                    + (told(row) if told else f"{regime.title} logit {logits[row]:.2f}")
+                    + (describe(row) if describe else f"{regime.title} logit {logits[row]:.2f}")
                 )
                 links(sample_id)
 

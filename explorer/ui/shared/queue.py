@@ -1,7 +1,8 @@
-"""A desk that answers heavy questions one at a time, each once, and tells who waits their place in the line.
+"""A queue before the models: it answers heavy questions one at a time, each once, and says how many are ahead.
 
-Streamlit's caches make a value once, too, but neither bound how many different ones are made at the same time nor say
-how long the line is; a model needs all cores for itself, and a hundred visitors must not share them. No Streamlit here.
+Streamlit's caches make a value once, too. They neither bound how many different values are made at the same time, nor
+say how long the queue is. A model needs all cores for itself, and a hundred visitors must not share them.
+No Streamlit here.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ class Sized(Protocol):
 
 _Answer = TypeVar("_Answer", bound=Sized)
 
-PATIENCE = 0.5
-"""Seconds between two looks at the line: a visitor who left is noticed within that time."""
+POLL_SECONDS = 0.5
+"""Seconds between two looks at the queue: a visitor who left is noticed within that time."""
 
 
-class Shelf:
+class AnswerCache:
     """Answers that are kept.
 
     Parameters
     ----------
     limit : int
-        Bytes; the least recently asked for is dropped first, and one larger than that is not kept.
+        Bytes. The least recently used answer is dropped first; an answer larger than the limit is not kept.
     """
 
     def __init__(self, limit: int) -> None:
@@ -53,58 +54,62 @@ class Shelf:
                 self._kept.popitem(last=False)
 
 
-class Desk:
-    """One worker, first come first served.
+class ModelQueue:
+    """One worker; first come, first served.
 
     Parameters
     ----------
     limit : int
-        Bytes of its own shelf, which all visitors share.
+        Bytes of the answers that all visitors share.
     """
 
     def __init__(self, limit: int) -> None:
-        self.shelf = Shelf(limit)
-        self._line: list[object] = []
+        self.answers = AnswerCache(limit)
+        self._waiting: list[object] = []
         self._busy = False
         self._changed = threading.Condition()
 
     def ask(
-        self, key: Hashable, make: Callable[[], _Answer], tell: Callable[[int], None], shelf: Shelf | None = None
+        self,
+        key: Hashable,
+        make: Callable[[], _Answer],
+        on_wait: Callable[[int], None],
+        answers: AnswerCache | None = None,
     ) -> _Answer:
         """The answer kept under ``key``, or a new one once it is this caller's turn.
 
         Parameters
         ----------
-        shelf : Shelf, optional
-            Where answers are kept that other visitors must not see; by default the desk's own.
         make : callable
-            Makes the answer; an exception of its own goes to this caller, and the next in line tries again.
-        tell : callable
-            Told how many are ahead whenever that is looked at; an exception it raises leaves the line.
+            Makes the answer. An exception goes to this caller alone, and the next in the queue tries again.
+        on_wait : callable
+            Called with the number of callers ahead, whenever that is looked at. An exception leaves the queue.
+        answers : AnswerCache, optional
+            Where an answer is kept that other visitors must not see; by default the shared cache.
         """
-        shelf, ticket = shelf or self.shelf, object()
+        answers, ticket = answers or self.answers, object()
         with self._changed:
-            self._line.append(ticket)
+            self._waiting.append(ticket)
         try:
             while True:
                 with self._changed:
-                    if (kept := shelf.get(key)) is not None:
+                    if (kept := answers.get(key)) is not None:
                         return cast("_Answer", kept)
                     ahead = self._ahead(ticket)
                     if ahead == 0:
                         self._busy = True
                         break
-                tell(ahead)
+                on_wait(ahead)
                 with self._changed:
-                    if self._ahead(ticket) == ahead and shelf.get(key) is None:
-                        self._changed.wait(PATIENCE)
+                    if self._ahead(ticket) == ahead and answers.get(key) is None:
+                        self._changed.wait(POLL_SECONDS)
         finally:
             with self._changed:
-                self._line.remove(ticket)
+                self._waiting.remove(ticket)
                 self._changed.notify_all()
         try:
             answer = make()
-            shelf.put(key, answer)
+            answers.put(key, answer)
             return answer
         finally:
             with self._changed:
@@ -112,4 +117,4 @@ class Desk:
                 self._changed.notify_all()
 
     def _ahead(self, ticket: object) -> int:
-        return self._line.index(ticket) + self._busy
+        return self._waiting.index(ticket) + self._busy

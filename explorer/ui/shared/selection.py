@@ -71,6 +71,11 @@ def put(view: View, rows: NDArray[np.int64], name: str) -> None:
     _write_link(held.token)
 
 
+def put_from_map(view: View, rows: NDArray[np.int64]) -> None:
+    """Select the films of a box or lasso; where it holds none, nothing is selected any more."""
+    put(view, rows, f"{len(rows):,} films from the map")
+
+
 def clear() -> None:
     """Select nothing."""
     st.session_state.pop(_STATE, None)
@@ -99,8 +104,8 @@ def actions(view: View, rows: NDArray[np.int64], name: str, key: str) -> None:
     ):
         targets.append((file, title, icon, f"Opens {first}; the selection goes along."))
     with st.container(horizontal=True, gap="small"):
-        for file, title, icon, told in targets:
-            if st.button(title, icon=icon, help=told, key=f"{key}-{file}"):
+        for file, title, icon, text in targets:
+            if st.button(title, icon=icon, help=text, key=f"{key}-{file}"):
                 put(view, selected.rows, selected.name)
                 _open(file, selected, None if title == "Map" else first)
         stem = re.sub(r"\W+", "-", selected.name).strip("-") or "selection"
