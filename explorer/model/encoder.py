@@ -19,9 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
+from explorer.data import tower_files
 from explorer.data.geometry import RESIZE_MODES, Fit
 from explorer.errors import UserError
-from explorer.model import tower_files
 from explorer.model.hub import LOCAL, find_weights, locate, read_config, text_tower, tokenizer_folder
 
 if TYPE_CHECKING:

@@ -86,7 +86,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from explorer.model import tower_files
+from explorer.data import tower_files
 
 # --- a run's folder, in the store's ----------------------------------------------------------------------------------
 

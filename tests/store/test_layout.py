@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from explorer.model import tower_files
+from explorer.data import tower_files
 from explorer.store import layout
 
 ROOT = Path(__file__).parents[2]
