@@ -7,6 +7,6 @@ with page("Protocols") as view:
     protocols.comparison(view)
     protocols.changes(view)
     protocols.limits(view)
-    protocols.domains(view)
-    protocols.distances(view)
+    protocols.domain_scores(view)
+    protocols.embedding_distances(view)
     protocols.training(view)

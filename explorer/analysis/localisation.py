@@ -131,7 +131,7 @@ def choose_shares(labels: Sequence[str], curves: NDArray[np.float64]) -> dict[st
     return chosen
 
 
-def summarise(frame: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def summarise_localisation(frame: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Means over films with 95% intervals, and how far each source lies above the centre prior.
 
     Parameters

@@ -153,7 +153,7 @@ def disparity(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return float(procrustes(one, other)[2])
 
 
-def spread(layouts: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
+def layout_disparity(layouts: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
     """Mean and largest disparity over all pairs of layouts of one space made with several seeds."""
     pairs = [disparity(a, b) for i, a in enumerate(layouts) for b in layouts[i + 1 :]]
     return float(np.mean(pairs)), float(np.max(pairs))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from explorer.analysis.map_trust import TRUST_ROWS, aligned, spread
+from explorer.analysis.map_trust import TRUST_ROWS, aligned, layout_disparity
 from explorer.analysis.neighbours import knn
 
 if TYPE_CHECKING:
@@ -92,5 +92,5 @@ def stability(vectors: NDArray[np.float32], layout: NDArray[np.float32], k: int,
         vectors = np.ascontiguousarray(vectors[rows])
         layout = umap_map(vectors, k, seed)
     others = [umap_map(vectors, k, seed + 1 + i, init="random") for i in range(RESEEDS)]
-    mean, largest = spread([layout, *others])
+    mean, largest = layout_disparity([layout, *others])
     return {"spread": mean, "spread_max": largest, "reseeds": RESEEDS, "spread_n": len(vectors)}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CELLS: tuple[str, ...] = ("tp", "fp", "fn", "tn")
 
 
-class Figure(NamedTuple):
+class Estimate(NamedTuple):
     """One figure at a threshold, its 95% interval, the films it rests on, and what calling at random reaches."""
 
     value: float
@@ -25,7 +25,7 @@ class Figure(NamedTuple):
     baseline: float
 
 
-def cells(targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def outcome_cells(targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(n, 4) which of CELLS each film is in; unknown films are in none."""
     positive, negative = targets == 1, targets == 0
     return np.stack([positive & calls, negative & calls, positive & ~calls, negative & ~calls], axis=1)
@@ -83,7 +83,7 @@ def at_threshold(
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """All figures of one label at one threshold.
 
     Parameters
@@ -98,7 +98,7 @@ def at_threshold(
         ``recall``, ``specificity``, ``precision``, ``npv`` with Wilson's interval, which is honest about few films and
         at 0 and 1; ``f1`` and ``mcc`` with a patient-level bootstrap interval. Baselines: random calls at that rate.
     """
-    members = cells(targets, calls)
+    members = outcome_cells(targets, calls)
     tp, fp, fn, tn = (int(count) for count in members.sum(axis=0))
     n = tp + fp + fn + tn
     rate = (tp + fp) / n if n else np.nan
@@ -110,15 +110,15 @@ def at_threshold(
         ("precision", tp, tp + fp, prevalence),
         ("npv", tn, tn + fn, 1 - prevalence),
     ):
-        found[name] = Figure(k / of if of else np.nan, *wilson(k, of), of, baseline)
+        found[name] = Estimate(k / of if of else np.nan, *wilson(k, of), of, baseline)
     value = _f1_mcc(np.array([[tp, fp, fn, tn]], dtype=float))
     drawn = _f1_mcc(count_draws(members, patients, resamples, seed))
     evidence = np.array([min(len(np.unique(patients[targets == side])) for side in (0, 1))])
     low, high = interval(value, drawn[None], evidence)
     both = rate + prevalence
     random_f1 = 2 * rate * prevalence / both if both else 0.0
-    found["f1"] = Figure(float(value[0, 0]), float(low[0, 0]), float(high[0, 0]), tp + fn, random_f1)
-    found["mcc"] = Figure(float(value[0, 1]), float(low[0, 1]), float(high[0, 1]), n, 0.0)
+    found["f1"] = Estimate(float(value[0, 0]), float(low[0, 0]), float(high[0, 0]), tp + fn, random_f1)
+    found["mcc"] = Estimate(float(value[0, 1]), float(low[0, 1]), float(high[0, 1]), n, 0.0)
     return found
 
 
@@ -155,7 +155,7 @@ def net_benefit(
     evidence = np.array([min(len(np.unique(who[y == side])) for side in (0, 1))])
     rows = []
     for cut, price in zip(at, weight, strict=True):
-        members = cells(y, p >= cut)
+        members = outcome_cells(y, p >= cut)
         value = np.array([[_benefit(members.sum(axis=0)[None], price)[0]]])
         drawn = _benefit(count_draws(members, who, resamples, seed), price)
         low, high = interval(value, drawn[None, :, None], evidence)

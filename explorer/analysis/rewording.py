@@ -19,7 +19,7 @@ STORED, EDITED = "stored", "edited"
 
 
 @dataclass(frozen=True)
-class Change:
+class RewordingEffect:
     """Two scorings of the same n films.
 
     Attributes
@@ -55,7 +55,7 @@ def compare(
     *,
     resamples: int,
     seed: int,
-) -> Change:
+) -> RewordingEffect:
     """Hold edited prompts against stored ones.
 
     Parameters
@@ -79,7 +79,7 @@ def compare(
     calls = {version: found.logits[:, 0] >= found.thresholds[0] for version, found in scored.items()}
     falling = pd.DataFrame({version: -found.logits[:, 0] for version, found in scored.items()})
     places = falling.rank(method="first")
-    return Change(
+    return RewordingEffect(
         figures,
         changed,
         thresholds,

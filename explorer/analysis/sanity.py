@@ -80,7 +80,7 @@ def summarise_proof(frame: pd.DataFrame, resamples: int = 1000, seed: int = 0) -
     return pd.DataFrame(rows, columns=["regime", "check", "step", "value", "ci_low", "ci_high", "n"])
 
 
-def verdict(summary: pd.DataFrame, regime: str) -> tuple[Light, str]:
+def traffic_light(summary: pd.DataFrame, regime: str) -> tuple[Light, str]:
     """A traffic light for one regime, and the figures behind it in one sentence.
 
     Green: with every block random the map is surely no longer alike, and both deletion and insertion surely beat

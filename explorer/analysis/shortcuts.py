@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Kind = Literal["acquisition", "patient", "device", "exposure"]
+AttributeKind = Literal["acquisition", "patient", "device", "exposure"]
 
 FEWEST = 20
 """Films that must have, and that must lack, a category for it to be an attribute."""
@@ -49,7 +49,7 @@ class Attributes:
     """
 
     values: pd.DataFrame
-    kinds: dict[str, Kind]
+    kinds: dict[str, AttributeKind]
     lacking: dict[str, str]
 
 
@@ -63,10 +63,10 @@ def attributes(samples: pd.DataFrame, labels: Sequence[str], measures: NDArray[n
     measures : (N, 4) of :func:`explorer.analysis.acquisition.measure`
     """
     values: dict[str, NDArray[np.float64]] = {}
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, AttributeKind] = {}
     lacking: dict[str, str] = {}
 
-    def add(name: str, value: NDArray[np.float64], kind: Kind, absent: str) -> None:
+    def add(name: str, value: NDArray[np.float64], kind: AttributeKind, absent: str) -> None:
         known = value[~np.isnan(value)]
         if len(known) == 0:
             lacking[name] = absent
@@ -75,7 +75,7 @@ def attributes(samples: pd.DataFrame, labels: Sequence[str], measures: NDArray[n
         else:
             values[name], kinds[name] = value, kind
 
-    grouped: tuple[tuple[str, Kind], ...] = (("view", "acquisition"), ("sex", "patient"))
+    grouped: tuple[tuple[str, AttributeKind], ...] = (("view", "acquisition"), ("sex", "patient"))
     for column, kind in grouped:
         words = samples[column].fillna("").astype(str).to_numpy(object)
         found = {name: (words == name).sum() for name in sorted({*words} - {""})}

@@ -59,7 +59,7 @@ def choose(
     rule: Rule = "max_f1",
     level: float = math.nan,
     *,
-    together: bool = False,
+    pooled: bool = False,
 ) -> Thresholds:
     """Each label's threshold by a rule, on validation rows.
 
@@ -71,7 +71,7 @@ def choose(
     rule : Rule
         Largest F1, Matthews correlation or Youden's J; or the fewest calls that reach a recall of ``level``; or the
         most calls that keep a precision of ``level``.
-    together : bool
+    pooled : bool
         One threshold for all labels, chosen on their film-label pairs pooled.
 
     Returns
@@ -87,7 +87,7 @@ def choose(
     >>> [choose(["a"], targets, logits, rule, 0.9).labels["a"].value for rule in ("recall", "precision")]
     [1.5, 3.5]
     """
-    if together:
+    if pooled:
         chosen = _best(targets.ravel(), np.ravel(logits), rule, level)
         found = dict.fromkeys(labels, chosen)
     else:

@@ -137,7 +137,7 @@ def whiskers(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: 
     return figure
 
 
-def confusions(labels: Sequence[str], cells: Sequence[Sequence[Cell]]) -> go.Figure:
+def confusion_heatmap(labels: Sequence[str], cells: Sequence[Sequence[Cell]]) -> go.Figure:
     """Labels against labels; filled as on the board."""
     figure = go.Figure([_fill(cells), _pointed_at(cells, 18)])
     for i, row in enumerate(cells):

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def film_scores(store: Store, row: int) -> pd.DataFrame:
-    """:func:`scores` of a film of the run, against the films of its split."""
+    """:func:`score_frame` of a film of the run, against the films of its split."""
     mine = {regime.name: np.asarray(store.logits(regime.name)[row]) for regime in store.regimes}
-    return scores(store, mine, store.targets[row], store.peers(row))
+    return score_frame(store, mine, store.targets[row], store.peers(row))
 
 
-def scores(
+def score_frame(
     store: Store, mine: Mapping[str, NDArray[np.float32]], known: NDArray[np.float32], peers: NDArray[np.int64]
 ) -> pd.DataFrame:
     """A film's score for every label and regime, against the threshold and against other films.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 RuleSet = Literal["paper", "sound"]
 RULE_SETS: tuple[RuleSet, ...] = ("paper", "sound")
-Change = Literal["", "Threshold", "Prompt", "Training"]
+StepChange = Literal["", "Threshold", "Prompt", "Training"]
 
 RESAMPLES = 1000
 
@@ -92,7 +92,7 @@ class Step:
 
     Attributes
     ----------
-    change : Change
+    change : StepChange
         Empty for the first step.
     rule : str
     labels_per_film : float
@@ -103,7 +103,7 @@ class Step:
         Over films whose labels are all known.
     """
 
-    change: Change
+    change: StepChange
     rule: str
     labels_per_film: float
     macro_f1: tuple[float, float, float]
@@ -121,7 +121,7 @@ def regime_steps(store: Store, split: Split) -> list[Step]:
     rows = store.rows(split)
     bare = np.asarray(store.prompt_logits(BARE_NAMES))
     own_prompts = store.manifest.prompt_sets[0]
-    rules: list[tuple[Change, str, NDArray[np.bool_]]] = [
+    rules: list[tuple[StepChange, str, NDArray[np.bool_]]] = [
         ("", f"Zero-shot, bare names, {PAPER_RULE}", paper_rule(bare).predicted(rows)),
         ("Threshold", "… cosine above 0", above(bare, 0).predicted(rows)),
         ("Threshold", "… thresholds from val", max_f1_rule(store, bare).predicted(rows)),
@@ -154,7 +154,7 @@ def training_steps(as_paper: Store, soundly: Store, split: Split, regime: str) -
     rows = np.intersect1d(as_paper.rows(split), soundly.rows(split))
     logits, sound_logits = (np.asarray(run.logits(regime)) for run in (as_paper, soundly))
     title = as_paper.regime(regime).title
-    rules: list[tuple[Change, str, NDArray[np.bool_]]] = [
+    rules: list[tuple[StepChange, str, NDArray[np.bool_]]] = [
         ("", f"{title} as the paper, {PAPER_RULE}", paper_rule(logits).predicted(rows)),
         ("Threshold", "… probability above 0.5", above(logits, 0).predicted(rows)),
         ("Threshold", "… thresholds from val", max_f1_rule(as_paper, logits).predicted(rows)),
@@ -167,7 +167,7 @@ def training_steps(as_paper: Store, soundly: Store, split: Split, regime: str) -
     return _steps(as_paper, rows, rules), len(rows)
 
 
-def _steps(store: Store, rows: NDArray[np.int64], rules: list[tuple[Change, str, NDArray[np.bool_]]]) -> list[Step]:
+def _steps(store: Store, rows: NDArray[np.int64], rules: list[tuple[StepChange, str, NDArray[np.bool_]]]) -> list[Step]:
     targets, weights = store.targets[rows], film_weights(store, rows)
     patients = len(np.unique(store.patients[rows]))
     steps, before = [], None

@@ -108,23 +108,23 @@ def columns(store: Store, kind: SpaceKind | None = None) -> list[Column]:
     ]
 
 
-def figures(store: Store, split: Split, measure: str) -> Rows:
+def figures(store: Store, split: Split, measure: str) -> SeparabilityRows:
     """One measure's rows of the store by label and space."""
     frame = store.tables.separability
     return _by(frame[(frame["split"] == split) & (frame["measure"] == measure)], "label", "space")
 
 
-class Rows(dict[tuple[str, ...], Row]):
+class SeparabilityRows(dict[tuple[str, ...], Row]):
     """Rows of a stored table by key; one that the store lacks has NaN figures and counts of 0, and prints a dash."""
 
     def __missing__(self, key: tuple[str, ...]) -> Row:
         return {**dict.fromkeys(FIGURE_COLUMNS, np.nan), **dict.fromkeys(COUNT_COLUMNS, 0)}
 
 
-def _by(frame: pd.DataFrame, *keys: str) -> Rows:
+def _by(frame: pd.DataFrame, *keys: str) -> SeparabilityRows:
     names = zip(*(frame[key] for key in keys), strict=True)
     rows = ({str(key): value for key, value in row.items()} for row in frame.to_dict("records"))
-    return Rows(zip(names, rows, strict=True))
+    return SeparabilityRows(zip(names, rows, strict=True))
 
 
 def told_apart(row: Row) -> bool:
@@ -150,7 +150,7 @@ def strength(measure: str, row: Row) -> float:
     return float(np.clip(part, 0, 1))
 
 
-def cells(store: Store, split: Split, measure: str) -> list[list[Cell]]:
+def heatmap_cells(store: Store, split: Split, measure: str) -> list[list[Cell]]:
     """The board's squares: labels by falling prevalence, spaces in order."""
     found = figures(store, split, measure)
     return [
@@ -208,7 +208,7 @@ def sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list
 
 
 def whisker_frame(store: Store, split: Split, kind: SpaceKind, measure: str) -> pd.DataFrame:
-    """Rows for figures_separability.whiskers, labels by falling prevalence."""
+    """Rows for ``figures.separability.whiskers``, labels by falling prevalence."""
     titles = {column.space: column.title for column in columns(store, kind)}
     frame = store.tables.separability
     frame = frame[(frame["split"] == split) & (frame["measure"] == measure) & frame["space"].isin(list(titles))]
@@ -217,7 +217,7 @@ def whisker_frame(store: Store, split: Split, kind: SpaceKind, measure: str) -> 
     return frame.sort_values("label", key=lambda names: names.map(order), kind="stable")
 
 
-def table(store: Store, split: Split, measure: str) -> pd.DataFrame:
+def measure_table(store: Store, split: Split, measure: str) -> pd.DataFrame:
     """Every label and space: the figure with all that is needed to judge it."""
     found = figures(store, split, measure)
     lines = []
@@ -252,7 +252,7 @@ def confusion_cells(store: Store, split: Split, space: str) -> tuple[list[str], 
     return labels, grid, int((enough["p"] < LEVEL).sum()), len(enough)
 
 
-def _confusion(found: Rows, one: str, other: str) -> Cell:
+def _confusion(found: SeparabilityRows, one: str, other: str) -> Cell:
     if one == other:
         return Cell("", None, one)
     row = found[one, other]

@@ -155,7 +155,7 @@ def limits(view: View) -> None:
     )
 
 
-def domains(view: View) -> None:
+def domain_scores(view: View) -> None:
     """F1 by the paper's four domains."""
     frame = _frame("domains", view.store, view.split)
     if frame.empty:
@@ -169,7 +169,7 @@ def domains(view: View) -> None:
     )
 
 
-def distances(view: View) -> None:
+def embedding_distances(view: View) -> None:
     """The paper's embedding distances, and why two regimes share them."""
     store = view.store
     st.subheader("Distances between classes")

@@ -28,7 +28,7 @@ LISTED = 100
 HELP = {"keep": "the label is right", "wrong": "it is the other way", "unsure": "cannot be said: it becomes unknown"}
 
 
-def show(view: View) -> None:
+def label_errors(view: View) -> None:
     """The queue, the label at hand, and what was said so far."""
     store = view.store
     store.audit.labels("linear_probe")  # says so where an earlier version made the run

@@ -74,7 +74,7 @@ def _marked(store: Store, made: SaliencySet) -> bool:
 
 @st.cache_data(max_entries=16, show_spinner="Resampling patients")
 def _table(path: Path, made: str, sha256: str, _set: SaliencySet) -> pd.DataFrame:
-    return loc.summarise(_set.frame("agreement"))
+    return loc.summarise_localisation(_set.frame("agreement"))
 
 
 def verdict(store: Store, table: pd.DataFrame, metric: str) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 METRICS = {"brier": "Brier score", "ece": "ECE"}
 
 
-def calibration(view: View) -> None:
+def calibration_view(view: View) -> None:
     """One label's reliability in every regime, its figures by method, and every label's."""
     store, split = view.store, view.split
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @st.fragment
-def worth(view: View, label: str) -> None:
+def decision_curves(view: View, label: str) -> None:
     """Net benefit of acting on each regime."""
     with errors_shown():
         store = view.store

@@ -12,7 +12,7 @@ import streamlit as st
 
 from explorer.analysis.curves import pr_curve
 from explorer.analysis.evidence import FEW
-from explorer.analysis.operating import Figure, at_threshold, cells
+from explorer.analysis.operating import Estimate, at_threshold, outcome_cells
 from explorer.data.reports import sentence
 from explorer.figures import curves as curve_figures
 from explorer.figures import thresholds as threshold_figures
@@ -30,7 +30,7 @@ from explorer.tables.thresholds import (
     operating_point,
     rule_text,
 )
-from explorer.ui.pr_curves.net_benefit import worth
+from explorer.ui.pr_curves.net_benefit import decision_curves
 from explorer.ui.shared import choose, selection
 from explorer.ui.shared.frame import errors_shown
 from explorer.ui.shared.gallery import gallery
@@ -71,7 +71,7 @@ def thresholds(view: View) -> None:
             label = choose.label(view)
         regime = choose.regime(view)
     _turned(view, label, regime)
-    worth(view, label)
+    decision_curves(view, label)
 
 
 @st.fragment
@@ -199,7 +199,7 @@ def _members(view: View, point: Point) -> dict[str, NDArray[np.int64]]:
     rows, mine = store.rows(view.split), point.by_regime[point.regime.name]
     targets = store.targets[rows, c]
     calls = {name: operating.predicted(rows)[:, c] for name, operating in point.by_regime.items()}
-    kinds = cells(targets, calls[point.regime.name])
+    kinds = outcome_cells(targets, calls[point.regime.name])
     truth, known = targets == 1, ~np.isnan(targets)
     first, last = (calls[store.regimes[i].name] == truth for i in (0, -1))
     # the paper's zero-shot scores other prompts than the run's own: the stored threshold is in the run's own logits
@@ -236,7 +236,7 @@ def _table(view: View, point: Point) -> None:
     )
 
 
-def _said(figure: Figure) -> str:
+def _said(figure: Estimate) -> str:
     said = with_interval(figure.value, figure.low, figure.high)
     return said if np.isnan(figure.value) else f"{said} · {figure.baseline:.2f}"
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.analysis.joint_labels import WHOLE_FILM, cooccurrence, pairs, whole_film
 from explorer.analysis.metrics import MACRO, patient_weights
 from explorer.analysis.multilabel import complete
-from explorer.analysis.together import WHOLE_FILM, cooccurrence, pairs, whole_film
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.style import with_interval
 from explorer.tables.labels import by_prevalence
@@ -33,7 +33,7 @@ RESAMPLES = 1000
 SHOWN_PAIRS = 12
 
 
-def together(view: View) -> None:
+def joint_labels(view: View) -> None:
     """Whole-film figures, then co-prediction beside co-occurrence in one regime."""
     store, split = view.store, view.split
     st.subheader("All labels of a film")
