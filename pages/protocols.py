@@ -1,4 +1,4 @@
-"""The paper's figures, this set trained and scored as the paper and soundly, and what never looks at a film."""
+"""The paper's figures, this set under the paper's and the sound protocol, and baselines that never look at a film."""
 
 from explorer.ui import protocols
 from explorer.ui.shared.frame import page

@@ -38,7 +38,7 @@ def lifts(
     Returns
     -------
     DataFrame
-        COLUMNS, one row a label, in the order of ``labels``; NaN where nothing is known or no film has the label.
+        COLUMNS, one row per label, in the order of ``labels``; NaN where nothing is known or no film has the label.
     """
     groups = np.unique(patients, return_inverse=True)[1]
     rows = []

@@ -137,7 +137,7 @@ def summarise_localisation(frame: pd.DataFrame, resamples: int = 1000, seed: int
     Parameters
     ----------
     frame : DataFrame
-        One row a film, label and source: patient, row, label, source, silent and the METRICS.
+        One row per film, label and source: patient, row, label, source, silent and the METRICS.
 
     Returns
     -------

@@ -48,7 +48,7 @@ def complete(targets: NDArray[np.float32]) -> NDArray[np.bool_]:
 def min_max(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale each film's scores to 0..1 over its labels, as the paper's zero-shot table does; 0 where all are equal.
 
-    Every film then has a label at 1, so at threshold 0.5 at least one label is always called.
+    Every film then has a label at 1, so at threshold 0.5 at least one label is always predicted positive.
     """
     low, high = scores.min(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
     return np.where(high > low, (scores - low) / np.where(high > low, high - low, 1), 0).astype(np.float32)
@@ -76,7 +76,7 @@ def f1(targets: NDArray[np.float32], calls: NDArray[np.bool_], weights: NDArray[
 
 
 def exact_match(targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(n,) 1 where every label of a complete film is called right."""
+    """(n,) 1 where every label of a complete film is predicted right."""
     right: NDArray[np.float64] = ((targets == 1) == calls).all(axis=1).astype(np.float64)
     return right
 
@@ -120,7 +120,7 @@ def outcome(
     ----------
     targets : (n, C) 1, 0 or NaN
     calls : (n, C), optional
-        Which labels are called positive.
+        Which labels are predicted positive.
     scores : (n, C), optional
         What ranks a film's labels against each other.
     weights : (B, n)
@@ -145,7 +145,7 @@ def outcome(
 def by_domain(
     labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np.bool_]
 ) -> tuple[list[str], NDArray[np.float32], NDArray[np.bool_]]:
-    """The paper's four domains as labels: a film has a domain, or is called for it, if it is for any of its labels.
+    """The paper's four domains as labels: a film has a domain, or is predicted to, where it has any of its labels.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What stands around a label's films: neighbours of other patients, their purity, and the labels taken for each other.
+"""A label's nearest films of other patients: their purity, and the labels confused with each other.
 
 Neighbours are sought once a space. A shuffle of labels or a resample of patients is then a column of weights, and all
 columns are one product with the sparse neighbour matrix.

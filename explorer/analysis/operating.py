@@ -1,4 +1,4 @@
-"""What a threshold does: who is called, how often rightly, and whether calling them is worth it."""
+"""What a threshold does: which films are predicted positive, how often rightly, and the net benefit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CELLS: tuple[str, ...] = ("tp", "fp", "fn", "tn")
 
 
 class Estimate(NamedTuple):
-    """One figure at a threshold, its 95% interval, the films it rests on, and what calling at random reaches."""
+    """One figure at a threshold, its 95% interval, the films it rests on, and what random predictions reach."""
 
     value: float
     low: float
@@ -96,7 +96,7 @@ def at_threshold(
     -------
     dict
         ``recall``, ``specificity``, ``precision``, ``npv`` with Wilson's interval, which is honest about few films and
-        at 0 and 1; ``f1`` and ``mcc`` with a patient-level bootstrap interval. Baselines: random calls at that rate.
+        at 0 and 1; ``f1`` and ``mcc`` with a patient-level bootstrap interval. Baselines: random predictions at that rate.
     """
     members = outcome_cells(targets, calls)
     tp, fp, fn, tn = (int(count) for count in members.sum(axis=0))
@@ -131,7 +131,7 @@ def net_benefit(
     resamples: int = 500,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Decision curve: what calling films above a probability is worth (Vickers & Elkin, Medical Decision Making 2006).
+    """Decision curve: net benefit of each threshold probability (Vickers & Elkin, Medical Decision Making 2006).
 
     Parameters
     ----------
@@ -145,8 +145,8 @@ def net_benefit(
     Returns
     -------
     DataFrame
-        at, value, low, high: true positives less false ones weighted by p/(1 - p), a film; and ``all``: calling every
-        film. Calling none is 0.
+        at, value, low, high: true positives less false ones weighted by p/(1 - p), per film; and ``all``: every film
+        predicted positive. Predicting none positive is 0.
     """
     known = ~np.isnan(targets)
     y, p, who = targets[known], probabilities[known], patients[known]
@@ -169,7 +169,7 @@ def _benefit(counts: NDArray[np.float64], price: float) -> NDArray[np.float64]:
 
 
 def _f1_mcc(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(B, 2) from (B, 4) counts; NaN without a positive or a negative, MCC 0 where all or none are called."""
+    """(B, 2) from (B, 4) counts; NaN without a positive or a negative, MCC 0 where all or no films are predicted positive."""
     tp, fp, fn, tn = counts.T
     defined = (tp + fn > 0) & (fp + tn > 0)
     area = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)

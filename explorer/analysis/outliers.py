@@ -25,7 +25,7 @@ NEIGHBOUR = 10
 """The distance is to this neighbour: one chance likeness does not bring a film near."""
 
 OUTLYING = 99.0
-"""From this percentile a film is called outlying: one training film in a hundred lies as far out."""
+"""From this percentile a film is outlying: one training film in a hundred lies as far out."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class RewordingEffect:
     thresholds : dict
         Version to the logit of highest F1, NaN without one.
     flips : tuple of int
-        Films newly called and films no longer called.
+        Films newly predicted positive and films no longer so.
     spearman : float
         Of the two rankings.
     rises : (n,) int64

@@ -38,7 +38,7 @@ class Threshold(BaseModel):
 
 
 class Thresholds(BaseModel):
-    """Per-label operating points of a regime: logits >= value count as called positive."""
+    """Per-label operating points of a regime: logits >= value are predicted positive."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -69,16 +69,16 @@ def choose(
     targets : (n_val, C) 1, 0 or NaN
     logits : (n_val, C)
     rule : Rule
-        Largest F1, Matthews correlation or Youden's J; or the fewest calls that reach a recall of ``level``; or the
-        most calls that keep a precision of ``level``.
+        Largest F1, Matthews correlation or Youden's J; or the fewest positives that reach a recall of ``level``; or
+        the most positives that keep a precision of ``level``.
     pooled : bool
         One threshold for all labels, chosen on their film-label pairs pooled.
 
     Returns
     -------
     Thresholds
-        A threshold lies halfway between the last score called positive and the next one, so that it does not hang
-        on one film's exact score. None where validation has no positive or no negative, or cannot reach the level.
+        A threshold lies halfway between the last score predicted positive and the next one, so that it does not
+        depend on one film's exact score. None where validation has no positive or no negative, or cannot reach the level.
 
     Examples
     --------

@@ -26,7 +26,7 @@ def percentile_histogram(percentiles: Mapping[str, NDArray[np.floating]], outlyi
     ----------
     percentiles : split to (n,), 0 to 100
     outlying : float
-        Where films begin to be called outlying; marked.
+        The percentile from which films are outlying; marked.
     """
     edges = np.linspace(0, 100, BINS + 1)
     figure = go.Figure()

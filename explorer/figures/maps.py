@@ -57,7 +57,7 @@ UNKNOWN = Mark((GREY,), "ring", 2.8, 0.55)
 
 @dataclass(frozen=True)
 class Points:
-    """Rows that look alike. Later layers lie on top."""
+    """Films that look alike: one layer of a map."""
 
     name: str
     rows: NDArray[np.int64]
@@ -281,7 +281,7 @@ class Sign:
 
 
 def lift_figure(frame: pd.DataFrame) -> go.Figure:
-    """Lifts with 95% whiskers on a logarithmic axis, 1 being no difference: a row a label, the highest on top.
+    """Lifts with 95% whiskers on a logarithmic axis, 1 being no difference: one row per label, the highest on top.
 
     Parameters
     ----------

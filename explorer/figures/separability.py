@@ -1,4 +1,4 @@
-"""Figures of the separability board: labels against spaces, whiskers beside the null, labels taken for each other."""
+"""Figures of the separability board: labels against spaces, whiskers beside the null, labels confused with each other."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def _read(file: Path) -> pd.DataFrame:
         marks = pd.read_parquet(file)[list(MARK_COLUMNS)]
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
         raise UserError(
-            f"{file} is damaged: {error}", "Restore it from a copy, or move it away to begin anew; it is not changed."
+            f"{file} is damaged: {error}", "Restore it from a copy, or move it away to start afresh; it is not changed."
         ) from error
     marks["polygon"] = marks["polygon"].map(lambda p: None if p is None else np.asarray(p, dtype=float)).astype(object)
     marks["polygon"] = marks["polygon"].where(marks["polygon"].notna(), None)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from explorer.figures.style import number
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,7 +40,7 @@ def score_frame(
     DataFrame
         label, state (positive, negative, unknown), series (the regime's title), logit, threshold (NaN where validation
         could not decide), margin (standard deviations of the peers' logits above the threshold), called (True, False
-        or None without a threshold) and rank (1 is the highest). Labels the film has come first, then those called by
+        or None without a threshold) and rank (1 is the highest). Labels the film has come first, then those predicted by
         most regimes, then by falling margin.
     """
     states = {
@@ -67,7 +69,7 @@ def score_frame(
 
 
 def score_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same as text, a row a label: what is known, and for each regime logit, threshold, outcome and rank.
+    """The same as text, one row per label: what is known, and for each regime logit, threshold, outcome and rank.
 
     Parameters
     ----------
@@ -86,10 +88,10 @@ def score_table(frame: pd.DataFrame) -> pd.DataFrame:
 _OUTCOMES = {
     (True, "positive"): "TP",
     (True, "negative"): "FP",
-    (True, "unknown"): "called",
+    (True, "unknown"): "predicted positive",
     (False, "positive"): "FN",
     (False, "negative"): "TN",
-    (False, "unknown"): "not called",
+    (False, "unknown"): "predicted negative",
 }
 
 
@@ -98,5 +100,5 @@ def _cell(score: object) -> str:
         getattr(score, name) for name in ("logit", "threshold", "called", "state", "rank")
     )
     if called is None:
-        return f"{logit:.2f}, no threshold · #{rank}"
-    return f"{logit:.2f} {'≥' if called else '<'} {threshold:.2f} · {_OUTCOMES[called, state]} · #{rank}"
+        return f"{number(logit)}, no threshold · #{rank}"
+    return f"{number(logit)} {'≥' if called else '<'} {number(threshold)} · {_OUTCOMES[called, state]} · #{rank}"

@@ -27,7 +27,7 @@ from explorer.figures.maps import (
     pies,
     ramp,
 )
-from explorer.figures.style import regime_style
+from explorer.figures.style import number, regime_style
 from explorer.tables.labels import label_states
 from explorer.tables.spaces import distinct_spaces
 
@@ -167,7 +167,7 @@ def _score(store: Store, asked: Asked, regime: str) -> Paint:
     threshold = float(store.threshold_array(regime)[c])
     middle = float(np.median(values[rows])) if np.isnan(threshold) else threshold
     reach = float(np.quantile(np.abs(values[rows] - middle), 0.98)) if len(rows) else 1.0
-    words = (f"logit {middle - reach:.1f}", f"{middle + reach:.1f}, grey at {middle:.1f}")
+    words = (f"logit {number(middle - reach, 1)}", f"{number(middle + reach, 1)}, grey at {number(middle, 1)}")
     return graded(store.n, rows, values, (middle - reach, middle + reach), DIVERGING, words)
 
 

@@ -12,7 +12,7 @@ from explorer.analysis.centroid import CENTROID
 from explorer.analysis.evidence import FEW
 from explorer.analysis.separability import CLASSES, NEIGHBOURS
 from explorer.figures.separability import Cell
-from explorer.figures.style import regime_style, with_interval
+from explorer.figures.style import number, regime_style, with_interval
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.spaces import distinct_spaces
 
@@ -60,7 +60,7 @@ MEASURES = {
     "silhouette": Measure(
         "Silhouette",
         "silhouette",
-        "For films with the label: how much nearer they lie to each other than to films known not to have it, from -1 "
+        "For films with the label: how much nearer they lie to each other than to films known not to have it, from −1 "
         "to 1 (Rousseeuw 1987; cosine). Each label is taken against its own rest, so a film may have several. 0 is "
         "chance.",
     ),
@@ -81,7 +81,7 @@ MEASURES = {
 
 
 class Column(NamedTuple):
-    """One space: what it is called in a sentence, in a narrow square's lines, and how it is drawn."""
+    """One space: its name in a sentence, its name in a narrow square's lines, and its style."""
 
     space: str
     kind: SpaceKind
@@ -169,7 +169,7 @@ def _cell(measure: str, label: str, column: Column, row: Row) -> Cell:
     told += (
         f"{MEASURES[measure].title} {_figure(row)}<br>shuffled labels {_null(row)}, adjusted p {_p(row)}<br>{counts}"
     )
-    text = f"{row['value']:.1f}" if row["value"] >= 10 else f"{row['value']:.2f}"
+    text = number(row["value"], 1 if row["value"] >= 10 else 2)
     if row["n_pos"] < FEW:
         return Cell(f"<i>({text})</i>", None, f"{told}<br>too few positives to say")
     return Cell(text, strength(measure, row), told) if told_apart(row) else Cell(text, None, told)
@@ -278,7 +278,7 @@ def confused_with(store: Store, split: Split, space: str, label: str) -> str:
     frame = frame[(frame["split"] == split) & (frame["space"] == space) & (frame["label"] == label)]
     frame = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & frame["value"].notna()]
     if frame.empty:
-        return f"Too few films to say what {label} is taken for."
+        return f"Too few films to say which labels {label} is confused with."
     top = frame[frame["value"] > 1].sort_values("value", ascending=False, kind="stable").head(3)
     if top.empty:
         return f"Around films with **{label}** no other label is over-represented."
@@ -300,7 +300,7 @@ def likeness_table(store: Store, split: Split) -> pd.DataFrame:
                 "Against": names[other],
                 "CKA [95% interval]": _figure(alike),
                 "Neighbours shared [95% interval]": _figure(shared),
-                "by chance": "—" if np.isnan(shared["baseline"]) else f"{shared['baseline']:.2f}",
+                "by chance": "—" if np.isnan(shared["baseline"]) else number(shared["baseline"]),
             }
         )
     return pd.DataFrame(lines)
@@ -317,7 +317,7 @@ def class_table(store: Store, split: Split) -> tuple[pd.DataFrame, int]:
         line = {"Space": f"{column.title} {'embedding' if column.kind == 'embedding' else 'logits'}"}
         for name, title in titles.items():
             row = found[column.space, name]
-            line[title] = f"{_figure(row)} · {row['baseline']:.2f}" if not np.isnan(row["value"]) else "—"
+            line[title] = f"{_figure(row)} · {number(row['baseline'])}" if not np.isnan(row["value"]) else "—"
         lines.append(line)
     return pd.DataFrame(lines), 0 if frame.empty else int(frame["n_pos"].max())
 
@@ -336,8 +336,9 @@ def _p(row: Row, which: str = "p_adjusted") -> str:
 
 def _short(measure: str, row: Row) -> str:
     digits = 1 if measure == "lift" and row["value"] >= 2 else 2
-    value = f"{MEASURES[measure].short} {row['value']:.{digits}f}"
-    return value if np.isnan(row["ci_low"]) else f"{value} [{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]"
+    value, low, high = float(row["value"]), float(row["ci_low"]), float(row["ci_high"])
+    text = number(value, digits) if np.isnan(low) else with_interval(value, low, high, digits)
+    return f"{MEASURES[measure].short} {text}"
 
 
 def _lower(title: str) -> str:

@@ -1,4 +1,4 @@
-"""The protocols page's panels: the paper's figures, the same set trained and scored as the paper, and soundly."""
+"""The protocols page's panels: the paper's figures, and this set under the paper's and the sound protocol."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CLAIMS = (
     ),
     (
         "Zero-shot “over-predicts all labels”: macro F1 0.105",
-        "Calling every label of every film: 0.126",
+        "Predicting every label of every film: 0.126",
         "The threshold does it: with bare names a cosine is nearly always above 0. The steps above test it.",
     ),
     (
@@ -55,7 +55,7 @@ CLAIMS = (
     (
         "Linear probe and fine-tune: exact match 0.143 and 0.134",
         "Always saying No Finding: about 0.63",
-        "The rule does it: with each film's scores stretched to 0..1, all labels in the upper half are called.",
+        "The rule does it: with each film's scores stretched to 0..1, all labels in the upper half are predicted positive.",
     ),
     (
         "Zero-shot and linear probe: inter and intra distances agree to 0.01%",
@@ -75,14 +75,13 @@ CLAIMS = (
 
 
 def comparison(view: View) -> None:
-    """The paper's table, this set trained both ways and scored both ways, and the baselines."""
+    """The paper's table, this set under both protocols and both scoring rules, and the baselines."""
     mine, split = view.store, view.split
     other = counterpart_of(mine)
     st.markdown(
-        f"The paper this explorer follows ({SOURCE}) tests BiomedCLIP on IU-Xray. Here are its figures; the figures of "
-        "this set trained and scored as the paper did; and those of sound training and scoring. Grey lines are what "
-        "never looks at a film: dotted, random; solid, one constant answer. A regime has learnt only what lies beyond "
-        "the solid line."
+        f"The paper this explorer follows ({SOURCE}) tests BiomedCLIP on IU-Xray. Here are its figures, and "
+        "those of this set under the paper's and the sound protocol. Grey lines are baselines that never look at a "
+        "film: dotted, random; solid, one constant answer. A regime has learnt only what lies beyond the solid line."
     )
     if other is None:
         _how_to_make(mine)
@@ -122,8 +121,8 @@ def changes(view: View) -> None:
     split = view.split
     st.subheader("What changed a figure")
     mine, other = view.store, counterpart_of(view.store)
-    as_paper, soundly = (mine, other) if mine.manifest.protocol == "paper" else (other, mine)
-    run = soundly or mine
+    paper_run, sound_run = (mine, other) if mine.manifest.protocol == "paper" else (other, mine)
+    run = sound_run or mine
     if not has_bare_names(run):
         st.caption("This run was made before prompt sets were kept. Run precompute again to see the steps.")
         return
@@ -131,14 +130,14 @@ def changes(view: View) -> None:
     positives = float((run.targets[run.rows(split)] == 1).sum(axis=1).mean())
     st.markdown("\n".join(f"- {line}" for line in _sentences(steps, positives)))
     both = None
-    if as_paper is not None and soundly is not None:
-        both = {regime.title: _training(as_paper, soundly, split, regime.name) for regime in soundly.regimes[1:]}
+    if paper_run is not None and sound_run is not None:
+        both = {regime.title: _training(paper_run, sound_run, split, regime.name) for regime in sound_run.regimes[1:]}
         st.markdown("\n".join(f"- {_trained(title, ladder, n)}" for title, (ladder, n) in both.items()))
     with st.expander("Step by step", icon=":material/stairs:"):
         st.dataframe(protocol_tables.step_table(steps), hide_index=True, height="content")
         for ladder, _ in (both or {}).values():
             st.dataframe(protocol_tables.step_table(ladder), hide_index=True, height="content")
-        st.caption("One change a row, against the row above, on the same films; changes and intervals are paired.")
+        st.caption("One change per row, against the row above, on the same films; changes and intervals are paired.")
 
 
 def limits(view: View) -> None:
@@ -164,8 +163,8 @@ def domain_scores(view: View) -> None:
     st.dataframe(frame, hide_index=True, height="content")
     st.caption(
         f"{protocol_title(view.store)}. As the paper does: a film has a domain if it has any of its labels, and is "
-        "called for it if it is for any. F1 at thresholds from val with 95% intervals; the baseline calls all films "
-        "positive."
+        "predicted positive for it if it is for any. F1 at thresholds from val with 95% intervals; the baseline predicts all "
+        "films positive."
     )
 
 
@@ -178,18 +177,18 @@ def embedding_distances(view: View) -> None:
     st.caption(
         f"{protocol_title(store)}. The paper's measure: a film's class is its first positive label in label order; "
         f"Euclidean, {view.split} films. inter is between class centroids, intra from a film to its own. By chance: "
-        "the same with films' labels dealt out anew among patients; small classes' centroids lie apart by noise alone, "
-        "so only a ratio above that tells of separation. "
+        "the same with labels shuffled among patients. Small classes' centroids lie apart by noise alone, "
+        "so only a ratio above that shows separation. "
         + (
             "Embeddings as the encoder projects them, before unit norm, as in the paper."
             if kept
-            else "This run's embeddings have unit length, the paper's have not: compare ratios, not lengths."
+            else "This run's embeddings have unit length, the paper's do not: compare ratios, not lengths."
         )
     )
 
 
 def training(view: View) -> None:
-    """How each run was split and trained, what was chosen on validation, and how far figures hang on the seed."""
+    """How each run was split and trained, what was chosen on validation, and how far figures depend on the seed."""
     mine, split = view.store, view.split
     runs = [run for run in (mine, counterpart_of(mine)) if run is not None]
     st.subheader("How they were trained")
@@ -237,7 +236,7 @@ def _learning(runs: list[Store]) -> None:
             )
             st.caption(
                 f"Ringed: the epoch kept, of least loss on val. Epoch 0 is {fine_tune_start(run)}. Loss on train is "
-                "taken while training, with what that adds (augmentation, dropped patches), so the two need not meet."
+                "taken while training, with what that adds (augmentation, dropped patches), so the two may differ."
             )
 
 
@@ -246,9 +245,8 @@ def _learning(runs: list[Store]) -> None:
 
 def _how_to_make(store: Store) -> None:
     other = "sound" if store.manifest.protocol == "paper" else "paper"
-    way = "soundly" if other == "sound" else "as the paper did"
     st.info(
-        f"This store has no run of these films trained {way}. Make one with the same command and "
+        f"This store has no run of these films under the {other} protocol. Make one with the same command and "
         f"`--protocol {other}`, into the same store.",
         icon=":material/terminal:",
     )
@@ -266,7 +264,7 @@ def _how_scored(runs: list[Store], split: Split) -> str:
         "as F1 0, as the paper has it; Overview leaves it out, so intervals there differ a little. The paper's films "
         f"are others ({paper.TEST_FILMS} of IU-Xray), and the two protocols split differently: compare each mark with "
         "its own grey lines. Paper's rules, as its published notebook has them: zero-shot from bare names; each film's "
-        "scores stretched to 0..1 and called above 0.5. Sound rules: thresholds of largest F1, and Platt's "
+        "scores stretched to 0..1 and predicted positive above 0.5. Sound rules: thresholds of largest F1, and Platt's "
         "probabilities to rank labels by, both from val. The paper's grey lines are worked out from its label counts."
     )
 
@@ -309,9 +307,9 @@ def _said(step: Step) -> str:
 def _trained(title: str, ladder: list[Step], n: int) -> str:
     table, half, cut, sound = ladder
     return (
-        f"**{title}, the paper's way against soundly**, on the {n:,} films both runs hold out. Trained the paper's "
-        f"way, exact match is {_exact(table)} with each film stretched to 0..1 and {_exact(half)} at probability 0.5: "
-        f"the threshold alone. At thresholds from val, macro F1 is {cut.macro_f1[0]:.2f}; trained soundly, "
+        f"**{title}, the paper's protocol against the sound one**, on the {n:,} films both runs hold out. Under the "
+        f"paper's, exact match is {_exact(table)} with each film stretched to 0..1 and {_exact(half)} at probability 0.5: "
+        f"the threshold alone. At thresholds from val, macro F1 is {cut.macro_f1[0]:.2f}; under the sound protocol, "
         f"{sound.macro_f1[0]:.2f}: {_said(sound)}."
     )
 
@@ -359,16 +357,16 @@ def _ladder_kept(path: Path, made: str, split: Split, _store: Store) -> list[Ste
     return regime_steps(_store, split)
 
 
-def _training(as_paper: Store, soundly: Store, split: Split, regime: str) -> tuple[list[Step], int]:
-    made = as_paper.manifest.created + soundly.manifest.created
-    return _training_kept(as_paper.path, soundly.path, made, split, regime, as_paper, soundly)
+def _training(paper_run: Store, sound_run: Store, split: Split, regime: str) -> tuple[list[Step], int]:
+    made = paper_run.manifest.created + sound_run.manifest.created
+    return _training_kept(paper_run.path, sound_run.path, made, split, regime, paper_run, sound_run)
 
 
 @st.cache_data(max_entries=32, show_spinner="Scoring the steps")
 def _training_kept(
-    one: Path, two: Path, made: str, split: Split, regime: str, _as_paper: Store, _soundly: Store
+    one: Path, two: Path, made: str, split: Split, regime: str, _paper_run: Store, _sound_run: Store
 ) -> tuple[list[Step], int]:
-    return training_steps(_as_paper, _soundly, split, regime)
+    return training_steps(_paper_run, _sound_run, split, regime)
 
 
 _FRAMES: dict[str, Callable[[Store, Split], pd.DataFrame]] = {

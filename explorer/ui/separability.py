@@ -11,7 +11,7 @@ import streamlit as st
 from explorer.analysis.evidence import FEW
 from explorer.analysis.separability import NEIGHBOURS
 from explorer.figures import separability as figures
-from explorer.figures.style import with_interval
+from explorer.figures.style import number, with_interval
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.separability import (
     LEVEL,
@@ -44,7 +44,7 @@ HEADINGS = {"embedding": "Embedding", "decision": "Logits"}
 
 @dataclass(frozen=True)
 class MeasureChoice:
-    """Which figure is shown, of which spaces, and whose row is framed."""
+    """The measure shown, its kind of space, and the label framed."""
 
     measure: str
     kind: SpaceKind
@@ -83,7 +83,7 @@ def measure_summary(view: View, choice: MeasureChoice) -> None:
 
 
 def measure_heatmap(view: View, choice: MeasureChoice) -> None:
-    """The board, and one label's way to other pages."""
+    """The heatmap of every label and space, and links to other pages."""
     store, split = view.store, view.split
     st.subheader(f"{MEASURES[choice.measure].title} of every label in every space")
     st.plotly_chart(
@@ -93,7 +93,7 @@ def measure_heatmap(view: View, choice: MeasureChoice) -> None:
         alt=f"{MEASURES[choice.measure].title} by label and space",
     )
     st.caption(
-        "Filled: told from shuffled labels; darker is further apart. Grey on the bare page: not told from them. "
+        "Filled: differs from shuffled labels; darker is further apart. Grey, unfilled: does not differ. "
         f"(In brackets): fewer than {FEW} positives. In brackets after a label: its positives. Framed: the "
         "chosen label."
     )
@@ -128,9 +128,9 @@ def intervals(view: View, choice: MeasureChoice) -> None:
 
 
 def confusable_labels(view: View, choice: MeasureChoice) -> None:
-    """Which labels' films stand among another's, in one space."""
+    """Which labels' films lie among another's, in one space."""
     store, split = view.store, view.split
-    st.subheader("Labels taken for each other")
+    st.subheader("Labels confused with each other")
     spaces = {column.space: column.title for column in columns(store, choice.kind)}
     space = choose.pick_one("In the space of", list(spaces), next(iter(spaces)), f"{choice.kind}_space", spaces)
     labels, cells, low, pairs = confusion_cells(store, split, space)
@@ -148,7 +148,7 @@ def confusable_labels(view: View, choice: MeasureChoice) -> None:
         f"{NEIGHBOURS} nearest films of other patients have the column's and not the row's. Films with both take no "
         f"part: occurring together is not confusion. Figures: p below {LEVEL:g} against shuffled labels ({low} "
         f"of {pairs} pairs; chance alone gives about {pairs * LEVEL:.0f}); *: also when adjusted over all pairs "
-        f"(Benjamini–Hochberg). Dots: not told from them. Blank and left out: fewer than {FEW} such films."
+        f"(Benjamini–Hochberg). Dots: no difference from them. Blank and left out: fewer than {FEW} such films."
     )
 
 
@@ -187,8 +187,8 @@ def modality_gaps(view: View) -> None:
         {
             "Prompt set": [one.title for one in found],
             "Modality gap [95% interval]": [with_interval(*one.apart) for one in found],
-            "halves of the films": [f"{one.halves:.2f}" for one in found],
-            "Cosine to the nearest film": [f"{one.nearest:.2f}" for one in found],
+            "halves of the films": [number(one.halves) for one in found],
+            "Cosine to the nearest film": [number(one.nearest) for one in found],
             "Labels": [one.prompts for one in found],
         }
     )
@@ -201,7 +201,7 @@ def modality_gaps(view: View) -> None:
 
 
 def measures() -> None:
-    """One sentence a measure."""
+    """One sentence per measure."""
     with st.expander("What each measure is"):
         st.markdown("\n".join(f"- **{measure.title}.** {measure.meaning}" for measure in MEASURES.values()))
 

@@ -1,4 +1,4 @@
-"""Shortcuts: what can be told of a label without the disease, and what the embeddings hold of it."""
+"""Shortcuts: how well acquisition alone predicts a label, and what embeddings encode of it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def shortcuts(view: View) -> None:
         st.subheader("Attribute from the embedding")
         st.dataframe(_from_embeddings(store), hide_index=True, height="content")
         st.caption(
-            "AUROC of a logistic regression on the embedding, cross-fitted by patient; chance is 0.5. Several values "
-            "are asked as above the median or not. An embedding that tells an attribute need not use it for a label."
+            "AUROC of a logistic regression on the embedding, cross-fitted by patient; chance is 0.5. Numbers "
+            "are split at their median. An embedding that encodes an attribute may not use it for a label."
         )
     lacking = "; ".join(f"**{name}** ({why})" for name, why in facts["lacking"].items())
     st.caption(

@@ -1,4 +1,4 @@
-"""The calibration view: what a probability is worth, as it is and fitted on validation."""
+"""The calibration view: how far a probability can be trusted, before and after fitting on validation."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def calibration_view(view: View) -> None:
                 alt=f"Reliability of {label} in every regime",
             )
             st.caption(
-                f"{BINS} bins of equal number of films; whiskers are Wilson's 95% intervals, beneath the films a bin. "
-                "On the dashed line what is said is what is so."
+                f"{BINS} bins of equal number of films; whiskers are Wilson's 95% intervals, below them, films per bin. "
+                "On the dashed line the predicted probability equals the observed rate."
             )
         with right:
             st.dataframe(_by_method(store, split, label), hide_index=True, height="content")
@@ -84,7 +84,7 @@ def _all_labels(view: View, method: Method, few: int) -> None:
 
 
 def _by_method(store: Store, split: Split, label: str) -> pd.DataFrame:
-    """One row a regime and method: Brier score and ECE."""
+    """One row per regime and method: Brier score and ECE."""
     frame = store.tables.calibration
     texts = _texts(frame[(frame["split"] == split) & (frame["label"] == label)])
     rows = []

@@ -14,7 +14,7 @@ from explorer.analysis.multilabel import complete
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.style import with_interval
 from explorer.tables.labels import by_prevalence
-from explorer.tables.protocol_scores import predict_soundly
+from explorer.tables.protocol_scores import predict_sound_protocol
 from explorer.tables.results import merits, resampled_interval
 from explorer.ui.shared import choose
 
@@ -40,7 +40,7 @@ def joint_labels(view: View) -> None:
     st.dataframe(_whole(store.path, store.manifest.created, split, store), hide_index=True, height="content")
     whole = int(complete(store.targets[store.rows(split)]).sum())
     st.caption(
-        "95% intervals from resampling patients. Called by thresholds of largest F1 and ranked by Platt probabilities, "
+        "95% intervals from resampling patients. Predicted at thresholds of largest F1 and ranked by Platt probabilities, "
         "both from val; baselines never look at a film. Exact match, LRAP and coverage error need every label of a "
         f"film: {whole:,} of {len(store.rows(split)):,} have them. mAP is the mean over labels. ↓ lower is better."
     )
@@ -58,7 +58,7 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
     known = ~np.isnan(targets)
     left, right = st.columns(2, gap="medium")
     for side, title, positive, said in (
-        (left, f"Predicted together: {regime.title}", calls, "called"),
+        (left, f"Predicted together: {regime.title}", calls, "predicted"),
         (right, "Occur together", targets == 1, "positive"),
     ):
         with side:
@@ -69,14 +69,14 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
     frame = pairs(order, targets, calls)
     frame = frame[frame["called"] + frame["true"] > 0]
     excess = frame["called"] - frame["true"]
-    st.subheader("Called together most in excess")
+    st.subheader("Predicted together in most excess")
     st.dataframe(
         pd.DataFrame(
             {
                 "Labels": frame["one"] + " + " + frame["other"],
                 "Films known": frame["n"],
                 "Occur together": frame["true"],
-                "Called together": frame["called"],
+                "Predicted together": frame["called"],
                 "Excess": excess,
                 "Expected by chance": frame["by_chance"].round(1),
             }
@@ -85,8 +85,8 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
         height="content",
     )
     st.caption(
-        f"{regime.title} at thresholds of largest F1 from val. By chance: what independent calls at the two labels' "
-        "rates would make; far above it, the model has tied the labels to one another."
+        f"{regime.title} at thresholds of largest F1 from val. By chance: what independent predictions at the two labels' "
+        "rates would give; far above it, the model has tied the labels to one another."
     )
 
 
@@ -99,7 +99,7 @@ def _whole(path: Path, made: str, split: Split, _store: Store) -> pd.DataFrame:
     found = merits(store, split)
     lines = []
     for regime in store.regimes:
-        prediction = predict_soundly(store, np.asarray(store.logits(regime.name)), rows)
+        prediction = predict_sound_protocol(store, np.asarray(store.logits(regime.name)), rows)
         figures = whole_film(targets, prediction.predicted, prediction.scores, weights)
         line = {
             "": regime.title,
@@ -123,8 +123,8 @@ def _baselines(store: Store, targets: NDArray[np.float32]) -> Mapping[str, dict[
     known = (~np.isnan(train)).sum(axis=0)
     rate = (train == 1).sum(axis=0) / np.maximum(known, 1)
     alike = {
-        "All labels called": np.ones(targets.shape, dtype=bool),
-        "No label called": np.zeros(targets.shape, dtype=bool),
+        "All labels predicted": np.ones(targets.shape, dtype=bool),
+        "No label predicted": np.zeros(targets.shape, dtype=bool),
     }
     if "No Finding" in store.labels:
         always = np.zeros(targets.shape, dtype=bool)
