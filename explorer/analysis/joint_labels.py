@@ -50,7 +50,7 @@ def cooccurrence(
 
 
 def pairs(labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> pd.DataFrame:
-    """Every pair of labels: films that have both, films predicted positive for both, and what independent predictions would give.
+    """Every pair of labels: films that have both, films predicted positive for both, and how many by chance.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def pairs(labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np
     Returns
     -------
     DataFrame
-        one, other, n (films where both are known), true, called, by_chance: the pair with most excess predictions first.
+        one, other, n (films where both are known), true, called, by_chance: the largest excess of predictions first.
         ``by_chance`` is n times the product of the two labels' rates of positive predictions.
     """
     known = ~np.isnan(targets)

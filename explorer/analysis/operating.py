@@ -95,8 +95,8 @@ def at_threshold(
     Returns
     -------
     dict
-        ``recall``, ``specificity``, ``precision``, ``npv`` with Wilson's interval, which is honest about few films and
-        at 0 and 1; ``f1`` and ``mcc`` with a patient-level bootstrap interval. Baselines: random predictions at that rate.
+        ``recall``, ``specificity``, ``precision``, ``npv`` with Wilson's interval, which holds for few films and at 0
+        and 1; ``f1`` and ``mcc`` with a patient-level bootstrap interval. Baselines: random predictions at that rate.
     """
     members = outcome_cells(targets, calls)
     tp, fp, fn, tn = (int(count) for count in members.sum(axis=0))
@@ -169,7 +169,7 @@ def _benefit(counts: NDArray[np.float64], price: float) -> NDArray[np.float64]:
 
 
 def _f1_mcc(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(B, 2) from (B, 4) counts; NaN without a positive or a negative, MCC 0 where all or no films are predicted positive."""
+    """(B, 2) from (B, 4) counts; NaN without a positive or a negative, MCC 0 where all predictions are alike."""
     tp, fp, fn, tn = counts.T
     defined = (tp + fn > 0) & (fp + tn > 0)
     area = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)

@@ -78,7 +78,7 @@ def choose(
     -------
     Thresholds
         A threshold lies halfway between the last score predicted positive and the next one, so that it does not
-        depend on one film's exact score. None where validation has no positive or no negative, or cannot reach the level.
+        depend on one film's exact score. None where validation lacks a class or cannot reach the level.
 
     Examples
     --------

@@ -48,7 +48,7 @@ class Curve:
 
 
 def large_curves(curves: Sequence[Curve], styles: Sequence[Style], axes: CurveAxes, prevalence: float) -> go.Figure:
-    """One label large: one line per regime with its band and operating point, the baseline, and what cannot be reached."""
+    """One label large: each regime's line, band and operating point, the baseline, and what cannot be reached."""
     figure = go.Figure(_traces(curves, styles, axes, prevalence, large=True))
     figure.update_xaxes(title=AXES[axes][0], range=[-0.02, 1.02], zeroline=False)
     figure.update_yaxes(title=AXES[axes][1], range=[-0.02, 1.04], zeroline=False)

@@ -1,4 +1,4 @@
-"""Figures of the separability board: labels against spaces, whiskers beside the null, labels confused with each other."""
+"""Separability figures: labels against spaces, intervals beside the null, labels confused with each other."""
 
 from __future__ import annotations
 

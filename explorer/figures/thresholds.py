@@ -82,7 +82,7 @@ def labels_per_film(
 
 
 def decision_curve(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) -> go.Figure:
-    """Net benefit by threshold probability (``operating.net_benefit``), with all and with no films predicted positive."""
+    """Net benefit by threshold probability (``operating.net_benefit``), beside all and no films predicted positive."""
     figure = go.Figure()
     first = next(iter(curves.values()))
     for (title, frame), style in zip(curves.items(), styles, strict=True):
@@ -122,7 +122,7 @@ def decision_curve(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) 
 
 
 def reliability_diagram(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) -> go.Figure:
-    """Share of positive films against the predicted probability (``calibration.reliability``); below it, films per bin."""
+    """Share positive against the predicted probability (``calibration.reliability``); below it, films per bin."""
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.78, 0.22], vertical_spacing=0.04)
     figure.add_scatter(
         x=[0, 1],
@@ -152,7 +152,7 @@ def reliability_diagram(curves: Mapping[str, pd.DataFrame], styles: Sequence[Sty
             line={"color": style.colour, "dash": style.dash, "width": 1.5},
             marker={"symbol": style.symbol, "size": 8},
             customdata=frame[["positives", "n"]].to_numpy(),
-            hovertemplate=f"{title}: said %{{x:.3f}}, %{{customdata[0]}} of %{{customdata[1]}} were<extra></extra>",
+            hovertemplate=f"{title}: %{{x:.3f}}, %{{customdata[0]}} of %{{customdata[1]}} positive<extra></extra>",
             row=1,
             col=1,
         )
@@ -170,5 +170,5 @@ def reliability_diagram(curves: Mapping[str, pd.DataFrame], styles: Sequence[Sty
     figure.update_yaxes(title="share positive", range=[-0.03, 1.03], zeroline=False, row=1, col=1)
     figure.update_yaxes(title="films", rangemode="tozero", zeroline=False, row=2, col=1)
     figure.update_xaxes(range=[-0.03, 1.03], zeroline=False)
-    figure.update_xaxes(title="probability said", row=2, col=1)
+    figure.update_xaxes(title="predicted probability", row=2, col=1)
     return compact(figure, height=470)

@@ -71,8 +71,8 @@ Beside a run, and outside its hashes, because they are made later or grow::
                                  made by ``precompute saliency``
       saliency.json              SaliencyRecord, written last; run_created ties it to the run
       maps/<split>/<regime>.npy  (n, K, g, g) float32 over the model's patches, unscaled; the split's rows, ascending
-      agreement.parquet          one row per film, label and source (regime, prior, reader): patient, row, label, source,
-                                 silent, pointing, energy, iou, dice, average_precision
+      agreement.parquet          one row per film, label and source (regime, prior, reader): patient, row, label,
+                                 source, silent, pointing, energy, iou, dice, average_precision
       proof.parquet              a sample of positive films: patient, row, label, regime, check (randomisation,
                                  deletion, insertion, prompts), step, value
 

@@ -40,8 +40,8 @@ def score_frame(
     DataFrame
         label, state (positive, negative, unknown), series (the regime's title), logit, threshold (NaN where validation
         could not decide), margin (standard deviations of the peers' logits above the threshold), called (True, False
-        or None without a threshold) and rank (1 is the highest). Labels the film has come first, then those predicted by
-        most regimes, then by falling margin.
+        or None without a threshold) and rank (1 is the highest). Labels the film has come first, then those that
+        most regimes predict, then by falling margin.
     """
     states = {
         label: "unknown" if np.isnan(value) else "positive" if value == 1 else "negative"

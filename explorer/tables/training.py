@@ -22,7 +22,7 @@ LOSSES = {
 
 def protocol_title(store: Store) -> str:
     """The protocol a run was trained by."""
-    return "Paper's protocol" if store.manifest.protocol == "paper" else "Sound protocol"
+    return "Paper’s protocol" if store.manifest.protocol == "paper" else "Sound protocol"
 
 
 def fine_tune_start(store: Store) -> str:

@@ -55,7 +55,7 @@ CLAIMS = (
     (
         "Linear probe and fine-tune: exact match 0.143 and 0.134",
         "Always saying No Finding: about 0.63",
-        "The rule does it: with each film's scores stretched to 0..1, all labels in the upper half are predicted positive.",
+        "The rule does it: with each film's scores stretched to 0..1, all labels in the upper half are predicted.",
     ),
     (
         "Zero-shot and linear probe: inter and intra distances agree to 0.01%",
@@ -163,8 +163,8 @@ def domain_scores(view: View) -> None:
     st.dataframe(frame, hide_index=True, height="content")
     st.caption(
         f"{protocol_title(view.store)}. As the paper does: a film has a domain if it has any of its labels, and is "
-        "predicted positive for it if it is for any. F1 at thresholds from val with 95% intervals; the baseline predicts all "
-        "films positive."
+        "predicted positive for it if it is for any. F1 at thresholds from val with 95% intervals; the baseline "
+        "predicts all films positive."
     )
 
 
@@ -308,9 +308,9 @@ def _trained(title: str, ladder: list[Step], n: int) -> str:
     table, half, cut, sound = ladder
     return (
         f"**{title}, the paper's protocol against the sound one**, on the {n:,} films both runs hold out. Under the "
-        f"paper's, exact match is {_exact(table)} with each film stretched to 0..1 and {_exact(half)} at probability 0.5: "
-        f"the threshold alone. At thresholds from val, macro F1 is {cut.macro_f1[0]:.2f}; under the sound protocol, "
-        f"{sound.macro_f1[0]:.2f}: {_said(sound)}."
+        f"paper's, exact match is {_exact(table)} with each film stretched to 0..1 and {_exact(half)} at probability "
+        f"0.5: the threshold alone. At thresholds from val, macro F1 is {cut.macro_f1[0]:.2f}; under the sound "
+        f"protocol, {sound.macro_f1[0]:.2f}: {_said(sound)}."
     )
 
 

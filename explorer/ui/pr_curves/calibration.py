@@ -50,7 +50,7 @@ def calibration_view(view: View) -> None:
                 alt=f"Reliability of {label} in every regime",
             )
             st.caption(
-                f"{BINS} bins of equal number of films; whiskers are Wilson's 95% intervals, below them, films per bin. "
+                f"{BINS} bins of equal number of films, with Wilson's 95% intervals; below them, films per bin. "
                 "On the dashed line the predicted probability equals the observed rate."
             )
         with right:

@@ -1,4 +1,4 @@
-"""The view of labels together: which are predicted together, and figures that judge whole films."""
+"""The joint-labels view: which labels are predicted together, and figures that judge whole films."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def joint_labels(view: View) -> None:
     st.dataframe(_whole(store.path, store.manifest.created, split, store), hide_index=True, height="content")
     whole = int(complete(store.targets[store.rows(split)]).sum())
     st.caption(
-        "95% intervals from resampling patients. Predicted at thresholds of largest F1 and ranked by Platt probabilities, "
-        "both from val; baselines never look at a film. Exact match, LRAP and coverage error need every label of a "
-        f"film: {whole:,} of {len(store.rows(split)):,} have them. mAP is the mean over labels. ↓ lower is better."
+        "95% intervals from resampling patients. Predicted at thresholds of largest F1, ranked by Platt "
+        "probabilities, both from val; baselines never look at a film. Exact match, LRAP and coverage error need "
+        f"every label of a film: {whole:,} of {len(store.rows(split)):,} have them. mAP is the mean over labels. ↓ lower is better."
     )
     regime = choose.regime(view)
     _pairs(view, regime)
@@ -85,8 +85,8 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
         height="content",
     )
     st.caption(
-        f"{regime.title} at thresholds of largest F1 from val. By chance: what independent predictions at the two labels' "
-        "rates would give; far above it, the model has tied the labels to one another."
+        f"{regime.title} at thresholds of largest F1 from val. By chance: what independent predictions at the "
+        "two labels' rates would give. Far above it, the model has tied the labels to one another."
     )
 
 

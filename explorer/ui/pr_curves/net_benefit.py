@@ -43,8 +43,8 @@ def decision_curves(view: View, label: str) -> None:
         st.caption(
             "Net benefit (Vickers & Elkin 2006): true positives less false ones, these weighted by p / (1 − p) at "
             f"threshold probability p, per film; 95% bands. {positive:,} positive, {negative:,} negative. A regime has "
-            "a benefit where it lies above both grey lines: all and no films predicted positive. Probabilities by Platt "
-            "scaling on val."
+            "a benefit where it lies above both grey lines: all and no films predicted positive. Probabilities by "
+            "Platt scaling on val."
         )
 
 

@@ -239,8 +239,8 @@ def _table(view: View, point: Point) -> None:
     st.dataframe(pd.DataFrame(lines), hide_index=True, height="content")
     few = f" Fewer than {FEW} positives: too few to say." if positive < FEW else ""
     st.caption(
-        f"{view.split}: {positive:,} positive, {negative:,} negative. Value [95% interval] · what random predictions at "
-        "that rate reach. Wilson's interval for shares of films; resampled patients for F1 and MCC." + few
+        f"{view.split}: {positive:,} positive, {negative:,} negative. Value [95% interval] · what random predictions "
+        "at that rate reach. Wilson's interval for shares of films; resampled patients for F1 and MCC." + few
     )
 
 
