@@ -38,8 +38,8 @@ class Finding(BaseModel):
 class Cluster(BaseModel):
     """One cluster: its name and how far the name holds.
 
-    ``findings`` are chosen on train; their ``purity`` (share of the cluster that has the label), ``base`` (share of all
-    films) and ``lift`` (their ratio) are measured on the other splits, which the choice does not use.
+    ``findings`` are chosen on train. The other splits, which the choice does not use, give their ``purity`` (share of
+    the cluster that has the label), ``base`` (share of all films) and ``lift`` (their ratio).
     """
 
     model_config = ConfigDict(frozen=True)

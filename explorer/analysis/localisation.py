@@ -216,7 +216,7 @@ def _interval(
 
 
 def _average_precision(flat: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
-    """scikit-learn's ``average_precision_score``, without its checks: it is asked for once a film, label and source."""
+    """scikit-learn's ``average_precision_score``, without its checks: it runs once per film, label and source."""
     order = np.argsort(-flat, kind="stable")
     ranked, hits = flat[order], np.cumsum(inside[order])
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))

@@ -63,7 +63,7 @@ def point_trust(
 
     Trustworthiness falls where the map fakes neighbours: films beside each other on the map only. Continuity falls
     where it tears: neighbours in the space that the map sets apart. Both count how far down the other side's ranking
-    the wrong or lost neighbours stand, scaled to 1 at best; their means over all films are Venna & Kaski's measures
+    the wrong or lost neighbours stand, scaled to 1 at best. Their means over all films are Venna & Kaski's measures
     (2006, Neural Networks 19, section 3), defined for k < N / 2. A random map has about 0.5.
 
     Parameters

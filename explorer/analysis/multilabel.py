@@ -1,7 +1,7 @@
 """Image-wise multi-label metrics.
 
 The paper is Sadman et al., "Interpreting Biomedical VLMs on High-Imbalance Out-of-Distributions" (BIOKDD 2025,
-arXiv 2506.14136). Its figures are means over films, so one vector of values a film serves every bootstrap resample.
+arXiv 2506.14136). Its figures are means over films, so one vector with each film's value serves every resample.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def exact_match(targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> NDArr
 def lrap(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> NDArray[np.float64]:
     """Label ranking average precision of each complete film (Schapire & Singer, Machine Learning 2000).
 
-    The mean over a film's true labels of the share of true ones among the labels ranked as high or higher; 1 for a film
-    with no true label.
+    For each true label of a film: the share of true ones among the labels ranked as high or higher. The film's value is
+    their mean; 1 for a film with no true label.
 
     Examples
     --------

@@ -66,7 +66,7 @@ def count_draws(
 
     Notes
     -----
-    Patients whose films fall alike into the cells cannot be told apart, so it is enough to draw how many of each kind
+    Patients whose films fall alike into the cells are interchangeable. So it is enough to draw how many of each kind
     there are: one multinomial draw, exact, whose cost does not grow with the films.
     """
     codes, member = np.unique(patients, return_inverse=True)
@@ -139,8 +139,8 @@ def net_benefit(
     probabilities : (n,)
     patients : (n,) int
     at : (T,) in (0, 1)
-        Threshold probabilities: whoever acts at probability p holds a missed finding to be (1 - p)/p times as bad as a
-        needless call.
+        Threshold probabilities: acting at probability p weighs a missed finding (1 - p)/p times as heavily as a
+        false alarm.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""How much of a label can be told without looking at the disease: from view, patient, device and the film's border.
+"""How well a label can be predicted without the disease: from view, patient, device and the film's border.
 
 A model may earn its figures from how a film was taken (Zech et al., PLoS Medicine 2018; DeGrave et al., Nature Machine
-Intelligence 2021). Three questions: how well does each attribute alone rank each label; how well does an embedding
-tell the attribute; and how much of a regime's AUROC would acquisition alone reach.
+Intelligence 2021). Three questions. How well does each attribute alone rank each label? How well does an
+embedding predict the attribute? How much of a regime's AUROC would acquisition alone reach?
 """
 
 from __future__ import annotations

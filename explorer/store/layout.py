@@ -4,7 +4,7 @@
 
     STORE/<run_id>/
       manifest.json              written last; its presence means complete
-      samples.parquet            one row an image, in THE row order of every array
+      samples.parquet            one row per image, in THE row order of every array
       thumbnails/data.bin        the grey JPEGs one after another
       thumbnails/offsets.npy     (N + 1,) int64: image i is data[offsets[i]:offsets[i + 1]]
       encoders/<id>/embeddings.npy            (N, D) float32, unit norm

@@ -46,8 +46,8 @@ MEASURES = {
     "lift": Measure(
         "Purity lift",
         "lift",
-        f"Among the {NEIGHBOURS} nearest films of other patients around each film with the label, how many times more "
-        "have it too than films drawn at random would (neighbourhood purity over prevalence; cosine). 1 is chance.",
+        f"Of each positive film's {NEIGHBOURS} nearest films of other patients, how many times more have the label "
+        "than random films would (neighbourhood purity over prevalence; cosine). 1 is chance.",
         ratio=True,
     ),
     "average_precision": Measure(
@@ -68,7 +68,7 @@ MEASURES = {
         "Fisher ratio",
         "Fisher ratio",
         "Squared distance between the mean of films with the label and of those without, over the sum of their "
-        "variances (Fisher 1936; unbiased, so that few films do not raise it). 0 is chance.",
+        "variances (Fisher 1936). The estimate is unbiased: few films do not raise it. 0 is chance.",
     ),
     "distance": Measure(
         "Between / within",
@@ -130,8 +130,8 @@ def _by(frame: pd.DataFrame, *keys: str) -> SeparabilityRows:
 def told_apart(row: Row) -> bool:
     """Whether a figure is told from shuffled labels.
 
-    Enough positives, an adjusted p below LEVEL, and the whole interval above the shuffles' mean: the p says that labels
-    as they are do better than shuffled ones, the interval that other patients would as well.
+    Enough positives, an adjusted p below LEVEL, and the whole interval above the shuffles' mean. The p says that the
+    labels do better than shuffled ones, the interval that other patients' labels would as well.
     """
     return bool(row["n_pos"] >= FEW and row["p_adjusted"] < LEVEL and row["ci_low"] > row["baseline"])
 

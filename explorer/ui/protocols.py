@@ -111,8 +111,8 @@ def comparison(view: View) -> None:
             column_config={"Regime or rule": st.column_config.Column(width=190)},
         )
         st.caption(
-            "‡ no better than what never looks at a film: the figure, or a part of its interval, lies on the wrong "
-            "side of one of its trivial baselines."
+            "‡ no better than a baseline that never looks at a film: the figure, or part of its interval, lies on "
+            "the wrong side of one."
         )
 
 
@@ -201,8 +201,8 @@ def training(view: View) -> None:
         if tried is not None:
             st.dataframe(tried, hide_index=True, height="content")
             st.caption(
-                "Losses tried for the linear probe, each at its own best penalty C; the plainest within one standard "
-                "error of the largest macro average precision on val serves the probe and the fine-tune. Unknown "
+                "Losses tried for the linear probe, each at its own best penalty C. The simplest within one standard "
+                "error of the largest macro average precision on val is used for the probe and the fine-tune. Unknown "
                 "labels have no part in any of them."
             )
     _learning(runs)
@@ -278,7 +278,7 @@ def _sentences(steps: list[Step], positives: float) -> list[str]:
     start, cut = (step for step in steps if step.change == "Threshold")
     lines = [
         f"**Threshold.** Zero-shot with bare names and cosine above 0 predicts {start.labels_per_film:.1f} labels per "
-        f"film, of {positives:.1f} present, and reaches macro F1 {start.macro_f1[0]:.2f}; thresholds from val predict "
+        f"film, of {positives:.1f} present, and reaches macro F1 {start.macro_f1[0]:.2f}. Thresholds from val predict "
         f"{cut.labels_per_film:.1f} and reach {cut.macro_f1[0]:.2f}: {_said(cut)}, with nothing trained or reworded."
     ]
     for step in steps:

@@ -144,8 +144,9 @@ def confusable_labels(view: View, choice: MeasureChoice) -> None:
         alt="How often films with one label stand among films with another",
     )
     st.caption(
-        "Of films with the row's label and not the column's: how many times more often than by chance their "
-        f"{NEIGHBOURS} nearest films of other patients have the column's and not the row's. Films with both take no "
+        "Films with the row's label and not the column's: of their "
+        f"{NEIGHBOURS} nearest films of other patients, how many times more than by "
+        "chance have the column's alone. Films with both take no "
         f"part: occurring together is not confusion. Figures: p below {LEVEL:g} against shuffled labels ({low} "
         f"of {pairs} pairs; chance alone gives about {pairs * LEVEL:.0f}); *: also when adjusted over all pairs "
         f"(Benjamini–Hochberg). Dots: no difference from them. Blank and left out: fewer than {FEW} such films."

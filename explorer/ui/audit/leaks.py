@@ -42,7 +42,7 @@ def leaks_and_copies(view: View) -> None:
     rule = store.audit.copy_rule
     st.caption(
         "Same pixels: SHA-256 of the decoded film. Near copies: pairs proposed by embedding and by a perceptual hash "
-        f"of the film and its crops, laid on each other and compared in fine detail; a copy from correlation "
+        "of the film and its crops, then registered and compared in fine detail. A copy from correlation "
         f"{rule['threshold']:.2f} ({rule['rule']}; {rule['n_pairs']:,} such pairs). Only pairs of different patients."
     )
     if len(leaks):

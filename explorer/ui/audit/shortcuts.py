@@ -72,8 +72,8 @@ def _warnings(view: View) -> None:
     st.caption(
         f"AUROC in {split} with 95% interval, chance 0.5. Acquisition alone: a logistic regression on "
         f"{', '.join(chosen) or 'nothing the set has'}, cross-fitted by patient. A regime is named where both "
-        "intervals lie above 0.5 and acquisition's gain over chance is at least half of the regime's; with fewer than "
-        f"{FEW} positives nothing is said. A dash: the run has no such figure; run the same precompute command again."
+        "intervals lie above 0.5 and acquisition's gain over chance is at least half of the regime's. No verdict with "
+        f"fewer than {FEW} positives. A dash: the run has no such figure; run the same precompute command again."
     )
 
 

@@ -56,9 +56,9 @@ def calibration_view(view: View) -> None:
         with right:
             st.dataframe(_by_method(store, split, label), hide_index=True, height="content")
             st.caption(
-                "Lower is better. Value [95% interval from resampling patients] · baseline: for the Brier score saying "
-                "val's rate for every film; for ECE what perfectly calibrated probabilities would show on so few films "
-                "by chance. Temperature, Platt and isotonic are fitted on val"
+                "Lower is better. Value [95% interval from resampling patients] · baseline. For the Brier score: "
+                "predicting val's rate for every film. For ECE: what perfectly calibrated probabilities would show on "
+                "so few films by chance. Temperature, Platt and isotonic are fitted on val"
                 + (", the very films shown: optimistic." if split == "val" else ".")
             )
     _all_labels(view, method, few)

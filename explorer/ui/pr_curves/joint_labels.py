@@ -42,7 +42,8 @@ def joint_labels(view: View) -> None:
     st.caption(
         "95% intervals from resampling patients. Predicted at thresholds of largest F1, ranked by Platt "
         "probabilities, both from val; baselines never look at a film. Exact match, LRAP and coverage error need "
-        f"every label of a film: {whole:,} of {len(store.rows(split)):,} have them. mAP is the mean over labels. ↓ lower is better."
+        f"every label of a film: {whole:,} of {len(store.rows(split)):,} have them. mAP is the mean over labels. "
+        "↓ lower is better."
     )
     regime = choose.regime(view)
     _pairs(view, regime)
