@@ -51,8 +51,8 @@ class Contrast(NamedTuple):
     """(R,) each, one per shuffle or resample; larger is further apart.
 
     ``silhouette``: mean over positives of (b - a) / max(a, b). There a is the mean cosine distance to other patients'
-    positives, b to their negatives (Rousseeuw 1987). It is scikit-learn's ``silhouette_samples`` where no patient has two
-    films.
+    positives, b to their negatives (Rousseeuw 1987). Where no patient has two films, it is scikit-learn's
+    ``silhouette_samples``.
     ``fisher``: squared distance of the two groups' means over the sum of their variances, unbiased (Fisher 1936, with
     the trace of the covariances). 0 for groups of one distribution. ``distance``: mean cosine distance of positives to
     negatives over that among positives. 1 for groups of one distribution.
