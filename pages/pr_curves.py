@@ -1,16 +1,15 @@
-"""Precision against recall, and all that follows from a threshold: every regime, every label."""
+"""Precision against recall and everything that depends on a threshold, for every regime and label."""
 
-from explorer.ui.pr_curves import calibration, curves, report, together
-from explorer.ui.pr_curves import thresholds as operating
+from explorer.ui.pr_curves import calibration, curves, joint_labels, report, thresholds
 from explorer.ui.shared import choose
 from explorer.ui.shared.frame import page
 
 VIEWS = {
     "overview": ("Overview", curves.overview),
     "label": ("One label", curves.one_label),
-    "thresholds": ("Thresholds", operating.thresholds),
-    "calibration": ("Calibration", calibration.calibration),
-    "together": ("Together", together.together),
+    "thresholds": ("Thresholds", thresholds.thresholds),
+    "calibration": ("Calibration", calibration.calibration_view),
+    "together": ("Together", joint_labels.joint_labels),
     "report": ("Report", report.report),
 }
 

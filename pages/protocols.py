@@ -1,4 +1,4 @@
-"""The paper's figures, this set trained and scored as the paper and soundly, and what never looks at a film."""
+"""The paper's figures, this set under the paper's and the sound protocol, and baselines that never look at a film."""
 
 from explorer.ui import protocols
 from explorer.ui.shared.frame import page
@@ -7,6 +7,6 @@ with page("Protocols") as view:
     protocols.comparison(view)
     protocols.changes(view)
     protocols.limits(view)
-    protocols.domains(view)
-    protocols.distances(view)
+    protocols.domain_scores(view)
+    protocols.embedding_distances(view)
     protocols.training(view)

@@ -4,12 +4,12 @@ from explorer.ui import separability
 from explorer.ui.shared.frame import page
 
 with page("Separability") as view:
-    choice = separability.ask(view)
-    separability.summary(view, choice)
-    separability.overview(view, choice)
+    choice = separability.choose_measure(view)
+    separability.measure_summary(view, choice)
+    separability.measure_heatmap(view, choice)
     separability.intervals(view, choice)
-    separability.confusability(view, choice)
-    separability.likeness(view)
-    separability.classes(view)
-    separability.prompts(view)
+    separability.confusable_labels(view, choice)
+    separability.space_similarity(view)
+    separability.class_distances(view)
+    separability.modality_gaps(view)
     separability.measures()

@@ -26,9 +26,9 @@ def measure(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns
     -------
     (4,) float32, each 0 to 1
-        The share of the outer twentieth that is black; of the area cut off by collimation (whole rows and columns from
-        the edge of which nine tenths are black); of the outer fifth that is white, as side markers and print are; and
-        the mean grey level, which is exposure but also body and disease.
+        The black share of the outer twentieth; the share of the area cut off by collimation; the white share of the
+        outer fifth, where side markers and print lie; the mean grey level. Collimation counts whole rows and columns
+        from the edge of which nine tenths are black. The grey level is exposure, but also body and disease.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Groups of films in a space, and what they are called."""
+"""Groups of films in a space, and their names."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Finding(BaseModel):
 
 
 class Cluster(BaseModel):
-    """One cluster: what it is called and how far the name holds.
+    """One cluster: its name and how far the name holds.
 
-    ``findings`` are chosen on train; their ``purity`` (share of the cluster that has the label), ``base`` (share of all
-    films) and ``lift`` (their ratio) are measured on the other splits, where the choice has not looked.
+    ``findings`` are chosen on train. The other splits, which the choice does not use, give their ``purity`` (share of
+    the cluster that has the label), ``base`` (share of all films) and ``lift`` (their ratio).
     """
 
     model_config = ConfigDict(frozen=True)

@@ -24,7 +24,7 @@ def lifts(
     """Each label's share in a group over its share among all films, with a 95% interval; unknown count in neither.
 
     The interval is of the log lift, by linearisation summed over patients (Särndal, Swensson & Wretman 1992, section
-    5.5), so films of one patient do not count as independent and the group's own films count in the base. Where the
+    5.5). So films of one patient do not count as independent, and the group's own films count in the base. Where the
     group has no positive film the lift is 0, and the upper end is that of one positive film (no interval of the log
     exists there).
 
@@ -38,7 +38,7 @@ def lifts(
     Returns
     -------
     DataFrame
-        COLUMNS, one row a label, in the order of ``labels``; NaN where nothing is known or no film has the label.
+        COLUMNS, one row per label, in the order of ``labels``; NaN where nothing is known or no film has the label.
     """
     groups = np.unique(patients, return_inverse=True)[1]
     rows = []

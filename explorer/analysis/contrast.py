@@ -1,7 +1,7 @@
 """How far a label's films lie from the rest: silhouette, Fisher ratio and distances, from sums over pairs.
 
-A label's two groups are its positives and its known negatives; films where it is unknown take no part, and a film
-stands in as many labels' groups as it has labels known. Only pairs of films of different patients count, so that
+A label's two groups are its positives and its known negatives; films where it is unknown take no part. A film is in
+one group of each label that is known for it. Only pairs of films of different patients count, so that
 neither a patient's like films nor a film drawn twice in a resample look like a cluster.
 
 For unit-norm vectors the sum of cosines between two groups is the product of their vector sums. Everything here is such
@@ -48,10 +48,11 @@ class Films:
 
 
 class Contrast(NamedTuple):
-    """(R,) each, one a shuffle or resample; larger is further apart.
+    """(R,) each, one per shuffle or resample; larger is further apart.
 
-    ``silhouette``: mean over positives of (b - a) / max(a, b), a the mean cosine distance to other patients' positives
-    and b to their negatives (Rousseeuw 1987; scikit-learn's ``silhouette_samples`` where no patient has two films).
+    ``silhouette``: mean over positives of (b - a) / max(a, b). There a is the mean cosine distance to other patients'
+    positives, b to their negatives (Rousseeuw 1987). Where no patient has two films, it is scikit-learn's
+    ``silhouette_samples``.
     ``fisher``: squared distance of the two groups' means over the sum of their variances, unbiased (Fisher 1936, with
     the trace of the covariances). 0 for groups of one distribution. ``distance``: mean cosine distance of positives to
     negatives over that among positives. 1 for groups of one distribution.

@@ -61,7 +61,7 @@ def gain(share: NDArray[np.float64], prevalence: float) -> NDArray[np.float64]:
     """Precision or recall on the harmonic scale where the prevalence is 0 and perfection is 1.
 
     Flach & Kull, "Precision-Recall-Gain curves: PR analysis done right", NeurIPS 2015, section 3. Below the prevalence
-    a gain is negative: worse than calling every film positive.
+    a gain is negative: worse than predicting every film positive.
 
     Examples
     --------

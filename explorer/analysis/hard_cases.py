@@ -46,7 +46,7 @@ def confident_errors(
     targets : (n,) 1, 0 or NaN
     logits : (n,)
     threshold : float
-        NaN where the label has none: then nothing is called, and nothing is an error.
+        NaN where the label has none: then nothing is predicted positive, and nothing is an error.
 
     Returns
     -------

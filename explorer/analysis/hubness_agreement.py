@@ -41,7 +41,7 @@ def rank_biased_overlap(a: NDArray[np.int64], b: NDArray[np.int64], p: float = P
     return value
 
 
-def agreement(
+def neighbour_agreement(
     a: NDArray[np.int64], b: NDArray[np.int64], patients: NDArray[np.int64], gallery: int, *, resamples: int, seed: int
 ) -> pd.DataFrame:
     """How far two spaces agree on the neighbours of the same films: mean Jaccard index and RBO.

@@ -20,8 +20,8 @@ def cka(
 ) -> tuple[float, float, float]:
     """Linear centred kernel alignment, debiased, of two spaces of the same films.
 
-    Kornblith et al. (ICML 2019, section 3), with the unbiased estimate of HSIC (Song et al., JMLR 2012, equation 5), as
-    the plain estimate nears 1 for any two spaces with more dimensions than films. 1 for spaces alike up to rotation and
+    Kornblith et al. (ICML 2019, section 3), with the unbiased estimate of HSIC (Song et al., JMLR 2012, equation 5).
+    The plain estimate nears 1 for any two spaces with more dimensions than films. 1 for spaces alike up to rotation and
     scale; 0 expected for unrelated ones.
 
     Parameters

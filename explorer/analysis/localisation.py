@@ -131,13 +131,13 @@ def choose_shares(labels: Sequence[str], curves: NDArray[np.float64]) -> dict[st
     return chosen
 
 
-def summarise(frame: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def summarise_localisation(frame: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Means over films with 95% intervals, and how far each source lies above the centre prior.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a film, label and source: patient, row, label, source, silent and the METRICS.
+        One row per film, label and source: patient, row, label, source, silent and the METRICS.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def _interval(
 
 
 def _average_precision(flat: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
-    """scikit-learn's ``average_precision_score``, without its checks: it is asked for once a film, label and source."""
+    """scikit-learn's ``average_precision_score``, without its checks: it runs once per film, label and source."""
     order = np.argsort(-flat, kind="stable")
     ranked, hits = flat[order], np.cumsum(inside[order])
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))

@@ -63,7 +63,7 @@ def point_trust(
 
     Trustworthiness falls where the map fakes neighbours: films beside each other on the map only. Continuity falls
     where it tears: neighbours in the space that the map sets apart. Both count how far down the other side's ranking
-    the wrong or lost neighbours stand, scaled to 1 at best; their means over all films are Venna & Kaski's measures
+    the wrong or lost neighbours stand, scaled to 1 at best. Their means over all films are Venna & Kaski's measures
     (2006, Neural Networks 19, section 3), defined for k < N / 2. A random map has about 0.5.
 
     Parameters
@@ -153,7 +153,7 @@ def disparity(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return float(procrustes(one, other)[2])
 
 
-def spread(layouts: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
+def layout_disparity(layouts: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
     """Mean and largest disparity over all pairs of layouts of one space made with several seeds."""
     pairs = [disparity(a, b) for i, a in enumerate(layouts) for b in layouts[i + 1 :]]
     return float(np.mean(pairs)), float(np.max(pairs))

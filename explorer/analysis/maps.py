@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from explorer.analysis.map_trust import TRUST_ROWS, aligned, spread
+from explorer.analysis.map_trust import TRUST_ROWS, aligned, layout_disparity
 from explorer.analysis.neighbours import knn
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 EPOCHS = 200
 RATE_FROM_A_MAP = 0.5
-"""Fewer steps than UMAP's 500, and of half their length, do from another space's map: it starts nearly there, and
-drifts less from it (ARCHITECTURE.md, Decisions, has the figures)."""
+"""From another space's map, fewer steps than UMAP's 500, of half their length, are enough. The layout starts nearly
+right and drifts less (ARCHITECTURE.md, Decisions, has the figures)."""
 
 RESEEDS = 2
 """Layouts beside the map that show how much of it is chance. They too take EPOCHS steps: their cost is the stage's."""
@@ -38,8 +38,8 @@ def umap_map(
     seed : int
         Makes the layout repeat exactly.
     init : (N, 2), "spectral" or "random"
-        Start from another space's map, so that the two are laid out alike, and turn the result onto it (Procrustes); or
-        from the spectral layout; or from random places.
+        Where the layout starts: another space's map, onto which the result is then turned (Procrustes); the spectral
+        layout; or random places.
 
     Returns
     -------
@@ -92,5 +92,5 @@ def stability(vectors: NDArray[np.float32], layout: NDArray[np.float32], k: int,
         vectors = np.ascontiguousarray(vectors[rows])
         layout = umap_map(vectors, k, seed)
     others = [umap_map(vectors, k, seed + 1 + i, init="random") for i in range(RESEEDS)]
-    mean, largest = spread([layout, *others])
+    mean, largest = layout_disparity([layout, *others])
     return {"spread": mean, "spread_max": largest, "reseeds": RESEEDS, "spread_n": len(vectors)}

@@ -1,7 +1,7 @@
 """Image-wise multi-label metrics.
 
 The paper is Sadman et al., "Interpreting Biomedical VLMs on High-Imbalance Out-of-Distributions" (BIOKDD 2025,
-arXiv 2506.14136). Its figures are means over films, so one vector of values a film serves every bootstrap resample.
+arXiv 2506.14136). Its figures are means over films, so one vector with each film's value serves every resample.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def complete(targets: NDArray[np.float32]) -> NDArray[np.bool_]:
 def min_max(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale each film's scores to 0..1 over its labels, as the paper's zero-shot table does; 0 where all are equal.
 
-    Every film then has a label at 1, so at threshold 0.5 at least one label is always called.
+    Every film then has a label at 1, so at threshold 0.5 at least one label is always predicted positive.
     """
     low, high = scores.min(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
     return np.where(high > low, (scores - low) / np.where(high > low, high - low, 1), 0).astype(np.float32)
@@ -76,7 +76,7 @@ def f1(targets: NDArray[np.float32], calls: NDArray[np.bool_], weights: NDArray[
 
 
 def exact_match(targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(n,) 1 where every label of a complete film is called right."""
+    """(n,) 1 where every label of a complete film is predicted right."""
     right: NDArray[np.float64] = ((targets == 1) == calls).all(axis=1).astype(np.float64)
     return right
 
@@ -84,8 +84,8 @@ def exact_match(targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> NDArr
 def lrap(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> NDArray[np.float64]:
     """Label ranking average precision of each complete film (Schapire & Singer, Machine Learning 2000).
 
-    The mean over a film's true labels of the share of true ones among the labels ranked as high or higher; 1 for a film
-    with no true label.
+    For each true label of a film: the share of true ones among the labels ranked as high or higher. The film's value is
+    their mean; 1 for a film with no true label.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def outcome(
     ----------
     targets : (n, C) 1, 0 or NaN
     calls : (n, C), optional
-        Which labels are called positive.
+        Which labels are predicted positive.
     scores : (n, C), optional
         What ranks a film's labels against each other.
     weights : (B, n)
@@ -145,7 +145,7 @@ def outcome(
 def by_domain(
     labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np.bool_]
 ) -> tuple[list[str], NDArray[np.float32], NDArray[np.bool_]]:
-    """The paper's four domains as labels: a film has a domain, or is called for it, if it is for any of its labels.
+    """The paper's four domains as labels: a film has a domain, or is predicted to, where it has any of its labels.
 
     Parameters
     ----------

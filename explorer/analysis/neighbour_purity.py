@@ -1,7 +1,7 @@
-"""What stands around a label's films: neighbours of other patients, their purity, and the labels taken for each other.
+"""A label's nearest films of other patients: their purity, and the labels confused with each other.
 
-Neighbours are sought once a space. A shuffle of labels or a resample of patients is then a column of weights, and all
-columns are one product with the sparse neighbour matrix.
+Neighbours are searched once per space. A shuffle of labels or a resample of patients is then a column of weights, and
+all columns are one product with the sparse neighbour matrix.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def lift(
 ) -> NDArray[np.float64]:
     """How much more often neighbours of a label's films have the label than films of other patients do.
 
-    Purity is the share of positives among all known neighbours of all positive films; lift is purity over what
-    neighbours drawn at random among other patients' known films would reach.
+    Purity is the share of positives among all known neighbours of all positive films. Lift is purity over what random
+    neighbours among other patients' known films would reach.
 
     Parameters
     ----------

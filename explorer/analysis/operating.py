@@ -1,4 +1,4 @@
-"""What a threshold does: who is called, how often rightly, and whether calling them is worth it."""
+"""What a threshold does: which films are predicted positive, how often rightly, and the net benefit."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 CELLS: tuple[str, ...] = ("tp", "fp", "fn", "tn")
 
 
-class Figure(NamedTuple):
-    """One figure at a threshold, its 95% interval, the films it rests on, and what calling at random reaches."""
+class Estimate(NamedTuple):
+    """One figure at a threshold, its 95% interval, the films it rests on, and what random predictions reach."""
 
     value: float
     low: float
@@ -25,7 +25,7 @@ class Figure(NamedTuple):
     baseline: float
 
 
-def cells(targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def outcome_cells(targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(n, 4) which of CELLS each film is in; unknown films are in none."""
     positive, negative = targets == 1, targets == 0
     return np.stack([positive & calls, negative & calls, positive & ~calls, negative & ~calls], axis=1)
@@ -66,7 +66,7 @@ def count_draws(
 
     Notes
     -----
-    Patients whose films fall alike into the cells cannot be told apart, so it is enough to draw how many of each kind
+    Patients whose films fall alike into the cells are interchangeable. So it is enough to draw how many of each kind
     there are: one multinomial draw, exact, whose cost does not grow with the films.
     """
     codes, member = np.unique(patients, return_inverse=True)
@@ -83,7 +83,7 @@ def at_threshold(
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """All figures of one label at one threshold.
 
     Parameters
@@ -95,10 +95,10 @@ def at_threshold(
     Returns
     -------
     dict
-        ``recall``, ``specificity``, ``precision``, ``npv`` with Wilson's interval, which is honest about few films and
-        at 0 and 1; ``f1`` and ``mcc`` with a patient-level bootstrap interval. Baselines: random calls at that rate.
+        ``recall``, ``specificity``, ``precision``, ``npv`` with Wilson's interval, which holds for few films and at 0
+        and 1; ``f1`` and ``mcc`` with a patient-level bootstrap interval. Baselines: random predictions at that rate.
     """
-    members = cells(targets, calls)
+    members = outcome_cells(targets, calls)
     tp, fp, fn, tn = (int(count) for count in members.sum(axis=0))
     n = tp + fp + fn + tn
     rate = (tp + fp) / n if n else np.nan
@@ -110,15 +110,15 @@ def at_threshold(
         ("precision", tp, tp + fp, prevalence),
         ("npv", tn, tn + fn, 1 - prevalence),
     ):
-        found[name] = Figure(k / of if of else np.nan, *wilson(k, of), of, baseline)
+        found[name] = Estimate(k / of if of else np.nan, *wilson(k, of), of, baseline)
     value = _f1_mcc(np.array([[tp, fp, fn, tn]], dtype=float))
     drawn = _f1_mcc(count_draws(members, patients, resamples, seed))
     evidence = np.array([min(len(np.unique(patients[targets == side])) for side in (0, 1))])
     low, high = interval(value, drawn[None], evidence)
     both = rate + prevalence
     random_f1 = 2 * rate * prevalence / both if both else 0.0
-    found["f1"] = Figure(float(value[0, 0]), float(low[0, 0]), float(high[0, 0]), tp + fn, random_f1)
-    found["mcc"] = Figure(float(value[0, 1]), float(low[0, 1]), float(high[0, 1]), n, 0.0)
+    found["f1"] = Estimate(float(value[0, 0]), float(low[0, 0]), float(high[0, 0]), tp + fn, random_f1)
+    found["mcc"] = Estimate(float(value[0, 1]), float(low[0, 1]), float(high[0, 1]), n, 0.0)
     return found
 
 
@@ -131,7 +131,7 @@ def net_benefit(
     resamples: int = 500,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Decision curve: what calling films above a probability is worth (Vickers & Elkin, Medical Decision Making 2006).
+    """Decision curve: net benefit of each threshold probability (Vickers & Elkin, Medical Decision Making 2006).
 
     Parameters
     ----------
@@ -139,14 +139,14 @@ def net_benefit(
     probabilities : (n,)
     patients : (n,) int
     at : (T,) in (0, 1)
-        Threshold probabilities: whoever acts at probability p holds a missed finding to be (1 - p)/p times as bad as a
-        needless call.
+        Threshold probabilities: acting at probability p weighs a missed finding (1 - p)/p times as heavily as a
+        false alarm.
 
     Returns
     -------
     DataFrame
-        at, value, low, high: true positives less false ones weighted by p/(1 - p), a film; and ``all``: calling every
-        film. Calling none is 0.
+        at, value, low, high: true positives less false ones weighted by p/(1 - p), per film; and ``all``: every film
+        predicted positive. Predicting none positive is 0.
     """
     known = ~np.isnan(targets)
     y, p, who = targets[known], probabilities[known], patients[known]
@@ -155,7 +155,7 @@ def net_benefit(
     evidence = np.array([min(len(np.unique(who[y == side])) for side in (0, 1))])
     rows = []
     for cut, price in zip(at, weight, strict=True):
-        members = cells(y, p >= cut)
+        members = outcome_cells(y, p >= cut)
         value = np.array([[_benefit(members.sum(axis=0)[None], price)[0]]])
         drawn = _benefit(count_draws(members, who, resamples, seed), price)
         low, high = interval(value, drawn[None, :, None], evidence)
@@ -169,7 +169,7 @@ def _benefit(counts: NDArray[np.float64], price: float) -> NDArray[np.float64]:
 
 
 def _f1_mcc(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(B, 2) from (B, 4) counts; NaN without a positive or a negative, MCC 0 where all or none are called."""
+    """(B, 2) from (B, 4) counts; NaN without a positive or a negative, MCC 0 where all predictions are alike."""
     tp, fp, fn, tn = counts.T
     defined = (tp + fn > 0) & (fp + tn > 0)
     area = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)

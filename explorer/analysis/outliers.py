@@ -1,9 +1,9 @@
 """How far a film lies from the films an encoder's regimes were trained on.
 
-Two distances of an embedding to the training split: to its k-th nearest neighbour, which makes no assumption of shape
-(Sun et al., ICML 2022), and Mahalanobis' with a shrunk covariance (Lee et al., NeurIPS 2018, without classes; Ledoit &
-Wolf 2004). A raw distance says little, so each is given as a percentile: the share of training films that, held out
-with all films of their patient, lie nearer than this one.
+Two distances of an embedding to the training split. One, to its k-th nearest neighbour, makes no assumption of shape
+(Sun et al., ICML 2022). The other is Mahalanobis' with a shrunk covariance (Lee et al., NeurIPS 2018, without classes;
+Ledoit & Wolf 2004). A raw distance says little, so each is given as a percentile: the share of training films that lie
+nearer than this one. Each of those is held out with all films of its patient.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NEIGHBOUR = 10
 """The distance is to this neighbour: one chance likeness does not bring a film near."""
 
 OUTLYING = 99.0
-"""From this percentile a film is called outlying: one training film in a hundred lies as far out."""
+"""From this percentile a film is outlying: one training film in a hundred lies as far out."""
 
 
 @dataclass(frozen=True)

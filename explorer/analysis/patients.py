@@ -20,7 +20,7 @@ def same_patient(patients: NDArray[np.int64]) -> sparse.csr_array:
 
 
 def shuffles(patients: NDArray[np.int64], times: int, seed: int) -> NDArray[np.int64]:
-    """Orders that deal label rows out anew by patient.
+    """Orders that shuffle label rows by patient.
 
     Patients in one random order lay their films' label rows end to end over the films of patients in another. Where all
     have as many films this exchanges whole patients; else a patient's rows still stay next to each other. Shuffling

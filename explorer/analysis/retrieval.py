@@ -1,7 +1,7 @@
 """Whether what lies near shares labels: retrieval figures, and a kNN classifier.
 
-A query is a film of a split that has a label; its gallery are the split's films of other patients and of a comparable
-view whose label is known. So no list crosses splits, and a film an encoder was trained on is never found.
+A query is a film of a split that has a label. Its gallery is the split's films of other patients, of a comparable view
+and with that label known. So no list crosses splits, and a film an encoder was trained on is never found.
 """
 
 from __future__ import annotations

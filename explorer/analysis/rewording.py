@@ -19,7 +19,7 @@ STORED, EDITED = "stored", "edited"
 
 
 @dataclass(frozen=True)
-class Change:
+class RewordingEffect:
     """Two scorings of the same n films.
 
     Attributes
@@ -31,7 +31,7 @@ class Change:
     thresholds : dict
         Version to the logit of highest F1, NaN without one.
     flips : tuple of int
-        Films newly called and films no longer called.
+        Films newly predicted positive and films no longer so.
     spearman : float
         Of the two rankings.
     rises : (n,) int64
@@ -55,7 +55,7 @@ def compare(
     *,
     resamples: int,
     seed: int,
-) -> Change:
+) -> RewordingEffect:
     """Hold edited prompts against stored ones.
 
     Parameters
@@ -79,7 +79,7 @@ def compare(
     calls = {version: found.logits[:, 0] >= found.thresholds[0] for version, found in scored.items()}
     falling = pd.DataFrame({version: -found.logits[:, 0] for version, found in scored.items()})
     places = falling.rank(method="first")
-    return Change(
+    return RewordingEffect(
         figures,
         changed,
         thresholds,

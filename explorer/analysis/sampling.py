@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def stratified_films(targets: NDArray[np.float32], n: int, seed: int) -> NDArray[np.int64]:
     """Choose films so that every label has as nearly the same number of positives as can be.
 
-    In turn each label, the rarest first, adds one of its positives by lot, until there are n films; labels that have no
-    more are passed over, and films without any positive fill what is left.
+    In turn each label, the rarest first, adds one of its positives at random, until there are n films. Labels that
+    have no more are passed over, and films without any positive fill what is left.
 
     Parameters
     ----------

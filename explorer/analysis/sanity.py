@@ -2,7 +2,7 @@
 
 Randomisation (Adebayo et al., NeurIPS 2018): a map that stays as it was when the model's weights are replaced by random
 ones shows the film, not the model. Deletion and insertion (Petsiuk et al., BMVC 2018): what the map marks should move
-the logit more than patches taken by lot. Wording: a map that changes with the prompt's wording is no property of the
+the logit more than patches taken at random. Wording: a map that changes with the prompt's wording is no property of the
 finding.
 """
 
@@ -24,7 +24,7 @@ RANDOM_STEPS = ("none", "head", "last block", "last 2 blocks", "last 4 blocks", 
 """What is random, growing from the head down; the first, nothing, has similarity 1."""
 
 ALIKE = 0.5
-"""A rank correlation from which two maps are called alike."""
+"""A rank correlation from which two maps are alike."""
 
 Light = Literal["green", "orange", "red"]
 
@@ -80,7 +80,7 @@ def summarise_proof(frame: pd.DataFrame, resamples: int = 1000, seed: int = 0) -
     return pd.DataFrame(rows, columns=["regime", "check", "step", "value", "ci_low", "ci_high", "n"])
 
 
-def verdict(summary: pd.DataFrame, regime: str) -> tuple[Light, str]:
+def traffic_light(summary: pd.DataFrame, regime: str) -> tuple[Light, str]:
     """A traffic light for one regime, and the figures behind it in one sentence.
 
     Green: with every block random the map is surely no longer alike, and both deletion and insertion surely beat
@@ -99,7 +99,7 @@ def verdict(summary: pd.DataFrame, regime: str) -> tuple[Light, str]:
     light = light if n >= FEW else "orange"
     words = [
         f"with every block random the map still resembles itself by ρ = {_figure(random)}",
-        f"deleting what it marks lowers the logit by {_figure(deletion)} more than patches by lot",
+        f"deleting what it marks lowers the logit by {_figure(deletion)} more than random patches",
         f"showing only that raises it by {_figure(insertion)} more",
     ]
     if ("prompts", "") in ends:
@@ -109,4 +109,5 @@ def verdict(summary: pd.DataFrame, regime: str) -> tuple[Light, str]:
 
 def _figure(ends: tuple[float, ...]) -> str:
     value, low, high = (round(end, 2) + 0.0 for end in ends)  # no minus before a zero
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(low) else f"{value:.2f} [no interval]"
+    text = f"{value:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(low) else f"{value:.2f} [no interval]"
+    return text.replace("-", "−")  # a true minus sign, as in every figure

@@ -1,8 +1,8 @@
-"""How much of a label can be told without looking at the disease: from view, patient, device and the film's border.
+"""How well a label can be predicted without the disease: from view, patient, device and the film's border.
 
 A model may earn its figures from how a film was taken (Zech et al., PLoS Medicine 2018; DeGrave et al., Nature Machine
-Intelligence 2021). Three questions: how well does each attribute alone rank each label; how well does an embedding
-tell the attribute; and how much of a regime's AUROC would acquisition alone reach.
+Intelligence 2021). Three questions. How well does each attribute alone rank each label? How well does an
+embedding predict the attribute? How much of a regime's AUROC would acquisition alone reach?
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Kind = Literal["acquisition", "patient", "device", "exposure"]
+AttributeKind = Literal["acquisition", "patient", "device", "exposure"]
 
 FEWEST = 20
 """Films that must have, and that must lack, a category for it to be an attribute."""
@@ -49,7 +49,7 @@ class Attributes:
     """
 
     values: pd.DataFrame
-    kinds: dict[str, Kind]
+    kinds: dict[str, AttributeKind]
     lacking: dict[str, str]
 
 
@@ -63,10 +63,10 @@ def attributes(samples: pd.DataFrame, labels: Sequence[str], measures: NDArray[n
     measures : (N, 4) of :func:`explorer.analysis.acquisition.measure`
     """
     values: dict[str, NDArray[np.float64]] = {}
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, AttributeKind] = {}
     lacking: dict[str, str] = {}
 
-    def add(name: str, value: NDArray[np.float64], kind: Kind, absent: str) -> None:
+    def add(name: str, value: NDArray[np.float64], kind: AttributeKind, absent: str) -> None:
         known = value[~np.isnan(value)]
         if len(known) == 0:
             lacking[name] = absent
@@ -75,7 +75,7 @@ def attributes(samples: pd.DataFrame, labels: Sequence[str], measures: NDArray[n
         else:
             values[name], kinds[name] = value, kind
 
-    grouped: tuple[tuple[str, Kind], ...] = (("view", "acquisition"), ("sex", "patient"))
+    grouped: tuple[tuple[str, AttributeKind], ...] = (("view", "acquisition"), ("sex", "patient"))
     for column, kind in grouped:
         words = samples[column].fillna("").astype(str).to_numpy(object)
         found = {name: (words == name).sum() for name in sorted({*words} - {""})}

@@ -38,7 +38,7 @@ class Threshold(BaseModel):
 
 
 class Thresholds(BaseModel):
-    """Per-label operating points of a regime: logits >= value count as called positive."""
+    """Per-label operating points of a regime: logits >= value are predicted positive."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,7 +59,7 @@ def choose(
     rule: Rule = "max_f1",
     level: float = math.nan,
     *,
-    together: bool = False,
+    pooled: bool = False,
 ) -> Thresholds:
     """Each label's threshold by a rule, on validation rows.
 
@@ -69,16 +69,16 @@ def choose(
     targets : (n_val, C) 1, 0 or NaN
     logits : (n_val, C)
     rule : Rule
-        Largest F1, Matthews correlation or Youden's J; or the fewest calls that reach a recall of ``level``; or the
-        most calls that keep a precision of ``level``.
-    together : bool
+        Largest F1, Matthews correlation or Youden's J; or the fewest positives that reach a recall of ``level``; or
+        the most positives that keep a precision of ``level``.
+    pooled : bool
         One threshold for all labels, chosen on their film-label pairs pooled.
 
     Returns
     -------
     Thresholds
-        A threshold lies halfway between the last score called positive and the next one, so that it does not hang
-        on one film's exact score. None where validation has no positive or no negative, or cannot reach the level.
+        A threshold lies halfway between the last score predicted positive and the next one, so that it does not
+        depend on one film's exact score. None where validation lacks a class or cannot reach the level.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def choose(
     >>> [choose(["a"], targets, logits, rule, 0.9).labels["a"].value for rule in ("recall", "precision")]
     [1.5, 3.5]
     """
-    if together:
+    if pooled:
         chosen = _best(targets.ravel(), np.ravel(logits), rule, level)
         found = dict.fromkeys(labels, chosen)
     else:

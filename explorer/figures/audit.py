@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.style import GREY
+from explorer.figures.style import GREY, compact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ def percentile_histogram(percentiles: Mapping[str, NDArray[np.floating]], outlyi
     ----------
     percentiles : split to (n,), 0 to 100
     outlying : float
-        Where films begin to be called outlying; marked.
+        The percentile from which films are outlying; marked.
     """
     edges = np.linspace(0, 100, BINS + 1)
     figure = go.Figure()
@@ -45,7 +45,7 @@ def percentile_histogram(percentiles: Mapping[str, NDArray[np.floating]], outlyi
     figure.add_vline(x=outlying, line={"color": GREY, "width": 1})
     figure.update_xaxes(title="percentile among held-out training films", range=[0, 100])
     figure.update_yaxes(title="films, %", rangemode="tozero")
-    return compact(figure, 280)
+    return compact(figure, 280).update_layout(dragmode=False)
 
 
 def association(frame: pd.DataFrame, labels: Sequence[str], attributes: Sequence[str]) -> go.Figure:
@@ -89,18 +89,4 @@ def association(frame: pd.DataFrame, labels: Sequence[str], attributes: Sequence
     )
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(side="top", showgrid=False, tickangle=-90)
-    return compact(figure, 170 + 25 * len(labels))
-
-
-def compact(figure: go.Figure, height: int) -> go.Figure:
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "title": None},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        dragmode=False,
-    )
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
-    return figure
+    return compact(figure, 170 + 25 * len(labels)).update_layout(dragmode=False)

@@ -48,7 +48,7 @@ class Curve:
 
 
 def large_curves(curves: Sequence[Curve], styles: Sequence[Style], axes: CurveAxes, prevalence: float) -> go.Figure:
-    """One label large: a line a regime with its band and operating point, the baseline, and what cannot be reached."""
+    """One label large: each regime's line, band and operating point, the baseline, and what cannot be reached."""
     figure = go.Figure(_traces(curves, styles, axes, prevalence, large=True))
     figure.update_xaxes(title=AXES[axes][0], range=[-0.02, 1.02], zeroline=False)
     figure.update_yaxes(title=AXES[axes][1], range=[-0.02, 1.04], zeroline=False)
@@ -113,7 +113,7 @@ def _traces(
     name, y = {
         "pr": (f"baseline: {said}", [prevalence] * 2),
         "roc": ("baseline: random ranking", [0, 1]),
-        "gain": ("baseline: all called positive", [1, 0]),
+        "gain": ("baseline: all predicted positive", [1, 0]),
     }[axes]
     traces.append(
         go.Scatter(
@@ -180,7 +180,7 @@ def _traces(
 
 
 def difference_dots(frame: pd.DataFrame, colour: str, title: str) -> go.Figure:
-    """Differences with 95% whiskers about a line at 0: a row a label; filled where Holm's p is below 0.05.
+    """Differences with 95% whiskers about a line at 0: one row per label; filled where Holm's p is below 0.05.
 
     Parameters
     ----------

@@ -56,8 +56,8 @@ UNKNOWN = Mark((GREY,), "ring", 2.8, 0.55)
 
 
 @dataclass(frozen=True)
-class Layer:
-    """Rows that look alike. Later layers lie on top."""
+class Points:
+    """Films that look alike: one layer of a map."""
 
     name: str
     rows: NDArray[np.int64]
@@ -96,7 +96,7 @@ class Paint:
     legend: tuple[Legend, ...]
 
 
-def layered(n: int, layers: Sequence[Layer], legend: Sequence[Legend] | None = None) -> Paint:
+def layered(n: int, layers: Sequence[Points], legend: Sequence[Legend] | None = None) -> Paint:
     """Groups of films, bottom first; those in no group are not drawn.
 
     Parameters
@@ -166,7 +166,7 @@ def pies(
     has: NDArray[np.bool_],
     names: Sequence[str],
     colours: Sequence[str],
-    beneath: Sequence[Layer],
+    beneath: Sequence[Points],
     several: str,
 ) -> Paint:
     """Films as pies of all they have; what fewer films have lies further up.
@@ -184,7 +184,7 @@ def pies(
     layers = []
     for combo in combos:
         mark = Mark(tuple(colours[i] for i in combo), radius=3.8 if len(combo) == 1 else 4.6, opacity=0.95)
-        layers.append(Layer("", rows[pattern == sum(1 << i for i in combo)], mark))
+        layers.append(Points("", rows[pattern == sum(1 << i for i in combo)], mark))
     filled = sorted((layer for layer in layers if len(layer.rows)), key=lambda layer: -len(layer.rows))
     legend = [
         Legend(f"{name} ({int(has[rows, i].sum()):,})", Mark((colours[i],), radius=4)) for i, name in enumerate(names)
@@ -281,7 +281,7 @@ class Sign:
 
 
 def lift_figure(frame: pd.DataFrame) -> go.Figure:
-    """Lifts with 95% whiskers on a logarithmic axis, 1 being no difference: a row a label, the highest on top.
+    """Lifts with 95% whiskers on a logarithmic axis, 1 being no difference: one row per label, the highest on top.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Figures of what maps are worth. Pure, as explorer.figures.style says."""
+"""Figures of the maps' sanity checks. Pure, as explorer.figures.style says."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def randomisation_curve(
     styles : mapping
         A regime's name to its title and style.
     alike : float
-        From here up two maps are called alike: a line.
+        From here up two maps are alike: a line.
     """
     figure = go.Figure()
     curve = summary[summary["check"] == "randomisation"]

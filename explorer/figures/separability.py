@@ -1,4 +1,4 @@
-"""Figures of the separability board: labels against spaces, whiskers beside the null, labels taken for each other."""
+"""Separability figures: labels against spaces, intervals beside the null, labels confused with each other."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def whiskers(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: 
     return figure
 
 
-def confusions(labels: Sequence[str], cells: Sequence[Sequence[Cell]]) -> go.Figure:
+def confusion_heatmap(labels: Sequence[str], cells: Sequence[Sequence[Cell]]) -> go.Figure:
     """Labels against labels; filled as on the board."""
     figure = go.Figure([_fill(cells), _pointed_at(cells, 18)])
     for i, row in enumerate(cells):

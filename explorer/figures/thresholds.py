@@ -1,4 +1,4 @@
-"""What a threshold and a probability are worth, as Plotly figures. Pure, as ``explorer.figures.style`` says."""
+"""Thresholds, net benefit and calibration as Plotly figures. Pure, as ``explorer.figures.style`` says."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def score_histogram(
 def labels_per_film(
     true: NDArray[np.int64], called: Mapping[str, NDArray[np.int64]], styles: Sequence[Style]
 ) -> go.Figure:
-    """How many labels a film has, and how many each regime calls: films by number of labels.
+    """How many labels a film has, and how many each regime predicts: films by number of labels.
 
     Parameters
     ----------
@@ -74,15 +74,15 @@ def labels_per_film(
             name=f"{title} (mean {counts.mean():.1f})",
             line={"color": style.colour, "dash": style.dash, "width": 2},
             marker={"symbol": style.symbol, "size": 8},
-            hovertemplate=f"{title} calls %{{x}} labels on %{{y}} films<extra></extra>",
+            hovertemplate=f"{title} predicts %{{x}} labels on %{{y}} films<extra></extra>",
         )
-    figure.update_xaxes(title="labels a film", dtick=1, zeroline=False)
+    figure.update_xaxes(title="labels per film", dtick=1, zeroline=False)
     figure.update_yaxes(title="films", zeroline=False)
     return compact(figure, height=300)
 
 
 def decision_curve(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) -> go.Figure:
-    """Net benefit by threshold probability (``operating.net_benefit``), with calling all and calling none."""
+    """Net benefit by threshold probability (``operating.net_benefit``), beside all and no films predicted positive."""
     figure = go.Figure()
     first = next(iter(curves.values()))
     for (title, frame), style in zip(curves.items(), styles, strict=True):
@@ -106,7 +106,7 @@ def decision_curve(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) 
             line={"color": style.colour, "dash": style.dash, "width": 2},
             hovertemplate=f"{title} at %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
         )
-    for name, y, dash in (("call all", first["all"], "longdash"), ("call none", np.zeros(len(first)), "solid")):
+    for name, y, dash in (("all positive", first["all"], "longdash"), ("none positive", np.zeros(len(first)), "solid")):
         figure.add_scatter(
             x=first["at"],
             y=y,
@@ -116,13 +116,13 @@ def decision_curve(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) 
             hoverinfo="skip",
         )
     top = max(float(frame["high"].max()) for frame in curves.values())
-    figure.update_yaxes(title="net benefit a film", range=[-0.25 * top, 1.1 * top], zeroline=False)
+    figure.update_yaxes(title="net benefit per film", range=[-0.25 * top, 1.1 * top], zeroline=False)
     figure.update_xaxes(title="threshold probability", zeroline=False)
     return compact(figure, height=330)
 
 
 def reliability_diagram(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) -> go.Figure:
-    """Share found positive against the probability said (``calibration.reliability``), and films a bin beneath."""
+    """Share positive against the predicted probability (``calibration.reliability``); below it, films per bin."""
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.78, 0.22], vertical_spacing=0.04)
     figure.add_scatter(
         x=[0, 1],
@@ -152,7 +152,7 @@ def reliability_diagram(curves: Mapping[str, pd.DataFrame], styles: Sequence[Sty
             line={"color": style.colour, "dash": style.dash, "width": 1.5},
             marker={"symbol": style.symbol, "size": 8},
             customdata=frame[["positives", "n"]].to_numpy(),
-            hovertemplate=f"{title}: said %{{x:.3f}}, %{{customdata[0]}} of %{{customdata[1]}} were<extra></extra>",
+            hovertemplate=f"{title}: %{{x:.3f}}, %{{customdata[0]}} of %{{customdata[1]}} positive<extra></extra>",
             row=1,
             col=1,
         )
@@ -170,5 +170,5 @@ def reliability_diagram(curves: Mapping[str, pd.DataFrame], styles: Sequence[Sty
     figure.update_yaxes(title="share positive", range=[-0.03, 1.03], zeroline=False, row=1, col=1)
     figure.update_yaxes(title="films", rangemode="tozero", zeroline=False, row=2, col=1)
     figure.update_xaxes(range=[-0.03, 1.03], zeroline=False)
-    figure.update_xaxes(title="probability said", row=2, col=1)
+    figure.update_xaxes(title="predicted probability", row=2, col=1)
     return compact(figure, height=470)

@@ -38,13 +38,13 @@ class Head:
 def prompt_head(positive: NDArray[np.float32], negative: NDArray[np.float32], logit_scale: float) -> Head:
     """The zero-shot classifier as a linear head.
 
-    A softmax over the pair (positive, negative) of cosine similarities at scale s is a sigmoid of s(p - n), so the
+    A softmax over the pair (positive, negative) of cosine similarities at scale s is a sigmoid of s(p - n). So the
     head's weight is s(p - n) and its bias 0 (CheXzero, Tiu et al., Nature BME 2022, Methods).
 
     Parameters
     ----------
     positive, negative : (C, D) unit norm
-        One averaged and renormalised prompt embedding a label.
+        One averaged and renormalised prompt embedding per label.
     logit_scale : float
         The model's trained s.
 

@@ -118,8 +118,8 @@ def find_weights(folder: Path) -> Path:
 def text_tower(folder: Path, config: dict[str, Any]) -> Path | None:
     """The folder of the text tower's own config, or None where open_clip's config says all.
 
-    open_clip would read a relative name from the working directory, and ask the hub for any other: a folder that
-    carries the file works wherever it lies, and without a network.
+    open_clip would read a relative name from the working directory, and ask the hub for any other. A folder with the
+    file in it works anywhere, and without a network.
     """
     return _beside(folder, config, "hf_model_name", (TEXT_CONFIG,))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def with_random_blocks(tower: ImageTower, blocks: int, seed: int) -> ImageTower:
-    """A copy of a tower with everything from its last ``blocks`` blocks on drawn anew.
+    """A copy of a tower with everything from its last ``blocks`` blocks on randomised.
 
     Every weight matrix is drawn from a normal distribution of its own trained spread, so that activations keep their
     size; biases become 0, normalisation the identity.

@@ -4,7 +4,7 @@
 
     STORE/<run_id>/
       manifest.json              written last; its presence means complete
-      samples.parquet            one row an image, in THE row order of every array
+      samples.parquet            one row per image, in THE row order of every array
       thumbnails/data.bin        the grey JPEGs one after another
       thumbnails/offsets.npy     (N + 1,) int64: image i is data[offsets[i]:offsets[i + 1]]
       encoders/<id>/embeddings.npy            (N, D) float32, unit norm
@@ -66,13 +66,13 @@ Beside a run, and outside its hashes, because they are made later or grow::
 
     STORE/annotations/<data set>.parquet
                                  marks added since, by all runs of the set: MARK_COLUMNS in marks.py
-    STORE/reviews/<run_id>.jsonl reviewers' verdicts on labels, one a line, oldest first
+    STORE/reviews/<run_id>.jsonl reviewers' verdicts on labels, one per line, oldest first
     STORE/<run_id>.saliency/<method>-block<b>/
                                  made by ``precompute saliency``
       saliency.json              SaliencyRecord, written last; run_created ties it to the run
       maps/<split>/<regime>.npy  (n, K, g, g) float32 over the model's patches, unscaled; the split's rows, ascending
-      agreement.parquet          one row a film, label and source (regime, prior, reader): patient, row, label, source,
-                                 silent, pointing, energy, iou, dice, average_precision
+      agreement.parquet          one row per film, label and source (regime, prior, reader): patient, row, label,
+                                 source, silent, pointing, energy, iou, dice, average_precision
       proof.parquet              a sample of positive films: patient, row, label, regime, check (randomisation,
                                  deletion, insertion, prompts), step, value
 

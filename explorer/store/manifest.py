@@ -40,8 +40,8 @@ class Artefact(_Record):
 class Dataset(_Record):
     """Where the films came from.
 
-    ``fingerprint`` hashes the samples table and every film's bytes; ``content`` only the films' bytes and labels, so
-    that two runs that split the same films differently are known to be of the same films.
+    ``fingerprint`` hashes the samples table and every film's bytes; ``content`` only the films' bytes and labels.
+    So two runs that split the same films differently are known to be of the same films.
     """
 
     name: str

@@ -78,8 +78,8 @@ def all_annotations(store: Store) -> pd.DataFrame:
     """The run's own annotations and the marks added since: columns as of ``Tables.annotations``, with mark_id ("" for
     the run's own) and blind.
 
-    The run is never changed: what a named reader says of a label of a film beside it stands in place of what the run
-    holds from a reader of that name.
+    The run is never changed. A named reader's added marks on a film and label replace what the run holds from a reader
+    of that name.
     """
     own = store.tables.annotations.assign(mark_id="", blind=False)
     added = read_marks(store)
@@ -99,7 +99,7 @@ def add_marks(store: Store, marks: pd.DataFrame, origin: str | list[str]) -> int
     ----------
     marks : DataFrame
         row, label, annotator, x, y, w, h, polygon (a shape or NOTHING); optionally blind.
-    origin : str, or one a mark
+    origin : str, or one per mark
         ``app``, ``copy of`` whom, or the name of the file they came from.
 
     Raises
@@ -178,7 +178,7 @@ def _read(file: Path) -> pd.DataFrame:
         marks = pd.read_parquet(file)[list(MARK_COLUMNS)]
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
         raise UserError(
-            f"{file} is damaged: {error}", "Restore it from a copy, or move it away to begin anew; it is not changed."
+            f"{file} is damaged: {error}", "Restore it from a copy, or move it away to start afresh; it is not changed."
         ) from error
     marks["polygon"] = marks["polygon"].map(lambda p: None if p is None else np.asarray(p, dtype=float)).astype(object)
     marks["polygon"] = marks["polygon"].where(marks["polygon"].notna(), None)

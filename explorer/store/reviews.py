@@ -1,6 +1,6 @@
 """Reviewers' verdicts on labels: beside the runs, never inside one, since a run is hashed and does not change.
 
-A file holds one verdict a line, oldest first; of two verdicts on the same film and label, the later one counts.
+A file holds one verdict per line, oldest first; of two verdicts on the same film and label, the later one counts.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def read_reviews(file: Path) -> list[Review]:
 
 
 def add_review(file: Path, review: Review) -> None:
-    """Add a verdict: the file is written anew and renamed, and one reviewer waits for another."""
+    """Add a verdict: the whole file is rewritten and renamed; concurrent reviewers wait for each other."""
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(file.with_suffix(".lock")).acquire(timeout=10):

@@ -22,8 +22,8 @@ from explorer.store.manifest import Artefact, Manifest
 class RunWriter:
     """A run in the making.
 
-    Each stage names what it was made from; its files are hashed when it ends. A stage whose inputs hash the same as
-    last time, and whose files are all still as they were, is not run again: a killed run resumes where it stopped.
+    Each stage names what it was made from; its files are hashed when it ends. A stage is skipped where its
+    inputs hash the same as last time and its files are unchanged: a killed run resumes where it stopped.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def pool_names(store: Store, split: Split) -> list[str]:
 
 
 def pool_title(name: str) -> str:
-    """What a label or a pool is called on the page."""
+    """The page's name for a label or a pool."""
     return POOLED.get(name, name)
 
 
@@ -123,7 +123,7 @@ def small_multiples(
         curves = []
         for regime in store.regimes if positive >= few and not np.isnan(prevalence) else ():
             x, y, low, high = grids.get((name, regime.name), np.zeros((4, 0)))  # a regime may lack its curve
-            at = operating_point(by_key, regime.name, name, axes, (positive, negative))
+            at = point_on_curve(by_key, regime.name, name, axes, (positive, negative))
             curves.append(_shown(regime.title, np.stack([x, y]), np.stack([x, low, high]), at, axes, prevalence))
         if not with_bands:
             curves = [Curve(c.name, c.x, c.y, None, c.at) for c in curves]
@@ -153,7 +153,7 @@ def regime_curves(store: Store, split: Split, name: str, axes: CurveAxes) -> lis
             merit = by_key[regime.name, name, "auroc" if axes == "roc" else "average_precision"]
         band = bands[bands["regime"] == regime.name][["x", "y", "low", "high"]].to_numpy().T
         line = band[:2] if name == MACRO else corners(pr_curve(asked[0].targets, asked[0].scores), axes)
-        at = operating_point(by_key, regime.name, name, axes, scored_counts(store, split, name)[:2])
+        at = point_on_curve(by_key, regime.name, name, axes, scored_counts(store, split, name)[:2])
         prevalence = prevalence_of(store, by_key, name)
         drawn.append(_shown(f"{regime.title} ({merit})", line, band[[0, 2, 3]], at, axes, prevalence))
     return drawn
@@ -191,7 +191,7 @@ def _shown(
     return Curve(name, line[0], line[1], band, at)
 
 
-def operating_point(
+def point_on_curve(
     by_key: Merits, regime: str, name: str, axes: CurveAxes, known: tuple[int, int]
 ) -> tuple[float, float]:
     """Where the threshold chosen on validation lies on a label's curve; NaN for pools of labels and without one."""
@@ -276,7 +276,7 @@ PICTURED = {"average_precision": "average precision", "auroc": "AUROC", "f1": "F
 
 
 def report_table(store: Store, split: Split, few: int) -> pd.DataFrame:
-    """One row a label or pool: counts, then ``regime: figure`` for AP, its lift over prevalence, AUROC and F1, as text.
+    """One row per label or pool: counts, then ``regime: figure`` for AP, its lift, AUROC and F1, as text.
 
     A label with fewer than ``few`` positives has its counts alone.
     """

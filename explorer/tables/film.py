@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from explorer.figures.style import number
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def film_scores(store: Store, row: int) -> pd.DataFrame:
-    """:func:`scores` of a film of the run, against the films of its split."""
+    """:func:`score_frame` of a film of the run, against the films of its split."""
     mine = {regime.name: np.asarray(store.logits(regime.name)[row]) for regime in store.regimes}
-    return scores(store, mine, store.targets[row], store.peers(row))
+    return score_frame(store, mine, store.targets[row], store.peers(row))
 
 
-def scores(
+def score_frame(
     store: Store, mine: Mapping[str, NDArray[np.float32]], known: NDArray[np.float32], peers: NDArray[np.int64]
 ) -> pd.DataFrame:
     """A film's score for every label and regime, against the threshold and against other films.
@@ -38,8 +40,8 @@ def scores(
     DataFrame
         label, state (positive, negative, unknown), series (the regime's title), logit, threshold (NaN where validation
         could not decide), margin (standard deviations of the peers' logits above the threshold), called (True, False
-        or None without a threshold) and rank (1 is the highest). Labels the film has come first, then those called by
-        most regimes, then by falling margin.
+        or None without a threshold) and rank (1 is the highest). Labels the film has come first, then those that
+        most regimes predict, then by falling margin.
     """
     states = {
         label: "unknown" if np.isnan(value) else "positive" if value == 1 else "negative"
@@ -67,7 +69,7 @@ def scores(
 
 
 def score_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same as text, a row a label: what is known, and for each regime logit, threshold, outcome and rank.
+    """The same as text, one row per label: what is known, and for each regime logit, threshold, outcome and rank.
 
     Parameters
     ----------
@@ -86,10 +88,10 @@ def score_table(frame: pd.DataFrame) -> pd.DataFrame:
 _OUTCOMES = {
     (True, "positive"): "TP",
     (True, "negative"): "FP",
-    (True, "unknown"): "called",
+    (True, "unknown"): "predicted positive",
     (False, "positive"): "FN",
     (False, "negative"): "TN",
-    (False, "unknown"): "not called",
+    (False, "unknown"): "predicted negative",
 }
 
 
@@ -98,5 +100,5 @@ def _cell(score: object) -> str:
         getattr(score, name) for name in ("logit", "threshold", "called", "state", "rank")
     )
     if called is None:
-        return f"{logit:.2f}, no threshold · #{rank}"
-    return f"{logit:.2f} {'≥' if called else '<'} {threshold:.2f} · {_OUTCOMES[called, state]} · #{rank}"
+        return f"{number(logit)}, no threshold · #{rank}"
+    return f"{number(logit)} {'≥' if called else '<'} {number(threshold)} · {_OUTCOMES[called, state]} · #{rank}"

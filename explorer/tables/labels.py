@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.together import cooccurrence
+from explorer.analysis.joint_labels import cooccurrence
 from explorer.data.samples import SPLITS, Split
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def by_prevalence(store: Store, split: Split) -> list[str]:
 
 
 def label_table(store: Store, split: Split) -> pd.DataFrame:
-    """One row a label: its prevalence in the split, and positives / negatives / unknown in every split."""
+    """One row per label: its prevalence in the split, and positives / negatives / unknown in every split."""
     rows = []
     for label in by_prevalence(store, split):
         c = store.labels.index(label)
@@ -44,20 +44,20 @@ def label_table(store: Store, split: Split) -> pd.DataFrame:
 
 
 def cooccurrence_in_split(store: Store, split: Split) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
-    """How often labels stand together in a split.
+    """How often labels occur together in a split.
 
     Returns
     -------
     share : (C, C)
         P(column positive | row positive) over films where both are known; NaN where no film has the row.
-    together : (C, C)
+    both : (C, C)
         Films positive for both.
     labels : C names, the most frequent first
     """
     labels = by_prevalence(store, split)
     targets = store.targets[store.rows(split)][:, [store.labels.index(label) for label in labels]]
-    share, together = cooccurrence(targets == 1, ~np.isnan(targets))
-    return share, together, labels
+    share, both = cooccurrence(targets == 1, ~np.isnan(targets))
+    return share, both, labels
 
 
 def label_counts(store: Store, split: Split, label: str) -> tuple[int, int, int]:

@@ -17,17 +17,17 @@ from explorer.figures.maps import (
     SEQUENTIAL,
     UNKNOWN,
     Frame,
-    Layer,
     Legend,
     Mark,
     Paint,
+    Points,
     Shape,
     graded,
     layered,
     pies,
     ramp,
 )
-from explorer.figures.style import regime_style
+from explorer.figures.style import number, regime_style
 from explorer.tables.labels import label_states
 from explorer.tables.spaces import distinct_spaces
 
@@ -82,29 +82,32 @@ def paint(store: Store, asked: Asked, regime: str) -> Paint:
     return _PAINTERS[asked.colour](store, asked, regime)
 
 
-def drawn(store: Store, asked: Asked) -> NDArray[np.int64]:
+def rows_on_map(store: Store, asked: Asked) -> NDArray[np.int64]:
     """Rows drawn: the split's, or all films where the colour is the split."""
     return store.rows(None if asked.colour == "split" else asked.split)
 
 
 def _label(store: Store, asked: Asked, regime: str) -> Paint:
-    rows = drawn(store, asked)
+    rows = rows_on_map(store, asked)
     state = label_states(store, asked.label)[rows]
     return layered(
         store.n,
         [
-            Layer("unknown", rows[state == "unknown"], UNKNOWN),
-            Layer("negative", rows[state == "negative"], CONTEXT),
-            Layer("positive", rows[state == "positive"], Mark(("#E69F00",), radius=4, opacity=0.95)),
+            Points("unknown", rows[state == "unknown"], UNKNOWN),
+            Points("negative", rows[state == "negative"], CONTEXT),
+            Points("positive", rows[state == "positive"], Mark(("#E69F00",), radius=4, opacity=0.95)),
         ],
     )
 
 
 def _labels(store: Store, asked: Asked, regime: str) -> Paint:
-    rows, names = drawn(store, asked), asked.labels
+    rows, names = rows_on_map(store, asked), asked.labels
     columns = [store.labels.index(name) for name in names]
     matched, unknown = match(store.targets[rows], columns, asked.match)
-    beneath = [Layer("unknown", rows[unknown], UNKNOWN), Layer("other films", rows[~matched & ~unknown], CONTEXT)]
+    beneath = [
+        Points("unknown", rows[unknown], UNKNOWN),
+        Points("other films", rows[~matched & ~unknown], CONTEXT),
+    ]
     has = store.targets[:, columns] == 1
     return pies(store.n, rows[matched], has, names, OKABE_ITO[: len(names)], beneath, "several: a slice each")
 
@@ -143,14 +146,14 @@ def match(targets: NDArray[np.float32], columns: list[int], how: Match) -> tuple
 
 
 def _count(store: Store, asked: Asked, regime: str) -> Paint:
-    rows = drawn(store, asked)
+    rows = rows_on_map(store, asked)
     findings = [c for c, name in enumerate(store.labels) if name != "No Finding"]
     known = ~np.isnan(store.targets[rows][:, findings]).all(axis=1)
     count = np.minimum((store.targets[rows][:, findings] == 1).sum(axis=1), 4)
     looks = ramp(SEQUENTIAL, 4)
-    layers = [Layer("unknown", rows[~known], UNKNOWN), Layer("none", rows[known & (count == 0)], CONTEXT)]
+    layers = [Points("unknown", rows[~known], UNKNOWN), Points("none", rows[known & (count == 0)], CONTEXT)]
     layers += [
-        Layer(
+        Points(
             f"{i}{' or more' if i == 4 else ''}", rows[known & (count == i)], Mark((looks[i - 1],), radius=2.6 + i / 2)
         )
         for i in (1, 2, 3, 4)
@@ -159,35 +162,35 @@ def _count(store: Store, asked: Asked, regime: str) -> Paint:
 
 
 def _score(store: Store, asked: Asked, regime: str) -> Paint:
-    rows, c = drawn(store, asked), store.labels.index(asked.label)
+    rows, c = rows_on_map(store, asked), store.labels.index(asked.label)
     values = np.asarray(store.logits(regime)[:, c])
     threshold = float(store.threshold_array(regime)[c])
     middle = float(np.median(values[rows])) if np.isnan(threshold) else threshold
     reach = float(np.quantile(np.abs(values[rows] - middle), 0.98)) if len(rows) else 1.0
-    words = (f"logit {middle - reach:.1f}", f"{middle + reach:.1f}, grey at {middle:.1f}")
+    words = (f"logit {number(middle - reach, 1)}", f"{number(middle + reach, 1)}, grey at {number(middle, 1)}")
     return graded(store.n, rows, values, (middle - reach, middle + reach), DIVERGING, words)
 
 
 def _outcome(store: Store, asked: Asked, regime: str) -> Paint:
-    rows, c = drawn(store, asked), store.labels.index(asked.label)
+    rows, c = rows_on_map(store, asked), store.labels.index(asked.label)
     called = store.logits(regime)[rows, c] >= store.threshold_array(regime)[c]
     state = label_states(store, asked.label)[rows]
     positive, negative = state == "positive", state == "negative"
     return layered(
         store.n,
         [
-            Layer("unknown", rows[state == "unknown"], UNKNOWN),
-            Layer("TN", rows[negative & ~called], CONTEXT),
-            Layer("FP", rows[negative & called], Mark(("#E69F00",), "triangle", 3.6, 0.85)),
-            Layer("FN", rows[positive & ~called], Mark(("#CC79A7",), "cross", 4, 1)),
-            Layer("TP", rows[positive & called], Mark(("#3a9bdc",), radius=4, opacity=0.95)),
+            Points("unknown", rows[state == "unknown"], UNKNOWN),
+            Points("TN", rows[negative & ~called], CONTEXT),
+            Points("FP", rows[negative & called], Mark(("#E69F00",), "triangle", 3.6, 0.85)),
+            Points("FN", rows[positive & ~called], Mark(("#CC79A7",), "cross", 4, 1)),
+            Points("TP", rows[positive & called], Mark(("#3a9bdc",), radius=4, opacity=0.95)),
         ],
     )
 
 
 def _right(store: Store, asked: Asked, regime: str) -> Paint:
     """A pie slice for each regime that is right; the same picture on every map."""
-    rows, c = drawn(store, asked), store.labels.index(asked.label)
+    rows, c = rows_on_map(store, asked), store.labels.index(asked.label)
     truth = store.targets[:, c]
     judged = [(i, r) for i, r in enumerate(store.regimes) if not np.isnan(store.threshold_array(r.name)[c])]
     if not judged:
@@ -197,8 +200,8 @@ def _right(store: Store, asked: Asked, regime: str) -> Paint:
     )
     known = ~np.isnan(truth[rows])
     all_right = rows[known & right[rows].all(axis=1)]
-    beneath = [Layer("unknown", rows[~known], UNKNOWN), Layer("all right", all_right, CONTEXT)]
-    beneath.append(Layer("all wrong", rows[known & ~right[rows].any(axis=1)], Mark(("#b3346d",), "cross", 4, 1)))
+    beneath = [Points("unknown", rows[~known], UNKNOWN), Points("all right", all_right, CONTEXT)]
+    beneath.append(Points("all wrong", rows[known & ~right[rows].any(axis=1)], Mark(("#b3346d",), "cross", 4, 1)))
     some = rows[known & right[rows].any(axis=1) & ~right[rows].all(axis=1)]
     colours = [regime_style(i).colour for i, _ in judged]
     names = [f"{r.title} right, another wrong" for _, r in judged]
@@ -206,13 +209,13 @@ def _right(store: Store, asked: Asked, regime: str) -> Paint:
 
 
 def _view(store: Store, asked: Asked, regime: str) -> Paint:
-    rows = drawn(store, asked)
+    rows = rows_on_map(store, asked)
     views = store.samples["view"].fillna("").astype(str).str.strip().to_numpy()
     names = [name for name in dict.fromkeys(store.samples["view"].dropna().value_counts().index.astype(str)) if name]
-    layers = [Layer("not recorded", rows[views[rows] == ""], UNKNOWN)]
+    layers = [Points("not recorded", rows[views[rows] == ""], UNKNOWN)]
     for i, name in enumerate(names[: len(OKABE_ITO)]):
-        layers.append(Layer(name, rows[views[rows] == name], Mark((OKABE_ITO[(i + 1) % 7],), radius=3 + 0.3 * i)))
-    layers.append(Layer("other views", rows[np.isin(views[rows], names[len(OKABE_ITO) :])], CONTEXT))
+        layers.append(Points(name, rows[views[rows] == name], Mark((OKABE_ITO[(i + 1) % 7],), radius=3 + 0.3 * i)))
+    layers.append(Points("other views", rows[np.isin(views[rows], names[len(OKABE_ITO) :])], CONTEXT))
     return layered(store.n, layers)
 
 
@@ -223,14 +226,15 @@ def _split(store: Store, asked: Asked, regime: str) -> Paint:
         "test": Mark(("#E69F00",), radius=3.2, opacity=0.85),
     }
     return layered(
-        store.n, [Layer(part, np.flatnonzero(store.samples["split"] == part), look) for part, look in looks.items()]
+        store.n,
+        [Points(part, np.flatnonzero(store.samples["split"] == part), look) for part, look in looks.items()],
     )
 
 
 def _cluster(store: Store, asked: Asked, regime: str) -> Paint:
-    rows = drawn(store, asked)
+    rows = rows_on_map(store, asked)
     codes, found = store.clusters(store.space_of(regime, asked.kind).name)
-    layers = [Layer(f"{i + 1} {one.name}", rows[codes[rows] == i], cluster_mark(i)) for i, one in enumerate(found)]
+    layers = [Points(f"{i + 1} {one.name}", rows[codes[rows] == i], cluster_mark(i)) for i, one in enumerate(found)]
     legend = [Legend(f"{layer.name} ({len(layer.rows):,})", layer.mark) for layer in layers if len(layer.rows)]
     return layered(store.n, layers, legend)
 
@@ -241,7 +245,7 @@ def cluster_mark(place: int) -> Mark:
 
 
 def _density(store: Store, asked: Asked, regime: str) -> Paint:
-    rows = drawn(store, asked)
+    rows = rows_on_map(store, asked)
     values = store.points(store.space_of(regime, asked.kind).name)[:, DENSITY]
     seen = values[rows][~np.isnan(values[rows])]
     low, high = (float(v) for v in np.quantile(seen, [0.02, 0.98])) if len(seen) else (0.0, 1.0)
@@ -250,7 +254,7 @@ def _density(store: Store, asked: Asked, regime: str) -> Paint:
 
 
 def _moved(store: Store, asked: Asked, regime: str) -> Paint:
-    rows, far = drawn(store, asked), moved(store, asked.kind)
+    rows, far = rows_on_map(store, asked), moved(store, asked.kind)
     high = float(np.quantile(far[rows], 0.98)) if len(rows) else 1.0
     return graded(store.n, rows, far, (0.0, high), SEQUENTIAL, ("stays", f"moves {high:.0%} of the map's width"))
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 RuleSet = Literal["paper", "sound"]
 RULE_SETS: tuple[RuleSet, ...] = ("paper", "sound")
-Change = Literal["", "Threshold", "Prompt", "Training"]
+StepChange = Literal["", "Threshold", "Prompt", "Training"]
 
 RESAMPLES = 1000
 
@@ -54,7 +54,7 @@ class Prediction:
 def predict(store: Store, regime: str, rows: NDArray[np.int64], rules: RuleSet) -> Prediction | None:
     """One regime's prediction by a set of rules; None where the run lacks the paper's bare names for zero-shot."""
     if rules == "sound":
-        return predict_soundly(store, np.asarray(store.logits(regime)), rows)
+        return predict_sound_protocol(store, np.asarray(store.logits(regime)), rows)
     if regime == "zero_shot" and not has_bare_names(store):
         return None
     return predict_as_paper(np.asarray(paper_logits(store, regime)), rows)
@@ -65,7 +65,7 @@ def predict_as_paper(logits: NDArray[np.float32], rows: NDArray[np.int64]) -> Pr
     return Prediction(paper_rule(logits).predicted(rows), logits[rows])
 
 
-def predict_soundly(store: Store, logits: NDArray[np.float32], rows: NDArray[np.int64]) -> Prediction:
+def predict_sound_protocol(store: Store, logits: NDArray[np.float32], rows: NDArray[np.int64]) -> Prediction:
     """Thresholds of largest F1 and Platt's probabilities, both from validation; of any logits (N, C) of the run."""
     val = store.rows("val")
     scores = probabilities("platt", store.targets[val], logits[val], logits[rows])
@@ -92,7 +92,7 @@ class Step:
 
     Attributes
     ----------
-    change : Change
+    change : StepChange
         Empty for the first step.
     rule : str
     labels_per_film : float
@@ -103,7 +103,7 @@ class Step:
         Over films whose labels are all known.
     """
 
-    change: Change
+    change: StepChange
     rule: str
     labels_per_film: float
     macro_f1: tuple[float, float, float]
@@ -121,7 +121,7 @@ def regime_steps(store: Store, split: Split) -> list[Step]:
     rows = store.rows(split)
     bare = np.asarray(store.prompt_logits(BARE_NAMES))
     own_prompts = store.manifest.prompt_sets[0]
-    rules: list[tuple[Change, str, NDArray[np.bool_]]] = [
+    rules: list[tuple[StepChange, str, NDArray[np.bool_]]] = [
         ("", f"Zero-shot, bare names, {PAPER_RULE}", paper_rule(bare).predicted(rows)),
         ("Threshold", "… cosine above 0", above(bare, 0).predicted(rows)),
         ("Threshold", "… thresholds from val", max_f1_rule(store, bare).predicted(rows)),
@@ -137,12 +137,12 @@ def regime_steps(store: Store, split: Split) -> list[Step]:
     return _steps(store, rows, rules)
 
 
-def training_steps(as_paper: Store, soundly: Store, split: Split, regime: str) -> tuple[list[Step], int]:
-    """One regime trained as the paper and then soundly, on the films neither run trained on or chose by.
+def training_steps(paper_run: Store, sound_run: Store, split: Split, regime: str) -> tuple[list[Step], int]:
+    """One regime under the paper's and the sound protocol, on the films neither run trained on or chose by.
 
     Parameters
     ----------
-    as_paper, soundly : Store
+    paper_run, sound_run : Store
         Two runs of the same films in the same order.
 
     Returns
@@ -151,23 +151,23 @@ def training_steps(as_paper: Store, soundly: Store, split: Split, regime: str) -
     int
         How many films.
     """
-    rows = np.intersect1d(as_paper.rows(split), soundly.rows(split))
-    logits, sound_logits = (np.asarray(run.logits(regime)) for run in (as_paper, soundly))
-    title = as_paper.regime(regime).title
-    rules: list[tuple[Change, str, NDArray[np.bool_]]] = [
+    rows = np.intersect1d(paper_run.rows(split), sound_run.rows(split))
+    logits, sound_logits = (np.asarray(run.logits(regime)) for run in (paper_run, sound_run))
+    title = paper_run.regime(regime).title
+    rules: list[tuple[StepChange, str, NDArray[np.bool_]]] = [
         ("", f"{title} as the paper, {PAPER_RULE}", paper_rule(logits).predicted(rows)),
         ("Threshold", "… probability above 0.5", above(logits, 0).predicted(rows)),
-        ("Threshold", "… thresholds from val", max_f1_rule(as_paper, logits).predicted(rows)),
+        ("Threshold", "… thresholds from val", max_f1_rule(paper_run, logits).predicted(rows)),
         (
             "Training",
-            f"{title} trained soundly, thresholds from val",
-            max_f1_rule(soundly, sound_logits).predicted(rows),
+            f"{title}, sound protocol, thresholds from val",
+            max_f1_rule(sound_run, sound_logits).predicted(rows),
         ),
     ]
-    return _steps(as_paper, rows, rules), len(rows)
+    return _steps(paper_run, rows, rules), len(rows)
 
 
-def _steps(store: Store, rows: NDArray[np.int64], rules: list[tuple[Change, str, NDArray[np.bool_]]]) -> list[Step]:
+def _steps(store: Store, rows: NDArray[np.int64], rules: list[tuple[StepChange, str, NDArray[np.bool_]]]) -> list[Step]:
     targets, weights = store.targets[rows], film_weights(store, rows)
     patients = len(np.unique(store.patients[rows]))
     steps, before = [], None

@@ -20,7 +20,7 @@ from explorer.tables.protocol_scores import (
     film_weights,
     predict,
     predict_as_paper,
-    predict_soundly,
+    predict_sound_protocol,
     split_baselines,
 )
 from explorer.tables.results import resampled_interval
@@ -59,7 +59,7 @@ BASELINES: dict[str, dict[str, str]] = {
         "coverage_error": "prevalence ranking",
     },
 }
-"""Which trivial baseline stands beside which figure."""
+"""Which trivial baseline belongs to which figure."""
 
 WIDE = 0.5
 """An interval that spans more than half of the range says next to nothing."""
@@ -227,7 +227,7 @@ def domain_table(store: Store, split: Split) -> pd.DataFrame:
 def distance_table(store: Store, split: Split) -> pd.DataFrame:
     """The paper's embedding distances, of projections as they come where the run kept them.
 
-    Each ratio with its 95% interval over patients, and the mean ratio of classes dealt out anew.
+    Each ratio with its 95% interval over patients, and the mean ratio of shuffled classes.
     """
     rows = store.rows(split)
     classes, patients = first_positive(store.targets[rows]), store.patients[rows]
@@ -280,7 +280,7 @@ def seed_table(store: Store, split: Split) -> pd.DataFrame:
             prediction = (
                 predict_as_paper(values, rows)
                 if store.manifest.protocol == "paper"
-                else predict_soundly(store, values, rows)
+                else predict_sound_protocol(store, values, rows)
             )
             figures = outcome(targets, prediction.predicted, prediction.scores, one)
             for metric in MULTILABEL:

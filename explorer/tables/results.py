@@ -42,7 +42,7 @@ class Merit(NamedTuple):
 
 
 NO_FIGURE = Merit(np.nan, np.nan, np.nan, np.nan)
-"""What stands for a figure that the store lacks; prints as a dash."""
+"""Takes the place of a figure that the store lacks; prints as a dash."""
 
 
 class Merits(dict[tuple[str, str, str], Merit]):

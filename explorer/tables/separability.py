@@ -12,7 +12,7 @@ from explorer.analysis.centroid import CENTROID
 from explorer.analysis.evidence import FEW
 from explorer.analysis.separability import CLASSES, NEIGHBOURS
 from explorer.figures.separability import Cell
-from explorer.figures.style import regime_style, with_interval
+from explorer.figures.style import number, regime_style, with_interval
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.spaces import distinct_spaces
 
@@ -46,8 +46,8 @@ MEASURES = {
     "lift": Measure(
         "Purity lift",
         "lift",
-        f"Among the {NEIGHBOURS} nearest films of other patients around each film with the label, how many times more "
-        "have it too than films drawn at random would (neighbourhood purity over prevalence; cosine). 1 is chance.",
+        f"Of each positive film's {NEIGHBOURS} nearest films of other patients, how many times more have the label "
+        "than random films would (neighbourhood purity over prevalence; cosine). 1 is chance.",
         ratio=True,
     ),
     "average_precision": Measure(
@@ -60,7 +60,7 @@ MEASURES = {
     "silhouette": Measure(
         "Silhouette",
         "silhouette",
-        "For films with the label: how much nearer they lie to each other than to films known not to have it, from -1 "
+        "For films with the label: how much nearer they lie to each other than to films known not to have it, from −1 "
         "to 1 (Rousseeuw 1987; cosine). Each label is taken against its own rest, so a film may have several. 0 is "
         "chance.",
     ),
@@ -68,7 +68,7 @@ MEASURES = {
         "Fisher ratio",
         "Fisher ratio",
         "Squared distance between the mean of films with the label and of those without, over the sum of their "
-        "variances (Fisher 1936; unbiased, so that few films do not raise it). 0 is chance.",
+        "variances (Fisher 1936). The estimate is unbiased: few films do not raise it. 0 is chance.",
     ),
     "distance": Measure(
         "Between / within",
@@ -81,7 +81,7 @@ MEASURES = {
 
 
 class Column(NamedTuple):
-    """One space: what it is called in a sentence, in a narrow square's lines, and how it is drawn."""
+    """One space: its name in a sentence, its name in a narrow square's lines, and its style."""
 
     space: str
     kind: SpaceKind
@@ -108,30 +108,30 @@ def columns(store: Store, kind: SpaceKind | None = None) -> list[Column]:
     ]
 
 
-def figures(store: Store, split: Split, measure: str) -> Rows:
+def figures(store: Store, split: Split, measure: str) -> SeparabilityRows:
     """One measure's rows of the store by label and space."""
     frame = store.tables.separability
     return _by(frame[(frame["split"] == split) & (frame["measure"] == measure)], "label", "space")
 
 
-class Rows(dict[tuple[str, ...], Row]):
+class SeparabilityRows(dict[tuple[str, ...], Row]):
     """Rows of a stored table by key; one that the store lacks has NaN figures and counts of 0, and prints a dash."""
 
     def __missing__(self, key: tuple[str, ...]) -> Row:
         return {**dict.fromkeys(FIGURE_COLUMNS, np.nan), **dict.fromkeys(COUNT_COLUMNS, 0)}
 
 
-def _by(frame: pd.DataFrame, *keys: str) -> Rows:
+def _by(frame: pd.DataFrame, *keys: str) -> SeparabilityRows:
     names = zip(*(frame[key] for key in keys), strict=True)
     rows = ({str(key): value for key, value in row.items()} for row in frame.to_dict("records"))
-    return Rows(zip(names, rows, strict=True))
+    return SeparabilityRows(zip(names, rows, strict=True))
 
 
 def told_apart(row: Row) -> bool:
     """Whether a figure is told from shuffled labels.
 
-    Enough positives, an adjusted p below LEVEL, and the whole interval above the shuffles' mean: the p says that labels
-    as they are do better than shuffled ones, the interval that other patients would as well.
+    Enough positives, an adjusted p below LEVEL, and the whole interval above the shuffles' mean. The p says that the
+    labels do better than shuffled ones, the interval that other patients' labels would as well.
     """
     return bool(row["n_pos"] >= FEW and row["p_adjusted"] < LEVEL and row["ci_low"] > row["baseline"])
 
@@ -150,7 +150,7 @@ def strength(measure: str, row: Row) -> float:
     return float(np.clip(part, 0, 1))
 
 
-def cells(store: Store, split: Split, measure: str) -> list[list[Cell]]:
+def heatmap_cells(store: Store, split: Split, measure: str) -> list[list[Cell]]:
     """The board's squares: labels by falling prevalence, spaces in order."""
     found = figures(store, split, measure)
     return [
@@ -169,7 +169,7 @@ def _cell(measure: str, label: str, column: Column, row: Row) -> Cell:
     told += (
         f"{MEASURES[measure].title} {_figure(row)}<br>shuffled labels {_null(row)}, adjusted p {_p(row)}<br>{counts}"
     )
-    text = f"{row['value']:.1f}" if row["value"] >= 10 else f"{row['value']:.2f}"
+    text = number(row["value"], 1 if row["value"] >= 10 else 2)
     if row["n_pos"] < FEW:
         return Cell(f"<i>({text})</i>", None, f"{told}<br>too few positives to say")
     return Cell(text, strength(measure, row), told) if told_apart(row) else Cell(text, None, told)
@@ -208,7 +208,7 @@ def sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list
 
 
 def whisker_frame(store: Store, split: Split, kind: SpaceKind, measure: str) -> pd.DataFrame:
-    """Rows for figures_separability.whiskers, labels by falling prevalence."""
+    """Rows for ``figures.separability.whiskers``, labels by falling prevalence."""
     titles = {column.space: column.title for column in columns(store, kind)}
     frame = store.tables.separability
     frame = frame[(frame["split"] == split) & (frame["measure"] == measure) & frame["space"].isin(list(titles))]
@@ -217,7 +217,7 @@ def whisker_frame(store: Store, split: Split, kind: SpaceKind, measure: str) -> 
     return frame.sort_values("label", key=lambda names: names.map(order), kind="stable")
 
 
-def table(store: Store, split: Split, measure: str) -> pd.DataFrame:
+def measure_table(store: Store, split: Split, measure: str) -> pd.DataFrame:
     """Every label and space: the figure with all that is needed to judge it."""
     found = figures(store, split, measure)
     lines = []
@@ -252,7 +252,7 @@ def confusion_cells(store: Store, split: Split, space: str) -> tuple[list[str], 
     return labels, grid, int((enough["p"] < LEVEL).sum()), len(enough)
 
 
-def _confusion(found: Rows, one: str, other: str) -> Cell:
+def _confusion(found: SeparabilityRows, one: str, other: str) -> Cell:
     if one == other:
         return Cell("", None, one)
     row = found[one, other]
@@ -278,7 +278,7 @@ def confused_with(store: Store, split: Split, space: str, label: str) -> str:
     frame = frame[(frame["split"] == split) & (frame["space"] == space) & (frame["label"] == label)]
     frame = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & frame["value"].notna()]
     if frame.empty:
-        return f"Too few films to say what {label} is taken for."
+        return f"Too few films to say which labels {label} is confused with."
     top = frame[frame["value"] > 1].sort_values("value", ascending=False, kind="stable").head(3)
     if top.empty:
         return f"Around films with **{label}** no other label is over-represented."
@@ -300,7 +300,7 @@ def likeness_table(store: Store, split: Split) -> pd.DataFrame:
                 "Against": names[other],
                 "CKA [95% interval]": _figure(alike),
                 "Neighbours shared [95% interval]": _figure(shared),
-                "by chance": "—" if np.isnan(shared["baseline"]) else f"{shared['baseline']:.2f}",
+                "by chance": "—" if np.isnan(shared["baseline"]) else number(shared["baseline"]),
             }
         )
     return pd.DataFrame(lines)
@@ -317,7 +317,7 @@ def class_table(store: Store, split: Split) -> tuple[pd.DataFrame, int]:
         line = {"Space": f"{column.title} {'embedding' if column.kind == 'embedding' else 'logits'}"}
         for name, title in titles.items():
             row = found[column.space, name]
-            line[title] = f"{_figure(row)} · {row['baseline']:.2f}" if not np.isnan(row["value"]) else "—"
+            line[title] = f"{_figure(row)} · {number(row['baseline'])}" if not np.isnan(row["value"]) else "—"
         lines.append(line)
     return pd.DataFrame(lines), 0 if frame.empty else int(frame["n_pos"].max())
 
@@ -336,8 +336,9 @@ def _p(row: Row, which: str = "p_adjusted") -> str:
 
 def _short(measure: str, row: Row) -> str:
     digits = 1 if measure == "lift" and row["value"] >= 2 else 2
-    value = f"{MEASURES[measure].short} {row['value']:.{digits}f}"
-    return value if np.isnan(row["ci_low"]) else f"{value} [{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]"
+    value, low, high = float(row["value"]), float(row["ci_low"]), float(row["ci_high"])
+    text = number(value, digits) if np.isnan(low) else with_interval(value, low, high, digits)
+    return f"{MEASURES[measure].short} {text}"
 
 
 def _lower(title: str) -> str:

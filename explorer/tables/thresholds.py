@@ -170,7 +170,7 @@ def operating_point(store: Store, regime: str, choice: RuleChoice, rows: NDArray
     val = store.rows("val")
     level = choice.level if choice.rule in WITH_LEVEL else math.nan
     rule = cast("Rule", choice.rule)
-    chosen = choose(store.labels, store.targets[val], logits[val], rule, level, together=choice.one_for_all)
+    chosen = choose(store.labels, store.targets[val], logits[val], rule, level, pooled=choice.one_for_all)
     return OperatingPoint(logits, chosen.values(store.labels))
 
 

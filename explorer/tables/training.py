@@ -22,7 +22,7 @@ LOSSES = {
 
 def protocol_title(store: Store) -> str:
     """The protocol a run was trained by."""
-    return "Trained as the paper" if store.manifest.protocol == "paper" else "Trained soundly"
+    return "Paper’s protocol" if store.manifest.protocol == "paper" else "Sound protocol"
 
 
 def fine_tune_start(store: Store) -> str:

@@ -1,4 +1,4 @@
-"""The protocols page's panels: the paper's figures, the same set trained and scored as the paper, and soundly."""
+"""The protocols page's panels: the paper's figures, and this set under the paper's and the sound protocol."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CLAIMS = (
     ),
     (
         "Zero-shot “over-predicts all labels”: macro F1 0.105",
-        "Calling every label of every film: 0.126",
+        "Predicting every label of every film: 0.126",
         "The threshold does it: with bare names a cosine is nearly always above 0. The steps above test it.",
     ),
     (
@@ -55,7 +55,7 @@ CLAIMS = (
     (
         "Linear probe and fine-tune: exact match 0.143 and 0.134",
         "Always saying No Finding: about 0.63",
-        "The rule does it: with each film's scores stretched to 0..1, all labels in the upper half are called.",
+        "The rule does it: with each film's scores stretched to 0..1, all labels in the upper half are predicted.",
     ),
     (
         "Zero-shot and linear probe: inter and intra distances agree to 0.01%",
@@ -75,14 +75,13 @@ CLAIMS = (
 
 
 def comparison(view: View) -> None:
-    """The paper's table, this set trained both ways and scored both ways, and the baselines."""
+    """The paper's table, this set under both protocols and both scoring rules, and the baselines."""
     mine, split = view.store, view.split
     other = counterpart_of(mine)
     st.markdown(
-        f"The paper this explorer follows ({SOURCE}) tests BiomedCLIP on IU-Xray. Here are its figures; the figures of "
-        "this set trained and scored as the paper did; and those of sound training and scoring. Grey lines are what "
-        "never looks at a film: dotted, random; solid, one constant answer. A regime has learnt only what lies beyond "
-        "the solid line."
+        f"The paper this explorer follows ({SOURCE}) tests BiomedCLIP on IU-Xray. Here are its figures, and "
+        "those of this set under the paper's and the sound protocol. Grey lines are baselines that never look at a "
+        "film: dotted, random; solid, one constant answer. A regime has learnt only what lies beyond the solid line."
     )
     if other is None:
         _how_to_make(mine)
@@ -112,8 +111,8 @@ def comparison(view: View) -> None:
             column_config={"Regime or rule": st.column_config.Column(width=190)},
         )
         st.caption(
-            "‡ no better than what never looks at a film: the figure, or a part of its interval, lies on the wrong "
-            "side of one of its trivial baselines."
+            "‡ no better than a baseline that never looks at a film: the figure, or part of its interval, lies on "
+            "the wrong side of one."
         )
 
 
@@ -122,8 +121,8 @@ def changes(view: View) -> None:
     split = view.split
     st.subheader("What changed a figure")
     mine, other = view.store, counterpart_of(view.store)
-    as_paper, soundly = (mine, other) if mine.manifest.protocol == "paper" else (other, mine)
-    run = soundly or mine
+    paper_run, sound_run = (mine, other) if mine.manifest.protocol == "paper" else (other, mine)
+    run = sound_run or mine
     if not has_bare_names(run):
         st.caption("This run was made before prompt sets were kept. Run precompute again to see the steps.")
         return
@@ -131,14 +130,14 @@ def changes(view: View) -> None:
     positives = float((run.targets[run.rows(split)] == 1).sum(axis=1).mean())
     st.markdown("\n".join(f"- {line}" for line in _sentences(steps, positives)))
     both = None
-    if as_paper is not None and soundly is not None:
-        both = {regime.title: _training(as_paper, soundly, split, regime.name) for regime in soundly.regimes[1:]}
+    if paper_run is not None and sound_run is not None:
+        both = {regime.title: _training(paper_run, sound_run, split, regime.name) for regime in sound_run.regimes[1:]}
         st.markdown("\n".join(f"- {_trained(title, ladder, n)}" for title, (ladder, n) in both.items()))
     with st.expander("Step by step", icon=":material/stairs:"):
         st.dataframe(protocol_tables.step_table(steps), hide_index=True, height="content")
         for ladder, _ in (both or {}).values():
             st.dataframe(protocol_tables.step_table(ladder), hide_index=True, height="content")
-        st.caption("One change a row, against the row above, on the same films; changes and intervals are paired.")
+        st.caption("One change per row, against the row above, on the same films; changes and intervals are paired.")
 
 
 def limits(view: View) -> None:
@@ -155,7 +154,7 @@ def limits(view: View) -> None:
     )
 
 
-def domains(view: View) -> None:
+def domain_scores(view: View) -> None:
     """F1 by the paper's four domains."""
     frame = _frame("domains", view.store, view.split)
     if frame.empty:
@@ -164,12 +163,12 @@ def domains(view: View) -> None:
     st.dataframe(frame, hide_index=True, height="content")
     st.caption(
         f"{protocol_title(view.store)}. As the paper does: a film has a domain if it has any of its labels, and is "
-        "called for it if it is for any. F1 at thresholds from val with 95% intervals; the baseline calls all films "
-        "positive."
+        "predicted positive for it if it is for any. F1 at thresholds from val with 95% intervals; the baseline "
+        "predicts all films positive."
     )
 
 
-def distances(view: View) -> None:
+def embedding_distances(view: View) -> None:
     """The paper's embedding distances, and why two regimes share them."""
     store = view.store
     st.subheader("Distances between classes")
@@ -178,18 +177,18 @@ def distances(view: View) -> None:
     st.caption(
         f"{protocol_title(store)}. The paper's measure: a film's class is its first positive label in label order; "
         f"Euclidean, {view.split} films. inter is between class centroids, intra from a film to its own. By chance: "
-        "the same with films' labels dealt out anew among patients; small classes' centroids lie apart by noise alone, "
-        "so only a ratio above that tells of separation. "
+        "the same with labels shuffled among patients. Small classes' centroids lie apart by noise alone, "
+        "so only a ratio above that shows separation. "
         + (
             "Embeddings as the encoder projects them, before unit norm, as in the paper."
             if kept
-            else "This run's embeddings have unit length, the paper's have not: compare ratios, not lengths."
+            else "This run's embeddings have unit length, the paper's do not: compare ratios, not lengths."
         )
     )
 
 
 def training(view: View) -> None:
-    """How each run was split and trained, what was chosen on validation, and how far figures hang on the seed."""
+    """How each run was split and trained, what was chosen on validation, and how far figures depend on the seed."""
     mine, split = view.store, view.split
     runs = [run for run in (mine, counterpart_of(mine)) if run is not None]
     st.subheader("How they were trained")
@@ -202,8 +201,8 @@ def training(view: View) -> None:
         if tried is not None:
             st.dataframe(tried, hide_index=True, height="content")
             st.caption(
-                "Losses tried for the linear probe, each at its own best penalty C; the plainest within one standard "
-                "error of the largest macro average precision on val serves the probe and the fine-tune. Unknown "
+                "Losses tried for the linear probe, each at its own best penalty C. The simplest within one standard "
+                "error of the largest macro average precision on val is used for the probe and the fine-tune. Unknown "
                 "labels have no part in any of them."
             )
     _learning(runs)
@@ -237,7 +236,7 @@ def _learning(runs: list[Store]) -> None:
             )
             st.caption(
                 f"Ringed: the epoch kept, of least loss on val. Epoch 0 is {fine_tune_start(run)}. Loss on train is "
-                "taken while training, with what that adds (augmentation, dropped patches), so the two need not meet."
+                "taken while training, with what that adds (augmentation, dropped patches), so the two may differ."
             )
 
 
@@ -246,9 +245,8 @@ def _learning(runs: list[Store]) -> None:
 
 def _how_to_make(store: Store) -> None:
     other = "sound" if store.manifest.protocol == "paper" else "paper"
-    way = "soundly" if other == "sound" else "as the paper did"
     st.info(
-        f"This store has no run of these films trained {way}. Make one with the same command and "
+        f"This store has no run of these films under the {other} protocol. Make one with the same command and "
         f"`--protocol {other}`, into the same store.",
         icon=":material/terminal:",
     )
@@ -266,7 +264,7 @@ def _how_scored(runs: list[Store], split: Split) -> str:
         "as F1 0, as the paper has it; Overview leaves it out, so intervals there differ a little. The paper's films "
         f"are others ({paper.TEST_FILMS} of IU-Xray), and the two protocols split differently: compare each mark with "
         "its own grey lines. Paper's rules, as its published notebook has them: zero-shot from bare names; each film's "
-        "scores stretched to 0..1 and called above 0.5. Sound rules: thresholds of largest F1, and Platt's "
+        "scores stretched to 0..1 and predicted positive above 0.5. Sound rules: thresholds of largest F1, and Platt's "
         "probabilities to rank labels by, both from val. The paper's grey lines are worked out from its label counts."
     )
 
@@ -280,7 +278,7 @@ def _sentences(steps: list[Step], positives: float) -> list[str]:
     start, cut = (step for step in steps if step.change == "Threshold")
     lines = [
         f"**Threshold.** Zero-shot with bare names and cosine above 0 predicts {start.labels_per_film:.1f} labels per "
-        f"film, of {positives:.1f} present, and reaches macro F1 {start.macro_f1[0]:.2f}; thresholds from val predict "
+        f"film, of {positives:.1f} present, and reaches macro F1 {start.macro_f1[0]:.2f}. Thresholds from val predict "
         f"{cut.labels_per_film:.1f} and reach {cut.macro_f1[0]:.2f}: {_said(cut)}, with nothing trained or reworded."
     ]
     for step in steps:
@@ -309,10 +307,10 @@ def _said(step: Step) -> str:
 def _trained(title: str, ladder: list[Step], n: int) -> str:
     table, half, cut, sound = ladder
     return (
-        f"**{title}, the paper's way against soundly**, on the {n:,} films both runs hold out. Trained the paper's "
-        f"way, exact match is {_exact(table)} with each film stretched to 0..1 and {_exact(half)} at probability 0.5: "
-        f"the threshold alone. At thresholds from val, macro F1 is {cut.macro_f1[0]:.2f}; trained soundly, "
-        f"{sound.macro_f1[0]:.2f}: {_said(sound)}."
+        f"**{title}, the paper's protocol against the sound one**, on the {n:,} films both runs hold out. Under the "
+        f"paper's, exact match is {_exact(table)} with each film stretched to 0..1 and {_exact(half)} at probability "
+        f"0.5: the threshold alone. At thresholds from val, macro F1 is {cut.macro_f1[0]:.2f}; under the sound "
+        f"protocol, {sound.macro_f1[0]:.2f}: {_said(sound)}."
     )
 
 
@@ -352,8 +350,8 @@ def _ladder(store: Store, split: Split) -> list[Step]:
 
 
 @st.cache_data(max_entries=32, show_spinner="Scoring the steps", hash_funcs=HASH_FUNCS)
-def _training(as_paper: Store, soundly: Store, split: Split, regime: str) -> tuple[list[Step], int]:
-    return training_steps(as_paper, soundly, split, regime)
+def _training(paper_run: Store, sound_run: Store, split: Split, regime: str) -> tuple[list[Step], int]:
+    return training_steps(paper_run, sound_run, split, regime)
 
 
 _FRAMES: dict[str, Callable[[Store, Split], pd.DataFrame]] = {

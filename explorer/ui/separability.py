@@ -11,9 +11,21 @@ import streamlit as st
 from explorer.analysis.evidence import FEW
 from explorer.analysis.separability import NEIGHBOURS
 from explorer.figures import separability as figures
-from explorer.figures.style import with_interval
-from explorer.tables import separability as board
+from explorer.figures.style import number, with_interval
 from explorer.tables.labels import by_prevalence, label_counts
+from explorer.tables.separability import (
+    LEVEL,
+    MEASURES,
+    class_table,
+    columns,
+    confused_with,
+    confusion_cells,
+    heatmap_cells,
+    likeness_table,
+    measure_table,
+    sentences,
+    whisker_frame,
+)
 from explorer.ui.maps.signs import gaps
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
@@ -30,31 +42,31 @@ HEADINGS = {"embedding": "Embedding", "decision": "Logits"}
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which figure is shown, of which spaces, and whose row is framed."""
+class MeasureChoice:
+    """The measure shown, its kind of space, and the label framed."""
 
     measure: str
     kind: SpaceKind
     label: str
 
 
-def ask(view: View) -> Choice:
+def choose_measure(view: View) -> MeasureChoice:
     """The page's controls, and what the chosen measure means."""
-    titles = {name: measure.title for name, measure in board.MEASURES.items()}
+    titles = {name: measure.title for name, measure in MEASURES.items()}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         measure = choose.pick_one("Measure", list(titles), "lift", "measure", titles)
         kind = choose.space_kind()
         with st.container(width=240):
             label = choose.label(view)
-    st.markdown(board.MEASURES[measure].meaning)
-    return Choice(measure, kind, label)
+    st.markdown(MEASURES[measure].meaning)
+    return MeasureChoice(measure, kind, label)
 
 
-def summary(view: View, choice: Choice) -> None:
+def measure_summary(view: View, choice: MeasureChoice) -> None:
     """What the measure says, label by label."""
     store, split = view.store, view.split
-    st.markdown("\n".join(f"- {line}" for line in board.sentences(store, split, choice.kind, choice.measure)))
-    shared = [column.title for column in board.columns(store, "embedding") if " = " in column.title]
+    st.markdown("\n".join(f"- {line}" for line in sentences(store, split, choice.kind, choice.measure)))
+    shared = [column.title for column in columns(store, "embedding") if " = " in column.title]
     same = (
         f" {shared[0].replace(' = ', ' and ')} share one frozen encoder, so theirs is one embedding and one column."
         if shared
@@ -63,24 +75,24 @@ def summary(view: View, choice: Choice) -> None:
     st.caption(
         f"In the {'embeddings' if choice.kind == 'embedding' else 'logits'}, measured in the full space, never on a "
         f"map, and among the {split} films alone: neighbours, folds and distances. Train films would look separated "
-        f"because regimes were fitted on them. Separates: p below {board.LEVEL:g} against labels shuffled by patient "
+        f"because regimes were fitted on them. Separates: p below {LEVEL:g} against labels shuffled by patient "
         "(adjusted over labels, Benjamini–Hochberg) and the whole interval above their mean. In brackets: 95% interval "
         f"from resampling patients.{same}"
     )
 
 
-def overview(view: View, choice: Choice) -> None:
-    """The board, and one label's way to other pages."""
+def measure_heatmap(view: View, choice: MeasureChoice) -> None:
+    """The heatmap of every label and space, and links to other pages."""
     store, split = view.store, view.split
-    st.subheader(f"{board.MEASURES[choice.measure].title} of every label in every space")
+    st.subheader(f"{MEASURES[choice.measure].title} of every label in every space")
     st.plotly_chart(
         _board(store, split, choice.measure, choice.label),
         key="board",
         config={"displayModeBar": False},
-        alt=f"{board.MEASURES[choice.measure].title} by label and space",
+        alt=f"{MEASURES[choice.measure].title} by label and space",
     )
     st.caption(
-        "Filled: told from shuffled labels; darker is further apart. Grey on the bare page: not told from them. "
+        "Filled: differs from shuffled labels; darker is further apart. Grey, unfilled: does not differ. "
         f"(In brackets): fewer than {FEW} positives. In brackets after a label: its positives. Framed: the "
         "chosen label."
     )
@@ -91,10 +103,10 @@ def overview(view: View, choice: Choice) -> None:
         st.page_link("pages/pr_curves.py", label="PR curves", query_params={"view": "One label"})
 
 
-def intervals(view: View, choice: Choice) -> None:
+def intervals(view: View, choice: MeasureChoice) -> None:
     """Every label's figure with its interval beside what shuffled labels reach."""
     store, split = view.store, view.split
-    measure = board.MEASURES[choice.measure]
+    measure = MEASURES[choice.measure]
     st.subheader("How sure")
     st.plotly_chart(
         _whiskers(store, split, choice.kind, choice.measure),
@@ -108,41 +120,42 @@ def intervals(view: View, choice: Choice) -> None:
     )
     with st.expander("All figures in a table"):
         st.dataframe(
-            board.table(store, split, choice.measure),
+            measure_table(store, split, choice.measure),
             hide_index=True,
             column_config={p: st.column_config.NumberColumn(format="%.3f") for p in ("p", "p adjusted")},
         )
 
 
-def confusability(view: View, choice: Choice) -> None:
-    """Which labels' films stand among another's, in one space."""
+def confusable_labels(view: View, choice: MeasureChoice) -> None:
+    """Which labels' films lie among another's, in one space."""
     store, split = view.store, view.split
-    st.subheader("Labels taken for each other")
-    spaces = {column.space: column.title for column in board.columns(store, choice.kind)}
+    st.subheader("Labels confused with each other")
+    spaces = {column.space: column.title for column in columns(store, choice.kind)}
     space = choose.pick_one("In the space of", list(spaces), next(iter(spaces)), f"{choice.kind}_space", spaces)
-    labels, cells, low, pairs = board.confusion_cells(store, split, space)
-    st.markdown(board.confused_with(store, split, space, choice.label))
+    labels, cells, low, pairs = confusion_cells(store, split, space)
+    st.markdown(confused_with(store, split, space, choice.label))
     if not pairs:
         return
     st.plotly_chart(
-        figures.confusions(labels, cells),
+        figures.confusion_heatmap(labels, cells),
         key="confusions",
         config={"displayModeBar": False},
         alt="How often films with one label stand among films with another",
     )
     st.caption(
-        "Of films with the row's label and not the column's: how many times more often than by chance their "
-        f"{NEIGHBOURS} nearest films of other patients have the column's and not the row's. Films with both take no "
-        f"part: occurring together is not confusion. Figures: p below {board.LEVEL:g} against shuffled labels ({low} "
-        f"of {pairs} pairs; chance alone gives about {pairs * board.LEVEL:.0f}); *: also when adjusted over all pairs "
-        f"(Benjamini–Hochberg). Dots: not told from them. Blank and left out: fewer than {FEW} such films."
+        "Films with the row's label and not the column's: of their "
+        f"{NEIGHBOURS} nearest films of other patients, how many times more than by "
+        "chance have the column's alone. Films with both take no "
+        f"part: occurring together is not confusion. Figures: p below {LEVEL:g} against shuffled labels ({low} "
+        f"of {pairs} pairs; chance alone gives about {pairs * LEVEL:.0f}); *: also when adjusted over all pairs "
+        f"(Benjamini–Hochberg). Dots: no difference from them. Blank and left out: fewer than {FEW} such films."
     )
 
 
-def likeness(view: View) -> None:
+def space_similarity(view: View) -> None:
     """How alike the spaces are."""
     st.subheader("How alike the spaces are")
-    st.dataframe(board.likeness_table(view.store, view.split), hide_index=True, height="content")
+    st.dataframe(likeness_table(view.store, view.split), hide_index=True, height="content")
     st.caption(
         "CKA: 1 for spaces that place films alike up to rotation and scale, 0 for unrelated ones (Kornblith et al., "
         f"ICML 2019; debiased, interval by leaving out patients). Neighbours shared: of a film's {NEIGHBOURS} nearest "
@@ -150,10 +163,10 @@ def likeness(view: View) -> None:
     )
 
 
-def classes(view: View) -> None:
+def class_distances(view: View) -> None:
     """The paper's distances."""
     st.subheader("The paper's class distances")
-    frame, n = board.class_table(view.store, view.split)
+    frame, n = class_table(view.store, view.split)
     st.dataframe(frame, hide_index=True, height="content")
     st.caption(
         f"As Sadman et al. (BIOKDD 2025) computed them: a film's class is its first positive label, distances are "
@@ -165,7 +178,7 @@ def classes(view: View) -> None:
     )
 
 
-def prompts(view: View) -> None:
+def modality_gaps(view: View) -> None:
     """How far the text of every prompt set lies from the films."""
     store = view.store
     st.subheader("Prompts and films")
@@ -174,8 +187,8 @@ def prompts(view: View) -> None:
         {
             "Prompt set": [one.title for one in found],
             "Modality gap [95% interval]": [with_interval(*one.apart) for one in found],
-            "halves of the films": [f"{one.halves:.2f}" for one in found],
-            "Cosine to the nearest film": [f"{one.nearest:.2f}" for one in found],
+            "halves of the films": [number(one.halves) for one in found],
+            "Cosine to the nearest film": [number(one.nearest) for one in found],
             "Labels": [one.prompts for one in found],
         }
     )
@@ -188,22 +201,22 @@ def prompts(view: View) -> None:
 
 
 def measures() -> None:
-    """One sentence a measure."""
+    """One sentence per measure."""
     with st.expander("What each measure is"):
-        st.markdown("\n".join(f"- **{measure.title}.** {measure.meaning}" for measure in board.MEASURES.values()))
+        st.markdown("\n".join(f"- **{measure.title}.** {measure.meaning}" for measure in MEASURES.values()))
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _board(store: Store, split: Split, measure: str, label: str) -> go.Figure:
-    labels, columns = by_prevalence(store, split), board.columns(store)
+    labels, spaces = by_prevalence(store, split), columns(store)
     rows = [f"{name} ({label_counts(store, split, name)[0]:,})" for name in labels]
-    headings = [(title, sum(column.kind == kind for column in columns)) for kind, title in HEADINGS.items()]
-    lines = [column.lines for column in columns]
-    return figures.board(rows, lines, headings, board.cells(store, split, measure), labels.index(label))
+    headings = [(title, sum(column.kind == kind for column in spaces)) for kind, title in HEADINGS.items()]
+    lines = [column.lines for column in spaces]
+    return figures.board(rows, lines, headings, heatmap_cells(store, split, measure), labels.index(label))
 
 
 @st.cache_data(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _whiskers(store: Store, split: Split, kind: SpaceKind, measure: str) -> go.Figure:
-    styles = {column.title: column.style for column in board.columns(store, kind)}
-    frame, shown = board.whisker_frame(store, split, kind, measure), board.MEASURES[measure]
+    styles = {column.title: column.style for column in columns(store, kind)}
+    frame, shown = whisker_frame(store, split, kind, measure), MEASURES[measure]
     return figures.whiskers(frame, styles, shown.title, FEW, log=shown.ratio)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from explorer.analysis.localisation import ALL, mean_map, summarise
+from explorer.analysis.localisation import ALL, mean_map, summarise_localisation
 from explorer.analysis.localisation import METRICS as METRIC_TITLES
 from explorer.analysis.metrics import MACRO, METRICS
 from explorer.analysis.ranking import BINARY_METRICS
@@ -68,7 +68,7 @@ def _cell(row: pd.Series[Any]) -> str:
 
 def as_agreement(store: Store, made: SaliencySet) -> Table:
     """How the maps agree with the readers over all labels: every metric of every source."""
-    frame = summarise(made.frame("agreement"))
+    frame = summarise_localisation(made.frame("agreement"))
     titles = {regime.name: regime.title for regime in store.regimes}
     titles |= {mean_map(regime.name): f"mean map, {regime.title}" for regime in store.regimes}
     table = Table(

@@ -95,7 +95,9 @@ def _measure(
             continue
         for split in SCORED:
             rows = splits[split]
-            part = listed.agreement(lists[a.name][rows], lists[b.name][rows], patients[rows], len(samples), **drawn)
+            part = listed.neighbour_agreement(
+                lists[a.name][rows], lists[b.name][rows], patients[rows], len(samples), **drawn
+            )
             parts.append(part.assign(space=a.name, other=b.name, split=split, k=measured.K))
     frame = pd.concat(parts, ignore_index=True).reindex(columns=list(measured.RETRIEVAL_COLUMNS))
     text = ["other", "label", "split"]

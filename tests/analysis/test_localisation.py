@@ -109,7 +109,7 @@ def test_means_have_intervals_over_patients_and_paired_gains() -> None:
     rng = np.random.default_rng(0)
     prior = rng.random(40)
     values = {loc.CENTRE: prior.tolist(), "ours": (prior + 0.05).tolist(), "worse": (prior - 0.05).tolist()}
-    table = loc.summarise(frame(values, list(range(40))))
+    table = loc.summarise_localisation(frame(values, list(range(40))))
     one = table[(table["label"] == "A") & (table["metric"] == "energy")].set_index("source")
     assert one.loc["ours", "value"] == pytest.approx(prior.mean() + 0.05)
     assert one.loc["ours", "ci_low"] < prior.mean() < one.loc["ours", "ci_high"]
@@ -122,7 +122,7 @@ def test_means_have_intervals_over_patients_and_paired_gains() -> None:
 
 
 def test_one_patient_has_no_interval() -> None:
-    table = loc.summarise(frame({loc.CENTRE: [0.1, 0.2], "ours": [0.3, 0.4]}, [7, 7]))
+    table = loc.summarise_localisation(frame({loc.CENTRE: [0.1, 0.2], "ours": [0.3, 0.4]}, [7, 7]))
     assert table["ci_low"].isna().all()
     assert table[table["source"] == "ours"]["value"].iloc[0] == pytest.approx(0.35)
 
@@ -130,7 +130,7 @@ def test_one_patient_has_no_interval() -> None:
 def test_a_source_missing_on_some_films_is_compared_on_its_own() -> None:
     values = frame({loc.CENTRE: [0.0, 1.0, 0.0], "ours": [0.5, 0.5, 0.5]}, [0, 1, 2])
     values = values[~((values["source"] == "ours") & (values["row"] == 1))]
-    table = loc.summarise(values)
+    table = loc.summarise_localisation(values)
     ours = table[(table["source"] == "ours") & (table["label"] == "A")].iloc[0]
     assert ours["n"] == 2
     assert ours["gain"] == pytest.approx(0.5), "the film it lacks is left out of the prior, too"

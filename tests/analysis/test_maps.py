@@ -9,7 +9,17 @@ import pytest
 from sklearn.manifold import trustworthiness
 
 from explorer.analysis import map_trust
-from explorer.analysis.map_trust import DENSITY, KEPT, TRUST, aligned, disparity, doubts, point_trust, spread, trust
+from explorer.analysis.map_trust import (
+    DENSITY,
+    KEPT,
+    TRUST,
+    aligned,
+    disparity,
+    doubts,
+    layout_disparity,
+    point_trust,
+    trust,
+)
 from explorer.analysis.maps import stability, umap_map
 
 
@@ -53,7 +63,7 @@ def test_a_map_started_from_another_lies_on_it() -> None:
     assert disparity(turned * 3 + 7, first) == pytest.approx(0, abs=1e-6)
     scattered = np.random.default_rng(0).permutation(first)
     assert disparity(scattered, first) > 0.8
-    assert spread([first, turned, scattered])[1] == pytest.approx(
+    assert layout_disparity([first, turned, scattered])[1] == pytest.approx(
         max(disparity(scattered, first), disparity(scattered, turned))
     )
 

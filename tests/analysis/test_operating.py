@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import confusion_matrix, f1_score, matthews_corrcoef, precision_score, recall_score
 
 from explorer.analysis.metrics import patient_weights
-from explorer.analysis.operating import at_threshold, cells, count_draws, net_benefit
+from explorer.analysis.operating import at_threshold, count_draws, net_benefit, outcome_cells
 
 TARGETS = arrays.arrays(np.float32, 25, elements=st.sampled_from([0.0, 1.0, np.nan]))
 CALLS = arrays.arrays(bool, 25)
@@ -22,7 +22,7 @@ def test_every_figure_is_scikit_learns(targets: np.ndarray, calls: np.ndarray) -
     known = ~np.isnan(targets)
     y, called = targets[known], calls[known]
     (tn, fp), (fn, tp) = confusion_matrix(y, called, labels=[0, 1])
-    assert cells(targets, calls).sum(axis=0).tolist() == [tp, fp, fn, tn]
+    assert outcome_cells(targets, calls).sum(axis=0).tolist() == [tp, fp, fn, tn]
     found = at_threshold(targets, calls, np.arange(25), resamples=50)
     assert found["recall"].value == pytest.approx(recall_score(y, called))
     assert found["specificity"].value == pytest.approx(recall_score(1 - y, ~called))
@@ -61,7 +61,7 @@ def test_drawing_kinds_of_patients_is_drawing_patients() -> None:
     """Same mean and spread as weights over patients, where some have several films."""
     rng = np.random.default_rng(0)
     patients = rng.integers(0, 80, 200)
-    members = cells((rng.random(200) < 0.3).astype(np.float32), rng.random(200) < 0.5)
+    members = outcome_cells((rng.random(200) < 0.3).astype(np.float32), rng.random(200) < 0.5)
     fast = count_draws(members, patients, 20_000, 0)
     slow = patient_weights(patients, 20_000, 1) @ members
     np.testing.assert_allclose(fast.mean(axis=0), slow.mean(axis=0), rtol=0.01)

@@ -74,7 +74,7 @@ def proof(random: float, deletion: float, insertion: float, spread: float = 0.05
 )
 def test_the_light_follows_the_figures(given: dict[str, float], light: str) -> None:
     summary = sanity.summarise_proof(proof(**given))
-    shown, sentence = sanity.verdict(summary, "r")
+    shown, sentence = sanity.traffic_light(summary, "r")
     assert shown == light
     assert f"ρ = {summary[summary['step'] == 'every block']['value'].iloc[0]:.2f} [" in sentence
     assert "n = 30" in sentence
@@ -83,8 +83,8 @@ def test_the_light_follows_the_figures(given: dict[str, float], light: str) -> N
 
 def test_few_films_conclude_nothing() -> None:
     frame = proof(0.1, 0.5, 0.5)
-    assert sanity.verdict(sanity.summarise_proof(frame[frame["row"] < 4]), "r")[0] == "orange"
-    assert sanity.verdict(sanity.summarise_proof(frame[frame["row"] < 5]), "r")[0] == "green"
+    assert sanity.traffic_light(sanity.summarise_proof(frame[frame["row"] < 4]), "r")[0] == "orange"
+    assert sanity.traffic_light(sanity.summarise_proof(frame[frame["row"] < 5]), "r")[0] == "green"
 
 
 def test_intervals_are_over_patients() -> None:

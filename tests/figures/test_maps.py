@@ -15,8 +15,8 @@ from explorer.figures.maps import (
     SPAN,
     UNKNOWN,
     Frame,
-    Layer,
     Mark,
+    Points,
     geometry_bytes,
     graded,
     layered,
@@ -41,7 +41,7 @@ def read(content: bytes) -> tuple[dict, list[bytes]]:
 
 
 def test_what_is_in_no_layer_is_hidden_and_later_layers_lie_on_top() -> None:
-    paint = layered(6, [Layer("a", np.array([0, 1, 2]), CONTEXT), Layer("b", np.array([2, 4]), Mark(("#E69F00",)))])
+    paint = layered(6, [Points("a", np.array([0, 1, 2]), CONTEXT), Points("b", np.array([2, 4]), Mark(("#E69F00",)))])
     assert paint.codes.tolist() == [0, 0, 1, HIDDEN, 1, HIDDEN]
     assert [entry.name for entry in paint.legend] == ["b (2)", "a (3)"]
 
@@ -61,7 +61,7 @@ def test_a_grade_puts_the_highest_on_top_and_unknown_beneath() -> None:
 def test_a_film_with_several_labels_is_a_pie_and_the_rarest_lies_on_top() -> None:
     has = np.array([[1, 0], [1, 0], [1, 0], [0, 1], [0, 1], [1, 1], [0, 0]], dtype=bool)
     rows = np.arange(6)
-    paint = pies(7, rows, has, ("x", "y"), ("#111111", "#222222"), [Layer("rest", np.array([6]), CONTEXT)], "both")
+    paint = pies(7, rows, has, ("x", "y"), ("#111111", "#222222"), [Points("rest", np.array([6]), CONTEXT)], "both")
     marks = [paint.marks[code].colours for code in paint.codes]
     assert marks == [("#111111",)] * 3 + [("#222222",)] * 2 + [("#111111", "#222222"), CONTEXT.colours]
     assert paint.codes[6] < paint.codes[0] < paint.codes[3] < paint.codes[5]
@@ -101,7 +101,7 @@ def test_bytes_carry_every_place_and_code() -> None:
         apart = np.linalg.norm(xy[:, None] - xy[None], axis=2)
         drawn = np.linalg.norm(units[:, None] - units[None], axis=2)
         assert drawn == pytest.approx(apart * SPAN / width, abs=2)
-    paint = layered(7, [Layer("all", np.arange(7), CONTEXT)])
+    paint = layered(7, [Points("all", np.arange(7), CONTEXT)])
     flags = {"zero_shot": np.arange(7, dtype=np.uint8) % 4}
     header, arrays = read(paint_bytes("paint", {"zero_shot": paint}, flags))
     assert [list(array) for array in arrays] == [[0] * 7, [0, 1, 2, 3, 0, 1, 2]]

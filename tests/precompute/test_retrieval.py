@@ -12,7 +12,14 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, ndcg_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from explorer.analysis.hubness_agreement import agreement, hubness, hubs, jaccard, occurrences, rank_biased_overlap
+from explorer.analysis.hubness_agreement import (
+    hubness,
+    hubs,
+    jaccard,
+    neighbour_agreement,
+    occurrences,
+    rank_biased_overlap,
+)
 from explorer.analysis.metrics import MACRO
 from explorer.analysis.neighbours import decision_vectors, neighbour_lists
 from explorer.analysis.retrieval import TEMPERATURE, knn_classifier, knn_scores, query_figures, retrieval
@@ -154,7 +161,7 @@ def test_overlap_by_hand() -> None:
 def test_lists_at_random_agree_as_the_baseline_says() -> None:
     rng = np.random.default_rng(0)
     a, b = (np.array([rng.permutation(30)[:5] for _ in range(4000)]) for _ in range(2))
-    frame = agreement(a, b, np.arange(4000), 30, resamples=200, seed=0)
+    frame = neighbour_agreement(a, b, np.arange(4000), 30, resamples=200, seed=0)
     assert ((frame["ci_low"] <= frame["baseline"]) & (frame["baseline"] <= frame["ci_high"])).all()
 
 

@@ -67,8 +67,8 @@ def test_without_the_papers_run_the_page_says_how_to_make_it(tiny_store: Path, m
     groups = table["Figures of"].value_counts().to_dict()
     assert groups == {
         "Printed in the paper": 3,
-        "Trained soundly, paper’s rules": 3,
-        "Trained soundly, sound rules": 3,
+        "Sound protocol, paper’s rules": 3,
+        "Sound protocol, sound rules": 3,
         "Never looks at a film (sound split)": 5,
     }
 
@@ -105,10 +105,10 @@ def test_both_protocols_stand_side_by_side(both: Path, monkeypatch: pytest.Monke
     order = list(dict.fromkeys(table["Figures of"]))
     assert order[:5] == [
         "Printed in the paper",
-        "Trained as the paper, paper’s rules",
-        "Trained as the paper, sound rules",
-        "Trained soundly, paper’s rules",
-        "Trained soundly, sound rules",
+        "Paper’s protocol, paper’s rules",
+        "Paper’s protocol, sound rules",
+        "Sound protocol, paper’s rules",
+        "Sound protocol, sound rules",
     ]
     text = said(app)
     for word in ("**Threshold.**", "**Prompt.**", "**Training.**", "**Linear probe, the paper's way", "0.63"):
@@ -118,9 +118,7 @@ def test_both_protocols_stand_side_by_side(both: Path, monkeypatch: pytest.Monke
     known = ~np.isnan(store.targets[rows]).any(axis=1)
     calls = min_max(np.asarray(store.logits("linear_probe"))[rows]) > 0.5
     exact = float((calls[known] == (store.targets[rows][known] == 1)).all(axis=1).mean())
-    line = table[
-        (table["Figures of"] == "Trained soundly, paper’s rules") & (table["Regime or rule"] == "Linear probe")
-    ]
+    line = table[(table["Figures of"] == "Sound protocol, paper’s rules") & (table["Regime or rule"] == "Linear probe")]
     assert line["Exact match"].item().startswith(f"{exact:.2f} [")
     assert "mean ± standard deviation over seeds" in text
 

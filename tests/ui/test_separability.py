@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from explorer.figures.separability import Cell, board, confusions, whiskers
+from explorer.figures.separability import Cell, board, confusion_heatmap, whiskers
 from explorer.figures.style import GREY, regime_style
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
@@ -62,7 +62,7 @@ def test_whiskers_show_what_shuffled_labels_reach() -> None:
 
 def test_confusions_leave_blank_what_cannot_be_said() -> None:
     cells = [[Cell("", None, "A"), Cell("2.0*", 0.5, "told")], [Cell("", None, "few"), Cell("", None, "B")]]
-    drawn = confusions(["A", "B"], cells)
+    drawn = confusion_heatmap(["A", "B"], cells)
     assert [note.text for note in drawn.layout.annotations] == ["2.0*"]
 
 

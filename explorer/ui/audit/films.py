@@ -13,6 +13,7 @@ from explorer.analysis.operating import wilson
 from explorer.analysis.outliers import DISTANCES, OUTLYING
 from explorer.data.samples import SPLITS
 from explorer.figures.audit import percentile_histogram
+from explorer.figures.style import number
 from explorer.tables.labels import label_states
 from explorer.ui.shared import choose, selection
 from explorer.ui.shared.gallery import gallery
@@ -89,7 +90,7 @@ def hard_cases(view: View) -> None:
     st.subheader(f"Regimes disagree most on {label}")
     st.caption(
         f"By how far apart the regimes rank the film among the {len(rows):,} of {split}, 100 being the highest score. "
-        f"{len(logits)} rankings that knew nothing of each other would lie "
+        f"{len(logits)} independent rankings would lie "
         f"{100 * (len(logits) - 1) / (len(logits) + 1):.0f} apart on average."
     )
     place = {int(row): i for i, row in enumerate(rows)}
@@ -103,18 +104,23 @@ def hard_cases(view: View) -> None:
     _sheet(view, rows[most], "disagreement", ranked)
     threshold = float(store.threshold_array(regime.name)[c])
     if np.isnan(threshold):
-        st.info(f"{regime.title} has no threshold for {label}: val could not decide, so nothing is called.")
+        st.info(f"{regime.title} has no threshold for {label}: val could not decide, so no film is predicted positive.")
         return
     mine = np.asarray(store.logits(regime.name)[:, c])
     wrong, missed = confident_errors(store.targets[rows, c], mine[rows], threshold)
     known = {state: int((states[rows] == state).sum()) for state in ("negative", "positive")}
-    for found, state, title in ((wrong, "negative", "Called, and labelled negative"), (missed, "positive", "Missed")):
+    for found, state, title in (
+        (wrong, "negative", "Predicted positive, labelled negative"),
+        (missed, "positive", "Missed"),
+    ):
         st.subheader(f"{title}: {len(found):,} of {known[state]:,} {state} films")
         st.caption(f"{regime.title}, the most confident first: logit above the threshold from val, or below it.")
         if len(found):
             chosen = rows[found[:SHOWN]]
             selection.actions(view, chosen, f"{regime.title} {title} {label}", f"errors-{state}")
-            _sheet(view, chosen, f"errors-{state}", lambda row: f"{label}: {mine[row] - threshold:+.2f}")
+            _sheet(
+                view, chosen, f"errors-{state}", lambda row: f"{label}: {number(mine[row] - threshold, signed=True)}"
+            )
 
 
 def _sheet(view: View, rows: NDArray[np.int64], key: str, told: Callable[[int], str]) -> None:

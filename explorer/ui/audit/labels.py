@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.figures.style import number
 from explorer.store.layout import reviews_file
 from explorer.store.reviews import VERDICTS, Review, add_review, as_csv, latest, read_reviews
 from explorer.tables.labels import positive_labels
@@ -28,8 +29,8 @@ LISTED = 100
 HELP = {"keep": "the label is right", "wrong": "it is the other way", "unsure": "cannot be said: it becomes unknown"}
 
 
-def show(view: View) -> None:
-    """The queue, the label at hand, and what was said so far."""
+def label_errors(view: View) -> None:
+    """The queue, one label with its film, and the reviews so far."""
     store = view.store
     store.audit.labels("linear_probe")  # says so where an earlier version made the run
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -110,7 +111,7 @@ def _queue(store: Store, audit: LabelAudit, wanted: str, said: dict[tuple[str, s
 
 
 def _one(view: View, item: pd.Series, file: Path) -> None:
-    """The label at hand: the film, what is said of it, and the verdict."""
+    """One label: its film, what is known of it, and the verdict."""
     store = view.store
     row, label = int(item["row"]), str(item["label"])
     sample = store.samples.iloc[row]
@@ -134,8 +135,12 @@ def _scores(store: Store, row: int, column: int) -> pd.DataFrame:
     for regime in store.regimes:
         logit, threshold = float(store.logits(regime.name)[row, column]), store.threshold_array(regime.name)[column]
         trained = regime.name != "zero_shot" and store.samples["split"].iat[row] == "train"
-        call = "no threshold" if np.isnan(threshold) else "called" if logit >= threshold else "not called"
-        line = {"Regime": regime.title, "Logit": f"{logit:.2f}", "Call": call + (", trained on it" if trained else "")}
+        predicted = "no threshold" if np.isnan(threshold) else "positive" if logit >= threshold else "negative"
+        line = {
+            "Regime": regime.title,
+            "Logit": number(logit),
+            "Predicted": predicted + (", trained on it" if trained else ""),
+        }
         if any(r.name == regime.name for r in store.audit.regimes):
             chance = float(store.audit.labels(regime.name).probabilities[row, column])
             line["Unseen"] = "—" if np.isnan(chance) else f"{chance:.3f}"
@@ -174,7 +179,7 @@ def _export(store: Store, file: Path) -> None:
     reviews = read_reviews(file)
     if not reviews:
         return
-    st.subheader("What was said")
+    st.subheader("Reviews")
     st.dataframe(pd.DataFrame([r.model_dump() for r in latest(reviews).values()]), hide_index=True)
     st.download_button(
         "Corrections as CSV",
@@ -185,6 +190,6 @@ def _export(store: Store, file: Path) -> None:
         on_click="ignore",
     )
     st.caption(
-        "`python -m precompute run … --corrections FILE` takes it: wrong labels are turned over, unsure ones become "
+        "`python -m precompute run … --corrections FILE` reads it: wrong labels are inverted, unsure ones become "
         "unknown. The run it makes says so."
     )

@@ -1,4 +1,4 @@
-"""Leaks: what is in two splits at once, and what the figures are without it."""
+"""Leaks: patients and copies in two splits at once, and the figures without them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from explorer.analysis.leaks import crossing, leaking, without
 from explorer.analysis.metrics import Scored
-from explorer.figures.style import with_interval
+from explorer.figures.style import difference_with_interval, number, with_interval
 from explorer.tables.labels import findings_text
 from explorer.tables.results import METRIC_TITLES
 from explorer.ui.shared.cache import HASH_FUNCS
@@ -30,7 +30,7 @@ KINDS = {
 }
 
 
-def show(view: View) -> None:
+def leaks_and_copies(view: View) -> None:
     """Counts, figures with and without, and the pairs side by side."""
     store, split = view.store, view.split
     splits = store.samples["split"].to_numpy(object)
@@ -41,7 +41,7 @@ def show(view: View) -> None:
     rule = store.audit.copy_rule
     st.caption(
         "Same pixels: SHA-256 of the decoded film. Near copies: pairs proposed by embedding and by a perceptual hash "
-        f"of the film and its crops, laid on each other and compared in fine detail; a copy from correlation "
+        "of the film and its crops, then registered and compared in fine detail. A copy from correlation "
         f"{rule['threshold']:.2f} ({rule['rule']}; {rule['n_pairs']:,} such pairs). Only pairs of different patients."
     )
     if len(leaks):
@@ -77,7 +77,7 @@ def _count(title: str, value: int, of: str) -> None:
 
 def _pairs(store: Store, pairs: pd.DataFrame, splits: np.ndarray) -> None:
     if pairs.empty:
-        st.caption("No two patients' films agree even in the rough.")
+        st.caption("No two patients' films are even roughly alike.")
         return
     order = {"exact": 0, "near": 1, "alike": 2}
     pairs = pairs.assign(place=pairs["kind"].map(order)).sort_values(
@@ -105,7 +105,7 @@ def _pair(store: Store, pair: dict[str, Any], splits: np.ndarray) -> None:
     said = f"**{KINDS[pair['kind']]}**{crosses}"
     if pair["kind"] != "exact":
         said += (
-            f"  \ndetail {pair['correlation']:.2f} · cosine {pair['similarity']:.3f} · "
+            f"  \ndetail {number(pair['correlation'])} · cosine {number(pair['similarity'], 3)} · "
             f"hash {int(pair['hash_bits'])} of 576 bits apart"
         )
     st.markdown(said)
@@ -137,7 +137,7 @@ def _with_and_without(store: Store, split: Split) -> pd.DataFrame:
             for which, cells in mine.to_dict("index").items():
                 value, low, high = cells["value"], cells["ci_low"], cells["ci_high"]
                 if which == "difference":
-                    line["Difference"] = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+                    line["Difference"] = difference_with_interval(value, low, high, 3)
                 else:
                     text = with_interval(value, low, high)
                     line[f"{str(which).capitalize()} (n = {cells['n']:,})"] = f"{text} · {cells['baseline']:.2f}"

@@ -1,4 +1,4 @@
-"""Shortcuts: what can be told of a label without the disease, and what the embeddings hold of it."""
+"""Shortcuts: how well acquisition alone predicts a label, and what embeddings encode of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 
-def show(view: View) -> None:
+def shortcuts(view: View) -> None:
     """The warning table, attributes against labels, and attributes from embeddings."""
     store = view.store
     facts = store.audit.attribute_facts
@@ -46,8 +46,8 @@ def show(view: View) -> None:
         st.subheader("Attribute from the embedding")
         st.dataframe(_from_embeddings(store), hide_index=True, height="content")
         st.caption(
-            "AUROC of a logistic regression on the embedding, cross-fitted by patient; chance is 0.5. Several values "
-            "are asked as above the median or not. An embedding that tells an attribute need not use it for a label."
+            "AUROC of a logistic regression on the embedding, cross-fitted by patient; chance is 0.5. Numbers "
+            "are split at their median. An embedding that encodes an attribute may not use it for a label."
         )
     lacking = "; ".join(f"**{name}** ({why})" for name, why in facts["lacking"].items())
     st.caption(
@@ -72,8 +72,8 @@ def _warnings(view: View) -> None:
     st.caption(
         f"AUROC in {split} with 95% interval, chance 0.5. Acquisition alone: a logistic regression on "
         f"{', '.join(chosen) or 'nothing the set has'}, cross-fitted by patient. A regime is named where both "
-        "intervals lie above 0.5 and acquisition's gain over chance is at least half of the regime's; with fewer than "
-        f"{FEW} positives nothing is said. A dash: the run has no such figure; run the same precompute command again."
+        "intervals lie above 0.5 and acquisition's gain over chance is at least half of the regime's. No verdict with "
+        f"fewer than {FEW} positives. A dash: the run has no such figure; run the same precompute command again."
     )
 
 

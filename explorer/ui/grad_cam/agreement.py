@@ -73,7 +73,7 @@ def _is_annotated(store: Store, saliency: SaliencySet) -> bool:
 
 @st.cache_data(max_entries=16, show_spinner="Resampling patients", hash_funcs=cache.HASH_FUNCS)
 def _table(saliency: SaliencySet) -> pd.DataFrame:
-    return loc.summarise(saliency.frame("agreement"))
+    return loc.summarise_localisation(saliency.frame("agreement"))
 
 
 def agreement_sentence(store: Store, table: pd.DataFrame, metric: str) -> str:

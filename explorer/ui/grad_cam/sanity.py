@@ -41,7 +41,7 @@ def sanity_view(view: View) -> None:
             return
         st.caption(saliency.title)
         for regime in view.store.regimes:
-            light, sentence = sanity.verdict(summary, regime.name)
+            light, sentence = sanity.traffic_light(summary, regime.name)
             st.markdown(f":{light}-badge[{WORDS[light]}] **{regime.title}**: {sentence}")
         styles = {r.name: (r.title, regime_style(i)) for i, r in enumerate(view.store.regimes)}
         st.plotly_chart(

@@ -41,7 +41,7 @@ def selected(view: View, asked: Asked, regime: RegimeRecord) -> None:
 def _films(view: View, asked: Asked, regime: RegimeRecord, picked: NDArray[np.int64]) -> None:
     store, called = view.store, selection.name(view)
     st.subheader(f"{len(picked):,} film{'s' if len(picked) > 1 else ''} selected")
-    outside = len(np.setdiff1d(picked, map_colours.drawn(store, asked)))
+    outside = len(np.setdiff1d(picked, map_colours.rows_on_map(store, asked)))
     if outside:
         st.caption(f"{outside:,} of them are not in {view.split}, so they are not drawn.")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
@@ -59,7 +59,7 @@ def _films(view: View, asked: Asked, regime: RegimeRecord, picked: NDArray[np.in
 
 def _composition(view: View, asked: Asked, picked: NDArray[np.int64]) -> None:
     store = view.store
-    shown = map_colours.drawn(store, asked)
+    shown = map_colours.rows_on_map(store, asked)
     if len(np.setdiff1d(picked, shown)):
         shown = np.arange(store.n)
     frame = lifts(store.targets[shown], np.isin(shown, picked), store.patients[shown], store.labels)

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import METRICS
-from explorer.analysis.rewording import EDITED, STORED, Change, compare
+from explorer.analysis.rewording import EDITED, STORED, RewordingEffect, compare
 from explorer.figures.style import with_interval
 from explorer.tables.labels import label_states
 from explorer.tables.results import METRIC_TITLES
@@ -177,7 +177,7 @@ def _logits(store: Store, sides: Sides, rows: NDArray[np.int64]) -> NDArray[np.f
     return logits.astype(np.float32)
 
 
-def _figures(store: Store, label: str, change: Change, *, same: bool) -> None:
+def _figures(store: Store, label: str, change: RewordingEffect, *, same: bool) -> None:
     rows = store.rows("val")
     targets = store.targets[rows, store.labels.index(label)]
     positive, negative = int((targets == 1).sum()), int((targets == 0).sum())
@@ -230,7 +230,7 @@ def _signed(value: float, low: float, high: float) -> str:
     return f"{value:+.2f}" + (" [no interval]" if np.isnan(low) else f" [{low:+.2f}, {high:+.2f}]")
 
 
-def _movers(store: Store, label: str, rows: NDArray[np.int64], change: Change) -> None:
+def _movers(store: Store, label: str, rows: NDArray[np.int64], change: RewordingEffect) -> None:
     """The films whose rank changes most."""
     order = np.argsort(-change.rises, kind="stable")
     groups = (("Rise most", order[:MOVED]), ("Fall most", order[::-1][:MOVED]))

@@ -16,7 +16,7 @@ from explorer.analysis.outliers import OUTLYING
 from explorer.figures.case import margins
 from explorer.figures.dots import dots
 from explorer.figures.style import regime_style
-from explorer.tables.film import scores
+from explorer.tables.film import score_frame
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, label_agreement
 from explorer.ui.maps import signs
@@ -145,7 +145,7 @@ def _outlying(percentiles: NDArray[np.float64] | None) -> None:
 
 def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> None:
     store = view.store
-    frame = scores(store, upload.logits(store), known, store.rows(view.split))
+    frame = score_frame(store, upload.logits(store), known, store.rows(view.split))
     styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
     st.plotly_chart(margins(frame, styles), key="upload-margins", alt="Each regime's scores of the uploaded film")
     st.caption(f"Right of the line is called positive at the threshold chosen on val; spread of {view.split}.")

@@ -1,1 +1,1 @@
-"""The PR curves page: curves, thresholds, calibration, labels together, the report."""
+"""The PR curves page: curves, thresholds, calibration, joint labels, the report."""

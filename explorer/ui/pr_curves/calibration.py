@@ -1,4 +1,4 @@
-"""The calibration view: what a probability is worth, as it is and fitted on validation."""
+"""The calibration view: how far a probability can be trusted, before and after fitting on validation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 METRICS = {"brier": "Brier score", "ece": "ECE"}
 
 
-def calibration(view: View) -> None:
+def calibration_view(view: View) -> None:
     """One label's reliability in every regime, its figures by method, and every label's."""
     store, split = view.store, view.split
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -49,15 +49,15 @@ def calibration(view: View) -> None:
                 alt=f"Reliability of {label} in every regime",
             )
             st.caption(
-                f"{BINS} bins of equal number of films; whiskers are Wilson's 95% intervals, beneath the films a bin. "
-                "On the dashed line what is said is what is so."
+                f"{BINS} bins of equal number of films, with Wilson's 95% intervals; below them, films per bin. "
+                "On the dashed line the predicted probability equals the observed rate."
             )
         with right:
             st.dataframe(_by_method(store, split, label), hide_index=True, height="content")
             st.caption(
-                "Lower is better. Value [95% interval from resampling patients] · baseline: for the Brier score saying "
-                "val's rate for every film; for ECE what perfectly calibrated probabilities would show on so few films "
-                "by chance. Temperature, Platt and isotonic are fitted on val"
+                "Lower is better. Value [95% interval from resampling patients] · baseline. For the Brier score: "
+                "predicting val's rate for every film. For ECE: what perfectly calibrated probabilities would show on "
+                "so few films by chance. Temperature, Platt and isotonic are fitted on val"
                 + (", the very films shown: optimistic." if split == "val" else ".")
             )
     _all_labels(view, method, few)
@@ -83,7 +83,7 @@ def _all_labels(view: View, method: Method, few: int) -> None:
 
 
 def _by_method(store: Store, split: Split, label: str) -> pd.DataFrame:
-    """One row a regime and method: Brier score and ECE."""
+    """One row per regime and method: Brier score and ECE."""
     frame = store.tables.calibration
     texts = _texts(frame[(frame["split"] == split) & (frame["label"] == label)])
     rows = []

@@ -81,8 +81,7 @@ def gains(view: View, few: int) -> None:
     st.caption(
         "Paired: each resample of patients scores both regimes; 95% intervals. A filled mark has Holm's p below 0.05, "
         "which allows for all labels tested at once. In brackets the positives; grey has fewer than "
-        f"{few}."
-        + (" DeLong's p is a check by another road, its sums taken over patients." if metric == "auroc" else "")
+        f"{few}." + (" DeLong's p is an independent check, with sums over patients." if metric == "auroc" else "")
     )
 
 
@@ -133,7 +132,7 @@ def one_label(view: View) -> None:
 
 
 def fewest(view: View) -> int:
-    """The least number of positives for a figure to be axes, in the address."""
+    """The least number of positives for which a figure is shown; kept in the address."""
     with st.container(width=130):
         value = st.number_input(
             "Least positives",
@@ -157,7 +156,7 @@ def _baseline(axes: CurveAxes) -> str:
         "foot (Boyd 2012).",
         "roc": "The dashed line is a random ranking.",
         "gain": "Precision and recall on a harmonic scale from prevalence to 1 (Flach & Kull 2015); the dashed line "
-        "has the F1 of calling every film positive.",
+        "has the F1 of predicting every film positive.",
     }[axes]
 
 
@@ -181,7 +180,7 @@ def _own_differences(view: View, name: str, few: int) -> pd.DataFrame:
 
 
 def _legend(store: Store) -> None:
-    """What the small curves' colours and dashes mean, once for all."""
+    """What the small curves' colours and dashes mean, once for all of them."""
     marks = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
     lines = {"dot": "dotted", "dash": "dashed", "solid": "solid", "dashdot": "dash-dotted"}
     said = [

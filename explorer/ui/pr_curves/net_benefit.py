@@ -1,4 +1,4 @@
-"""Net benefit: is acting on a regime's calls worth it?"""
+"""Net benefit of acting on a regime's predictions."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 @st.fragment
-def worth(view: View, label: str) -> None:
+def decision_curves(view: View, label: str) -> None:
     """Net benefit of acting on each regime."""
     with errors_shown():
         store = view.store
         positive, negative, _ = label_counts(store, view.split, label)
-        st.subheader(f"Is calling {label} worth it?")
+        st.subheader(f"Net benefit of predicting {label}")
         if positive < FEW or negative == 0:
             st.info("Too few positives to say.", icon=":material/hourglass_empty:")
             return
@@ -41,12 +41,13 @@ def worth(view: View, label: str) -> None:
         )
         st.caption(
             "Net benefit (Vickers & Elkin 2006): true positives less false ones, these weighted by p / (1 − p) at "
-            f"threshold probability p, a film; 95% bands. {positive:,} positive, {negative:,} negative. A regime is "
-            "worth using where it lies above both calling all and calling none. Probabilities by Platt scaling on val."
+            f"threshold probability p, per film; 95% bands. {positive:,} positive, {negative:,} negative. A regime has "
+            "a benefit where it lies above both grey lines: all and no films predicted positive. Probabilities by "
+            "Platt scaling on val."
         )
 
 
-@st.cache_data(max_entries=64, show_spinner="Weighing", hash_funcs=HASH_FUNCS)
+@st.cache_data(max_entries=64, show_spinner="Measuring net benefit", hash_funcs=HASH_FUNCS)
 def _decision(store: Store, split: Split, label: str) -> go.Figure:
     c = store.labels.index(label)
     rows, val = store.rows(split), store.rows("val")

@@ -1,4 +1,4 @@
-"""The report view: one table without thresholds to argue about, and the same numbers as files."""
+"""The report view: one table, and the same numbers as files."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def report(view: View) -> None:
     n = f"{len(store.rows(split)):,} {split} films, {store.manifest.title}, run {store.manifest.run_id}"
     note = (
         f"{n}. AP, AUROC and F1 with 95% intervals from resampling patients. Lift: AP over prevalence. F1 at the "
-        "threshold of largest F1 on val. Baselines: prevalence for AP, 0.5 for AUROC, calling every film positive for "
-        "F1. "
+        "threshold of largest F1 on val. Baselines: prevalence for AP, 0.5 for AUROC, predicting every film positive "
+        "for F1. "
         f"Fewer than {few} positives: too few to say."
     )
     st.caption(note)

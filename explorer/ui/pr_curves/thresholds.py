@@ -1,4 +1,4 @@
-"""The thresholds view: turn one, and see which films change hands."""
+"""The thresholds view: move a threshold and see which predictions change."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import streamlit as st
 
 from explorer.analysis.curves import pr_curve
 from explorer.analysis.evidence import FEW
-from explorer.analysis.operating import Figure, at_threshold, cells
+from explorer.analysis.operating import Estimate, at_threshold, outcome_cells
 from explorer.data.reports import sentence
 from explorer.figures import curves as curve_figures
 from explorer.figures import thresholds as threshold_figures
 from explorer.figures.curves import Curve
-from explorer.figures.style import regime_style, with_interval
+from explorer.figures.style import number, regime_style, with_interval
 from explorer.tables import curves as curve_tables
 from explorer.tables.labels import label_counts
 from explorer.tables.thresholds import (
@@ -30,7 +30,7 @@ from explorer.tables.thresholds import (
     operating_point,
     rule_text,
 )
-from explorer.ui.pr_curves.net_benefit import worth
+from explorer.ui.pr_curves.net_benefit import decision_curves
 from explorer.ui.shared import choose, selection
 from explorer.ui.shared.frame import errors_shown
 from explorer.ui.shared.gallery import gallery
@@ -65,13 +65,13 @@ class Point:
 
 
 def thresholds(view: View) -> None:
-    """All that hangs on a threshold, redrawn on its own when it is turned."""
+    """All that depends on a threshold; redrawn alone when the threshold moves."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=280):
             label = choose.label(view)
         regime = choose.regime(view)
     _turned(view, label, regime)
-    worth(view, label)
+    decision_curves(view, label)
 
 
 @st.fragment
@@ -107,7 +107,15 @@ def _ask(view: View, label: str, regime: RegimeRecord) -> Point:
                 level = float(st.number_input("Logit", value=0.0, step=0.1, key="cut", bind="query-params"))
         elif rule == "share":
             percent = st.slider(
-                "Films called, %", 0.0, 100.0, 10.0, 0.5, "%.1f", key="share", bind="query-params", width=320
+                "Films predicted positive, %",
+                0.0,
+                100.0,
+                10.0,
+                0.5,
+                "%.1f",
+                key="share",
+                bind="query-params",
+                width=320,
             )
             level = percent / 100
         if rule not in (*PRESETS, *BY_HAND):
@@ -137,7 +145,7 @@ def _scores(view: View, point: Point) -> None:
         alt="The threshold on the precision-recall curve",
     )
     cut = operating.thresholds[c]
-    where = "val could not decide: nothing is called" if np.isnan(cut) else f"at {cut:.3g}"
+    where = "val could not decide: no film is predicted positive" if np.isnan(cut) else f"at {number(cut)}"
     st.caption(
         f"{point.regime.title}, {rule_text(point.choice, point.regime.name)}: {where} (line). Positive films above, "
         "negative ones below, each as a share of its own; beside them the threshold on the regime's curve."
@@ -161,20 +169,20 @@ def _on_the_curve(view: View, point: Point, targets: NDArray[np.float32], scores
 
 
 def _cells(view: View, point: Point) -> str:
-    """The 2×2 and what changes hands, as buttons; returns the cell chosen, which stands in the address."""
+    """The confusion matrix and the changed predictions as buttons; returns the chosen cell, kept in the address."""
     members = _members(view, point)
     chosen = st.query_params.get("cell", "fp")
     chosen = chosen if chosen in members else "fp"
     first, last = view.store.regimes[0].title, view.store.regimes[-1].title
     grid = (
-        (f"{point.regime.title}: called / not called", ("tp", "fn"), ("True positives", "Missed")),
+        (f"{point.regime.title}: predicted positive / negative", ("tp", "fn"), ("True positives", "Missed")),
         ("", ("fp", "tn"), ("False alarms", "True negatives")),
         (
             f"{first} against {last}",
             ("gained", "lost"),
             (f"Only {last} right", f"Only {first} right"),
         ),
-        ("Against max F1 on val", ("up", "down"), ("Newly called", "No longer called")),
+        ("Against max F1 on val", ("up", "down"), ("Newly positive", "No longer positive")),
     )
     for title, names, said in grid:
         if title:
@@ -199,7 +207,7 @@ def _members(view: View, point: Point) -> dict[str, NDArray[np.int64]]:
     rows, mine = store.rows(view.split), point.by_regime[point.regime.name]
     targets = store.targets[rows, c]
     calls = {name: operating.predicted(rows)[:, c] for name, operating in point.by_regime.items()}
-    kinds = cells(targets, calls[point.regime.name])
+    kinds = outcome_cells(targets, calls[point.regime.name])
     truth, known = targets == 1, ~np.isnan(targets)
     first, last = (calls[store.regimes[i].name] == truth for i in (0, -1))
     # the paper's zero-shot scores other prompts than the run's own: the stored threshold is in the run's own logits
@@ -223,20 +231,20 @@ def _table(view: View, point: Point) -> None:
         cut = operating.thresholds[c]
         line = {
             "Regime": regime.title,
-            "Threshold": "none" if np.isnan(cut) else f"{cut:.3g}",
-            "Called": f"{int(calls.sum()):,}",
+            "Threshold": "none" if np.isnan(cut) else number(cut),
+            "Predicted positive": f"{int(calls.sum()):,}",
         }
         lines.append(line | {title: _said(found[name]) for name, title in FIGURES.items()})
     positive, negative, _ = label_counts(store, view.split, point.label)
     st.dataframe(pd.DataFrame(lines), hide_index=True, height="content")
     few = f" Fewer than {FEW} positives: too few to say." if positive < FEW else ""
     st.caption(
-        f"{view.split}: {positive:,} positive, {negative:,} negative. Value [95% interval] · what random calls at that "
-        "rate reach. Wilson's interval for shares of films; resampled patients for F1 and MCC." + few
+        f"{view.split}: {positive:,} positive, {negative:,} negative. Value [95% interval] · what random predictions "
+        "at that rate reach. Wilson's interval for shares of films; resampled patients for F1 and MCC." + few
     )
 
 
-def _said(figure: Figure) -> str:
+def _said(figure: Estimate) -> str:
     said = with_interval(figure.value, figure.low, figure.high)
     return said if np.isnan(figure.value) else f"{said} · {figure.baseline:.2f}"
 
@@ -252,8 +260,8 @@ def _gallery(view: View, point: Point, shown: str) -> None:
         "tn": "true negatives",
         "gained": f"only {store.regimes[-1].title} right",
         "lost": f"only {store.regimes[0].title} right",
-        "up": "newly called",
-        "down": "no longer called",
+        "up": "newly predicted positive",
+        "down": "no longer predicted positive",
     }
     st.subheader(f"{point.label}: {names[shown]}")
     if not len(rows):
@@ -270,25 +278,25 @@ def _gallery(view: View, point: Point, shown: str) -> None:
             operating = point.by_regime[regime.name]
             score, cut = operating.scores[row, c], operating.thresholds[c]
             called = score > cut if operating.strict else score >= cut
-            scores.append(f"{regime.title} {score:.2f}{' ●' if called else ''}")
+            scores.append(f"{regime.title} {number(score)}{' ●' if called else ''}")
         report = str(store.samples["report"].iat[row] or "")
         return f"{sentence(report, point.label)}  \n" + "  \n".join(scores)
 
     gallery(store, [int(row) for row in rows], point.label, point.regime, "cell", told)
-    st.caption(f"Furthest from {point.regime.title}'s threshold first. ● is called.")
+    st.caption(f"Furthest from {point.regime.title}'s threshold first. ● is predicted positive.")
 
 
 def _labels_a_film(view: View, point: Point) -> None:
-    """How many labels the rule calls on a film, against how many there are."""
+    """How many labels the rule predicts per film, against how many there are."""
     store, rows = view.store, view.store.rows(view.split)
     true = (store.targets[rows] == 1).sum(axis=1)
     called = {regime.title: point.by_regime[regime.name].predicted(rows).sum(axis=1) for regime in store.regimes}
-    st.subheader("Labels called a film")
+    st.subheader("Labels predicted per film")
     st.plotly_chart(
         threshold_figures.labels_per_film(true, called, curve_tables.regime_styles(store)),
         key="labels-a-film",
         config={"displayModeBar": False},
-        alt="Labels called a film in every regime, and true labels",
+        alt="Labels predicted per film in every regime, and true labels",
     )
     hand = " Only the chosen label is set by hand; the others keep max F1." if point.choice.rule in BY_HAND else ""
     st.caption(

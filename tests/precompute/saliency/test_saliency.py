@@ -138,7 +138,7 @@ def test_the_page_shows_the_figures(store: Store, made: SaliencySet, monkeypatch
     app = open_sound_page("grad_cam", show="Agreement")
     table = app.dataframe[0].value
     assert set(table["Label"]) == {*made.record.labels, loc.ALL}
-    energy = loc.summarise(made.frame("agreement")).set_index(["label", "source", "metric"])["value"]
+    energy = loc.summarise_localisation(made.frame("agreement")).set_index(["label", "source", "metric"])["value"]
     shown = table.set_index("Label").loc[loc.ALL, "Full fine-tune"]
     assert shown.startswith(f"{energy[loc.ALL, 'fine_tune', 'energy']:.2f} [")
 

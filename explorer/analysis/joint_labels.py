@@ -1,4 +1,4 @@
-"""Labels together: which are predicted together against which occur together, and figures of whole films."""
+"""Joint labels: pairs predicted together against pairs that occur together, and figures of whole films."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WHOLE_FILM: dict[str, str] = {
 def cooccurrence(
     positive: NDArray[np.bool_], known: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """How often labels stand together.
+    """How often labels occur together.
 
     Parameters
     ----------
@@ -39,18 +39,18 @@ def cooccurrence(
     -------
     share : (C, C)
         P(column positive | row positive) over films where both are known; NaN where no film has the row.
-    together : (C, C)
+    both : (C, C)
         Films positive for both.
     """
     has, can = (positive & known).astype(np.int64), known.astype(np.int64)
-    together = has.T @ has
+    both = has.T @ has
     given = has.T @ can
     with np.errstate(invalid="ignore"):
-        return together / given, together
+        return both / given, both
 
 
 def pairs(labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> pd.DataFrame:
-    """Every pair of labels: films that have both, films called both, and what independent calls would make.
+    """Every pair of labels: films that have both, films predicted positive for both, and how many by chance.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def pairs(labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np
     Returns
     -------
     DataFrame
-        one, other, n (films where both are known), true, called, by_chance: the most over-called pair first.
-        ``by_chance`` is n times the product of the two labels' call rates.
+        one, other, n (films where both are known), true, called, by_chance: the largest excess of predictions first.
+        ``by_chance`` is n times the product of the two labels' rates of positive predictions.
     """
     known = ~np.isnan(targets)
     rows = []
@@ -84,7 +84,7 @@ def whole_film(
     scores: NDArray[np.floating] | None,
     weights: NDArray[np.float64],
 ) -> dict[str, NDArray[np.float64]]:
-    """Figures that judge all labels of a film together, for each resample.
+    """Figures that judge all labels of a film at once, for each resample.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from sklearn.metrics import (
     label_ranking_average_precision_score,
 )
 
-from explorer.analysis.together import WHOLE_FILM, cooccurrence, pairs, whole_film
+from explorer.analysis.joint_labels import WHOLE_FILM, cooccurrence, pairs, whole_film
 
 
 @given(st.integers(0, 2**31))

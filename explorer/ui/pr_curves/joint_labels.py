@@ -1,4 +1,4 @@
-"""The view of labels together: which are predicted together, and figures that judge whole films."""
+"""The joint-labels view: which labels are predicted together, and figures that judge whole films."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.analysis.joint_labels import WHOLE_FILM, cooccurrence, pairs, whole_film
 from explorer.analysis.metrics import MACRO, patient_weights
 from explorer.analysis.multilabel import complete
-from explorer.analysis.together import WHOLE_FILM, cooccurrence, pairs, whole_film
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.style import with_interval
 from explorer.tables.labels import by_prevalence
-from explorer.tables.protocol_scores import predict_soundly
+from explorer.tables.protocol_scores import predict_sound_protocol
 from explorer.tables.results import merits, resampled_interval
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
@@ -33,16 +33,17 @@ RESAMPLES = 1000
 SHOWN_PAIRS = 12
 
 
-def together(view: View) -> None:
+def joint_labels(view: View) -> None:
     """Whole-film figures, then co-prediction beside co-occurrence in one regime."""
     store, split = view.store, view.split
     st.subheader("All labels of a film")
     st.dataframe(_whole(store, split), hide_index=True, height="content")
     whole = int(complete(store.targets[store.rows(split)]).sum())
     st.caption(
-        "95% intervals from resampling patients. Called by thresholds of largest F1 and ranked by Platt probabilities, "
-        "both from val; baselines never look at a film. Exact match, LRAP and coverage error need every label of a "
-        f"film: {whole:,} of {len(store.rows(split)):,} have them. mAP is the mean over labels. ↓ lower is better."
+        "95% intervals from resampling patients. Predicted at thresholds of largest F1, ranked by Platt "
+        "probabilities, both from val; baselines never look at a film. Exact match, LRAP and coverage error need "
+        f"every label of a film: {whole:,} of {len(store.rows(split)):,} have them. mAP is the mean over labels. "
+        "↓ lower is better."
     )
     regime = choose.regime(view)
     _pairs(view, regime)
@@ -58,7 +59,7 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
     known = ~np.isnan(targets)
     left, right = st.columns(2, gap="medium")
     for side, title, positive, said in (
-        (left, f"Predicted together: {regime.title}", calls, "called"),
+        (left, f"Predicted together: {regime.title}", calls, "predicted"),
         (right, "Occur together", targets == 1, "positive"),
     ):
         with side:
@@ -69,14 +70,14 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
     frame = pairs(order, targets, calls)
     frame = frame[frame["called"] + frame["true"] > 0]
     excess = frame["called"] - frame["true"]
-    st.subheader("Called together most in excess")
+    st.subheader("Predicted together in most excess")
     st.dataframe(
         pd.DataFrame(
             {
                 "Labels": frame["one"] + " + " + frame["other"],
                 "Films known": frame["n"],
                 "Occur together": frame["true"],
-                "Called together": frame["called"],
+                "Predicted together": frame["called"],
                 "Excess": excess,
                 "Expected by chance": frame["by_chance"].round(1),
             }
@@ -85,8 +86,8 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
         height="content",
     )
     st.caption(
-        f"{regime.title} at thresholds of largest F1 from val. By chance: what independent calls at the two labels' "
-        "rates would make; far above it, the model has tied the labels to one another."
+        f"{regime.title} at thresholds of largest F1 from val. By chance: what independent predictions at the "
+        "two labels' rates would give. Far above it, the model has tied the labels to one another."
     )
 
 
@@ -99,7 +100,7 @@ def _whole(store: Store, split: Split) -> pd.DataFrame:
     found = merits(store, split)
     lines = []
     for regime in store.regimes:
-        prediction = predict_soundly(store, np.asarray(store.logits(regime.name)), rows)
+        prediction = predict_sound_protocol(store, np.asarray(store.logits(regime.name)), rows)
         figures = whole_film(targets, prediction.predicted, prediction.scores, weights)
         line = {
             "": regime.title,
@@ -123,8 +124,8 @@ def _baselines(store: Store, targets: NDArray[np.float32]) -> Mapping[str, dict[
     known = (~np.isnan(train)).sum(axis=0)
     rate = (train == 1).sum(axis=0) / np.maximum(known, 1)
     alike = {
-        "All labels called": np.ones(targets.shape, dtype=bool),
-        "No label called": np.zeros(targets.shape, dtype=bool),
+        "All labels predicted": np.ones(targets.shape, dtype=bool),
+        "No label predicted": np.zeros(targets.shape, dtype=bool),
     }
     if "No Finding" in store.labels:
         always = np.zeros(targets.shape, dtype=bool)
