@@ -14,6 +14,7 @@ from explorer.store.files import write_array, write_json
 from precompute.reporter import SEEDS, Report
 from precompute.run.run import Run
 from precompute.training import paper
+from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.finetune import fine_tune as train_fine_tune
 from precompute.training.loop import Curve, best_epoch
 from precompute.training.losses import make_loss
@@ -58,10 +59,7 @@ def linear_probe(run: Run) -> None:
             head, curve = _paper_probe(run, settings.seed, report)
             return _write_regime(folder, "linear_probe", head, _record(run, curve))
         head, chosen, tried = fit_probe(
-            run.embeddings("frozen"),
-            run.targets,
-            run.rows("train"),
-            run.rows("val"),
+            _data(run, run.embeddings("frozen")),
             run.patients,
             settings.penalties,
             settings.losses,
@@ -93,7 +91,7 @@ def fine_tune(run: Run) -> None:
 
 
 def other_seeds(run: Run) -> None:
-    """The trainings again with further seeds, their logits alone kept: how far a figure hangs on the seed."""
+    """The trainings again with further seeds, only their logits kept: how much a figure depends on the seed."""
     seeds = run.regimes[-1].seeds
     if not seeds:
         return
@@ -135,28 +133,25 @@ def score(run: Run) -> None:
     run.stage("score", {**given, "samples": run.writer.sha256(layout.SAMPLES)}, make)
 
 
+def _data(run: Run, inputs: NDArray[Any]) -> TrainingData:
+    return TrainingData(inputs, run.targets, run.rows("train"), run.rows("val"))
+
+
 def _paper_probe(run: Run, seed: int, report: Report) -> tuple[Head, Curve]:
-    return paper.fit_probe(
-        run.inputs(run.regimes[1]),
-        run.targets,
-        run.rows("train"),
-        run.rows("val"),
-        run.settings,
-        seed,
-        run.path / layout.seed_folder("linear_probe", seed),
-        report,
-    )
+    work = run.path / layout.seed_folder("linear_probe", seed)
+    data = _data(run, run.inputs(run.regimes[1]))
+    return paper.fit_probe(data, TrainingRun(run.settings, seed, work, report))
 
 
 def _tuned(run: Run, seed: int, work: Path, report: Report) -> tuple[ImageTower, Head, Curve]:
     """The tower, giving what its head reads, and the head, trained with a seed."""
     tower = ImageTower.load(run.path / layout.encoder_files("frozen").folder, run.tower.device)
-    data = (run.pixels, run.targets, run.rows("train"), run.rows("val"), run.settings, seed, work, report)
+    data, training = _data(run, run.pixels), TrainingRun(run.settings, seed, work, report)
     if run.paper:
         tower = tower.unnormalised()
-        return tower, *paper.fine_tune(tower, *data)
-    loss = make_loss(run.training("linear_probe")["loss"], run.targets[run.rows("train")])
-    return tower, *train_fine_tune(tower, Head(*run.head("linear_probe")), loss, *data)
+        return tower, *paper.fine_tune(tower, data, training)
+    loss = make_loss(run.training("linear_probe")["loss"], data.targets[data.train])
+    return tower, *train_fine_tune(tower, Head(*run.head("linear_probe")), loss, data, training)
 
 
 def _seed(run: Run, seed: int, report: Report) -> list[str]:
