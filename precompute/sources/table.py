@@ -35,7 +35,7 @@ class Source:
     Attributes
     ----------
     frame : DataFrame
-        GIVEN columns, then one float32 column a label (1, 0, NaN); index 0..n-1 is the order of the file.
+        GIVEN columns, then one float32 column per label (1, 0, NaN); index 0..n-1 is the order of the file.
     label_origin : str
         Where the labels come from and how uncertain ones are read, in words.
     where : callable

@@ -166,7 +166,7 @@ def count_vindr(options: VindrOptions) -> list[Count]:
 
 
 def _votes(file: Path) -> pd.DataFrame:
-    """One row a reading: ``image_id`` and 1, 0 or NaN a label."""
+    """One row per reading: ``image_id`` and 1, 0 or NaN per label."""
     table = read_table(file).rename(columns=SPELT)
     where = rows_of(file)
     need_columns(table, file, ("image_id", *LABELS), AS_SHIPPED)
