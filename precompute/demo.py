@@ -16,7 +16,7 @@ def draw_films(store: Path, n: int, seed: int, reporter: Reporter, corrections: 
     """Draw the target-domain phantoms, or find them drawn, and read and correct them as any CSV is."""
     folder = store / "films" / f"phantom-{n}-{seed}"
     csv = folder / "labels.csv"
-    if corrections is not None:  # a bad file is to be told before the minutes of drawing
+    if corrections is not None:  # a bad file is reported before the minutes of drawing
         read_corrections(corrections, _planned(n, seed), LABELS, csv)
     with reporter.stage("draw films") as report:
         write_dataset(folder, n, "target", seed, progress=report)
@@ -33,7 +33,7 @@ def draw_films(store: Path, n: int, seed: int, reporter: Reporter, corrections: 
 
 
 def _planned(n: int, seed: int) -> pd.DataFrame:
-    """The labels that the films will have: sample_id, and a column a label (1, 0, NaN)."""
+    """The labels that the films will have: sample_id, and one column per label (1, 0, NaN)."""
     films = plan(n, "target", seed)
     known = pd.DataFrame([film.labels for film in films], columns=list(LABELS), dtype=float)
     return known.where(known >= 0).assign(sample_id=[film.sample_id for film in films])

@@ -17,7 +17,7 @@ from precompute.stages import audit, embed, films, maps, measure, retrieval, sep
 STAGES: tuple[Callable[[Run], None], ...] = (
     films.films,
     films.samples,
-    films.marks,  # a box outside its film is to be told before the hours of training, not after
+    films.marks,  # a box outside its film is reported before the hours of training, not after
     embed.frozen,
     train.zero_shot,
     train.linear_probe,

@@ -15,8 +15,8 @@ from rich.progress import Progress as Bars
 
 from explorer.store.progress import Progress, write_progress
 
-Report = Callable[[int, int], None]
-"""Told (done, total)."""
+ReportProgress = Callable[[int, int], None]
+"""Called with (done, total)."""
 
 Stages = Mapping[str, tuple[str, float]]
 """Each stage's unit, and the share of the job's time it is expected to take (any positive number)."""
@@ -96,8 +96,8 @@ class Reporter:
         self._write("complete", 1, 1)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[Report]:
-        """A stage's bar; yields a function told (done, total)."""
+    def stage(self, name: str) -> Iterator[ReportProgress]:
+        """A stage's bar; yields a function to call with (done, total)."""
         began = time.monotonic()
         unit, _ = self._stages[name]
         total_known = 1

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HASH_SIDE = 24
-"""A hash has a bit a cell of 24 x 24: above the median once local contrast is made even (after Yang, Gu & Niu 2006)."""
+"""A hash: one bit per cell of 24 x 24, above the median after evening local contrast (after Yang, Gu & Niu 2006)."""
 CROPS = ((0.0, 0.0, 1.0), *((x, y, s) for s in (0.94, 0.88) for x in (0, 0.5, 1) for y in (0, 0.5, 1)))
 """Parts of a film hashed besides the whole: the share of the free margin left and above, and the side kept."""
 PROPOSED = {"hash": 8, "embedding": 2}

@@ -11,12 +11,12 @@ from explorer.data.saliency_map import MethodName
 from explorer.data.samples import Split
 from explorer.errors import UserError
 from precompute.commands.console import MESSAGES, RESULTS
-from precompute.commands.options import DeviceName, RunFolder
+from precompute.commands.options import DeviceName, RunArgument
 from precompute.reporter import Reporter
 
 
 def saliency(
-    store: RunFolder,
+    store: RunArgument,
     labels: Annotated[
         list[str] | None, typer.Option("--label", "--labels", help="Only this label; repeat. All by default.")
     ] = None,
@@ -30,14 +30,13 @@ def saliency(
     from explorer.store import open_store
     from explorer.store.marks import all_annotations
     from precompute.run.summary import as_agreement
-    from precompute.saliency.maps import SALIENCY, plan
-    from precompute.saliency.maps import run as run_saliency
+    from precompute.saliency.maps import SALIENCY, make_saliency, plan_saliency
 
     opened = open_store(store)
     reporter = Reporter(MESSAGES, SALIENCY)
     with reporter.job():
-        wanted = plan(opened, labels or (), split, method, block)
-        made = run_saliency(opened, all_annotations(opened), wanted, choose_device(device), reporter)
+        wanted = plan_saliency(opened, labels or (), split, method, block)
+        made = make_saliency(opened, all_annotations(opened), wanted, choose_device(device), reporter)
     if made.record.n_annotated:
         RESULTS.print(as_agreement(opened, made))
     else:
@@ -49,7 +48,7 @@ def saliency(
 
 
 def annotate(
-    store: RunFolder,
+    store: RunArgument,
     file: Annotated[Path, typer.Argument(help="CSV of boxes, COCO or CheXlocalize JSON, or a folder of mask PNGs.")],
     reader: Annotated[str | None, typer.Option("--reader", help="Who marked, where the file does not say.")] = None,
     frame: Annotated[

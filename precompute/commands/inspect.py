@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from explorer.errors import UserError
 from precompute.commands.console import MESSAGES, RESULTS
-from precompute.commands.options import AsJson, RunFolder
+from precompute.commands.options import AsJson, RunArgument
 from precompute.sources import CATALOGUE, SourceName, check_source
 from precompute.sources.options import flag
 
@@ -57,7 +57,7 @@ def check(
         )
 
 
-def verify(store: RunFolder) -> None:
+def verify(store: RunArgument) -> None:
     """Read every byte of the latest run and check hashes, shapes, norms and splits."""
     from explorer.store import open_store
     from explorer.store.verify import verify_store
@@ -72,7 +72,7 @@ def verify(store: RunFolder) -> None:
 
 
 def summary(
-    store: RunFolder,
+    store: RunArgument,
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:

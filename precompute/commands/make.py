@@ -56,11 +56,11 @@ def pretrain(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from explorer.model.device import choose_device
-    from precompute.encoder.pretrain import Settings
+    from precompute.encoder.pretrain import PretrainSettings
     from precompute.encoder.pretrain import pretrain as train
 
     given = {"n_train": n, "epochs": epochs, "seed": seed}
-    settings = Settings(**{key: value for key, value in given.items() if value is not None})
+    settings = PretrainSettings(**{key: value for key, value in given.items() if value is not None})
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=MESSAGES) as bars:
         tasks: dict[str, int] = {}

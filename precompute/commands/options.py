@@ -16,7 +16,7 @@ from precompute.sources import CATALOGUE
 from precompute.sources.options import flag
 
 StoreFolder = Annotated[Path, typer.Option("--out", help="The store's folder.")]
-RunFolder = Annotated[Path, typer.Argument(help="The store's folder, or one run's.")]
+RunArgument = Annotated[Path, typer.Argument(help="The store's folder, or one run's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Seed = Annotated[int, typer.Option("--seed", help="Makes the run repeat exactly.")]

@@ -59,7 +59,7 @@ COVERED = 0.06
 
 
 @dataclass(frozen=True)
-class Settings:
+class PretrainSettings:
     """Everything that decides the result."""
 
     n_train: int = 8000
@@ -98,7 +98,7 @@ class Films:
     captions: list[str]
 
 
-def draw_films(folder: Path, specs: list[FilmSpec], report: Callable[[int, int], None]) -> Films:
+def draw_pretraining_films(folder: Path, specs: list[FilmSpec], report: Callable[[int, int], None]) -> Films:
     """Render films straight to the model's pixels, or open them where they were rendered before."""
     done = folder / "captions.json"
     if not done.is_file():
@@ -137,7 +137,7 @@ def _draw(spec: FilmSpec) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[fl
     return pixels, regions, [float(film.findings[label]) for label in LABELS], film.caption
 
 
-def write_untrained(folder: Path, captions: list[str], settings: Settings) -> None:
+def write_untrained(folder: Path, captions: list[str], settings: PretrainSettings) -> None:
     """Write the open_clip folder's config and tokenizer: BiomedCLIP's own shape, made small."""
     folder.mkdir(parents=True, exist_ok=True)
     trainer = BertWordPieceTokenizer(lowercase=True)
@@ -197,7 +197,7 @@ def write_weights(folder: Path, model: torch.nn.Module) -> None:
 
 
 def pretrain(
-    out: Path, work: Path, settings: Settings, device: torch.device, report: Callable[[str, int, int], None]
+    out: Path, work: Path, settings: PretrainSettings, device: torch.device, report: Callable[[str, int, int], None]
 ) -> dict[str, Any]:
     """Draw the films, train, and write the open_clip folder ``out`` with its figures. Resumes from ``work``.
 
@@ -223,7 +223,7 @@ def pretrain(
         "target": plan(settings.n_val, "target", seed + 2),
     }
     films = {
-        name: draw_films(work / f"{name}-{len(drawn)}-{seed}", drawn, partial(report, name))
+        name: draw_pretraining_films(work / f"{name}-{len(drawn)}-{seed}", drawn, partial(report, name))
         for name, drawn in specs.items()
     }
     torch.manual_seed(settings.seed)
@@ -309,7 +309,7 @@ def _schedule(step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / (total - warm)))
 
 
-def _batches(films: Films, settings: Settings, epoch: int) -> Iterator[dict[str, Any]]:
+def _batches(films: Films, settings: PretrainSettings, epoch: int) -> Iterator[dict[str, Any]]:
     """Shuffled batches, each film shifted by up to a patch and with its exposure varied."""
     rng = np.random.default_rng([settings.seed, epoch])
     order = rng.permutation(len(films.captions))
@@ -371,7 +371,7 @@ NORMAL = (
 
 
 def _loss(
-    clip: Clip, heads: Any, batch: dict[str, Any], settings: Settings, keep: float, caption_weight: float
+    clip: Clip, heads: Any, batch: dict[str, Any], settings: PretrainSettings, keep: float, caption_weight: float
 ) -> tuple[torch.Tensor, dict[str, float]]:
     visual: Any = clip.model.visual
     trunk = visual.trunk

@@ -13,7 +13,7 @@ import pandas as pd
 
 from explorer.errors import UserError
 from explorer.store.marks import NOTHING, SHAPE, UNNAMED, add_marks
-from precompute.marks.layouts import Mark, read_marks_file
+from precompute.marks.layouts import SourceMark, read_marks_file
 
 if TYPE_CHECKING:
     from explorer.store.reader import Store
@@ -95,7 +95,7 @@ def source_marks(
     *,
     reader: str = UNNAMED,
     rename: Mapping[str, str] | None = None,
-) -> tuple[Mark, ...]:
+) -> tuple[SourceMark, ...]:
     """A source's own marks from a file of any layout, by the source's names of films and labels.
 
     Parameters
@@ -125,7 +125,7 @@ def source_marks(
     return tuple(marks)
 
 
-def _read(path: Path, scale: tuple[float, float] | str | None) -> list[Mark]:
+def _read(path: Path, scale: tuple[float, float] | str | None) -> list[SourceMark]:
     marks = read_marks_file(path)
     boxes = [mark.box for mark in marks if mark.box is not None]
     if scale is None and boxes and max(map(max, boxes)) <= 1.5:
@@ -180,7 +180,7 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _unknown(mark: Mark, row: int | None, labels: Sequence[str], fix_film: str, fix_label: str) -> UserError:
+def _unknown(mark: SourceMark, row: int | None, labels: Sequence[str], fix_film: str, fix_label: str) -> UserError:
     if row is None:
         return UserError(f"{mark.where}: there is no film {mark.image!r}, or more than one of that name.", fix_film)
     return UserError(
@@ -189,7 +189,7 @@ def _unknown(mark: Mark, row: int | None, labels: Sequence[str], fix_film: str, 
 
 
 def carried(
-    mark: Mark, width: float, height: float, scale: tuple[float, float] | str | None = None
+    mark: SourceMark, width: float, height: float, scale: tuple[float, float] | str | None = None
 ) -> dict[str, object]:
     """x, y, w, h and polygon in the pixels of a film of that size, or NOTHING.
 

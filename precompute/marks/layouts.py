@@ -29,7 +29,7 @@ NIH_SIZE = (1024.0, 1024.0)
 
 
 @dataclass(frozen=True)
-class Mark:
+class SourceMark:
     """One box or outline as a file gives it, or that a reader looked for a label and found nothing.
 
     Attributes
@@ -66,7 +66,7 @@ class Mark:
             )
 
 
-def read_marks_file(path: Path) -> list[Mark]:
+def read_marks_file(path: Path) -> list[SourceMark]:
     """Read marks from a file of one of LAYOUTS, told by what is in it.
 
     Raises
@@ -93,7 +93,7 @@ def _none_of_them(path: Path, why: str) -> UserError:
 # --- CSV -------------------------------------------------------------------------------------------------------------
 
 
-def _csv(path: Path) -> Iterator[Mark]:
+def _csv(path: Path) -> Iterator[SourceMark]:
     with path.open(encoding="utf-8-sig", newline="") as text:
         header, *rows = [*csv.reader(text, strict=True)] or [[]]
     names = [name.strip() for name in header]
@@ -116,14 +116,14 @@ def _csv(path: Path) -> Iterator[Mark]:
             continue  # VinDr-CXR's row for a film without boxes; it has none
         image, label, reader = row["image"], row["label"], row.get("annotator") or row.get("rad_id", "")
         if row.get("nothing", "").lower() in ("true", "1"):
-            yield Mark(image, label, None, where, None, reader)
+            yield SourceMark(image, label, None, where, None, reader)
             continue
         x, y, w, h = (_number(row.get(side, ""), where, side) for side in sides)
         polygon = [_number(value, where, "polygon") for value in row.get("polygon", "").split()]
         if len(polygon) % 2 or 0 < len(polygon) < 6:
             raise UserError(f"{where}: polygon has {len(polygon)} numbers.", "Give x and y of three points or more.")
         box = (x, y, w - x, h - y) if corners else (x, y, w, h)
-        yield Mark(image, label, box, where, polygon or None, reader, size)
+        yield SourceMark(image, label, box, where, polygon or None, reader, size)
 
 
 def _number(text: str, where: str, column: str) -> float:
@@ -139,7 +139,7 @@ def _number(text: str, where: str, column: str) -> float:
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def _json(path: Path) -> Iterator[Mark]:
+def _json(path: Path) -> Iterator[SourceMark]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -152,7 +152,7 @@ def _json(path: Path) -> Iterator[Mark]:
         raise _none_of_them(path, f"something is missing or of another kind ({error!r})") from error
 
 
-def _coco(path: Path, content: dict[str, Any]) -> Iterator[Mark]:
+def _coco(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
     images = {image["id"]: image for image in content["images"]}
     labels = {category["id"]: str(category["name"]) for category in content["categories"]}
     for i, one in enumerate(content["annotations"]):
@@ -171,10 +171,10 @@ def _coco(path: Path, content: dict[str, Any]) -> Iterator[Mark]:
                 yield _outline([float(value) for value in polygon], *about, where, reader, size)
         else:
             x, y, w, h = (float(side) for side in one["bbox"])
-            yield Mark(*about, (x, y, w, h), where, None, reader, size)
+            yield SourceMark(*about, (x, y, w, h), where, None, reader, size)
 
 
-def _chexlocalize(path: Path, content: dict[str, Any]) -> Iterator[Mark]:
+def _chexlocalize(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
     """Saporta et al., Nature Machine Intelligence 2022: contours with ``img_size`` (height, width), or run lengths."""
     for image, findings in content.items():
         size = None
@@ -222,7 +222,7 @@ def _unpacked(text: str) -> list[int]:
 # --- masks -----------------------------------------------------------------------------------------------------------
 
 
-def _masks(folder: Path) -> Iterator[Mark]:
+def _masks(folder: Path) -> Iterator[SourceMark]:
     files = sorted(folder.rglob("*.png"))
     if not files:
         raise _none_of_them(folder, "the folder holds no PNG")
@@ -240,7 +240,7 @@ def _masks(folder: Path) -> Iterator[Mark]:
         yield from _outlines(mask, file.stem, parts[-2], str(file), parts[0] if len(parts) == 3 else "")
 
 
-def _outlines(mask: NDArray[np.bool_], image: str, label: str, where: str, reader: str = "") -> Iterator[Mark]:
+def _outlines(mask: NDArray[np.bool_], image: str, label: str, where: str, reader: str = "") -> Iterator[SourceMark]:
     """A mark for each separate part of a mask; holes are filled."""
     height, width = mask.shape
     # twice as large, so that an outline runs near the pixels' outer edges (to a quarter) and not through their middles
@@ -253,11 +253,11 @@ def _outlines(mask: NDArray[np.bool_], image: str, label: str, where: str, reade
 
 def _outline(
     polygon: list[float], image: str, label: str, where: str, reader: str, size: tuple[float, float] | None
-) -> Mark:
+) -> SourceMark:
     if len(polygon) < 6 or len(polygon) % 2:
         raise UserError(f"{where}: an outline has {len(polygon)} numbers.", "Give x and y of three points or more.")
     x, y = _span(polygon[::2]), _span(polygon[1::2])
-    return Mark(image, label, (x[0], y[0], x[1], y[1]), where, polygon, reader, size)
+    return SourceMark(image, label, (x[0], y[0], x[1], y[1]), where, polygon, reader, size)
 
 
 def _span(values: Iterable[float]) -> tuple[float, float]:

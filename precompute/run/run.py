@@ -13,7 +13,7 @@ from explorer.store import layout
 from explorer.store.folder import RunFolder
 from explorer.store.manifest import RegimeRecord, SpaceRecord
 from explorer.store.writer import RunWriter
-from precompute.reporter import Report, Reporter
+from precompute.reporter import Reporter, ReportProgress
 from precompute.run.job import Job
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ class Run(RunFolder):
         )
         super().__init__(writer.folder, writer.run_id, labels, regimes, spaces, writer.artefacts)
 
-    def stage(self, name: str, made_from: Mapping[str, object], make: Callable[[Path, Report], list[str]]) -> None:
+    def stage(
+        self, name: str, made_from: Mapping[str, object], make: Callable[[Path, ReportProgress], list[str]]
+    ) -> None:
         """Run one stage unless its result is there.
 
         Parameters

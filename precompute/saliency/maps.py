@@ -26,8 +26,8 @@ from explorer.store import layout
 from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_json
 from explorer.store.manifest import SaliencyRecord
 from explorer.store.saliency import SaliencySet
-from precompute.reporter import Report, Reporter, Stages
-from precompute.saliency.sanity import prove
+from precompute.reporter import Reporter, ReportProgress, Stages
+from precompute.saliency.sanity import write_sanity_checks
 from precompute.threads import WORKERS, one_thread
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
     from explorer.store.reader import Store
 
-SALIENCY: Stages = {"maps": ("films", 70), "agreement": ("pairs", 10), "proof": ("films", 20)}
+SALIENCY: Stages = {"maps": ("films", 70), "agreement": ("pairs", 10), "sanity checks": ("films", 20)}
 CHUNK = 32
 """Films between two files: what a killed job loses at most."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What maps are wanted. ``block`` counts from 1; ``films`` are those the proof is tried on."""
+class SaliencyPlan:
+    """The maps to make. ``block`` counts from 1; ``films`` are how many the sanity checks use."""
 
     labels: tuple[str, ...]
     split: Split
@@ -57,8 +57,10 @@ class Plan:
         return ("val",) if self.split == "val" else (self.split, "val")
 
 
-def plan(store: Store, labels: Sequence[str], split: Split, method: MethodName, block: int | None) -> Plan:
-    """A checked plan; without labels all of the run's, without a block the last."""
+def plan_saliency(
+    store: Store, labels: Sequence[str], split: Split, method: MethodName, block: int | None
+) -> SaliencyPlan:
+    """A checked plan. Default: all labels of the run, and the last block."""
     for label in labels:
         if label not in store.labels:
             raise UserError(f"{store.path} has no label {label!r}.", f"Use some of: {', '.join(store.labels)}.")
@@ -67,10 +69,12 @@ def plan(store: Store, labels: Sequence[str], split: Split, method: MethodName, 
         raise UserError(f"--block is {block}; the encoder has blocks 1 to {depth}.", "Choose one of them.")
     if not len(store.rows(split)):
         raise UserError(f"{store.path} has no film in {split}.", "Choose another split.")
-    return Plan(tuple(dict.fromkeys(labels)) or store.labels, split, method, block or depth)
+    return SaliencyPlan(tuple(dict.fromkeys(labels)) or store.labels, split, method, block or depth)
 
 
-def run(store: Store, annotations: pd.DataFrame, wanted: Plan, device: torch.device, reporter: Reporter) -> SaliencySet:
+def make_saliency(
+    store: Store, annotations: pd.DataFrame, wanted: SaliencyPlan, device: torch.device, reporter: Reporter
+) -> SaliencySet:
     """Make what is not there yet, and return the whole.
 
     Maps are kept in pieces of CHUNK films until a split is whole, so that a killed job goes on where it stopped.
@@ -90,11 +94,13 @@ def run(store: Store, annotations: pd.DataFrame, wanted: Plan, device: torch.dev
         files = _maps(store, wanted, folder, device, report)
     with reporter.stage("agreement") as report:
         shares, n_annotated, n_absent = _agreement(store, annotations, wanted, folder, report)
-    with reporter.stage("proof") as report:
-        proof = folder / layout.saliency_table("proof")
-        if not proof.is_file():
+    with reporter.stage("sanity checks") as report:
+        checks = folder / layout.saliency_table("proof")
+        if not checks.is_file():
             rows = store.rows(wanted.split)
-            prove(store, wanted.labels, rows, wanted.method, wanted.block, wanted.films, device, proof, report)
+            write_sanity_checks(
+                store, wanted.labels, rows, wanted.method, wanted.block, wanted.films, device, checks, report
+            )
     files += [layout.saliency_table("agreement"), layout.saliency_table("proof")]
     record = SaliencyRecord(
         run_id=store.manifest.run_id,
@@ -115,7 +121,7 @@ def run(store: Store, annotations: pd.DataFrame, wanted: Plan, device: torch.dev
 # --- maps ------------------------------------------------------------------------------------------------------------
 
 
-def _maps(store: Store, wanted: Plan, folder: Path, device: torch.device, report: Report) -> list[str]:
+def _maps(store: Store, wanted: SaliencyPlan, folder: Path, device: torch.device, report: ReportProgress) -> list[str]:
     towers = {regime.encoder: ImageTower.load(store.encoder_folder(regime.encoder), device) for regime in store.regimes}
     chosen = [store.labels.index(label) for label in wanted.labels]
     heads = {r.name: (weight[chosen], bias[chosen]) for r in store.regimes for weight, bias in [store.head(r.name)]}
@@ -150,7 +156,7 @@ def _piece(
     towers: dict[str, ImageTower],
     heads: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]],
     rows: NDArray[np.int64],
-    wanted: Plan,
+    wanted: SaliencyPlan,
 ) -> dict[str, NDArray[np.float32]]:
     """(n, K, g, g) maps of some films by regime; each film is decoded once, and runs through each encoder once."""
     read = {r.name: towers[r.encoder] if r.unit else towers[r.encoder].unnormalised() for r in store.regimes}
@@ -206,7 +212,7 @@ def _pairs(
 class _Maps:
     """Every source's map of a pair: the regimes', their labels' mean maps, and the priors."""
 
-    def __init__(self, store: Store, wanted: Plan, folder: Path) -> None:
+    def __init__(self, store: Store, wanted: SaliencyPlan, folder: Path) -> None:
         self.store, self.wanted = store, wanted
         self.grids = {
             (split, r.name): np.load(folder / layout.saliency_maps(split, r.name), mmap_mode="r")
@@ -245,7 +251,7 @@ class _Maps:
 
 
 def _agreement(
-    store: Store, annotations: pd.DataFrame, wanted: Plan, folder: Path, report: Report
+    store: Store, annotations: pd.DataFrame, wanted: SaliencyPlan, folder: Path, report: ReportProgress
 ) -> tuple[dict[str, dict[str, float]], int, int]:
     """Write the agreement; return the thresholds by source and label, and how many pairs had a region and none."""
     (val, _), (pairs, absent) = (_pairs(store, annotations, wanted.labels, split) for split in ("val", wanted.split))

@@ -1,4 +1,4 @@
-"""The tests of whether maps mean anything, on a sample of a split's positive films."""
+"""Sanity checks of the maps, on a sample of a split's positive films."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from explorer.model.randomised import with_random_blocks
 from explorer.model.saliency.grad_cam import explain
 from explorer.model.saliency.tokens import Tokens, read_tokens, vit_trunk
 from explorer.store.files import atomic_path
-from precompute.reporter import Report
+from precompute.reporter import ReportProgress
 from precompute.threads import WORKERS, one_thread
 
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from explorer.data.saliency_map import MethodName
     from explorer.store.reader import Store
 
-STEPS = 10
+DELETION_STEPS = 10
 """Steps of deletion and insertion, a tenth of the patches each."""
 ORDERS = 2
-"""Random orders a film is compared with."""
-COLUMNS = ["patient", "row", "label", "regime", "check", "step", "value"]
+"""Random orders each film is compared with."""
+CHECK_COLUMNS = ["patient", "row", "label", "regime", "check", "step", "value"]
 
 
 @dataclass(frozen=True)
 class _Encoder:
-    """A tower, and the same with ever more of it random: 0, 1, 2, 4 blocks and all."""
+    """A tower, and copies with more and more blocks random: 1, 2, 4 and all."""
 
     tower: ImageTower
     random: list[ImageTower]
@@ -48,7 +48,7 @@ class _Encoder:
         return _Encoder(self.tower.unnormalised(), [tower.unnormalised() for tower in self.random])
 
 
-def prove(
+def write_sanity_checks(
     store: Store,
     labels: tuple[str, ...],
     rows: NDArray[np.int64],
@@ -57,14 +57,16 @@ def prove(
     films: int,
     device: torch.device,
     file: Path,
-    report: Report,
+    report: ReportProgress,
 ) -> None:
-    """Write the proof: every check of every regime on each of ``films`` films, for one label each film has.
+    """Write every sanity check of every regime on a sample of films, each for one label it has.
 
     Parameters
     ----------
     rows : (m,)
-        The split's rows; films are drawn from those with a label, every label in turn.
+        The split's rows; films are sampled from those with a positive label, every label in turn.
+    films : int
+        Size of the sample.
     block : int
         From 1.
     """
@@ -79,24 +81,24 @@ def prove(
     records: list[tuple[object, ...]] = []
     with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
         tried = pool.map(lambda pair: _try(store, encoders, pair[0], pair[1], method, block), pairs)
-        for i, found in enumerate(tried):
-            records += found
+        for i, checked in enumerate(tried):
+            records += checked
             report(i + 1, len(pairs))
     with atomic_path(file) as temp:
-        pd.DataFrame(records, columns=COLUMNS).to_parquet(temp, index=False)
+        pd.DataFrame(records, columns=CHECK_COLUMNS).to_parquet(temp, index=False)
 
 
 def _try(
     store: Store, encoders: dict[str, _Encoder], row: int, label: str, method: MethodName, block: int
 ) -> list[tuple[object, ...]]:
-    """Every check of every regime on one film, as rows of COLUMNS."""
+    """Every check of every regime on one film, as rows of CHECK_COLUMNS."""
     records: list[tuple[object, ...]] = []
     c = store.labels.index(label)
     for name, encoder in encoders.items():
         pixels = encoder.tower.fit.apply(read_film(store.film(row)))
         tokens = read_tokens(encoder.tower, pixels)
         random_tokens = [read_tokens(tower, pixels) for tower in encoder.random]
-        by_lot = _by_lot(encoder.tower, pixels, seed=row)
+        random_orders = _random_orders(encoder.tower, pixels, seed=row)
         for regime in store.regimes:
             if regime.encoder != name:
                 continue
@@ -107,7 +109,7 @@ def _try(
             alike = _randomisation(read, tokens, random_tokens, grid, weight, bias, method, block, row)
             for step, value in zip(RANDOM_STEPS, alike, strict=True):
                 records.append((*about, "randomisation", step, value))
-            gains = _deletion_insertion(read.tower, pixels, grid, weight[0], by_lot)
+            gains = _deletion_insertion(read.tower, pixels, grid, weight[0], random_orders)
             for check, value in zip(("deletion", "insertion"), gains, strict=True):
                 records.append((*about, check, "", value))
             if regime.name == store.regimes[0].name and len(store.manifest.prompt_sets) > 1:
@@ -116,7 +118,7 @@ def _try(
 
 
 def _pairs(store: Store, labels: tuple[str, ...], rows: NDArray[np.int64], films: int) -> list[tuple[int, str]]:
-    """Films by lot, the rarest labels first, each with the rarest label it has; No Finding has no place to look at."""
+    """A random sample of films, each with its rarest label; No Finding has no place on a film."""
     chosen = [store.labels.index(label) for label in labels if label != "No Finding"]
     targets = store.targets[rows][:, chosen]
     some = (targets == 1).any(axis=1)
@@ -141,11 +143,11 @@ def _randomisation(
     seed: int,
 ) -> list[float]:
     """Similarity of the map to itself with ever more random: RANDOM_STEPS."""
-    drawn = np.random.default_rng(seed).normal(size=weight.shape).astype(np.float32)
-    drawn *= np.linalg.norm(weight) / np.linalg.norm(drawn)
-    grids = [grid, explain(encoder.tower, tokens, drawn, bias, method, [block - 1]).maps[0, 0]]
+    random_weight = np.random.default_rng(seed).normal(size=weight.shape).astype(np.float32)
+    random_weight *= np.linalg.norm(weight) / np.linalg.norm(random_weight)
+    grids = [grid, explain(encoder.tower, tokens, random_weight, bias, method, [block - 1]).maps[0, 0]]
     for tower, seen in zip(encoder.random, random_tokens, strict=True):
-        grids.append(explain(tower, seen, drawn, bias, method, [block - 1]).maps[0, 0])
+        grids.append(explain(tower, seen, random_weight, bias, method, [block - 1]).maps[0, 0])
     return [similarity(grid, other) for other in grids]
 
 
@@ -163,17 +165,17 @@ def _embedded(tower: ImageTower, pixels: NDArray[np.uint8], shown: NDArray[np.bo
 
 
 def _area(tower: ImageTower, projected: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
-    """The area under the logit's curve, as the tower's head reads (STEPS + 1, D) projections."""
+    """The area under the logit's curve, as the tower's head reads (DELETION_STEPS + 1, D) projections."""
     scale = np.linalg.norm(projected, axis=1) if tower.unit else 1
     return area_under(projected @ weight / scale)
 
 
-def _by_lot(tower: ImageTower, pixels: NDArray[np.uint8], seed: int) -> list[NDArray[np.float32]]:
-    """(STEPS + 1, D) projections while patches go by lot, for ORDERS orders."""
+def _random_orders(tower: ImageTower, pixels: NDArray[np.uint8], seed: int) -> list[NDArray[np.float32]]:
+    """(DELETION_STEPS + 1, D) projections while patches go in random order, for ORDERS orders."""
     rows, columns = vit_trunk(tower.visual).patch_embed.grid_size
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(rows * columns) for _ in range(ORDERS)]
-    return [_embedded(tower, pixels, ~patch_steps(order, STEPS)) for order in orders]
+    return [_embedded(tower, pixels, ~patch_steps(order, DELETION_STEPS)) for order in orders]
 
 
 def _deletion_insertion(
@@ -181,16 +183,15 @@ def _deletion_insertion(
     pixels: NDArray[np.uint8],
     grid: NDArray[np.float32],
     weight: NDArray[np.float32],
-    by_lot: list[NDArray[np.float32]],
+    random_orders: list[NDArray[np.float32]],
 ) -> tuple[float, float]:
-    """How much lower the logit lies, on average, while patches go in the map's order than by lot; how much higher while
-    they come."""
-    taken = patch_steps(np.argsort(-grid.ravel(), kind="stable"), STEPS)
+    """Mean fall of the logit as patches go in the map's order rather than at random; mean rise as they come."""
+    taken = patch_steps(np.argsort(-grid.ravel(), kind="stable"), DELETION_STEPS)
     gone = _area(tower, _embedded(tower, pixels, ~taken), weight)
     come = _area(tower, _embedded(tower, pixels, taken), weight)
-    # patches that go by lot are, read backwards, patches that come by lot
-    lot = float(np.mean([_area(tower, projected, weight) for projected in by_lot]))
-    return lot - gone, come - lot
+    # a random order of deletion, read backwards, is a random order of insertion
+    at_random = float(np.mean([_area(tower, projected, weight) for projected in random_orders]))
+    return at_random - gone, come - at_random
 
 
 def _wording(store: Store, tower: ImageTower, tokens: Tokens, c: int, method: MethodName, block: int) -> float:

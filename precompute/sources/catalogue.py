@@ -45,7 +45,7 @@ class Entry(Generic[Options]):
 CATALOGUE: dict[SourceName, Entry[Any]] = {
     "csv": Entry[csv.CsvOptions](
         "Your own films",
-        "--csv with columns image, patient_id and one a label; --images, the folder of films",
+        "--csv with columns image, patient_id and one per label; --images, the folder of films",
         "yours",
         "yours; state it with --licence",
         csv.CsvOptions,

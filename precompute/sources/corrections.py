@@ -53,7 +53,7 @@ def read_corrections(
     file : Path
         CSV as the audit page exports it: sample_id, label, verdict; where it has ``given``, the label must still be so.
     samples : DataFrame
-        sample_id, and a column a label (1, 0, NaN).
+        sample_id, and one column per label (1, 0, NaN).
     source : Path
         Where these are from, for messages.
 

@@ -1,4 +1,4 @@
-"""A generic CSV: one row an image, one column a label."""
+"""A generic CSV: One row per image, one column per label."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tupl
             )
         names.append(column)
     if not names:
-        raise UserError(f"{file} has no label column.", "Add one column a label with cells 1, 0, -1 or blank.")
+        raise UserError(f"{file} has no label column.", "Add one column per label with cells 1, 0, -1 or blank.")
     return tuple(names)
 
 

@@ -72,7 +72,7 @@ class IuXrayOptions(SourceOptions):
 
 
 @dataclass(frozen=True)
-class Report:
+class IuReport:
     """One report of the set; ``uid`` is its patient as far as the set tells, and so the leakage unit.
 
     Attributes
@@ -198,14 +198,14 @@ def count_iu_xray(options: IuXrayOptions) -> list[Count]:
     return [*counts, films_on_disk(folder, find_films(folder, names).values(), len(names))]
 
 
-def read_reports(root: Path) -> list[Report]:
+def read_reports(root: Path) -> list[IuReport]:
     """Read all reports below ``root``, in the order of their number, with the films each one names."""
     if (root / REPORTS).is_dir():
         reports = [_read_xml(file) for file in sorted((root / REPORTS).glob("*.xml"))]
         views = _read_views(root / PROJECTIONS) if (root / PROJECTIONS).is_file() else {}
         named = {_open_i_name(uid, file): view for uid, films in views.items() for file, view in films.items()}
         reports = [
-            Report(r.uid, r.mesh, r.text, r.where, {name: named.get(name, "") for name in r.images}) for r in reports
+            IuReport(r.uid, r.mesh, r.text, r.where, {name: named.get(name, "") for name in r.images}) for r in reports
         ]
     elif (root / KAGGLE_REPORTS).is_file():
         if not (root / PROJECTIONS).is_file():
@@ -234,7 +234,7 @@ def image_folder(root: Path) -> Path:
     )
 
 
-def _labeller_targets(file: Path, reports: list[Report], uncertain: Uncertain) -> dict[str, list[float]]:
+def _labeller_targets(file: Path, reports: list[IuReport], uncertain: Uncertain) -> dict[str, list[float]]:
     table = read_table(file)
     need_columns(
         table,
@@ -267,14 +267,14 @@ def _labeller_targets(file: Path, reports: list[Report], uncertain: Uncertain) -
     return targets
 
 
-def _read_xml(file: Path) -> Report:
+def _read_xml(file: Path) -> IuReport:
     try:
         root = ElementTree.parse(file).getroot()
         uid = root.find("uId")
         if uid is None:
             raise ValueError("no uId")
         images = [image.attrib["id"] for image in root.iter("parentImage")]
-        return Report(
+        return IuReport(
             uid=uid.attrib["id"].removeprefix("CXR"),
             mesh=tuple(heading.text.strip() for heading in root.iterfind(".//MeSH/major") if heading.text),
             text={
@@ -289,7 +289,7 @@ def _read_xml(file: Path) -> Report:
         raise UserError(f"{file} is not an Open-i report: {error}", "Unpack the reports again.") from error
 
 
-def _read_kaggle(file: Path, films: Mapping[str, Mapping[str, View]]) -> list[Report]:
+def _read_kaggle(file: Path, films: Mapping[str, Mapping[str, View]]) -> list[IuReport]:
     table = read_table(file)
     needed = ("uid", "MeSH", *(section.lower() for section in SECTIONS))
     need_columns(table, file, needed, f"It needs {', '.join(needed)}.")
@@ -297,7 +297,7 @@ def _read_kaggle(file: Path, films: Mapping[str, Mapping[str, View]]) -> list[Re
     for index, cells in enumerate(table.to_dict("records")):
         row = {str(column): str(cell).strip() for column, cell in cells.items()}
         reports.append(
-            Report(
+            IuReport(
                 uid=row["uid"],
                 mesh=tuple(heading.strip() for heading in row["MeSH"].split(";") if heading.strip()),
                 text={section: row[section.lower()] for section in SECTIONS if row[section.lower()]},
@@ -343,5 +343,5 @@ def find_films(folder: Path, names: list[str]) -> dict[str, str]:
     return found
 
 
-def _report_text(report: Report) -> str:
+def _report_text(report: IuReport) -> str:
     return "\n".join(f"{name.capitalize()}: {report.text[name]}" for name in SECTIONS if name in report.text)

@@ -18,7 +18,7 @@ from explorer.data.limits import BadImage, inside
 from explorer.data.samples import SAMPLE_COLUMNS, SPLITS
 from explorer.errors import UserError
 from explorer.store.files import sha256_json
-from precompute.marks.layouts import Mark
+from precompute.marks.layouts import SourceMark
 
 ALIASES = {"path": "image", "filename": "image", "image_path": "image"}
 GIVEN = tuple(column for column in SAMPLE_COLUMNS if column not in ("height", "width"))
@@ -35,7 +35,7 @@ class Source:
     Attributes
     ----------
     frame : DataFrame
-        GIVEN columns, then one float32 column a label (1, 0, NaN); index 0..n-1 is the order of the file.
+        GIVEN columns, then one float32 column per label (1, 0, NaN); index 0..n-1 is the order of the file.
     label_origin : str
         Where the labels come from and how uncertain ones are read, in words.
     where : callable
@@ -60,7 +60,7 @@ class Source:
     label_origin: str
     where: Where
     split_origin: str | None
-    annotations: tuple[Mark, ...]
+    annotations: tuple[SourceMark, ...]
     sha256: str
     uncorrected: pd.DataFrame | None = None
 
@@ -76,7 +76,7 @@ def source_of(
     labels: tuple[str, ...],
     label_origin: str,
     split_origin: str | None,
-    annotations: Sequence[Mark] = (),
+    annotations: Sequence[SourceMark] = (),
 ) -> Source:
     """The source of a public set's folder, its patients and paths checked, and hashed as it was read."""
     if split_origin is not None:
@@ -211,7 +211,7 @@ def films_below(folder: Path) -> dict[str, str]:
     return {path.name: path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def fingerprint(frame: pd.DataFrame, annotations: Sequence[Mark]) -> str:
+def fingerprint(frame: pd.DataFrame, annotations: Sequence[SourceMark]) -> str:
     """A hash of what was read, wherever its files lie."""
     marks = [(mark.image, mark.label, mark.reader, mark.box, mark.polygon, mark.size) for mark in annotations]
     return sha256_json([frame.to_csv(), marks])

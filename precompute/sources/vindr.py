@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from precompute.marks.annotate import source_marks
-from precompute.marks.layouts import Mark
+from precompute.marks.layouts import SourceMark
 from precompute.sources.counts import Count, films_on_disk, label_counts
 from precompute.sources.options import ImageFolder, RootFolder, SourceOptions, UncertainPolicy
 from precompute.sources.table import (
@@ -103,7 +103,7 @@ def read_vindr(options: VindrOptions) -> Source:
     folder = options.images or root
     names = tuple(NAMES.get(label, label) for label in LABELS)
     there = {Path(name).stem: path for name, path in films_below(folder).items()}
-    parts, places, boxes = [], [], list[Mark]()
+    parts, places, boxes = [], [], list[SourceMark]()
     for part in ("train", "test"):
         file = root / f"annotations/image_labels_{part}.csv"
         votes = _votes(file)
@@ -166,7 +166,7 @@ def count_vindr(options: VindrOptions) -> list[Count]:
 
 
 def _votes(file: Path) -> pd.DataFrame:
-    """One row a reading: ``image_id`` and 1, 0 or NaN a label."""
+    """One row per reading: ``image_id`` and 1, 0 or NaN per label."""
     table = read_table(file).rename(columns=SPELT)
     where = rows_of(file)
     need_columns(table, file, ("image_id", *LABELS), AS_SHIPPED)

@@ -22,7 +22,7 @@ from explorer.store.audit import LabelAudit
 from explorer.store.files import write_array, write_frame, write_json
 from precompute.audit.duplicates import exact_pairs, near_pairs
 from precompute.audit.label_errors import label_quality
-from precompute.reporter import Report
+from precompute.reporter import ReportProgress
 from precompute.run.run import ENCODERS, Run
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def outliers(run: Run) -> None:
     """How far every film lies from the training films, in the frozen encoder."""
     seed = run.settings.seed
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         return write_outliers(folder, run.embeddings("frozen"), run.rows("train"), run.patients, seed)
 
     given = run.hashes(layout.encoder_files("frozen").embeddings, layout.SAMPLES)
@@ -46,7 +46,7 @@ def copies(run: Run) -> None:
     """Films that are in the set twice, by their pixels and nearly."""
     seed = run.settings.seed
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         pixels = [film["pixels_sha256"] for film in run.decoded["kept"]]
         return write_copies(folder, pixels, run.samples, np.asarray(run.embeddings("frozen")), report, seed)
 
@@ -57,7 +57,7 @@ def copies(run: Run) -> None:
 def label_errors(run: Run) -> None:
     """Labels that a probe which has not seen the film, or the fine-tune on films it has not trained on, doubts."""
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         val, seen = run.rows("val"), run.samples["split"].to_numpy() == "train"
         logits = run.logits("fine_tune")
         unseen = np.full(logits.shape, np.nan, dtype=np.float32)
@@ -73,7 +73,7 @@ def shortcuts(run: Run) -> None:
     """What view, patient, device and border tell of the labels, and the embeddings of them."""
     seed = run.settings.seed
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         vectors = {name: np.asarray(run.embeddings(name)) for name in ENCODERS}
         return write_shortcuts(folder, run.samples, run.labels, vectors, report, seed)
 
@@ -118,7 +118,7 @@ def write_copies(
     pixel_hashes: Sequence[str],
     samples: pd.DataFrame,
     vectors: NDArray[np.float32],
-    report: Report,
+    report: ReportProgress,
     seed: int,
 ) -> list[str]:
     """Pairs of films that are one film, exact ones first, and by what rule near ones were called so.
@@ -152,7 +152,7 @@ def write_label_errors(
     vectors: NDArray[np.float32],
     patients: NDArray[np.int64],
     unseen: Mapping[str, NDArray[np.float32]],
-    report: Report,
+    report: ReportProgress,
 ) -> list[str]:
     """Each label cell's quality by the cross-fitted probe, and by regimes where they did not train on the film.
 
@@ -177,7 +177,7 @@ def write_shortcuts(
     samples: pd.DataFrame,
     labels: Sequence[str],
     vectors: Mapping[str, NDArray[np.float32]],
-    report: Report,
+    report: ReportProgress,
     seed: int,
 ) -> list[str]:
     """What attributes tell of labels, embeddings of attributes, and acquisition alone of labels, split by split.

@@ -10,7 +10,7 @@ import numpy as np
 from explorer.model.encoder import ImageTower
 from explorer.store import layout
 from explorer.store.files import write_array
-from precompute.reporter import Report
+from precompute.reporter import ReportProgress
 from precompute.run.run import Run
 
 
@@ -25,7 +25,7 @@ def fine_tune(run: Run) -> None:
 
 
 def _embed(run: Run, stage: str, encoder: str, tower: Callable[[], ImageTower], given: Mapping[str, object]) -> None:
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         files = layout.encoder_files(encoder)
         loaded = tower()
         loaded.save(folder / files.folder)

@@ -13,7 +13,7 @@ from explorer.store import layout
 from explorer.store.files import write_frame
 from explorer.store.marks import SHAPE
 from precompute.marks.annotate import carried
-from precompute.reporter import Report
+from precompute.reporter import ReportProgress
 from precompute.run.films import decode_films
 from precompute.run.run import Run
 from precompute.sources.table import check_positives
@@ -27,7 +27,7 @@ def films(run: Run) -> None:
     """Every film decoded once, to thumbnails and the model's pixels."""
     job, settings = run.job, run.settings
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         decode_films(
             job.source,
             run.tower.fit,
@@ -54,7 +54,7 @@ def samples(run: Run) -> None:
     """The table whose order is every array's, with each film's split."""
     source, settings = run.job.source, run.settings
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         kept = pd.DataFrame(run.decoded["kept"])
         frame = source.frame.iloc[kept["row"]].reset_index(drop=True)
         frame["height"], frame["width"] = kept["height"], kept["width"]
@@ -99,7 +99,7 @@ def marks(run: Run) -> None:
     """The readers' boxes and polygons, each with its film's row."""
     source = run.job.source
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         frame = run.samples
         row_of = {image: row for row, image in enumerate(frame["image"])}
         ids, widths, heights = (frame[column].to_numpy() for column in ("sample_id", "width", "height"))

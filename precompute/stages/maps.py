@@ -12,7 +12,7 @@ from explorer.analysis.maps import stability, umap_map
 from explorer.analysis.neighbours import build_index, decision_vectors
 from explorer.store import layout
 from explorer.store.files import atomic_path, write_array, write_json
-from precompute.reporter import Report
+from precompute.reporter import ReportProgress
 from precompute.run.run import Run
 
 
@@ -20,7 +20,7 @@ def maps(run: Run) -> None:
     """Index and map of every space; all maps start from the frozen space's, to be laid out alike."""
     k, seed = run.settings.neighbours, run.settings.seed
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         paths, first = [], None
         for i, space in enumerate(run.spaces):
             files = layout.space_files(space.name)
@@ -47,7 +47,7 @@ def map_trust(run: Run) -> None:
     """How far every map may be believed: for every film, as a whole, and across seeds."""
     k, seed = run.settings.neighbours, run.settings.seed
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         paths = []
         for i, space in enumerate(run.spaces):
             files = layout.space_files(space.name)
@@ -69,7 +69,7 @@ def clusters(run: Run) -> None:
     """Groups of films in every space, named after the findings they have more of than the rest."""
     seed = run.settings.seed
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         paths = []
         reports, train = run.samples["report"].fillna("").tolist(), (run.samples["split"] == "train").to_numpy()
         for i, space in enumerate(run.spaces):

@@ -15,7 +15,7 @@ from explorer.analysis.metrics import METRIC_COLUMNS, Scored, resample, summaris
 from explorer.data.samples import SPLITS, Split
 from explorer.store import layout
 from explorer.store.files import write_frame
-from precompute.reporter import Report
+from precompute.reporter import ReportProgress
 from precompute.run.run import Run
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SHOWN: tuple[Split, ...] = ("test", "val")
 def metrics(run: Run) -> None:
     """Every figure with its interval, and every difference between regimes, from the same resamples."""
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         values, changes = [], []
         for i, split in enumerate(SPLITS):
             rows = run.rows(split)
@@ -68,10 +68,10 @@ def calibrated(run: Run) -> None:
 
 def _table(
     run: Run, file: str, columns: tuple[str, ...], measure: Callable[[NDArray[np.int64]], pd.DataFrame]
-) -> Callable[[Path, Report], list[str]]:
+) -> Callable[[Path, ReportProgress], list[str]]:
     """What a stage makes that measures the rows of each split that is shown, and writes one table."""
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         parts = []
         for i, split in enumerate(SHOWN):
             parts.append(measure(run.rows(split)).assign(split=split))

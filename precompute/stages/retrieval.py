@@ -16,7 +16,7 @@ from explorer.analysis.neighbours import neighbour_lists
 from explorer.data.samples import SPLITS, Split, projections
 from explorer.store import layout
 from explorer.store.files import write_array, write_frame
-from precompute.reporter import Report
+from precompute.reporter import ReportProgress
 from precompute.run.run import Run
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def retrieval(run: Run) -> None:
     """Figures of every space, and how often each film is another's neighbour."""
     resamples, seed = run.settings.resamples, run.settings.seed
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         frame, occurrences = _measure(
             run.spaces, run.vectors, run.samples, run.labels, run.targets, report, resamples=resamples, seed=seed
         )
@@ -51,7 +51,7 @@ def _measure(
     samples: pd.DataFrame,
     labels: Sequence[str],
     targets: NDArray[np.float32],
-    report: Report,
+    report: ReportProgress,
     *,
     resamples: int,
     seed: int,

@@ -22,7 +22,7 @@ from explorer.analysis.separability import separability as measure
 from explorer.data.samples import Split
 from explorer.store import layout
 from explorer.store.files import write_frame
-from precompute.reporter import Report
+from precompute.reporter import ReportProgress
 from precompute.run.run import ENCODERS, Run
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def separability(run: Run) -> None:
     """How far each label separates in every space, and what is taken for what."""
     settings = run.settings
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         return _write(
             folder,
             {space.name: run.vectors(space.name) for space in run.spaces},
@@ -65,7 +65,7 @@ def _write(
     targets: NDArray[np.float32],
     patients: NDArray[np.int64],
     splits: Mapping[str, NDArray[np.int64]],
-    report: Report,
+    report: ReportProgress,
     *,
     permutations: int,
     resamples: int,

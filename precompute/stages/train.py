@@ -11,9 +11,10 @@ from explorer.model.encoder import ImageTower
 from explorer.model.head import Head, prompt_head
 from explorer.store import layout
 from explorer.store.files import write_array, write_json
-from precompute.reporter import SEEDS, Report
+from precompute.reporter import SEEDS, ReportProgress
 from precompute.run.run import Run
 from precompute.training import paper
+from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.finetune import fine_tune as train_fine_tune
 from precompute.training.loop import Curve, best_epoch
 from precompute.training.losses import make_loss
@@ -29,7 +30,7 @@ def zero_shot(run: Run) -> None:
     """A head from every prompt set, so that the explorer can switch among them; the first is the regime's own."""
     clip, prompt_sets = run.job.clip, run.job.prompt_sets
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         paths = []
         for i, prompt_set in enumerate(prompt_sets):
             head = prompt_head(*embed_prompts(clip, prompt_set.labels), clip.logit_scale)
@@ -53,15 +54,12 @@ def linear_probe(run: Run) -> None:
     """The frozen encoder's head, fitted."""
     settings = run.settings
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         if run.paper:
             head, curve = _paper_probe(run, settings.seed, report)
             return _write_regime(folder, "linear_probe", head, _record(run, curve))
         head, chosen, tried = fit_probe(
-            run.embeddings("frozen"),
-            run.targets,
-            run.rows("train"),
-            run.rows("val"),
+            _data(run, run.embeddings("frozen")),
             run.patients,
             settings.penalties,
             settings.losses,
@@ -83,7 +81,7 @@ def fine_tune(run: Run) -> None:
     """Encoder and head trained together; the tower waits in scratch until the films are embedded with it."""
     work = run.path / layout.TUNED_TOWER.folder
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         tower, head, curve = _tuned(run, run.settings.seed, work, report)
         tower.save(work)
         paths = _write_regime(folder, "fine_tune", head, _record(run, curve))
@@ -93,7 +91,7 @@ def fine_tune(run: Run) -> None:
 
 
 def other_seeds(run: Run) -> None:
-    """The trainings again with further seeds, their logits alone kept: how far a figure hangs on the seed."""
+    """The trainings again with further seeds, only their logits kept: how much a figure depends on the seed."""
     seeds = run.regimes[-1].seeds
     if not seeds:
         return
@@ -111,7 +109,7 @@ def score(run: Run) -> None:
     """Logits of every film in every regime and prompt set, and the operating points, from validation alone."""
     val = run.rows("val")
 
-    def make(folder: Path, report: Report) -> list[str]:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
         paths = []
         for i, regime in enumerate(run.regimes):
             paths += write(folder, layout.regime_files(regime.name), run.inputs(regime))
@@ -135,31 +133,28 @@ def score(run: Run) -> None:
     run.stage("score", {**given, "samples": run.writer.sha256(layout.SAMPLES)}, make)
 
 
-def _paper_probe(run: Run, seed: int, report: Report) -> tuple[Head, Curve]:
-    return paper.fit_probe(
-        run.inputs(run.regimes[1]),
-        run.targets,
-        run.rows("train"),
-        run.rows("val"),
-        run.settings,
-        seed,
-        run.path / layout.seed_folder("linear_probe", seed),
-        report,
-    )
+def _data(run: Run, inputs: NDArray[Any]) -> TrainingData:
+    return TrainingData(inputs, run.targets, run.rows("train"), run.rows("val"))
 
 
-def _tuned(run: Run, seed: int, work: Path, report: Report) -> tuple[ImageTower, Head, Curve]:
+def _paper_probe(run: Run, seed: int, report: ReportProgress) -> tuple[Head, Curve]:
+    work = run.path / layout.seed_folder("linear_probe", seed)
+    data = _data(run, run.inputs(run.regimes[1]))
+    return paper.fit_probe(data, TrainingRun(run.settings, seed, work, report))
+
+
+def _tuned(run: Run, seed: int, work: Path, report: ReportProgress) -> tuple[ImageTower, Head, Curve]:
     """The tower, giving what its head reads, and the head, trained with a seed."""
     tower = ImageTower.load(run.path / layout.encoder_files("frozen").folder, run.tower.device)
-    data = (run.pixels, run.targets, run.rows("train"), run.rows("val"), run.settings, seed, work, report)
+    data, training = _data(run, run.pixels), TrainingRun(run.settings, seed, work, report)
     if run.paper:
         tower = tower.unnormalised()
-        return tower, *paper.fine_tune(tower, *data)
-    loss = make_loss(run.training("linear_probe")["loss"], run.targets[run.rows("train")])
-    return tower, *train_fine_tune(tower, Head(*run.head("linear_probe")), loss, *data)
+        return tower, *paper.fine_tune(tower, data, training)
+    loss = make_loss(run.training("linear_probe")["loss"], data.targets[data.train])
+    return tower, *train_fine_tune(tower, Head(*run.head("linear_probe")), loss, data, training)
 
 
-def _seed(run: Run, seed: int, report: Report) -> list[str]:
+def _seed(run: Run, seed: int, report: ReportProgress) -> list[str]:
     tower, head, _ = _tuned(run, seed, run.path / layout.seed_folder("fine_tune", seed), report)
     logits = {"fine_tune": head.logits(tower.embed(run.pixels, run.settings.batch_size))}
     if run.paper:

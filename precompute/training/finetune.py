@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from torch.nn import functional
 from explorer.model.encoder import ImageTower
 from explorer.model.head import Head
 from precompute.settings import Settings
+from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.loop import Curve, autocast, steps_of, train_epochs
 from precompute.training.losses import Loss
 
@@ -43,14 +42,8 @@ def fine_tune(
     tower: ImageTower,
     start: Head,
     loss: Loss,
-    pixels: NDArray[np.uint8],
-    targets: NDArray[np.float32],
-    train: NDArray[np.int64],
-    val: NDArray[np.int64],
-    settings: Settings,
-    seed: int,
-    work: Path,
-    report: Callable[[int, int], None],
+    data: TrainingData,
+    run: TrainingRun,
 ) -> tuple[Head, Curve]:
     """Train the tower in place and return its head.
 
@@ -65,45 +58,39 @@ def fine_tune(
         Giving unit-norm embeddings.
     loss : Loss
         The probe's, chosen on validation.
-    pixels : (N, S, S) uint8
-    targets : (N, C) 1, 0 or NaN
-    train, val : row numbers
-    seed : int
-        Order, augmentation and dropped patches follow from it.
-    work : Path
-        Folder of the checkpoints; a killed training resumes.
+    data : TrainingData
+        Its inputs are pixels.
+    run : TrainingRun
 
     Returns
     -------
     Head
     Curve
     """
+    settings = run.settings
     model = Classifier(tower, start).to(tower.device)
     if settings.patch_dropout:
         model.visual.trunk.patch_drop = PatchDropout(settings.patch_dropout)  # type: ignore[union-attr]
     optimizer = torch.optim.AdamW(parameter_groups(model, settings), fused=True)
-    steps = settings.epochs * steps_of(train, settings)
+    steps = settings.epochs * steps_of(data.train, settings)
 
     def batch_loss(done: int, rows: NDArray[np.int64]) -> tuple[torch.Tensor, int]:
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * _schedule(done, steps)
         rows = np.sort(rows)  # read in the order of the file
-        inputs = tower.normalise(_augment(torch.from_numpy(pixels[rows]).to(tower.device, torch.float32)))
+        inputs = tower.normalise(_augment(torch.from_numpy(data.inputs[rows]).to(tower.device, torch.float32)))
         with autocast(tower.device):
             embedded = model.visual(inputs)
         logits = model.head(functional.normalize(embedded.float(), dim=-1))
-        return loss(logits, torch.from_numpy(targets[rows]).to(tower.device))
+        return loss(logits, torch.from_numpy(data.targets[rows]).to(tower.device))
 
     curve = train_epochs(
         model,
         optimizer,
-        train,
-        settings,
-        seed,
-        work,
-        report,
+        data.train,
+        run,
         batch_loss=batch_loss,
-        val_loss=lambda: loss_on(model, tower, loss, pixels, targets, val, settings.batch_size),
+        val_loss=lambda: validation_loss(model, tower, loss, data, settings.batch_size),
         clip=1.0,
     )
     if settings.patch_dropout:
@@ -135,19 +122,11 @@ def _schedule(step: int, total: int) -> float:
 
 
 @torch.inference_mode()
-def loss_on(
-    model: Classifier,
-    tower: ImageTower,
-    loss: Loss,
-    pixels: NDArray[np.uint8],
-    targets: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    batch_size: int,
-) -> float:
-    """Mean loss of known cells of the rows, of whatever the tower gives the head: unit-norm or not."""
+def validation_loss(model: Classifier, tower: ImageTower, loss: Loss, data: TrainingData, batch_size: int) -> float:
+    """Mean loss per known validation cell; the head reads what the tower gives, unit-norm or not."""
     model.eval()
-    embedded = torch.from_numpy(tower.embed(pixels[rows], batch_size)).to(tower.device)
-    summed, known = loss(model.head(embedded), torch.from_numpy(targets[rows]).to(tower.device))
+    embedded = torch.from_numpy(tower.embed(data.inputs[data.val], batch_size)).to(tower.device)
+    summed, known = loss(model.head(embedded), torch.from_numpy(data.targets[data.val]).to(tower.device))
     return summed.item() / max(known, 1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +12,13 @@ from torch import nn
 
 from precompute.settings import Settings
 from precompute.training.checkpoint import load_checkpoint, save_checkpoint
+from precompute.training.data import TrainingRun
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Curve = list[dict[str, float]]
-"""A point an epoch, epoch 0 being the start: epoch, train_loss, val_loss (a known cell), learning_rate."""
+"""One point per epoch, epoch 0 being the start: epoch, train_loss, val_loss (per known cell), learning_rate."""
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -28,7 +28,7 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def steps_of(train: NDArray[np.int64], settings: Settings) -> int:
-    """Batches an epoch."""
+    """Batches per epoch."""
     return math.ceil(len(train) / settings.train_batch_size)
 
 
@@ -36,10 +36,7 @@ def train_epochs(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     train: NDArray[np.int64],
-    settings: Settings,
-    seed: int,
-    work: Path,
-    report: Callable[[int, int], None],
+    run: TrainingRun,
     *,
     batch_loss: Callable[[int, NDArray[np.int64]], tuple[torch.Tensor, int]],
     val_loss: Callable[[], float],
@@ -51,9 +48,9 @@ def train_epochs(
     Parameters
     ----------
     train : rows
-        Each epoch takes them in an order of its own, which follows from the seed.
-    work : Path
-        Folder of the two checkpoints, ``last`` and ``best``; a killed training resumes from ``last``, bit for bit.
+        Each epoch takes them in another order, which follows from the seed.
+    run : TrainingRun
+        Its folder gets two checkpoints, ``last`` and ``best``; a killed training resumes from ``last``, bit for bit.
     batch_loss : callable
         Given how many steps are done and the rows, the loss summed over known cells, and how many there are. Torch is
         seeded anew before each epoch.
@@ -63,7 +60,8 @@ def train_epochs(
     clip : float
         The largest norm of a step's gradient.
     """
-    last, best = work / "last.safetensors", work / "best.safetensors"
+    settings = run.settings
+    last, best = run.work / "last.safetensors", run.work / "best.safetensors"
     steps = steps_of(train, settings)
     curve: Curve
     if last.is_file():
@@ -74,8 +72,8 @@ def train_epochs(
     for epoch in range(len(curve), settings.epochs + 1):
         if epoch - 1 - best_epoch(curve, gain) >= settings.patience:
             break
-        torch.manual_seed(seed * 1000 + epoch)  # whatever the epoch draws is drawn again after a resume
-        order = np.random.default_rng([seed, epoch]).permutation(train)
+        torch.manual_seed(run.seed * 1000 + epoch)  # a resumed epoch repeats its random numbers
+        order = np.random.default_rng([run.seed, epoch]).permutation(train)
         model.train()
         total, cells = 0.0, 0
         for i in range(steps):
@@ -87,7 +85,7 @@ def train_epochs(
             nn.utils.clip_grad_norm_(model.parameters(), clip)
             optimizer.step()
             total, cells = total + summed.item(), cells + known
-            report(done + 1, settings.epochs * steps)
+            run.report(done + 1, settings.epochs * steps)
         point = {"train_loss": total / max(cells, 1), "learning_rate": optimizer.param_groups[-1]["lr"]}
         curve.append({"epoch": epoch, **point, "val_loss": val_loss()})
         if best_epoch(curve, gain) == epoch:
@@ -95,7 +93,7 @@ def train_epochs(
         save_checkpoint(last, model, optimizer, {"curve": curve})
     load_checkpoint(best, model, None)
     model.eval()
-    report(settings.epochs * steps, settings.epochs * steps)  # also where it stopped early
+    run.report(settings.epochs * steps, settings.epochs * steps)  # also where it stopped early
     return curve
 
 

@@ -12,8 +12,6 @@ in bfloat16 autocast where the notebook has float16.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +21,8 @@ from torch import nn
 
 from explorer.model.encoder import ImageTower
 from explorer.model.head import Head
-from precompute.settings import Settings
-from precompute.training.finetune import Classifier, loss_on
+from precompute.training.data import TrainingData, TrainingRun
+from precompute.training.finetune import Classifier, validation_loss
 from precompute.training.loop import Curve, autocast, steps_of, train_epochs
 from precompute.training.losses import make_loss
 
@@ -51,35 +49,25 @@ def new_head(dim: int, n_labels: int, seed: int) -> Head:
     return Head(layer.weight.detach().numpy(), layer.bias.detach().numpy())
 
 
-def fit_probe(
-    projections: NDArray[np.float32],
-    targets: NDArray[np.float32],
-    train: NDArray[np.int64],
-    val: NDArray[np.int64],
-    settings: Settings,
-    seed: int,
-    work: Path,
-    report: Callable[[int, int], None],
-) -> tuple[Head, Curve]:
+def fit_probe(data: TrainingData, run: TrainingRun) -> tuple[Head, Curve]:
     """A linear layer on the frozen, unnormalised projections: AdamW, the rate a cosine over epochs.
 
     Parameters
     ----------
-    projections : (N, D)
-    targets : (N, C) 1, 0 or NaN
-    train, val : row numbers
-    work : Path
-        Folder of the checkpoints; a killed training resumes.
+    data : TrainingData
+        Its inputs are (N, D) projections.
+    run : TrainingRun
     """
-    start = new_head(projections.shape[1], targets.shape[1], seed)
+    settings = run.settings
+    start = new_head(data.inputs.shape[1], data.targets.shape[1], run.seed)
     layer = nn.Linear(*reversed(start.weight.shape))
     layer.load_state_dict({"weight": torch.from_numpy(start.weight), "bias": torch.from_numpy(start.bias)})
-    loss = make_loss("plain", targets[train])
+    loss = make_loss("plain", data.targets[data.train])
     rate = settings.head_learning_rate
     optimizer = torch.optim.AdamW(layer.parameters(), lr=rate, weight_decay=settings.weight_decay)
-    inputs, truth = torch.from_numpy(np.array(projections)), torch.from_numpy(targets)
+    inputs, truth = torch.from_numpy(np.array(data.inputs)), torch.from_numpy(data.targets)
 
-    steps = steps_of(train, settings)
+    steps = steps_of(data.train, settings)
 
     def batch_loss(done: int, rows: NDArray[np.int64]) -> tuple[torch.Tensor, int]:
         optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * (done // steps) / settings.epochs)) / 2
@@ -87,17 +75,14 @@ def fit_probe(
 
     @torch.no_grad()
     def val_loss() -> float:
-        summed, known = loss(layer(inputs[val]), truth[val])
+        summed, known = loss(layer(inputs[data.val]), truth[data.val])
         return summed.item() / max(known, 1)
 
     curve = train_epochs(
         layer,
         optimizer,
-        train,
-        settings,
-        seed,
-        work,
-        report,
+        data.train,
+        run,
         batch_loss=batch_loss,
         val_loss=val_loss,
         gain=GAIN,
@@ -105,52 +90,38 @@ def fit_probe(
     return Head(layer.weight.detach().numpy(), layer.bias.detach().numpy()), curve
 
 
-def fine_tune(
-    tower: ImageTower,
-    pixels: NDArray[np.uint8],
-    targets: NDArray[np.float32],
-    train: NDArray[np.int64],
-    val: NDArray[np.int64],
-    settings: Settings,
-    seed: int,
-    work: Path,
-    report: Callable[[int, int], None],
-) -> tuple[Head, Curve]:
+def fine_tune(tower: ImageTower, data: TrainingData, run: TrainingRun) -> tuple[Head, Curve]:
     """Train the tower and a new head in place: one constant rate for all, AdamW made anew at every epoch.
 
     Parameters
     ----------
     tower : ImageTower
         Giving projections as they come.
-    pixels : (N, S, S) uint8
-    targets : (N, C) 1, 0 or NaN
-    train, val : row numbers
-    work : Path
-        Folder of the checkpoints; a killed training resumes.
+    data : TrainingData
+        Its inputs are pixels.
+    run : TrainingRun
     """
-    model = Classifier(tower, new_head(tower.dim, targets.shape[1], seed)).to(tower.device)
-    loss = make_loss("plain", targets[train])
+    settings = run.settings
+    model = Classifier(tower, new_head(tower.dim, data.targets.shape[1], run.seed)).to(tower.device)
+    loss = make_loss("plain", data.targets[data.train])
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = steps_of(train, settings)
+    steps = steps_of(data.train, settings)
 
     def batch_loss(done: int, rows: NDArray[np.int64]) -> tuple[torch.Tensor, int]:
         if done % steps == 0:
             optimizer.state.clear()  # as a new AdamW
         rows = np.sort(rows)  # read in the order of the file
         with autocast(tower.device):
-            projected = model.visual(tower.normalise(torch.from_numpy(pixels[rows])))
-        return loss(model.head(projected.float()), torch.from_numpy(targets[rows]).to(tower.device))
+            projected = model.visual(tower.normalise(torch.from_numpy(data.inputs[rows])))
+        return loss(model.head(projected.float()), torch.from_numpy(data.targets[rows]).to(tower.device))
 
     curve = train_epochs(
         model,
         optimizer,
-        train,
-        settings,
-        seed,
-        work,
-        report,
+        data.train,
+        run,
         batch_loss=batch_loss,
-        val_loss=lambda: loss_on(model, tower, loss, pixels, targets, val, settings.batch_size),
+        val_loss=lambda: validation_loss(model, tower, loss, data, settings.batch_size),
         gain=GAIN,
     )
     return model.trained_head(), curve

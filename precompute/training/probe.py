@@ -14,6 +14,7 @@ from explorer.analysis.metrics import METRICS, Scored, resample
 from explorer.model.head import Head
 from precompute.settings import LossName
 from precompute.threads import one_thread
+from precompute.training.data import TrainingData
 from precompute.training.losses import Loss, make_loss
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Tried(NamedTuple):
-    """One loss with one penalty, on validation: the loss in its own units a known cell, and macro average precision."""
+    """One loss with one penalty, on validation: its mean per known cell, and macro average precision."""
 
     loss: LossName
     C: float
@@ -30,10 +31,7 @@ class Tried(NamedTuple):
 
 
 def fit_probe(
-    embeddings: NDArray[np.float32],
-    targets: NDArray[np.float32],
-    train: NDArray[np.int64],
-    val: NDArray[np.int64],
+    data: TrainingData,
     patients: NDArray[np.int64],
     penalties: Sequence[float],
     losses: Sequence[LossName],
@@ -49,9 +47,8 @@ def fit_probe(
 
     Parameters
     ----------
-    embeddings : (N, D)
-    targets : (N, C) 1, 0 or NaN
-    train, val : row numbers
+    data : TrainingData
+        Its inputs are (N, D) unit-norm embeddings.
     patients : (N,)
         Which patient each film belongs to: they are resampled for the standard error.
     penalties : the inverse of the L2 strength, as scikit-learn's C
@@ -61,10 +58,11 @@ def fit_probe(
     -------
     Head
     Tried
-        What was chosen.
+        The chosen loss and penalty.
     list of Tried
-        Everything tried.
+        Every loss and penalty tried.
     """
+    embeddings, targets, train, val = data.inputs, data.targets, data.train, data.val
     mean = embeddings[train].mean(axis=0)
     spread = embeddings[train].std(axis=0) + 1e-6
     features = torch.from_numpy(((embeddings - mean) / spread).astype(np.float64))
@@ -76,7 +74,7 @@ def fit_probe(
     nowhere = np.full(truth.shape[1], np.nan, np.float32)
     for done, name in enumerate(losses, start=1):
         loss = make_loss(name, targets[train][:, both])
-        fitted = np.zeros((truth.shape[1], features.shape[1] + 1))  # a row a label, the bias last
+        fitted = np.zeros((truth.shape[1], features.shape[1] + 1))  # one row per label, the bias last
         for penalty in sorted(penalties):  # from the strongest, each starting where the last one ended
             with one_thread():
                 fitted = _minimise(features[train], truth[train], loss, penalty, fitted)
@@ -106,24 +104,24 @@ def _plainest(
     top = max(points, key=lambda point: point.val_macro_ap)
     if len(points) > 1 and top.val_macro_ap > 0:
         names = [str(c) for c in range(targets.shape[1])]
-        drawn = {
+        resampled = {
             name: draws.drawn[-1, :, METRICS.index("average_precision")]  # (B,) the macro average
             for name, draws in resample(names, targets, scored, patients, resamples=200).items()
         }
         for point in points:
-            if top.val_macro_ap - point.val_macro_ap <= np.nanstd(drawn[top.loss] - drawn[point.loss]):
+            if top.val_macro_ap - point.val_macro_ap <= np.nanstd(resampled[top.loss] - resampled[point.loss]):
                 return point.loss
     return top.loss
 
 
 def macro_ap(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> float:
     """Mean average precision of the labels that have a positive among their known rows; 0 where none has."""
-    found = []
+    precisions = []
     for y, score in zip(targets.T, scores.T, strict=True):
         known = ~np.isnan(y)
         if (y == 1).any():
-            found.append(average_precision_score(y[known], score[known]))
-    return float(np.mean(found)) if found else 0.0
+            precisions.append(average_precision_score(y[known], score[known]))
+    return float(np.mean(precisions)) if precisions else 0.0
 
 
 def _logits(features: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
@@ -143,15 +141,15 @@ def _minimise(
 
     if start.size == 0:
         return start
-    found = minimize(
+    minimum = minimize(
         value_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 2000, "maxfun": 4000}
     )
-    fitted: NDArray[np.float64] = found.x.reshape(start.shape)
+    fitted: NDArray[np.float64] = minimum.x.reshape(start.shape)
     return fitted
 
 
 def _log_odds(targets: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(C,) log odds by Laplace's rule: what a label of one class, or of nothing known, is given."""
+    """(C,) log odds by Laplace's rule: the bias of a label with one class or no known cell."""
     positive, known = (targets == 1).sum(axis=0), (~np.isnan(targets)).sum(axis=0)
     odds: NDArray[np.float64] = np.log((positive + 1) / (known - positive + 1))
     return odds

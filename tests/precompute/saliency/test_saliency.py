@@ -28,7 +28,7 @@ from explorer.store.saliency import SaliencySet, list_saliency
 from explorer.store.verify import verify_store
 from precompute.reporter import Reporter
 from precompute.saliency import maps as saliency
-from precompute.saliency.maps import SALIENCY, plan
+from precompute.saliency.maps import SALIENCY, plan_saliency
 from tests.pages import open_sound_page
 
 CPU = torch.device("cpu")
@@ -52,8 +52,8 @@ def annotated(store: Store) -> tuple[str, ...]:
 
 
 def make(store: Store) -> SaliencySet:
-    wanted = replace(plan(store, annotated(store), "test", "grad_cam", None), films=2)
-    return saliency.run(store, all_annotations(store), wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
+    wanted = replace(plan_saliency(store, annotated(store), "test", "grad_cam", None), films=2)
+    return saliency.make_saliency(store, all_annotations(store), wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_every_check_is_made_of_every_regime(store: Store, made: SaliencySet) ->
     np.testing.assert_allclose(frame[frame["step"] == "none"]["value"], 1)
 
 
-def test_the_page_shows_the_proof(store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_the_sanity_checks(store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
     app = open_sound_page("grad_cam", show="Proof")
     text = "\n".join(str(part.value) for part in app.markdown)
@@ -173,8 +173,8 @@ def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_a
     unmarked = first.assign(row=int(np.setdiff1d(store.rows("test"), marked["row"])[0]))
     denials = [first.assign(annotator="R2"), *(second.assign(annotator=f"R{i}") for i in (2, 3)), unmarked]
     annotations = pd.concat([store.tables.annotations, *(one.assign(**NOTHING) for one in denials)])
-    wanted = replace(plan(store, made.record.labels, "test", "grad_cam", None), films=2)
-    again = saliency.run(store, annotations, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
+    wanted = replace(plan_saliency(store, made.record.labels, "test", "grad_cam", None), films=2)
+    again = saliency.make_saliency(store, annotations, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
     frame = again.frame("agreement")
     mine = frame[frame["label"] == made.record.labels[0]]
     assert first["row"].iat[0] in set(mine["row"]), "one of two marked it: at least half"
@@ -189,9 +189,9 @@ def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_a
 
 
 def test_without_annotations_agreement_is_not_invented(store: Store, made: SaliencySet) -> None:
-    wanted = replace(plan(store, made.record.labels, "test", "grad_cam", None), films=2)
+    wanted = replace(plan_saliency(store, made.record.labels, "test", "grad_cam", None), films=2)
     none = store.tables.annotations.iloc[:0]
-    bare = saliency.run(store, none, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
+    bare = saliency.make_saliency(store, none, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
     assert bare.record.n_annotated == 0
     assert bare.frame("agreement").empty
 
@@ -205,14 +205,14 @@ def test_without_annotations_agreement_is_not_invented(store: Store, made: Salie
 )
 def test_a_wrong_plan_is_told(store: Store, given: dict[str, object], told: str) -> None:
     with pytest.raises(UserError, match=told):
-        plan(store, **{"labels": (), "split": "test", "method": "grad_cam", "block": None, **given})  # type: ignore[arg-type]
+        plan_saliency(store, **{"labels": (), "split": "test", "method": "grad_cam", "block": None, **given})  # type: ignore[arg-type]
 
 
 def test_a_store_without_weights_is_told(store: Store, tmp_path: Path) -> None:
     opened = open_store(Path(shutil.copytree(store.path, tmp_path / store.path.name)))
     (opened.path / "encoders/frozen/image_tower.safetensors").unlink()
     with pytest.raises(UserError, match=r"frozen/image_tower\.safetensors cannot be loaded"):
-        plan(opened, (), "test", "grad_cam", None)
+        plan_saliency(opened, (), "test", "grad_cam", None)
 
 
 def test_a_picture_of_the_film_is_the_film_reduced() -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from explorer.errors import UserError
-from precompute.marks.layouts import Mark
+from precompute.marks.layouts import SourceMark
 from precompute.sources.csv import CsvOptions, read_csv
 from precompute.sources.table import Source, check_positives
 from tests.conftest import SHARED
@@ -211,7 +211,7 @@ def test_a_label_without_a_positive_in_a_split_is_named(tmp_path: Path) -> None:
 BOXES = "image,label,x,y,w,h,polygon\na.png,Edema,1,2,30,40.5,1 2 3 4 5 6\nc.png,Fracture,0,0,1,1,\n"
 
 
-def boxes(root: Path, text: str, name: str = "boxes.csv") -> tuple[Mark, ...]:
+def boxes(root: Path, text: str, name: str = "boxes.csv") -> tuple[SourceMark, ...]:
     (root / name).write_text(text)
     return read(root, GOOD, annotations=root / name).annotations
 

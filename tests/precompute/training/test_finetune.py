@@ -19,6 +19,7 @@ from explorer.model.head import Head
 from precompute.settings import Settings
 from precompute.training import finetune, loop
 from precompute.training.checkpoint import load_checkpoint, save_checkpoint
+from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.losses import make_loss
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def fine_tune(
     report: Callable[[int, int], None],
 ) -> tuple[Head, list[dict[str, float]]]:
     loss = make_loss("plain", targets[rows])
-    return finetune.fine_tune(model, head, loss, pixels, targets, rows, VAL, given, given.seed, work, report)
+    run = TrainingRun(given, given.seed, work, report)
+    return finetune.fine_tune(model, head, loss, TrainingData(pixels, targets, rows, VAL), run)
 
 
 def train(

@@ -16,6 +16,7 @@ from explorer.model.encoder import ImageTower, TowerConfig
 from explorer.model.head import Head
 from precompute.settings import PAPER, Settings
 from precompute.training import paper
+from precompute.training.data import TrainingData, TrainingRun
 
 N, DIM, SIZE = 60, 6, 8
 TRAIN, VAL = np.arange(40), np.arange(40, 60)
@@ -57,7 +58,8 @@ def probe(
     work: Path, settings: Settings = SETTINGS, report: Callable[[int, int], None] = quiet
 ) -> tuple[Head, list[dict[str, float]]]:
     _, projections, targets = data()
-    return paper.fit_probe(projections, targets, TRAIN, VAL, settings, settings.seed, work, report)
+    films = TrainingData(projections, targets, TRAIN, VAL)
+    return paper.fit_probe(films, TrainingRun(settings, settings.seed, work, report))
 
 
 def tune(
@@ -65,7 +67,9 @@ def tune(
 ) -> tuple[ImageTower, Head, list[dict[str, float]]]:
     pixels, _, targets = data()
     model = tower()
-    head, curve = paper.fine_tune(model, pixels, targets, TRAIN, VAL, settings, settings.seed, work, report)
+    head, curve = paper.fine_tune(
+        model, TrainingData(pixels, targets, TRAIN, VAL), TrainingRun(settings, settings.seed, work, report)
+    )
     return model, head, curve
 
 
@@ -113,7 +117,7 @@ def test_the_probe_gets_a_cosine_over_epochs_and_batches_of_24(
     assert len(steps) == 10 * per_epoch
 
 
-def test_the_fine_tune_gets_one_rate_for_all_and_a_new_adamw_an_epoch(
+def test_the_fine_tune_gets_one_rate_for_all_and_a_new_adamw_per_epoch(
     steps: list[tuple[float, float, int, bool]], tmp_path: Path
 ) -> None:
     _, _, curve = tune(tmp_path)
@@ -134,11 +138,11 @@ def test_the_head_is_xaviers() -> None:
 def test_the_split_is_the_notebooks() -> None:
     """By patient in the order they first come, cut twice; a patient's films stay together."""
     patients = np.repeat([f"p{i}" for i in range(200)], 2).astype(object)
-    found = paper.split(patients, (0.7, 0.15, 0.15), 42)
+    parts = paper.split(patients, (0.7, 0.15, 0.15), 42)
     train, rest = train_test_split([f"p{i}" for i in range(200)], test_size=0.30, random_state=42, shuffle=True)
     val, test = train_test_split(rest, test_size=0.50, random_state=42, shuffle=True)
     for name, members in (("train", train), ("val", val), ("test", test)):
-        assert set(patients[found == name]) == set(members)
+        assert set(patients[parts == name]) == set(members)
     assert [len(train), len(val), len(test)] == [140, 30, 30]
 
 
@@ -199,10 +203,12 @@ def test_a_gain_too_small_counts_as_none(tmp_path: Path) -> None:
 
 def test_unknown_cells_have_no_say(tmp_path: Path) -> None:
     _, projections, targets = data()
-    told = np.nan_to_num(targets)
+    as_negative = np.nan_to_num(targets)
     heads = [
-        paper.fit_probe(projections, values, TRAIN, VAL, SETTINGS, 42, tmp_path / str(i), quiet)[0]
-        for i, values in enumerate((targets, told))
+        paper.fit_probe(
+            TrainingData(projections, values, TRAIN, VAL), TrainingRun(SETTINGS, 42, tmp_path / str(i), quiet)
+        )[0]
+        for i, values in enumerate((targets, as_negative))
     ]
     assert (heads[0].weight[1] != heads[1].weight[1]).any()
     np.testing.assert_allclose(heads[0].bias[0], heads[1].bias[0], atol=1e-3)

@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from explorer.analysis.metrics import Scored
 from explorer.model.head import Head
 from precompute.settings import LossName
+from precompute.training.data import TrainingData
 from precompute.training.probe import Tried, _plainest, macro_ap
 from precompute.training.probe import fit_probe as fit
 
@@ -42,7 +43,8 @@ def fit_probe(
     report: Callable[[int, int], None],
     losses: tuple[LossName, ...] = ("plain",),
 ) -> tuple[Head, list[Tried]]:
-    head, _, tried = fit(embeddings, targets, train, val, np.arange(len(targets)), penalties, losses, report)
+    data = TrainingData(embeddings, targets, train, val)
+    head, _, tried = fit(data, np.arange(len(targets)), penalties, losses, report)
     return head, tried
 
 
@@ -85,9 +87,9 @@ def test_unknown_and_held_out_rows_have_no_say() -> None:
     # as unknown they say nothing; as negatives they would
     negative = targets.copy()
     negative[TRAIN[:100], 0] = 0
-    told, _ = fit_probe(embeddings, negative, TRAIN, VAL, (0.1,), quiet)
-    assert np.abs(head.weight[0] - told.weight[0]).max() > 0.01
-    np.testing.assert_allclose(head.weight[1], told.weight[1], atol=1e-3)  # labels are fitted side by side
+    counted, _ = fit_probe(embeddings, negative, TRAIN, VAL, (0.1,), quiet)
+    assert np.abs(head.weight[0] - counted.weight[0]).max() > 0.01
+    np.testing.assert_allclose(head.weight[1], counted.weight[1], atol=1e-3)  # labels are fitted side by side
 
 
 @pytest.mark.parametrize("known", [[0.0] * 8, [1.0] * 8, []])
@@ -145,10 +147,11 @@ def test_plain_is_scikit_learns_logistic_regression_and_weighted_its_balanced_on
             np.testing.assert_allclose(head.logits(embeddings)[:, c], expected, atol=0.02)
 
 
-def test_every_loss_is_told_at_its_own_penalty_and_the_head_is_the_chosen_one() -> None:
+def test_every_loss_is_judged_at_its_own_penalty_and_the_head_is_the_chosen_one() -> None:
     embeddings, targets, _ = planted()
     losses = ("plain", "weighted", "focal", "asymmetric")
-    head, chosen, tried = fit(embeddings, targets, TRAIN, VAL, np.arange(N), PENALTIES, losses, quiet)
+    data = TrainingData(embeddings, targets, TRAIN, VAL)
+    head, chosen, tried = fit(data, np.arange(N), PENALTIES, losses, quiet)
     own = {name: min((p for p in tried if p.loss == name), key=lambda p: p.val_loss) for name in losses}
     assert chosen == own[chosen.loss]
     assert chosen.val_macro_ap == pytest.approx(macro_ap(targets[VAL], head.logits(embeddings[VAL])), abs=1e-6)
@@ -165,9 +168,9 @@ def test_the_plainest_loss_that_validation_cannot_tell_from_the_best_is_taken() 
     noise = rng.normal(size=targets.shape).astype(np.float32)
 
     def taken(**scores: np.ndarray) -> LossName:
-        points = [Tried(name, 1.0, 0.0, macro_ap(targets, found)) for name, found in scores.items()]  # type: ignore[arg-type]
+        points = [Tried(name, 1.0, 0.0, macro_ap(targets, logits)) for name, logits in scores.items()]  # type: ignore[arg-type]
         nowhere = np.full(3, np.nan, np.float32)
-        scored = {name: Scored(found, nowhere) for name, found in scores.items()}
+        scored = {name: Scored(logits, nowhere) for name, logits in scores.items()}
         return _plainest(points, scored, targets, np.arange(200))
 
     assert taken(plain=noise, weighted=good, focal=alike) == "weighted"
