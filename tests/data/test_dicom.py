@@ -11,7 +11,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from explorer.data import images
+from explorer.data import limits
 from explorer.data.dicom import Facts, read_facts
 from explorer.data.geometry import Fit
 from explorer.data.images import read_film
@@ -103,7 +103,7 @@ def test_what_is_no_film(tmp_path: Path, tags: dict[str, object], said: str) -> 
 
 
 def test_size_is_judged_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(limits, "MAX_PIXELS", 1000)
     with pytest.raises(BadImage, match="more than 1,000"):
         read_film(write(tmp_path / "a.dcm"))
 
