@@ -81,12 +81,7 @@ _PIXEL_KINDS = Tag(0x7FE0, 0x0008)
 _NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 _ENCODED = (RLELossless, *JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
 _BY_PILLOW = (JPEGBaseline8Bit, JPEGExtended12Bit, *JPEG2000TransferSyntaxes)
-_BY_GDCM = """
-import sys, io, pydicom, pydicom.pixels
-film = pydicom.dcmread(io.BytesIO(sys.stdin.buffer.read()))
-sys.stdout.buffer.write(pydicom.pixels.pixel_array(film, decoding_plugin="gdcm").tobytes())
-"""
-"""Decodes lossless JPEG and JPEG-LS in a process of its own, since some damaged bytes make GDCM end its process."""
+_BY_GDCM = Path(__file__).with_name("gdcm_process.py")
 _SECONDS = 60
 _SIZ = re.compile(rb"\xff\x4f\xff\x51")
 """How a JPEG 2000 codestream starts."""
@@ -166,7 +161,7 @@ def read_dicom(file: BinaryIO) -> Image.Image:
     with _border("it cannot be decoded, it may be truncated"):
         picture[_PIXELS] = _pixels(file, picture, size)
         picture.file_meta = header.file_meta
-        stored = _decode(picture)
+        stored = _decode(picture, size)
         if stored.shape != (rows, columns):
             raise ValueError(f"its pixels are {' x '.join(map(str, stored.shape))}")
         if stored.itemsize > 2:  # a JPEG 2000 stream of more bits than its header states
@@ -300,21 +295,20 @@ def _pixels(file: BinaryIO, picture: Dataset, size: int) -> DataElement:
     return pixels
 
 
-def _decode(picture: Dataset) -> NDArray[np.integer]:
-    """Stored values, (H, W) in a film that keeps its promise."""
+def _decode(picture: Dataset, size: int) -> NDArray[np.integer]:
+    """Stored values, (H, W) where the picture is as its header states."""
     syntax = picture.file_meta.TransferSyntaxUID
-    if syntax in (*_NATIVE, RLELossless):
-        return pixel_array(picture)
     if syntax in _BY_PILLOW:
         return pixel_array(picture, decoding_plugin="pillow")
-    film = io.BytesIO()
-    picture.preamble = bytes(_META_START - 4)
-    picture.save_as(film)
-    program = [sys.executable, "-I", "-c", _BY_GDCM]
-    done = subprocess.run(program, input=film.getvalue(), capture_output=True, timeout=_SECONDS, check=True)
-    width = len(done.stdout) // (picture.Rows * picture.Columns)
-    values = np.frombuffer(done.stdout, f"{'i' if picture.PixelRepresentation else 'u'}{width}")
-    return values.reshape(picture.Rows, picture.Columns)
+    if syntax not in (*_NATIVE, RLELossless):
+        frame = get_frame(picture.PixelData, 0, number_of_frames=1)
+        ((*_, bits),) = _codestream_sizes(frame)
+        layout = (picture.Columns, picture.Rows, picture.BitsAllocated, bits, picture.PixelRepresentation)
+        program = [sys.executable, "-I", str(_BY_GDCM), str(syntax), *map(str, layout)]
+        done = subprocess.run(program, input=frame, capture_output=True, timeout=_SECONDS, check=True)
+        picture[_PIXELS] = DataElement(_PIXELS, "OW", done.stdout[:size])
+        picture.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return pixel_array(picture)
 
 
 def _check_rle(frame: bytes, size: int) -> None:
@@ -361,7 +355,7 @@ def _codestream_sizes(frame: bytes) -> Iterator[tuple[int, int, int, int]]:
 def _value(header: Dataset, keyword: str) -> Any:
     """A value as pydicom converts it; None where it is missing or blank."""
     with _border(f"its header's {keyword} cannot be read"):
-        raw = header.get_item(Tag(keyword)) if keyword in header else None
+        raw = cast("RawDataElement | DataElement | None", header.get_item(Tag(keyword)))
         if isinstance(raw, RawDataElement) and len(raw.value or b"") > MAX_VALUE:
             raise ValueError(f"more than {MAX_VALUE:,} bytes")
         value = header.get(keyword)
