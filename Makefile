@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STORE ?= store
 
-.PHONY: demo test test-numerics check bench clean
+.PHONY: demo test test-numerics fuzz check bench clean
 
 demo: .venv/ready
 	$(BIN)/python -m precompute demo --out $(STORE)
@@ -16,6 +16,10 @@ test: check
 # the tests with floating-point figures, under the kernels that other processors choose
 test-numerics: .venv/ready-dev
 	$(BIN)/python -m tests.numerics
+
+# more damaged input than the suite's
+fuzz: .venv/ready-dev
+	FUZZ_CASES=$${FUZZ_CASES:-100000} $(BIN)/python -m pytest tests/fuzz --timeout 0
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from explorer.data.limits import BadImage, check_size
+from explorer.data.grey import from_depth
+from explorer.data.limits import MAX_FILE_BYTES, BadImage, check_size
 
-TWELVE_BITS = 4096
-"""A 16-bit film all below this is a 12-bit one as detectors give it; as 16 bits it would be black."""
+_PICTURE_ERRORS = (OSError, SyntaxError, ValueError)
 
 
 def read_film(path: Path) -> Image.Image:
-    """Decode a PNG (8, 12 or 16 bits), JPEG or DICOM film as 8-bit grey, upright (EXIF orientation applied).
+    """Decode a PNG, JPEG or DICOM film as 8-bit grey (``explorer.data.grey``), upright (EXIF orientation applied).
 
     Raises
     ------
@@ -36,23 +38,43 @@ def decode_film(file: BinaryIO) -> Image.Image:
     """The same from an open file or a buffer."""
     from explorer.data.dicom import is_dicom, read_dicom  # pydicom only where a film is read
 
-    if file.seek(0, io.SEEK_END) == 0:
+    size = file.seek(0, io.SEEK_END)
+    if size == 0:
         raise BadImage("the file is empty (0 bytes)")
+    if size > MAX_FILE_BYTES:
+        raise BadImage(f"it has more than {MAX_FILE_BYTES // 10**6} MB")
     if is_dicom(file):
         return read_dicom(file)
+    with open_picture(file) as image:
+        film: Image.Image = ImageOps.exif_transpose(image)
+        if film.mode.startswith("I"):  # 16-bit grey, which convert("L") would clip
+            return Image.fromarray(from_depth(np.asarray(film.convert("I"))))
+        if _deep_colour(file) and np.asarray(film.convert("RGB")).max() < 128:
+            raise BadImage("it has 16 bits a channel of which the upper ones are unused; save it as grey")
+        return film.convert("L")
+
+
+@contextmanager
+def open_picture(file: BinaryIO) -> Iterator[Image.Image]:
+    """Open a PNG or JPEG whose size is bounded. Whatever Pillow raises meanwhile becomes ``BadImage``."""
     file.seek(0)
     try:
         with Image.open(file, formats=("PNG", "JPEG")) as image:
             check_size(image.width, image.height)
-            film: Image.Image = ImageOps.exif_transpose(image)
-            if film.mode.startswith("I"):  # 16-bit grey: scale to 8 bits, where convert("L") would clip
-                deep = np.asarray(film.convert("I"))
-                film = Image.fromarray((deep // (16 if deep.max() < TWELVE_BITS else 256)).astype(np.uint8))
-            return film.convert("L")
+            yield image
     except UnidentifiedImageError as error:
         raise BadImage("it is not a PNG, JPEG or DICOM image") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadImage(f"it cannot be decoded, it may be truncated ({error})") from error
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"its picture is far too large ({error})") from error
+    except _PICTURE_ERRORS as error:
+        raise BadImage(f"it cannot be decoded, it may be truncated ({str(error)[:160]})") from error
+
+
+def _deep_colour(file: BinaryIO) -> bool:
+    """Whether a PNG in colour or with transparency has 16 bits a channel, of which Pillow keeps the upper 8."""
+    file.seek(0)
+    start = file.read(26)  # the signature, then the header's length, name, width, height, depth and colour type
+    return start.startswith(b"\x89PNG") and len(start) == 26 and start[24] == 16
 
 
 def thumbnail(film: Image.Image, side: int) -> bytes:

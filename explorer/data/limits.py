@@ -7,6 +7,9 @@ from pathlib import Path
 MAX_PIXELS = 64_000_000
 """A film is at most about 4,300 x 5,400 pixels; more is a decompression bomb."""
 
+MAX_FILE_BYTES = 4 * MAX_PIXELS
+"""Twice what the largest film takes with two bytes a pixel."""
+
 MAX_ASPECT = 20
 """A film's long side to its short one; the resize of a strip one pixel wide would need gigabytes."""
 

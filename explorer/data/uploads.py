@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from explorer.data.images import decode_film
-from explorer.data.limits import BadImage, check_size
+from explorer.data.images import decode_film, open_picture
+from explorer.data.limits import BadImage
 
 MAX_BYTES = 20 * 2**20
 MIN_SIDE = 64
@@ -27,7 +27,7 @@ def read_upload(data: bytes) -> Image.Image:
     ------
     BadImage
         Empty, too many bytes or pixels, not an image, animated or of several frames, a colour picture, one bit a pixel,
-        16 bits of which only the lowest are used, nothing but one grey, not a radiograph or not of a chest.
+        nothing but one grey, not a radiograph or not of a chest.
     """
     from explorer.data.dicom import check_chest, is_dicom
 
@@ -50,33 +50,13 @@ def read_upload(data: bytes) -> Image.Image:
 
 
 def _check_picture(file: io.BytesIO) -> None:
-    file.seek(0)
-    try:
-        with Image.open(file, formats=("PNG", "JPEG")) as image:
-            check_size(image.width, image.height)
-            if getattr(image, "n_frames", 1) > 1:
-                raise BadImage("it is animated")
-            if image.mode == "1":
-                raise BadImage("it has one bit a pixel, black or white; a film needs 8 bits of grey")
-            if image.mode.startswith("I"):
-                _check_depth(image)
-            elif image.mode != "L":
-                _check_grey(image)
-    except UnidentifiedImageError as error:
-        raise BadImage("it is not a PNG, JPEG or DICOM image") from error
-    except Image.DecompressionBombError as error:
-        raise BadImage(f"its picture is far too large ({error})") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise BadImage(f"it cannot be decoded, it may be truncated ({error})") from error
-
-
-def _check_depth(image: Image.Image) -> None:
-    highest = int(np.asarray(image).max())
-    if highest < 2**10:
-        raise BadImage(
-            f"it has 16 bits a pixel but no value above {highest:,}, so it would be read as black; "
-            "save it over its full range, or with 8 bits"
-        )
+    with open_picture(file) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise BadImage("it is animated")
+        if image.mode == "1":
+            raise BadImage("it has one bit a pixel, black or white; a film needs 8 bits of grey")
+        if image.mode != "L" and not image.mode.startswith("I"):
+            _check_grey(image)
 
 
 def _check_grey(image: Image.Image) -> None:

@@ -14,6 +14,7 @@ from explorer.analysis.pooled import MICRO, domains, tasks
 from explorer.errors import UserError
 from explorer.figures.curves import Curve, CurveAxes
 from explorer.figures.style import Style, difference_with_interval, regime_style
+from explorer.store.layout import METRICS as METRICS_FILE
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.report import Forest
 from explorer.tables.results import Merit, Merits, merits
@@ -64,7 +65,7 @@ def scored_counts(store: Store, split: Split, name: str) -> tuple[int, int, int]
     rows = frame[(frame["split"] == split) & (frame["label"] == name)]
     if rows.empty:
         raise UserError(
-            f"metrics.parquet has no {split} figure of {pool_title(name)}.",
+            f"{METRICS_FILE} has no {split} figure of {pool_title(name)}.",
             "Choose another label, or run the same precompute command again.",
         )
     positive, negative, unknown = rows[["n_pos", "n_neg", "n_unknown"]].to_numpy(dtype=int)[0].tolist()

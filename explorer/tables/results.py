@@ -12,6 +12,7 @@ from explorer.analysis.metrics import MACRO, METRICS, interval
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.samples import Split
 from explorer.figures.style import with_interval
+from explorer.store.layout import METRICS as METRICS_FILE
 from explorer.tables.labels import label_counts
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def missing_results(store: Store, split: Split) -> str:
         return ""
     named = "; ".join(missing[:MISSING_NAMED]) + (" and others" if len(missing) > MISSING_NAMED else "")
     return (
-        f"metrics.parquet has no {split} figure for {len(missing):,} of the run's results: {named}. They show as a "
+        f"{METRICS_FILE} has no {split} figure for {len(missing):,} of the run's results: {named}. They show as a "
         "dash. Run the same precompute command again to have them."
     )
 

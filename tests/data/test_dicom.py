@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +12,11 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from explorer.data import images
-from explorer.data.dicom import Facts, read_facts
+from explorer.data import limits
+from explorer.data.dicom import MAX_HEADER, Facts, read_facts
 from explorer.data.geometry import Fit
 from explorer.data.images import read_film
 from explorer.data.limits import BadImage
@@ -103,9 +107,77 @@ def test_what_is_no_film(tmp_path: Path, tags: dict[str, object], said: str) -> 
 
 
 def test_size_is_judged_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(limits, "MAX_PIXELS", 1000)
     with pytest.raises(BadImage, match="more than 1,000"):
         read_film(write(tmp_path / "a.dcm"))
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"WindowCenter": 2000},
+        {"WindowCenter": None, "WindowWidth": None},
+        {"WindowCenter": 2000, "WindowWidth": 0},
+        {"WindowCenter": 2000, "WindowWidth": -5},
+        {"VOILUTSequence": Sequence([])},
+        {"VOILUTSequence": Sequence([Dataset()])},
+    ],
+)
+def test_a_window_that_cannot_be_used_is_none(tmp_path: Path, tags: dict[str, object]) -> None:
+    plain = np.asarray(read_film(write(tmp_path / "a.dcm")))
+    np.testing.assert_array_equal(np.asarray(read_film(write(tmp_path / "b.dcm", **tags))), plain)
+
+
+def test_of_several_windows_the_first_is_taken(tmp_path: Path) -> None:
+    one = read_film(write(tmp_path / "a.dcm", WindowCenter=2000, WindowWidth=1001))
+    two = read_film(write(tmp_path / "b.dcm", WindowCenter=[2000, 9], WindowWidth=[1001, 5]))
+    np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+
+
+def test_a_sigmoid_window(tmp_path: Path) -> None:
+    """PS3.3 C.11.2.1.3.1, stretched to the film's own least and greatest result."""
+    window = {"WindowCenter": 2000, "WindowWidth": 1000, "VOILUTFunction": "SIGMOID"}
+    values = 1 / (1 + np.exp(-4 * (VALUES - 2000.0) / 1000))
+    right = (values - values.min()) / np.ptp(values) * 255
+    assert np.abs(np.asarray(read_film(write(tmp_path / "a.dcm", **window))) - right).max() <= 0.51
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_is_black_and_moves_nothing(tmp_path: Path, photometric: str) -> None:
+    padded = VALUES.copy()
+    padded[:20] = 4095
+    tags = {"PhotometricInterpretation": photometric, "PixelData": padded.tobytes(), "PixelPaddingValue": 4095}
+    read = np.asarray(read_film(write(tmp_path / "a.dcm", **tags)))
+    inside = padded[padded < 4095]
+    low, high = np.percentile(inside, (0.5, 99.5))
+    right = np.clip((inside - low) / (high - low), 0, 1)
+    right = np.round((1 - right if photometric == "MONOCHROME1" else right) * 255)
+    assert (read[padded == 4095] == 0).all()
+    np.testing.assert_array_equal(read[padded < 4095], right)
+
+
+def test_a_table_of_packed_8_bit_entries(tmp_path: Path) -> None:
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [256, 0, 8], bytes(range(255, -1, -1))
+    table["LUTData"].VR = "OW"
+    read = np.asarray(read_film(write(tmp_path / "a.dcm", VOILUTSequence=Sequence([table]))))
+    np.testing.assert_array_equal(read, 255 - np.clip(VALUES, 0, 255))
+
+
+def test_no_more_of_a_deflated_film_is_inflated_than_it_needs(tmp_path: Path) -> None:
+    """100 MB of zeros after the pixels; refused in a few MB."""
+    meta = struct.pack("<HH2sH", 2, 0x10, b"UI", 22) + b"1.2.840.10008.1.2.1.99"
+    plain = write(tmp_path / "a.dcm").read_bytes()
+    start = 144 + struct.unpack_from("<L", plain, 140)[0]
+    deflate = zlib.compressobj(wbits=-15)
+    body = deflate.compress(plain[start:]) + deflate.compress(bytes(100 * 2**20)) + deflate.flush()
+    (tmp_path / "b.dcm").write_bytes(bytes(128) + b"DICM" + meta + body)
+    tracemalloc.start()
+    with pytest.raises(BadImage, match="too many elements"):
+        read_film(tmp_path / "b.dcm")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * MAX_HEADER
 
 
 def test_damaged_header(tmp_path: Path) -> None:

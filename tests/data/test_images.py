@@ -57,11 +57,21 @@ def test_exif_orientation_is_applied(tmp_path: Path, kind: str) -> None:
     assert np.abs(np.int16(read) - np.rot90(np.asarray(film()), -1)).max() <= 6
 
 
-@pytest.mark.parametrize(("top", "step"), [(4095, 16), (4096, 256), (65535, 256)])
-def test_twelve_bits_in_a_16_bit_file_are_not_black(tmp_path: Path, top: int, step: int) -> None:
+@pytest.mark.parametrize(
+    ("top", "step"),
+    [(255, 1), (1023, 4), (2048, 16), (4095, 16), (4096, 32), (8191, 32), (16383, 64), (32767, 128), (65535, 256)],
+)
+def test_the_depth_of_a_16_bit_film_is_the_least_that_holds_it(tmp_path: Path, top: int, step: int) -> None:
     deep = np.linspace(0, top, 60 * 40).reshape(40, 60).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "a.png")
     assert np.array_equal(np.asarray(read_film(tmp_path / "a.png")), deep // step)
+
+
+def test_transparency_is_left_out(tmp_path: Path) -> None:
+    clear = film().convert("LA")
+    clear.putalpha(0)
+    clear.save(tmp_path / "a.png")
+    assert np.array_equal(read_film(tmp_path / "a.png"), film())
 
 
 def test_orientation_of_a_16_bit_film(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -327,6 +328,12 @@ def wait_for_stage(job: subprocess.Popen[bytes], root: Path, stage: str) -> Path
 def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path: Path, call: Call) -> None:
     (films / "images/5.png").write_bytes(b"")
     (films / "images/7.png").unlink()
+    odd = (
+        struct.pack("<HH2sH", 2, 0x10, b"UI", 20)
+        + b"1.2.840.10008.1.2.1\0"
+        + struct.pack("<HH2sH", 0x28, 0x10, b"LO", 4)
+    )
+    (films / "images/6.png").write_bytes(bytes(128) + b"DICM" + odd + b"many")  # Rows in words
     root, log = tmp_path / "store", tmp_path / "log.txt"
     command_line = asked(films, root, "--skip-bad", "--name", "Few films")
     records: dict[str, tuple[str, int]] = {}
@@ -363,11 +370,12 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     assert job.wait(600) == 0, log.read_text()
     store = open_store(root)
     assert verify_store(store) == []
-    assert store.n == 14
-    assert (store.manifest.dataset.n_read, store.manifest.dataset.n_skipped) == (16, 2)
-    assert store.tables.skipped["image"].tolist() == ["5.png", "7.png"]
+    assert store.n == 13
+    assert (store.manifest.dataset.n_read, store.manifest.dataset.n_skipped) == (16, 3)
+    assert store.tables.skipped["image"].tolist() == ["5.png", "6.png", "7.png"]
     assert "empty" in store.tables.skipped["reason"][0]
-    assert "missing" in store.tables.skipped["reason"][1]
+    assert "Rows" in store.tables.skipped["reason"][1]
+    assert "missing" in store.tables.skipped["reason"][2]
     for name, (text, _) in records.items():
         saved = json.loads(text)
         assert store.manifest.seconds[name] == saved["seconds"], "an earlier stage was done again"

@@ -14,7 +14,7 @@ from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.tables.labels import by_prevalence
 from explorer.tables.results import METRIC_TITLES, merits, missing_results
-from tests.ui.test_pages import assert_whole, open_page, said
+from tests.pages import assert_whole, open_page, said
 
 TABLES = (
     "metrics.parquet",

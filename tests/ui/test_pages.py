@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.metrics import METRICS
 from explorer.store.progress import Progress, write_progress
@@ -29,8 +28,9 @@ from explorer.tables.spaces import distinct_spaces, nearest_films
 from explorer.ui.maps import page as maps
 from explorer.ui.shared import selection
 from tests.conftest import ROOT
+from tests.pages import TITLES, assert_whole, open_page, said
 
-PAGES = ("overview", "map", "separability", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols")
+PAGES = tuple(TITLES)
 
 
 @pytest.fixture(autouse=True)
@@ -44,35 +44,6 @@ def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
     monkeypatch.delenv("EXPLORER_READONLY", raising=False)
     return open_store(tiny_store)
-
-
-def open_page(name: str, **query: str | list[str]) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.switch_page(f"pages/{name}.py").run()
-
-
-def said(app: AppTest) -> str:
-    """All text of a page."""
-    parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
-    return "\n".join(str(part.value) for part in parts)
-
-
-def assert_whole(app: AppTest, title: str) -> None:
-    assert not app.exception
-    assert not app.error
-    assert app.title[0].value == title
-    assert said(app).count("Research use only. Not a medical device.") == 1
-
-
-TITLES = dict(
-    zip(
-        PAGES,
-        ("Overview", "Map", "Separability", "Neighbours", "PR curves", "Grad-CAM", "Case", "Audit", "Protocols"),
-        strict=True,
-    )
-)
 
 
 @pytest.mark.parametrize("name", PAGES)

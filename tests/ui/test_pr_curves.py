@@ -24,7 +24,7 @@ from explorer.tables.protocol_scores import predict
 from explorer.tables.results import merits
 from explorer.tables.thresholds import RULE_TITLES, RuleChoice, operating_point
 from explorer.ui.shared.gallery import PAGE
-from tests.ui.test_pages import assert_whole, open_page, said
+from tests.pages import assert_whole, open_page, said
 
 VIEWS = ("Overview", "One label", "Thresholds", "Calibration", "Together", "Report")
 

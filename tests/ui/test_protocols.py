@@ -24,19 +24,13 @@ from explorer.tables.protocol_scores import regime_steps, training_steps
 from explorer.tables.protocols import ScoredGroup, figures_table, seed_table
 from explorer.tables.training import learning_frame
 from tests.conftest import ROOT
+from tests.pages import open_sound_page, said
 
 
-def open_page() -> AppTest:
+def open_protocols() -> AppTest:
     st.cache_data.clear()
     st.cache_resource.clear()
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).switch_page("pages/protocols.py").run()
-    assert not app.exception
-    assert not app.error
-    return app
-
-
-def said(app: AppTest) -> str:
-    return "\n".join(str(part.value) for part in (*app.subheader, *app.markdown, *app.caption, *app.info))
+    return open_sound_page("protocols")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +55,7 @@ def both(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_without_the_papers_run_the_page_says_how_to_make_it(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
-    app = open_page()
+    app = open_protocols()
     assert "`--protocol paper`" in app.info[0].value
     table = next(frame.value for frame in app.dataframe if "Figures of" in frame.value)
     groups = table["Figures of"].value_counts().to_dict()
@@ -99,7 +93,7 @@ def test_a_fine_tune_that_never_left_its_start_says_so(
 
 def test_both_protocols_stand_side_by_side(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_STORE", str(both))
-    app = open_page()
+    app = open_protocols()
     assert not app.info
     table = next(frame.value for frame in app.dataframe if "Figures of" in frame.value)
     order = list(dict.fromkeys(table["Figures of"]))

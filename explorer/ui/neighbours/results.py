@@ -188,7 +188,7 @@ def side_by_side(view: View, query: Query, neighbours: list[Neighbours]) -> None
 
 def _hub_counts(store: Store, space: str) -> dict[int, int]:
     """Hubs of a space: their rows, and in how many neighbour lists they are; none in a run without such counts."""
-    if f"spaces/{space}/occurrences.npy" not in store.manifest.artefacts:
+    if not store.has_occurrences(space):
         return {}
     counts = store.occurrences(space)
     return {int(row): int(counts[row]) for row in np.flatnonzero(hubs(counts))}

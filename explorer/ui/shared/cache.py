@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from explorer.data import tower_files
 from explorer.errors import UserError
+from explorer.store import layout
 from explorer.store.marks import all_annotations, marks_file
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
@@ -55,7 +57,7 @@ def _open(root: Path, run_id: str, made_ns: int) -> Store:
 
 def store(root: Path, run_id: str) -> Store:
     """The run, opened once."""
-    return _open(root, run_id, (root / run_id / "manifest.json").stat().st_mtime_ns)
+    return _open(root, run_id, (root / run_id / layout.MANIFEST).stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the index", hash_funcs=HASH_FUNCS)
@@ -137,12 +139,12 @@ def _depth(folder: Path, weights_sha256: str) -> int:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(folder / "image_tower.safetensors", framework="np") as file:
+        with safe_open(folder / tower_files.WEIGHTS, framework="np") as file:
             blocks = {name.split(".")[2] for name in file.keys() if name.startswith("trunk.blocks.")}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"The store holds no weights of the encoder {folder.name}: {error}.",
-            f"Copy {folder.name}/image_tower.safetensors from the original run, or run precompute again: maps need it.",
+            f"Copy {folder.name}/{tower_files.WEIGHTS} from the original run, or run precompute again: maps need it.",
         ) from error
     return max(1, len(blocks))
 
