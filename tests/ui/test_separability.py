@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from explorer.figures.separability import Cell, board, confusion_heatmap, whiskers
 from explorer.figures.style import GREY, regime_style
@@ -19,7 +19,7 @@ from explorer.store.runs import open_store
 from explorer.tables import separability as separability_board
 from explorer.tables.labels import label_counts
 from explorer.ui.maps.signs import gaps
-from tests.conftest import ROOT
+from tests import pages
 
 # --- figures ---------------------------------------------------------------------------------------------------------
 
@@ -100,11 +100,7 @@ def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return open_store(tiny_store)
 
 
-def open_page(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.switch_page("pages/separability.py").run()
+open_page = partial(pages.open_page, "separability")
 
 
 def test_every_space_stands_once_and_every_label_is_spoken_of_once(store: Store) -> None:
