@@ -155,7 +155,7 @@ def problem(n: int = 400, seed: int = 0) -> dict[str, np.ndarray]:
 
 def test_evaluate_counts_averages_and_holds_its_point() -> None:
     given = problem()
-    frame = evaluate("abc", **given, resamples=300, seed=1)
+    frame = evaluate("abc", **given)
     assert list(frame.columns) == [c for c in METRIC_COLUMNS if c not in ("regime", "split")]
     assert len(frame) == 5 * len(METRICS)
     assert ((frame["ci_low"] <= frame["value"]) & (frame["value"] <= frame["ci_high"])).mean() > 0.9
@@ -176,8 +176,8 @@ def test_copies_of_a_patients_films_change_nothing() -> None:
     """They bring no new evidence: neither a figure nor its interval may move."""
     given = problem(120)
     copied = {name: np.repeat(given[name], 2, axis=0) for name in ("targets", "logits", "patients")}
-    one = evaluate("abc", **given, resamples=50, seed=1)
-    two = evaluate("abc", **copied, thresholds=given["thresholds"], resamples=50, seed=1)
+    one = evaluate("abc", **given)
+    two = evaluate("abc", **copied, thresholds=given["thresholds"])
     columns = ["value", "ci_low", "ci_high", "baseline"]
     pd.testing.assert_frame_equal(one[columns], two[columns])
     assert (two[["n_pos", "n_neg", "n_unknown"]] == 2 * one[["n_pos", "n_neg", "n_unknown"]]).all(axis=None)
@@ -190,7 +190,7 @@ def test_domains_and_micro_are_what_they_say() -> None:
     logits = (rng.normal(size=(200, 3)) + targets).astype(np.float32)
     cuts = np.float32([0.5, 1.0, 0.2])
     targets[:5, 0] = np.nan
-    frame = evaluate(labels, targets, logits, cuts, np.arange(200), resamples=20).set_index(["label", "metric"])
+    frame = evaluate(labels, targets, logits, cuts, np.arange(200)).set_index(["label", "metric"])
     value = frame["value"]
     known = ~np.isnan(targets)
     micro_y, micro_scores = targets[known], logits[known]
@@ -208,18 +208,18 @@ def test_domains_and_micro_are_what_they_say() -> None:
 
 def test_a_seed_repeats_exactly_and_another_does_not() -> None:
     given = problem(120)
-    one = evaluate("abc", **given, resamples=50, seed=1)
-    pd.testing.assert_frame_equal(one, evaluate("abc", **given, resamples=50, seed=1))
-    other = evaluate("abc", **given, resamples=50, seed=2)
+    one = evaluate("abc", **given)
+    pd.testing.assert_frame_equal(one, evaluate("abc", **given))
+    other = evaluate("abc", **given)
     assert (one["value"] == other["value"]).all()
     assert (one["ci_low"] != other["ci_low"]).any()
 
 
 def test_chunks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     given = problem(120)
-    whole = evaluate("abc", **given, resamples=50, seed=1)
+    whole = evaluate("abc", **given)
     monkeypatch.setattr("explorer.analysis.metrics._CHUNK", 7 * 500)
-    pd.testing.assert_frame_equal(whole, evaluate("abc", **given, resamples=50, seed=1))
+    pd.testing.assert_frame_equal(whole, evaluate("abc", **given))
 
 
 @settings(deadline=None, max_examples=20)
@@ -231,7 +231,7 @@ def test_a_label_without_positives_leaves_the_others_alone(seed: int) -> None:
     given["targets"][:, 2] = np.nan  # nothing known at all
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        frame = evaluate("abc", **given, resamples=40, seed=0).set_index(["label", "metric"])
+        frame = evaluate("abc", **given).set_index(["label", "metric"])
     assert frame.loc[["a", "c"], ["value", "ci_low", "ci_high", "baseline"]].isna().all(axis=None)
     assert frame.loc["c", "n_unknown"].iloc[0] == 60
     assert (frame.loc[MACRO, "value"] == frame.loc["b", "value"]).all()  # over the labels whose value exists
@@ -242,7 +242,7 @@ def test_no_interval_from_a_single_patient_or_the_few_resamples_that_kept_both()
     for negatives, expected in (([4], False), ([4, 7], True)):
         targets = np.ones((10, 1), np.float32)
         targets[negatives] = 0
-        frame = evaluate("a", targets, scores, np.float32([5]), np.arange(10), resamples=300, seed=0)
+        frame = evaluate("a", targets, scores, np.float32([5]), np.arange(10))
         assert frame["value"].notna().all()
         assert (frame.loc[frame["label"] == "a", "ci_low"].notna() == expected).all()
 
@@ -254,7 +254,7 @@ def test_no_rows_is_an_error_of_the_caller() -> None:
 
 def test_a_domain_without_thresholds_is_still_ranked() -> None:
     targets, scores = np.float32([[1], [0], [1], [0]]), np.float32([[4], [3], [2], [1]])
-    frame = evaluate(["Fracture"], targets, scores, np.float32([NAN]), np.arange(4), resamples=20)
+    frame = evaluate(["Fracture"], targets, scores, np.float32([NAN]), np.arange(4))
     value = frame.set_index(["label", "metric"])["value"]
     assert value["Skeletal", "auroc"] == value["Fracture", "auroc"] == 0.75
     assert np.isnan(value["Skeletal", "f1"])
