@@ -96,7 +96,7 @@ class Estimates:
         variance = np.nan_to_num(self.error[:n_labels] ** 2)  # (C, M)
         with np.errstate(invalid="ignore", divide="ignore"):
             together = (self.members @ variance) ** 2 / (self.members @ (variance**2 / own[:n_labels]))
-        mean: NDArray[np.bool_] = self.members.any(axis=1)[:, None] & np.isfinite(together)
+        mean = np.asarray(self.members.any(axis=1))[:, None] & np.isfinite(together)
         return np.where(mean, np.maximum(together, own), own)
 
 

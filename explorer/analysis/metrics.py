@@ -176,6 +176,14 @@ def summarise(estimates: Estimates) -> pd.DataFrame:
     return frame[[column for column in METRIC_COLUMNS if column in frame]]
 
 
+def of_older(frame: pd.DataFrame) -> pd.DataFrame:
+    """METRIC_COLUMNS of a run of schema 1.3 or older, whose MACRO was over all labels that have a figure."""
+    if "in_macro" in frame:
+        return frame
+    frame = frame.assign(in_macro=~frame["label"].isin([MACRO, MICRO, *DOMAINS]) & frame["value"].notna())
+    return pd.concat([frame, frame[frame["label"] == MACRO].assign(label=MACRO_ALL)], ignore_index=True)
+
+
 def macro_labels(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
     """The labels that MACRO is over in a frame of METRIC_COLUMNS of one split, and those left out of it.
 

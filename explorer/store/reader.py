@@ -13,6 +13,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
 from explorer.analysis.clusters import Cluster
+from explorer.analysis.metrics import of_older
 from explorer.analysis.thresholds import Thresholds
 from explorer.data.geometry import Fit
 from explorer.data.limits import BadImage, inside
@@ -315,7 +316,7 @@ class Store:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """Long frame with METRIC_COLUMNS."""
-        return self._frame("metrics.parquet")
+        return of_older(self._frame("metrics.parquet"))
 
     @cached_property
     def differences(self) -> pd.DataFrame:

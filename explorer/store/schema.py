@@ -30,7 +30,8 @@
       spaces/<name>/occurrences.npy           (N,) int32: in how many films' ten nearest each film stands
       retrieval.parquet          long: space, other, label, split, metric, value, ci_low, ci_high, baseline, n_pos, n, k
       metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown,
-                                 baseline; label is also a domain, "micro" or "macro"
+                                 baseline, in_macro; label is also a domain, "micro", "macro" (over
+                                 the labels in_macro) or "macro over all labels"
       differences.parquet        long: split, label, metric, regime, against, difference, ci_low, ci_high, p, p_delong,
                                  n_pos, n_neg
       calibration.parquet        long: regime, split, label, method, metric (ece, brier), value, ci_low, ci_high,
@@ -82,7 +83,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from explorer.data.saliency_map import MethodName
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.4"
 """The minor rises when runs hold more, so that the same command makes a run that has it."""
 
 SpaceKind = Literal["embedding", "decision"]

@@ -174,10 +174,16 @@ def verdict(store: Store, split: Split, metric: str) -> str:
     if len(macro) > 1:
         best = max(macro, key=lambda title: macro[title].value)
         last = min(macro, key=lambda title: macro[title].value)
-        overlap = "overlap" if macro[best].low <= macro[last].high else "do not overlap"
+        names = {regime.title: regime.name for regime in store.regimes}
+        frame = store.differences
+        pair = frame["regime"].isin([names[best], names[last]]) & frame["against"].isin([names[best], names[last]])
+        of_macro = (frame["split"] == split) & (frame["metric"] == metric) & (frame["label"] == MACRO)
+        ends = frame.loc[pair & of_macro, ["ci_low", "ci_high"]].to_numpy(dtype=float)
+        apart = bool(((ends[:, 0] > 0) | (ends[:, 1] < 0)).any())
+        told = "excludes 0" if apart else "holds 0" if len(ends) else "is not stored"
         sentences.append(
-            f"Over all labels {best} is highest and {last} lowest in "
-            f"{METRIC_TITLES[metric].replace('Average', 'average')}; their 95% intervals {overlap}."
+            f"On average over labels {best} is highest and {last} lowest in "
+            f"{METRIC_TITLES[metric].replace('Average', 'average')}; the 95% interval of their paired difference {told}."
         )
     above = []
     for regime in store.regimes:

@@ -95,7 +95,7 @@ def test_by_hand() -> None:
     calls = np.array([True, True, True, False])
     ranking = rank(np.float32([1, 0, 1, 0]), np.float32([0.9, 0.8, 0.7, 0.1]), calls)
     by_hand = {
-        "average_precision": ((1 + 2 / 3) / 2, 0.5),
+        "average_precision": ((1 + 2 / 3) / 2, (25 / 12 + (4 - 25 / 12) / 3) / 4),
         "auroc": (3 / 4, 0.5),
         "precision": (2 / 3, 0.5),
         "recall": (1, 0.75),
