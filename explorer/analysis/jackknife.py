@@ -3,9 +3,8 @@
 The delete-one jackknife by patient gives a figure's bias and standard error (Efron & Tibshirani 1993, chapter 11). Step
 average precision counts each positive in its own precision, so it lies too high at few positives. The jackknife takes
 that off, also from a mean over labels, where it does not average out. Figures between 0 and 1 have their interval on
-the logit scale with t quantiles. A mean over labels has the degrees of freedom of Satterthwaite (1946), which labels of few
-patients lower. ``tests/validation`` measures how often these intervals hold the truth, and ``docs/validation.md`` shows
-it beside the bootstrap.
+the logit scale with t quantiles. A mean over labels has Satterthwaite's (1946) degrees of freedom, which labels of
+few patients lower. ``tests/analysis/test_coverage.py`` holds their coverage.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ MACRO_ALL = "macro over all labels"
 """The pseudo-label of figures averaged over every label that has one, as the paper does."""
 ENOUGH = 10
 """Patients with a positive, and with a negative, that a label needs to count in MACRO: from here on the jackknife's
-intervals hold what they promise (``docs/validation.md``)."""
+intervals hold what they promise (``tests/analysis/test_coverage.py``)."""
 
 METRICS: tuple[str, ...] = tuple(BINARY_METRICS)
 """Names of the figures; the last axis of every array of them."""

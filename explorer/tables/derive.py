@@ -183,7 +183,7 @@ def verdict(store: Store, split: Split, metric: str) -> str:
         told = "excludes 0" if apart else "holds 0" if len(ends) else "is not stored"
         sentences.append(
             f"On average over labels {best} is highest and {last} lowest in "
-            f"{METRIC_TITLES[metric].replace('Average', 'average')}; the 95% interval of their paired difference {told}."
+            f"{METRIC_TITLES[metric].replace('Average', 'average')}; the interval of their paired difference {told}."
         )
     above = []
     for regime in store.regimes:

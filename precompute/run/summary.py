@@ -40,7 +40,7 @@ def as_table(store: Store) -> Table:
     kept, left_out = macro_labels(store.metrics[store.metrics["split"] == "test"])
     without = f" Left out, with fewer than {ENOUGH} patients: {', '.join(left_out)}." if left_out else ""
     table = Table(
-        title=f"{store.manifest.title}: macro over {len(kept)} of {len(store.labels)} labels, test split, n = {n} films",
+        title=f"{store.manifest.title}: macro over {len(kept)} of {len(store.labels)} labels, test, n = {n} films",
         caption="value [95% patient-level interval], trivial baseline. Thresholds: max F1 on validation." + without,
     )
     table.add_column("Regime")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from explorer.analysis.metrics import MACRO, METRIC_COLUMNS, METRICS, evaluate, patient_weights
+from explorer.analysis.metrics import MACRO, MACRO_ALL, METRIC_COLUMNS, METRICS, evaluate, patient_weights
 from explorer.analysis.pooled import MICRO
 from explorer.analysis.ranking import BINARY_METRICS, baselines, rank, score
 
@@ -157,7 +158,7 @@ def test_evaluate_counts_averages_and_holds_its_point() -> None:
     given = problem()
     frame = evaluate("abc", **given)
     assert list(frame.columns) == [c for c in METRIC_COLUMNS if c not in ("regime", "split")]
-    assert len(frame) == 5 * len(METRICS)
+    assert len(frame) == 6 * len(METRICS)
     assert ((frame["ci_low"] <= frame["value"]) & (frame["value"] <= frame["ci_high"])).mean() > 0.9
     assert (frame["ci_low"] < frame["ci_high"]).all()
     labels = frame[frame["label"].isin(list("abc"))]
@@ -178,7 +179,7 @@ def test_copies_of_a_patients_films_change_nothing() -> None:
     copied = {name: np.repeat(given[name], 2, axis=0) for name in ("targets", "logits", "patients")}
     one = evaluate("abc", **given)
     two = evaluate("abc", **copied, thresholds=given["thresholds"])
-    columns = ["value", "ci_low", "ci_high", "baseline"]
+    columns = ["value", "ci_low", "ci_high"]
     pd.testing.assert_frame_equal(one[columns], two[columns])
     assert (two[["n_pos", "n_neg", "n_unknown"]] == 2 * one[["n_pos", "n_neg", "n_unknown"]]).all(axis=None)
 
@@ -206,13 +207,23 @@ def test_domains_and_micro_are_what_they_say() -> None:
     assert value["Cardiovascular", "auroc"] == pytest.approx(roc_auc_score(either[sure], above[sure]))
 
 
-def test_a_seed_repeats_exactly_and_another_does_not() -> None:
-    given = problem(120)
-    one = evaluate("abc", **given)
-    pd.testing.assert_frame_equal(one, evaluate("abc", **given))
-    other = evaluate("abc", **given)
-    assert (one["value"] == other["value"]).all()
-    assert (one["ci_low"] != other["ci_low"]).any()
+def test_the_baseline_of_average_precision_is_its_mean_over_all_orders() -> None:
+    scores = np.float32([3, 2, 2, 1, 1, 1])
+    orders = [np.isin(np.arange(6), places).astype(np.float32) for places in combinations(range(6), 2)]
+    for ranked in (scores, np.arange(6, 0, -1, dtype=np.float32)):
+        mean = np.mean([average_precision_score(y, ranked) for y in orders])
+        assert baselines(rank(orders[0], ranked), ["average_precision"])[0] == pytest.approx(mean)
+
+
+def test_a_perfect_label_has_an_exact_bound_above_its_baseline() -> None:
+    targets = (np.arange(375) < 12).astype(np.float32)[:, None]
+    frame = evaluate("a", targets, targets, np.float32([0.5]), np.arange(375))
+    label = frame[frame["label"] == "a"]
+    assert (label["value"] == 1).all()
+    assert (label["ci_high"] == 1).all()
+    ranked = label[label["metric"].isin(["average_precision", "auroc", "f1"])]
+    assert (ranked["ci_low"] > ranked["baseline"]).all()
+    assert label.set_index("metric").loc["recall", "ci_low"] == pytest.approx(0.05 ** (1 / 12))
 
 
 def test_chunks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,16 +245,16 @@ def test_a_label_without_positives_leaves_the_others_alone(seed: int) -> None:
         frame = evaluate("abc", **given).set_index(["label", "metric"])
     assert frame.loc[["a", "c"], ["value", "ci_low", "ci_high", "baseline"]].isna().all(axis=None)
     assert frame.loc["c", "n_unknown"].iloc[0] == 60
-    assert (frame.loc[MACRO, "value"] == frame.loc["b", "value"]).all()  # over the labels whose value exists
+    assert (frame.loc[MACRO_ALL, "value"] == frame.loc["b", "value"]).all()  # over the labels whose value exists
 
 
-def test_no_interval_from_a_single_patient_or_the_few_resamples_that_kept_both() -> None:
+def test_no_interval_from_a_single_patient() -> None:
     scores = np.arange(10, 0, -1, dtype=np.float32)[:, None]
     for negatives, expected in (([4], False), ([4, 7], True)):
         targets = np.ones((10, 1), np.float32)
         targets[negatives] = 0
         frame = evaluate("a", targets, scores, np.float32([5]), np.arange(10))
-        assert frame["value"].notna().all()
+        assert frame.loc[frame["label"] != MACRO, "value"].notna().all()
         assert (frame.loc[frame["label"] == "a", "ci_low"].notna() == expected).all()
 
 
