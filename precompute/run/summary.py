@@ -10,7 +10,7 @@ from rich.table import Table
 
 from explorer.analysis.localisation import ALL, mean_map, summarise
 from explorer.analysis.localisation import METRICS as METRIC_TITLES
-from explorer.analysis.metrics import MACRO, METRICS
+from explorer.analysis.metrics import ENOUGH, MACRO, METRICS, macro_labels
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.store import Store
 from explorer.store.saliency import SaliencySet
@@ -37,9 +37,11 @@ def as_records(store: Store) -> dict[str, Any]:
 def as_table(store: Store) -> Table:
     """Macro figures on the test split: value [95% interval], trivial baseline."""
     n = len(store.rows("test"))
+    kept, left_out = macro_labels(store.tables.metrics[store.tables.metrics["split"] == "test"])
+    without = f" Left out, with fewer than {ENOUGH} patients: {', '.join(left_out)}." if left_out else ""
     table = Table(
-        title=f"{store.manifest.title}: macro over {len(store.labels)} labels, test split, n = {n} films",
-        caption="value [95% patient-level interval], trivial baseline. Thresholds: max F1 on validation.",
+        title=f"{store.manifest.title}: macro over {len(kept)} of {len(store.labels)} labels, test, n = {n} films",
+        caption="value [95% patient-level interval], trivial baseline. Thresholds: max F1 on validation." + without,
     )
     table.add_column("Regime")
     for metric in METRICS:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 PAGE = 6
-RESAMPLES = 500
 KINDS = {
     "exact": "same pixels",
     "near": "near copy",
@@ -48,7 +47,7 @@ def show(view: View) -> None:
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
         st.dataframe(_with_and_without(store, split), hide_index=True, height="content")
         st.caption(
-            "Mean over labels, 95% interval from resampling patients; both on the same resamples. Baseline last."
+            "Mean over labels, 95% interval by leaving out patients in turn; both over the same labels. Baseline last."
         )
     else:
         st.success(f"No film of {split} has a copy in another split: no figure needs correcting.")
@@ -126,8 +125,6 @@ def _with_and_without(store: Store, split: Split) -> pd.DataFrame:
         scored,
         store.patients[rows],
         np.isin(rows, leaks),
-        resamples=RESAMPLES,
-        seed=store.manifest.seed,
     )
     lines = []
     for regime in store.regimes:
