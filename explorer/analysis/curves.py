@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.metrics import MACRO, Scored, interval, mean_defined, weight_blocks, well_known
+from explorer.analysis.metrics import MACRO, MACRO_ALL, Scored, interval, mean_defined, weight_blocks, well_known
 from explorer.analysis.pooled import Task, tasks, units
 from explorer.analysis.ranking import Ranking, group_ends, rank, reached
 
@@ -193,7 +193,7 @@ def bands(
     Returns
     -------
     DataFrame
-        BAND_COLUMNS without split. MACRO is the mean of the labels' curves at each place of GRID.
+        BAND_COLUMNS without split. MACRO and MACRO_ALL are means of labels' curves at each place of GRID.
     """
     once = np.ones((len(targets), 1), dtype=np.float32)
     averaged = well_known(targets, patients) if averaged is None else averaged
@@ -206,10 +206,11 @@ def bands(
             curves.append(_drawn(ranking, [once]))
             blocks = weight_blocks(patients, resamples, seed, max(1, _CHUNK // ranking.size))
             drawn.append(_drawn(ranking, blocks))
-        names = [*(task.name for task in asked), MACRO]
-        evidence = [*(units(task, patients) for task in asked), len(np.unique(patients))]
-        curves.append(mean_defined(np.stack(curves[: len(labels)])[averaged]))
-        drawn.append(mean_defined(np.stack(drawn[: len(labels)])[averaged]))
+        names = [*(task.name for task in asked), MACRO, MACRO_ALL]
+        evidence = [*(units(task, patients) for task in asked), *[len(np.unique(patients))] * 2]
+        for parts_of in (curves, drawn):
+            alone = np.stack(parts_of[: len(labels)])
+            parts_of += [mean_defined(alone[averaged]), mean_defined(alone)]
         for name, n, curve, sample in zip(names, evidence, curves, drawn, strict=True):
             for kind, y, draws in zip(("pr", "roc"), curve, sample, strict=True):
                 low, high = interval(y[None, :, 0], draws.T[None], np.array([n]))

@@ -57,16 +57,17 @@ def without(
     targets : (n, C) 1, 0 or NaN
     left_out : (n,)
         Films left out; their label cells are masked, so that both figures have the same patients. Both means are over
-        the labels that are well known without them.
+        the labels that are well known without them, or where none is, over those with both classes.
 
     Returns
     -------
     DataFrame
-        regime, metric, which ("with", "without", "difference"), value, ci_low, ci_high, baseline, n; the baseline is
-        the trivial one on the films scored, and 0 for the difference.
+        regime, metric, which ("with", "without", "difference"), value, ci_low, ci_high, baseline, n, n_labels; the
+        baseline is the trivial one on the films scored, and 0 for the difference.
     """
     masked = np.where(left_out[:, None], np.float32(np.nan), targets)
     averaged = well_known(masked, patients)
+    averaged = averaged if averaged.any() else well_known(masked, patients, enough=1)
     both = [estimate(labels, cells, regimes, patients, averaged) for cells in (targets, masked)]
     rows = []
     for name in regimes:
@@ -81,5 +82,6 @@ def without(
             for metric in SHOWN:
                 c = METRICS.index(metric)
                 ends = (figures.value[at, c], low[at, c], high[at, c], figures.baseline[at, c])
-                rows.append((name, metric, which, *map(float, ends), n))
-    return pd.DataFrame(rows, columns=["regime", "metric", "which", "value", "ci_low", "ci_high", "baseline", "n"])
+                rows.append((name, metric, which, *map(float, ends), n, int(averaged.sum())))
+    columns = ["regime", "metric", "which", "value", "ci_low", "ci_high", "baseline", "n", "n_labels"]
+    return pd.DataFrame(rows, columns=columns)

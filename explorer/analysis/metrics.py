@@ -184,8 +184,26 @@ def of_older(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame, frame[frame["label"] == MACRO].assign(label=MACRO_ALL)], ignore_index=True)
 
 
-def macro_labels(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """The labels that MACRO is over in a frame of METRIC_COLUMNS of one split, and those left out of it.
+class LabelMean(NamedTuple):
+    """The mean over labels that stands for a split.
+
+    Attributes
+    ----------
+    name : str
+        MACRO, or MACRO_ALL where no label has enough patients.
+    labels : names of the labels that it is over
+    title, note : str
+        What it is over in a few words, and in full sentences with the labels left out.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    title: str
+    note: str
+
+
+def label_mean(frame: pd.DataFrame) -> LabelMean:
+    """Which mean over labels to show, from a frame of METRIC_COLUMNS of one split.
 
     Examples
     --------
@@ -193,12 +211,25 @@ def macro_labels(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
     >>> scores = Scored(np.zeros((40, 2), np.float32), np.zeros(2, np.float32))
     >>> targets = np.float32([[i % 2, i == 0] for i in range(40)])
     >>> frame = summarise(estimate("ab", targets, {"one": scores}, np.arange(40))["one"])
-    >>> macro_labels(frame)
-    (['a'], ['b'])
+    >>> label_mean(frame).title, label_mean(frame).name
+    ('mean over 1 of 2 labels', 'macro')
+    >>> label_mean(frame[frame["label"] == "b"].assign(in_macro=False)).name
+    'macro over all labels'
     """
-    labels = frame[~frame["label"].isin([MACRO, MACRO_ALL, MICRO, *DOMAINS])].drop_duplicates("label")
-    chosen = labels["in_macro"].to_numpy(dtype=bool)
-    return labels.loc[chosen, "label"].tolist(), labels.loc[~chosen, "label"].tolist()
+    single = frame[~frame["label"].isin([MACRO, MACRO_ALL, MICRO, *DOMAINS])]
+    names = single["label"].unique().tolist()
+    chosen = set(single.loc[single["in_macro"].astype(bool), "label"])
+    known = set(single.loc[single["value"].notna(), "label"])
+    labels = tuple(label for label in names if label in (chosen or known))
+    left_out = [label for label in names if label not in labels]
+    title = f"mean over {len(labels)} of {len(names)} labels"
+    note = f"{title[0].upper()}{title[1:]}."
+    if chosen:
+        if left_out:
+            note += f" Left out, with fewer than {ENOUGH} patients with or without it: {', '.join(left_out)}."
+        return LabelMean(MACRO, labels, title, note)
+    note += f" No label has {ENOUGH} positive and {ENOUGH} negative patients in val and test, so this rests on few."
+    return LabelMean(MACRO_ALL, labels, title, note)
 
 
 def evaluate(

@@ -261,6 +261,7 @@ def knn_classifier(
     for split in ("val", "test"):
         rows = splits[split]
         part = evaluate(labels, targets[rows], scores(rows, k), none, patients[rows])
-        part = part[part["metric"].isin(["average_precision", "auroc"]) & part["label"].isin([*labels, MACRO])]
+        part = part[part["metric"].isin(["average_precision", "auroc"]) & part["label"].isin([*labels, MACRO_ALL])]
+        part = part.replace({"label": {MACRO_ALL: MACRO}})  # as the other means of this table, over all labels
         parts.append(part.assign(split=split, metric="knn_" + part["metric"], n=len(rows)))
     return pd.concat(parts, ignore_index=True), k

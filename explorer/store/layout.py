@@ -29,6 +29,7 @@
       spaces/<name>/clusters.json             each cluster's name, findings, purity and report words
       spaces/<name>/occurrences.npy           (N,) int32: in how many films' ten nearest each film stands
       retrieval.parquet          long: space, other, label, split, metric, value, ci_low, ci_high, baseline, n_pos, n, k
+                                 ("macro" is over all labels here)
       metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown,
                                  baseline, in_macro; label is also a domain, "micro", "macro" (over
                                  the labels in_macro) or "macro over all labels"
