@@ -78,8 +78,8 @@ def lift_over_baseline(merit: Merit) -> float:
 
 
 def prevalence_of(store: Store, by_key: Merits, name: str) -> float:
-    """The baseline of a label's or pool's precision-recall curve, from any regime; NaN where none has it."""
-    baselines = [by_key[regime.name, name, "average_precision"].baseline for regime in store.regimes]
+    """A label's or pool's prevalence, which is precision's baseline, from any regime; NaN where none has it."""
+    baselines = [by_key[regime.name, name, "precision"].baseline for regime in store.regimes]
     return next((value for value in baselines if not np.isnan(value)), np.nan)
 
 
@@ -280,7 +280,7 @@ PICTURED = {"average_precision": "average precision", "auroc": "AUROC", "f1": "F
 
 
 def report_table(store: Store, split: Split, few: int) -> pd.DataFrame:
-    """One row a label or pool: counts, then ``regime: figure`` for AP, its lift over prevalence, AUROC and F1, as text.
+    """One row a label or pool: counts, then ``regime: figure`` for AP, its lift over its baseline, AUROC and F1, as text.
 
     A label with fewer than ``few`` positives has its counts alone.
     """

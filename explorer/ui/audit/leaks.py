@@ -48,8 +48,8 @@ def show(view: View) -> None:
         st.dataframe(_with_and_without(store, split), hide_index=True, height="content")
         st.caption(
             f"Mean over the labels with {ENOUGH} positive and {ENOUGH} negative patients without the copies; over "
-            "those with both classes if none has so many. Both means are over the same labels. 95% interval from leaving out "
-            "patients in turn. Baseline last."
+            "those with both classes if none has so many. Both means are over the same labels. 95% interval from "
+            "leaving out patients in turn. Baseline last."
         )
     else:
         st.success(f"No film of {split} has a copy in another split: no figure needs correcting.")
