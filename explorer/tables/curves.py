@@ -280,7 +280,7 @@ PICTURED = {"average_precision": "average precision", "auroc": "AUROC", "f1": "F
 
 
 def report_table(store: Store, split: Split, few: int) -> pd.DataFrame:
-    """One row a label or pool: counts, then ``regime: figure`` for AP, its lift over its baseline, AUROC and F1, as text.
+    """One row a label or pool: counts, then ``regime: figure`` for AP, its lift, AUROC and F1, as text.
 
     A label with fewer than ``few`` positives has its counts alone.
     """

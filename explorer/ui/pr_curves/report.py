@@ -26,8 +26,8 @@ def report(view: View) -> None:
     st.dataframe(frame, hide_index=True, height="content")
     n = f"{len(store.rows(split)):,} {split} films, {store.manifest.title}, run {store.manifest.run_id}"
     note = (
-        f"{n}. AP, AUROC and F1 with 95% intervals from resampling patients. Lift: AP over prevalence. F1 at the "
-        "threshold of largest F1 on val. Baselines: prevalence for AP, 0.5 for AUROC, calling every film positive for "
+        f"{n}. AP, AUROC and F1 with 95% intervals from leaving out patients in turn. Lift: AP over its baseline. F1 at the "
+        "threshold of largest F1 on val. Baselines: a random ranking for AP, 0.5 for AUROC, calling every film positive for "
         "F1. "
         f"Fewer than {few} positives: too few to say."
     )
