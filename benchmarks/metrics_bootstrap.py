@@ -41,7 +41,8 @@ def run(repeats: int) -> list[Measurement]:
         _same(estimates, looped)
     size = (
         f"{FILMS} films, {LABELS} labels, 3 regimes, AP, AUROC and F1 (ours: precision, recall, domains, micro, macro "
-        f"and intervals too); seconds for each patient left out, ours over {FILMS}, the loop over {LOOPED}; values equal to 1e-9"
+        f"and intervals too); seconds for each patient left out, ours over {FILMS}, the loop over {LOOPED}; "
+        "values equal to 1e-9"
     )
     return [Measurement("metrics_bootstrap", "one weighted pass", "scikit-learn loop", ours, baseline, size)]
 

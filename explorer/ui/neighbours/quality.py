@@ -77,7 +77,7 @@ def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
     if metric.startswith("knn"):
         st.caption(
             "A film's score is the share of its nearest training films that have the label, weighted by likeness; "
-            f"nothing is trained, k is chosen on val. Tick: a random ranking. In "
+            "nothing is trained, k is chosen on val. Tick: a random ranking. In "
             "brackets, positives; grey: fewer than 5."
         )
     else:

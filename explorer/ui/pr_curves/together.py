@@ -42,8 +42,8 @@ def together(view: View) -> None:
     st.caption(
         "95% intervals from resampling patients. Called by thresholds of largest F1 and ranked by Platt probabilities, "
         "both from val; baselines never look at a film. Exact match, LRAP and coverage error need every label of a "
-        f"film: {whole:,} of {len(store.rows(split)):,} have them. mAP is by leaving out "
-        f"patients in turn. {mean_of_labels(store, split).note} ↓ lower is better."
+        f"film: {whole:,} of {len(store.rows(split)):,} have them. mAP's interval is from "
+        f"leaving out patients in turn. {mean_of_labels(store, split).note} ↓ lower is better."
     )
     regime = choose.regime(view)
     _pairs(view, regime)
