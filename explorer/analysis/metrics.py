@@ -226,9 +226,11 @@ def label_mean(frame: pd.DataFrame) -> LabelMean:
     note = f"{title[0].upper()}{title[1:]}."
     if chosen:
         if left_out:
-            note += f" Left out, with fewer than {ENOUGH} patients with or without it: {', '.join(left_out)}."
+            note += (
+                f" Left out, with fewer than {ENOUGH} positive or {ENOUGH} negative patients: {', '.join(left_out)}."
+            )
         return LabelMean(MACRO, labels, title, note)
-    note += f" No label has {ENOUGH} positive and {ENOUGH} negative patients in val and test, so this rests on few."
+    note += f" No label has {ENOUGH} positive and {ENOUGH} negative patients in val and test, so it rests on few."
     return LabelMean(MACRO_ALL, labels, title, note)
 
 
