@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.metrics import MACRO, Scored, interval, mean_defined, weight_blocks
+from explorer.analysis.metrics import MACRO, MACRO_ALL, Scored, interval, mean_defined, weight_blocks, well_known
 from explorer.analysis.pooled import Task, tasks, units
 from explorer.analysis.ranking import Ranking, group_ends, rank, reached
 
@@ -116,7 +116,7 @@ def gain_area(tp: NDArray[np.float64], fp: NDArray[np.float64]) -> NDArray[np.fl
 def gain_interval(
     asked: Sequence[Task], patients: NDArray[np.int64], *, resamples: int = 1000, seed: int = 0
 ) -> tuple[float, float, float]:
-    """:func:`gain_area` of a task, or its mean over tasks, and its 95% interval, from the resamples the metrics use."""
+    """:func:`gain_area` of a task, or its mean over tasks, and its 95% interval, from resampled patients."""
     once = np.ones((len(patients), 1), dtype=np.float32)
     values, draws = [], []
     for task in asked:
@@ -174,11 +174,12 @@ def bands(
     targets: NDArray[np.float32],
     regimes: Mapping[str, Scored],
     patients: NDArray[np.int64],
+    averaged: NDArray[np.bool_] | None = None,
     *,
     resamples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Pointwise 95% bands of every label's, domain's and pool's curves, from the resamples the metrics use.
+    """Pointwise 95% bands of every label's, domain's and pool's curves, from resampled patients.
 
     Parameters
     ----------
@@ -186,13 +187,16 @@ def bands(
     targets : (n, C) 1, 0 or NaN
     regimes : name to Scored
     patients : (n,) int
+    averaged : (C,) bool, optional
+        The labels that MACRO is over; by default :func:`explorer.analysis.metrics.well_known`.
 
     Returns
     -------
     DataFrame
-        BAND_COLUMNS without split. MACRO is the mean of the labels' curves at each place of GRID.
+        BAND_COLUMNS without split. MACRO and MACRO_ALL are means of labels' curves at each place of GRID.
     """
     once = np.ones((len(targets), 1), dtype=np.float32)
+    averaged = well_known(targets, patients) if averaged is None else averaged
     parts = []
     for regime, scored in regimes.items():
         curves, drawn = [], []
@@ -202,10 +206,11 @@ def bands(
             curves.append(_drawn(ranking, [once]))
             blocks = weight_blocks(patients, resamples, seed, max(1, _CHUNK // ranking.size))
             drawn.append(_drawn(ranking, blocks))
-        names = [*(task.name for task in asked), MACRO]
-        evidence = [*(units(task, patients) for task in asked), len(np.unique(patients))]
-        curves.append(mean_defined(np.stack(curves[: len(labels)])))
-        drawn.append(mean_defined(np.stack(drawn[: len(labels)])))
+        names = [*(task.name for task in asked), MACRO, MACRO_ALL]
+        evidence = [*(units(task, patients) for task in asked), *[len(np.unique(patients))] * 2]
+        for parts_of in (curves, drawn):
+            alone = np.stack(parts_of[: len(labels)])
+            parts_of += [mean_defined(alone[averaged]), mean_defined(alone)]
         for name, n, curve, sample in zip(names, evidence, curves, drawn, strict=True):
             for kind, y, draws in zip(("pr", "roc"), curve, sample, strict=True):
                 low, high = interval(y[None, :, 0], draws.T[None], np.array([n]))

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from explorer.analysis.metrics import METRICS, Draws, Scored, interval, p_value
+from explorer.analysis.jackknife import Estimates, difference_intervals
+from explorer.analysis.metrics import METRICS, Scored
 from explorer.analysis.pooled import MICRO, tasks
 from explorer.analysis.ranking import BINARY_METRICS
 
@@ -34,38 +35,41 @@ DIFFERENCE_COLUMNS: tuple[str, ...] = (
 )
 COMPARED: tuple[str, ...] = tuple(name for name, metric in BINARY_METRICS.items() if metric.compared)
 
+DELONG_FROM = 25
+"""Patients of the fewer kind from which DeLong's test has its size: below, it rejects up to twice as often."""
+
 
 def differences(
     labels: Sequence[str],
     targets: NDArray[np.float32],
     regimes: Mapping[str, Scored],
     patients: NDArray[np.int64],
-    draws: Mapping[str, Draws],
+    estimates: Mapping[str, Estimates],
 ) -> pd.DataFrame:
     """Every pair of regimes, the later minus the earlier, for every label, domain and pool.
 
     Parameters
     ----------
     labels, targets, regimes, patients
-        As :func:`explorer.analysis.metrics.resample` had them.
-    draws : regime to Draws
-        What it returned: the same resamples for all regimes, so that each draw's difference is paired.
+        As :func:`explorer.analysis.metrics.estimate` had them.
+    estimates : regime to Estimates
+        What it returned: the same patients left out for all regimes, so that differences are paired.
 
     Returns
     -------
     DataFrame
-        DIFFERENCE_COLUMNS without split. ``p_delong`` is :func:`delong`'s, for AUROC alone.
+        DIFFERENCE_COLUMNS without split. ``p_delong`` is :func:`delong`'s, for AUROC alone; NaN with fewer than
+        DELONG_FROM patients, where it rejects too often.
     """
     asked = {name: tasks(labels, targets, *scored) for name, scored in regimes.items()}
     parts = []
     for earlier, later in combinations(regimes, 2):
-        one, two = draws[earlier], draws[later]
-        value, drawn = two.value - one.value, two.drawn - one.drawn
-        low, high = interval(value, drawn, two.units)
-        p = p_value(value, drawn, two.units)
+        two = estimates[later]
+        change = two - estimates[earlier]
+        low, high, p = difference_intervals(change)
         check = np.full(len(two.names), np.nan)
         for i, (a, b) in enumerate(zip(asked[earlier], asked[later], strict=True)):
-            if a.name != MICRO:  # its rows are not independent within a film
+            if a.name != MICRO and two.units[i] >= DELONG_FROM:  # MICRO's rows are not independent within a film
                 _, p_check = delong(a.targets, np.stack([a.scores, b.scores]), patients)
                 check[i] = p_check
         for metric in COMPARED:
@@ -77,7 +81,7 @@ def differences(
                         "metric": metric,
                         "regime": later,
                         "against": earlier,
-                        "difference": value[:, m],
+                        "difference": change.value[:, m],
                         "ci_low": low[:, m],
                         "ci_high": high[:, m],
                         "p": p[:, m],

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.metrics import MACRO, METRICS, interval, resample
+from explorer.analysis.jackknife import difference_intervals, intervals
+from explorer.analysis.metrics import MACRO, METRICS, estimate, well_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,38 +49,39 @@ def without(
     regimes: Mapping[str, Scored],
     patients: NDArray[np.int64],
     left_out: NDArray[np.bool_],
-    *,
-    resamples: int,
-    seed: int,
 ) -> pd.DataFrame:
-    """Each regime's mean figures with and without some films, and their difference on the same resamples.
+    """Each regime's mean figures with and without some films, and their difference, paired by patient.
 
     Parameters
     ----------
     targets : (n, C) 1, 0 or NaN
     left_out : (n,)
-        Films left out; their label cells are masked, so that both figures come from the same draws of patients.
+        Films left out; their label cells are masked, so that both figures have the same patients. Both means are over
+        the labels that are well known without them, or where none is, over those with both classes.
 
     Returns
     -------
     DataFrame
-        regime, metric, which ("with", "without", "difference"), value, ci_low, ci_high, baseline, n; the baseline is
-        the trivial one on the films scored, and 0 for the difference.
+        regime, metric, which ("with", "without", "difference"), value, ci_low, ci_high, baseline, n, n_labels; the
+        baseline is the trivial one on the films scored, and 0 for the difference.
     """
     masked = np.where(left_out[:, None], np.float32(np.nan), targets)
-    both = [resample(labels, t, regimes, patients, resamples=resamples, seed=seed) for t in (targets, masked)]
+    averaged = well_known(masked, patients)
+    averaged = averaged if averaged.any() else well_known(masked, patients, enough=1)
+    both = [estimate(labels, cells, regimes, patients, averaged) for cells in (targets, masked)]
     rows = []
     for name in regimes:
         whole, rest = both[0][name], both[1][name]
-        at = [whole.names.index(MACRO)]
-        columns = [METRICS.index(metric) for metric in SHOWN]
-        for which, value, drawn, baseline, n in (
-            ("with", whole.value, whole.drawn, whole.baseline, len(targets)),
-            ("without", rest.value, rest.drawn, rest.baseline, int((~left_out).sum())),
-            ("difference", rest.value - whole.value, rest.drawn - whole.drawn, np.zeros_like(rest.value), len(targets)),
+        change = rest - whole
+        at = whole.names.index(MACRO)
+        for which, figures, (low, high), n in (
+            ("with", whole, intervals(whole), len(targets)),
+            ("without", rest, intervals(rest), int((~left_out).sum())),
+            ("difference", change, difference_intervals(change)[:2], len(targets)),
         ):
-            low, high = interval(value[at], drawn[at], rest.units[at])
-            for metric, c in zip(SHOWN, columns, strict=True):
-                ends = (value[at[0], c], low[0, c], high[0, c], baseline[at[0], c])
-                rows.append((name, metric, which, *map(float, ends), n))
-    return pd.DataFrame(rows, columns=["regime", "metric", "which", "value", "ci_low", "ci_high", "baseline", "n"])
+            for metric in SHOWN:
+                c = METRICS.index(metric)
+                ends = (figures.value[at, c], low[at, c], high[at, c], figures.baseline[at, c])
+                rows.append((name, metric, which, *map(float, ends), n, int(averaged.sum())))
+    columns = ["regime", "metric", "which", "value", "ci_low", "ci_high", "baseline", "n", "n_labels"]
+    return pd.DataFrame(rows, columns=columns)

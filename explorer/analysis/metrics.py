@@ -1,21 +1,23 @@
-"""Multi-label metrics with patient-level bootstrap intervals and trivial baselines.
+"""Multi-label metrics with patient-level intervals and trivial baselines.
 
-Each label is scored on the rows where it is known. Intervals come from a cluster bootstrap over patients (Efron &
-Tibshirani 1993, chapter 8): a patient drawn k times counts k times, with all of their films. The same draws serve all
-labels and regimes, so that differences between regimes are paired.
+Each label is scored on the rows where it is known. Intervals of metrics come from leaving out patients in turn
+(:mod:`explorer.analysis.jackknife`), the same for all labels and regimes, so that differences between regimes are
+paired. The cluster bootstrap over patients here (Efron & Tibshirani 1993, chapter 8) serves figures of other kinds: a
+patient drawn k times counts k times, with all of their films.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri, stdtr, stdtrit  # scipy.stats takes a page's first second
+from scipy.special import ndtr, ndtri, stdtrit  # scipy.stats takes a page's first second
 
-from explorer.analysis.pooled import tasks, units
+from explorer.analysis.jackknife import Estimates, groups_of, intervals
+from explorer.analysis.pooled import MICRO, evidence, tasks
 from explorer.analysis.ranking import BINARY_METRICS, baselines, rank, score
+from explorer.data.labels import DOMAINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,9 +36,15 @@ METRIC_COLUMNS: tuple[str, ...] = (
     "n_neg",
     "n_unknown",
     "baseline",
+    "in_macro",
 )
 MACRO = "macro"
-"""The pseudo-label of figures averaged over labels."""
+"""The pseudo-label of figures averaged over the labels with enough patients."""
+MACRO_ALL = "macro over all labels"
+"""The pseudo-label of figures averaged over every label that has one, as the paper does."""
+ENOUGH = 10
+"""Patients with a positive, and with a negative, that a label needs to count in MACRO: from here on the jackknife's
+intervals hold what they promise (``tests/analysis/test_coverage.py``)."""
 
 METRICS: tuple[str, ...] = tuple(BINARY_METRICS)
 """Names of the figures; the last axis of every array of them."""
@@ -50,30 +58,6 @@ class Scored(NamedTuple):
 
     logits: NDArray[np.float32]
     thresholds: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Draws:
-    """A regime's figures on the films and on each resample of them.
-
-    Attributes
-    ----------
-    names : T labels, domains, MICRO and last MACRO
-    value, baseline : (T, M)
-    drawn : (T, B, M)
-        NaN where a resample does not define a figure.
-    counts : (T, 3)
-        Rows known positive, known negative and unknown; MACRO and MICRO count film-label pairs.
-    units : (T,)
-        Independent pieces of evidence: patients with a positive or with a negative, whichever are fewer.
-    """
-
-    names: tuple[str, ...]
-    value: NDArray[np.float64]
-    baseline: NDArray[np.float64]
-    drawn: NDArray[np.float64]
-    counts: NDArray[np.int64]
-    units: NDArray[np.int64]
 
 
 def weight_blocks(patients: NDArray[np.int64], resamples: int, seed: int, block: int) -> Iterator[NDArray[np.float32]]:
@@ -103,16 +87,21 @@ def patient_weights(patients: NDArray[np.int64], resamples: int, seed: int) -> N
     return weights.T.astype(np.float64)
 
 
-def resample(
+def well_known(targets: NDArray[np.float32], patients: NDArray[np.int64], enough: int = ENOUGH) -> NDArray[np.bool_]:
+    """(C,) labels with a positive film in so many patients, and a negative one in so many: those a mean may rest on."""
+    return np.array(
+        [min(len(np.unique(patients[column == value])) for value in (0, 1)) >= enough for column in targets.T], bool
+    )
+
+
+def estimate(
     labels: Sequence[str],
     targets: NDArray[np.float32],
     regimes: Mapping[str, Scored],
     patients: NDArray[np.int64],
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Draws]:
-    """Every metric of every label in every regime, on the films and on the same resamples of their patients.
+    averaged: NDArray[np.bool_] | None = None,
+) -> dict[str, Estimates]:
+    """Every metric of every label in every regime, on the films and without each patient in turn.
 
     Parameters
     ----------
@@ -120,60 +109,129 @@ def resample(
     targets : (n, C) 1, 0 or NaN for unknown
     regimes : name to Scored
     patients : (n,) int
+    averaged : (C,) bool, optional
+        The labels that MACRO is over; by default :func:`well_known`. Figures to be compared need the same.
 
     Returns
     -------
     dict
-        Regime to Draws. A value is NaN where the films hold no positive or no negative. MACRO averages the labels whose
-        value exists; a resample may lose a rare label, and its average then runs over those it kept.
+        Regime to Estimates; a value is NaN where the films hold no positive or no negative. The last two rows are MACRO
+        and MACRO_ALL.
     """
     if len(targets) == 0:
         raise ValueError("metrics need at least one row")
-    asked = {name: tasks(labels, targets, *scored) for name, scored in regimes.items()}
-    ranked = {
-        name: [rank(t.targets, t.scores, t.calls, t.films, len(targets)) for t in found]
-        for name, found in asked.items()
-    }
-    largest = max(ranking.size for rankings in ranked.values() for ranking in rankings)
-    parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in regimes}  # each (T, b, M)
-    for weights in weight_blocks(patients, resamples, seed, max(1, _CHUNK // largest)):
-        for name, rankings in ranked.items():
-            parts[name].append(np.stack([score(ranking, weights) for ranking in rankings]))
-    once = np.ones((len(targets), 1), dtype=np.float32)
-    n_labels = len(labels)
-    draws = {}
-    for name, found in asked.items():
-        value = np.concatenate([score(ranking, once) for ranking in ranked[name]])  # (T, M)
-        baseline = np.stack([baselines(ranking) for ranking in ranked[name]])
-        drawn = np.concatenate(parts[name], axis=1)
-        counts = np.stack([_counts(task.targets) for task in found])
-        evidence = np.array([units(task, patients) for task in found])
-        draws[name] = Draws(
-            names=(*(task.name for task in found), MACRO),
-            value=np.vstack([value, mean_defined(value[:n_labels])]),
-            baseline=np.vstack([baseline, mean_defined(baseline[:n_labels])]),
-            drawn=np.concatenate([drawn, mean_defined(drawn[:n_labels])[None]]),
-            counts=np.vstack([counts, counts[:n_labels].sum(0)]),
-            units=np.append(evidence, len(np.unique(patients))),
+    if averaged is None:
+        averaged = well_known(targets, patients)
+    without, once = groups_of(patients), np.ones((len(targets), 1), dtype=np.float32)
+    found = {}
+    for name, scored in regimes.items():
+        asked = tasks(labels, targets, *scored)
+        parts = []
+        for task in asked:
+            ranking = rank(task.targets, task.scores, task.calls, task.films, len(targets))
+            block = max(1, _CHUNK // ranking.size)
+            blocks = (without[:, start : start + block] for start in range(0, without.shape[1], block))
+            left_out = np.concatenate([score(ranking, np.ascontiguousarray(weights)) for weights in blocks])
+            parts.append((score(ranking, once)[0], baselines(ranking), left_out))
+        value, baseline, left_out = (np.stack(column) for column in zip(*parts, strict=True))
+        counts = np.stack([_counts(task.targets) for task in asked])
+        known = ~np.isnan(value[: len(labels)]).all(axis=1)
+        members = np.zeros((len(asked) + 2, len(labels)), bool)
+        members[-2:] = averaged & known, known
+
+        def with_means(figures: NDArray[np.float64], members: NDArray[np.bool_] = members) -> NDArray[np.float64]:
+            means = [mean_defined(figures[: members.shape[1]][row]) for row in members[-2:]]
+            return np.concatenate([figures, np.stack(means)])
+
+        found[name] = Estimates(
+            names=(*(task.name for task in asked), MACRO, MACRO_ALL),
+            metrics=METRICS,
+            value=with_means(value),
+            baseline=with_means(baseline),
+            left_out=with_means(left_out),
+            counts=np.vstack([counts, *(counts[: len(labels)][row].sum(axis=0) for row in members[-2:])]),
+            patients=np.array([*(evidence(task, patients) for task in asked), (0, 0, 0), (0, 0, 0)]),
+            members=members,
         )
-    return draws
+    return found
 
 
-def summarise(draws: Draws) -> pd.DataFrame:
+def summarise(estimates: Estimates) -> pd.DataFrame:
     """METRIC_COLUMNS without regime and split: every figure with its 95% interval, counts and trivial baseline."""
-    low, high = interval(draws.value, draws.drawn, draws.units)
+    low, high = intervals(estimates)
     frame = pd.DataFrame(
         {
-            "label": np.repeat(draws.names, len(METRICS)),
-            "metric": np.tile(METRICS, len(draws.names)),
-            "value": draws.value.ravel(),
+            "label": np.repeat(estimates.names, len(METRICS)),
+            "metric": np.tile(METRICS, len(estimates.names)),
+            "value": estimates.value.ravel(),
             "ci_low": low.ravel(),
             "ci_high": high.ravel(),
-            "baseline": draws.baseline.ravel(),
+            "baseline": estimates.baseline.ravel(),
         }
     )
-    frame[["n_pos", "n_neg", "n_unknown"]] = np.repeat(draws.counts, len(METRICS), axis=0)
+    frame[["n_pos", "n_neg", "n_unknown"]] = np.repeat(estimates.counts, len(METRICS), axis=0)
+    averaged = np.zeros(len(estimates.names), bool)
+    averaged[: estimates.members.shape[1]] = estimates.members[-2]
+    frame["in_macro"] = np.repeat(averaged, len(METRICS))
     return frame[[column for column in METRIC_COLUMNS if column in frame]]
+
+
+def of_older(frame: pd.DataFrame) -> pd.DataFrame:
+    """METRIC_COLUMNS of a run of schema 1.3 or older, whose MACRO was over all labels that have a figure."""
+    if "in_macro" in frame:
+        return frame
+    frame = frame.assign(in_macro=~frame["label"].isin([MACRO, MICRO, *DOMAINS]) & frame["value"].notna())
+    return pd.concat([frame, frame[frame["label"] == MACRO].assign(label=MACRO_ALL)], ignore_index=True)
+
+
+class LabelMean(NamedTuple):
+    """The mean over labels that stands for a split.
+
+    Attributes
+    ----------
+    name : str
+        MACRO, or MACRO_ALL where no label has enough patients.
+    labels : names of the labels that it is over
+    title, note : str
+        What it is over in a few words, and in full sentences with the labels left out.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    title: str
+    note: str
+
+
+def label_mean(frame: pd.DataFrame) -> LabelMean:
+    """Which mean over labels to show, from a frame of METRIC_COLUMNS of one split.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scores = Scored(np.zeros((40, 2), np.float32), np.zeros(2, np.float32))
+    >>> targets = np.float32([[i % 2, i == 0] for i in range(40)])
+    >>> frame = summarise(estimate("ab", targets, {"one": scores}, np.arange(40))["one"])
+    >>> label_mean(frame).title, label_mean(frame).name
+    ('mean over 1 of 2 labels', 'macro')
+    >>> label_mean(frame[frame["label"] == "b"].assign(in_macro=False)).name
+    'macro over all labels'
+    """
+    single = frame[~frame["label"].isin([MACRO, MACRO_ALL, MICRO, *DOMAINS])]
+    names = single["label"].unique().tolist()
+    chosen = set(single.loc[single["in_macro"].astype(bool), "label"])
+    known = set(single.loc[single["value"].notna(), "label"])
+    labels = tuple(label for label in names if label in (chosen or known))
+    left_out = [label for label in names if label not in labels]
+    title = f"mean over {len(labels)} of {len(names)} labels"
+    note = f"{title[0].upper()}{title[1:]}."
+    if chosen:
+        if left_out:
+            note += (
+                f" Left out, with fewer than {ENOUGH} positive or {ENOUGH} negative patients: {', '.join(left_out)}."
+            )
+        return LabelMean(MACRO, labels, title, note)
+    note += f" No label has {ENOUGH} positive and {ENOUGH} negative patients in val and test, so it rests on few."
+    return LabelMean(MACRO_ALL, labels, title, note)
 
 
 def evaluate(
@@ -182,13 +240,9 @@ def evaluate(
     logits: NDArray[np.float32],
     thresholds: NDArray[np.float32],
     patients: NDArray[np.int64],
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
 ) -> pd.DataFrame:
-    """One regime's :func:`summarise` from its scores; see :func:`resample`."""
-    regimes = {"only": Scored(logits, thresholds)}
-    return summarise(resample(labels, targets, regimes, patients, resamples=resamples, seed=seed)["only"])
+    """One regime's :func:`summarise` from its scores; see :func:`estimate`."""
+    return summarise(estimate(labels, targets, {"only": Scored(logits, thresholds)}, patients)["only"])
 
 
 def interval(
@@ -232,22 +286,6 @@ def interval(
         return np.where(enough, low + (place - below) * (high - low), np.nan)
 
     return quantile(ndtr(2 * shift - reach[:, None])), quantile(ndtr(2 * shift + reach[:, None]))
-
-
-def p_value(value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(T, M) two-sided p of the figure being 0: the level at which :func:`interval` would just reach 0.
-
-    Where no resample lies on the other side of 0, their spread is taken for a normal one's. NaN where the interval is.
-    """
-    n = (~np.isnan(drawn)).sum(axis=1)
-    share, ends = _share_below(np.zeros_like(value), drawn), 1 / (n + 1)
-    distance = np.abs(ndtri(np.clip(share, ends, 1 - ends)) - 2 * _shift(value, drawn))
-    centred = drawn - mean_defined(np.moveaxis(drawn, 1, 0))[:, None]
-    spread = np.sqrt(np.nansum(centred**2, axis=1) / np.maximum(n - 1, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        tail = np.where(np.isin(share, (0, 1)) & (spread > 0), np.abs(value) / spread, 0)
-    p = 2 * stdtr(units_left(units)[:, None], -np.maximum(distance, tail) / _expansion(units)[:, None])
-    return np.where(_enough(value, drawn, units), p, np.nan)
 
 
 def units_left(units: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -97,7 +97,15 @@ def tasks(
     return [task for task in found if only in (None, task.name)]
 
 
+def evidence(task: Task, patients: NDArray[np.int64]) -> tuple[int, int, int]:
+    """Patients with a positive row, with a negative one, and with a known one that is called positive."""
+    known = ~np.isnan(task.targets)
+    called = np.zeros(len(known), bool) if task.calls is None else task.calls & known
+    groups = (task.targets == 1, task.targets == 0, called)
+    with_it, without, alarmed = (len(np.unique(patients[task.films[rows]])) for rows in groups)
+    return with_it, without, alarmed
+
+
 def units(task: Task, patients: NDArray[np.int64]) -> int:
     """Patients with a positive row or with a negative one, whichever are fewer: what an interval rests on."""
-    with_it, without = (np.unique(patients[task.films[task.targets == value]]) for value in (1, 0))
-    return min(len(with_it), len(without))
+    return min(evidence(task, patients)[:2])

@@ -29,11 +29,14 @@ class Ranking:
         called positive at the operating point. A film may have several rows (labels pooled).
     has_calls : bool
         Whether there is an operating point.
+    harmonic : float
+        Sum over groups of equal scores of their size over their last place; without ties, the harmonic number.
     """
 
     positive: csr_matrix
     negative: csr_matrix
     has_calls: bool
+    harmonic: float
 
     @property
     def size(self) -> int:
@@ -81,7 +84,8 @@ def rank(
         columns = np.concatenate([film[chosen], film[both]])
         return csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape)
 
-    return Ranking(members(truth), members(~truth), calls is not None)
+    harmonic = float((np.diff(ends, prepend=-1) / (ends + 1)).sum())
+    return Ranking(members(truth), members(~truth), calls is not None, harmonic)
 
 
 def group_ends(ranked: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -124,12 +128,15 @@ class Tally:
     positives, negatives : (B,)
     hit, false_alarm : (B,)
         Positives and negatives called positive; NaN without an operating point.
+    harmonic : float
+        The ranking's, of the films themselves whatever the resample.
     """
 
     tp: NDArray[np.float64]
     fp: NDArray[np.float64]
     hit: NDArray[np.float64]
     false_alarm: NDArray[np.float64]
+    harmonic: float
 
     @classmethod
     def of(cls, ranking: Ranking, weights: NDArray[np.float32]) -> Tally:
@@ -139,7 +146,7 @@ class Tally:
             tp = fp = np.zeros((1, weights.shape[1]))
         if not ranking.has_calls:
             hit, false_alarm = np.full((2, weights.shape[1]), np.nan)
-        return cls(tp, fp, hit, false_alarm)
+        return cls(tp, fp, hit, false_alarm, ranking.harmonic)
 
     @property
     def positives(self) -> NDArray[np.float64]:
@@ -163,6 +170,17 @@ def average_precision(tally: Tally) -> NDArray[np.float64]:
     seen = tally.tp + tally.fp
     gained = np.diff(tally.tp, axis=0, prepend=0.0)
     return np.asarray((gained * np.where(seen > 0, tally.tp / seen, 0.0)).sum(axis=0) / tally.positives)
+
+
+def expected_average_precision(tally: Tally) -> NDArray[np.float64]:
+    """(1,) the exact mean of step average precision over all orders of the films themselves, ties staying in place.
+
+    A group of g equal scores that ends at place k holds g/n of the positives on average. A positive in it meets itself
+    and (k - 1)(p - 1)/(n - 1) others up to k. Summed over groups, with h the sum of g/k, that is
+    (h + (n - h)(p - 1)/(n - 1))/n: more than the prevalence p/n, and far more at few positives.
+    """
+    n, p, h = tally.positives + tally.negatives, tally.positives, tally.harmonic
+    return np.asarray((h + (n - h) * (p - 1) / (n - 1)) / n)
 
 
 def auroc(tally: Tally) -> NDArray[np.float64]:
@@ -204,9 +222,9 @@ BINARY_METRICS: dict[str, Metric] = {
     "average_precision": Metric(
         "Average precision",
         "AP",
-        "prevalence: what a random ranking reaches",
+        "the exact mean over random rankings of as many films and positives",
         average_precision,
-        lambda tally: tally.prevalence,
+        expected_average_precision,
         compared=True,
     ),
     "auroc": Metric(

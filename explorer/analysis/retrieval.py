@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.metrics import MACRO, evaluate, interval, mean_defined, patient_weights
+from explorer.analysis.metrics import MACRO, MACRO_ALL, evaluate, interval, mean_defined, patient_weights
 from explorer.analysis.neighbours import build_index, comparable
 
 if TYPE_CHECKING:
@@ -252,15 +252,16 @@ def knn_classifier(
         return knn_scores(vectors[train], targets[train], vectors[rows], k)
 
     def on_val(k: int) -> float:
-        frame = evaluate(labels, targets[val], scores(val, k), none, patients[val], resamples=1, seed=seed)
-        mean = frame.loc[(frame["label"] == MACRO) & (frame["metric"] == "average_precision"), "value"].item()
+        frame = evaluate(labels, targets[val], scores(val, k), none, patients[val])
+        mean = frame.loc[(frame["label"] == MACRO_ALL) & (frame["metric"] == "average_precision"), "value"].item()
         return -1.0 if np.isnan(mean) else float(mean)
 
     k = max((choice for choice in KNN_CHOICES if choice <= len(train)), key=on_val, default=len(train))
     parts = []
     for split in ("val", "test"):
         rows = splits[split]
-        part = evaluate(labels, targets[rows], scores(rows, k), none, patients[rows], resamples=resamples, seed=seed)
-        part = part[part["metric"].isin(["average_precision", "auroc"]) & part["label"].isin([*labels, MACRO])]
+        part = evaluate(labels, targets[rows], scores(rows, k), none, patients[rows])
+        part = part[part["metric"].isin(["average_precision", "auroc"]) & part["label"].isin([*labels, MACRO_ALL])]
+        part = part.replace({"label": {MACRO_ALL: MACRO}})  # as the other means of this table, over all labels
         parts.append(part.assign(split=split, metric="knn_" + part["metric"], n=len(rows)))
     return pd.concat(parts, ignore_index=True), k

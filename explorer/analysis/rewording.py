@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.analysis.differences import differences
-from explorer.analysis.metrics import Scored, resample, summarise
+from explorer.analysis.metrics import Scored, estimate, summarise
 from explorer.analysis.thresholds import choose_max_f1
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class RewordingEffect:
     figures : DataFrame
         version, metric, value, ci_low, ci_high, baseline of METRICS; the last three at each version's own threshold.
     differences : DataFrame
-        metric, difference, ci_low, ci_high, p: edited minus stored, from the same resamples.
+        metric, difference, ci_low, ci_high, p: edited minus stored, paired by patient.
     thresholds : dict
         Version to the logit of highest F1, NaN without one.
     flips : tuple of int
@@ -52,9 +52,6 @@ def compare(
     stored: NDArray[np.float32],
     edited: NDArray[np.float32],
     patients: NDArray[np.int64],
-    *,
-    resamples: int,
-    seed: int,
 ) -> RewordingEffect:
     """Hold edited prompts against stored ones.
 
@@ -70,10 +67,10 @@ def compare(
     for version, logits in ((STORED, stored), (EDITED, edited)):
         chosen = choose_max_f1((label,), column, logits[:, None]).values((label,))
         scored[version] = Scored(logits[:, None], chosen)
-    draws = resample((label,), column, scored, patients, resamples=resamples, seed=seed)
-    parts = [summarise(found).assign(version=version) for version, found in draws.items()]
+    estimates = estimate((label,), column, scored, patients)
+    parts = [summarise(found).assign(version=version) for version, found in estimates.items()]
     figures = pd.concat(parts, ignore_index=True)
-    changed = differences((label,), column, scored, patients, draws)
+    changed = differences((label,), column, scored, patients, estimates)
     figures, changed = (frame[frame["label"] == label].reset_index(drop=True) for frame in (figures, changed))
     thresholds = {version: float(found.thresholds[0]) for version, found in scored.items()}
     calls = {version: found.logits[:, 0] >= found.thresholds[0] for version, found in scored.items()}

@@ -22,6 +22,7 @@ import pandas as pd
 from explorer.analysis.centroid import CENTROID, centroid_distances, first_positive, resampled_distances
 from explorer.analysis.chunks import chunks
 from explorer.analysis.contrast import Films, contrast
+from explorer.analysis.jackknife import edge
 from explorer.analysis.likeness import cka, shared_neighbours
 from explorer.analysis.metrics import interval, patient_weights
 from explorer.analysis.neighbour_purity import confusions, lift, neighbours_of_others
@@ -199,6 +200,11 @@ def separability(space: Space, films: Labelled) -> pd.DataFrame:
     null = np.concatenate([shuffled(orders) for orders in chunks(films.orders, positive.size)])  # (S, 5, C)
     drawn = np.stack([resampled(c) if measured[c] else np.full((len(films.weights), 5), np.nan) for c in _range(films)])
     low, high = interval(value.T, drawn, units)  # (C, 5)
+    ap = MEASURES.index("average_precision")
+    for c in np.flatnonzero((value[ap] == 1) & measured):  # perfect in every resample too: an exact bound instead
+        evidence = int(_patients(positive, films)[c]), int(_patients(negative, films)[c])
+        prevalence = float(counts[0, c] / (counts[0, c] + counts[1, c]))
+        low[c, ap], high[c, ap] = edge("average_precision", True, prevalence, *evidence, 0)
     board = pd.concat(
         [
             _rows(films.labels, measure, value[m], low[:, m], high[:, m], null[:, m]).assign(

@@ -26,7 +26,6 @@ AttributeKind = Literal["acquisition", "patient", "device", "exposure"]
 
 FEWEST = 20
 """Films that must have, and that must lack, a category for it to be an attribute."""
-RESAMPLES = 300
 DEVICE = "Support Devices"
 
 FIGURES = ["value", "ci_low", "ci_high", "n_pos", "n_neg", "baseline"]
@@ -102,7 +101,7 @@ def attributes(samples: pd.DataFrame, labels: Sequence[str], measures: NDArray[n
 
 
 def of_labels(
-    found: Attributes, labels: Sequence[str], targets: NDArray[np.float32], patients: NDArray[np.int64], seed: int
+    found: Attributes, labels: Sequence[str], targets: NDArray[np.float32], patients: NDArray[np.int64]
 ) -> pd.DataFrame:
     """How well each attribute alone, unfitted, ranks each label: AUROC, below 0.5 where it speaks against it.
 
@@ -118,7 +117,7 @@ def of_labels(
         asked = [label for label in labels if not (name == "device" and label == DEVICE)]
         scores = np.repeat(value.to_numpy(np.float32)[known, None], len(asked), axis=1)
         columns = [list(labels).index(label) for label in asked]
-        part = _auroc(asked, targets[known][:, columns], scores, patients[known], seed)
+        part = _auroc(asked, targets[known][:, columns], scores, patients[known])
         parts.append(part.assign(attribute=name, kind=found.kinds[name]))
     return pd.concat(parts, ignore_index=True)[["attribute", "kind", "label", *FIGURES]]
 
@@ -138,7 +137,7 @@ def from_embedding(
     asked = np.column_stack([_halves(value.to_numpy(np.float64)) for _, value in found.values.items()])
     names = [str(name) for name in found.values]
     told = cross_fit(vectors, asked, patients, seed)
-    frame = _auroc(names, asked, told, patients, seed).rename(columns={"label": "attribute"})
+    frame = _auroc(names, asked, told, patients).rename(columns={"label": "attribute"})
     return frame.assign(kind=frame["attribute"].map(found.kinds))[["attribute", "kind", *FIGURES]]
 
 
@@ -161,10 +160,9 @@ def of_acquisition(
     targets: NDArray[np.float32],
     scores: NDArray[np.float32],
     patients: NDArray[np.int64],
-    seed: int,
 ) -> pd.DataFrame:
     """AUROC of :func:`acquisition_scores` on some films: label, FIGURES."""
-    return _auroc(labels, targets, scores, patients, seed)
+    return _auroc(labels, targets, scores, patients)
 
 
 def mostly_acquisition(auroc: float, acquisition: float, acquisition_low: float) -> bool:
@@ -183,10 +181,9 @@ def _auroc(
     targets: NDArray[np.float32],
     scores: NDArray[np.floating],
     patients: NDArray[np.int64],
-    seed: int,
 ) -> pd.DataFrame:
     none = np.full(len(names), np.nan, dtype=np.float32)
-    frame = evaluate(names, targets, scores.astype(np.float32), none, patients, resamples=RESAMPLES, seed=seed)
+    frame = evaluate(names, targets, scores.astype(np.float32), none, patients)
     frame = frame[(frame["metric"] == "auroc") & frame["label"].isin(names)]
     return frame[["label", *FIGURES]].reset_index(drop=True)
 

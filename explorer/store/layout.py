@@ -29,8 +29,10 @@
       spaces/<name>/clusters.json             each cluster's name, findings, purity and report words
       spaces/<name>/occurrences.npy           (N,) int32: in how many films' ten nearest each film stands
       retrieval.parquet          long: space, other, label, split, metric, value, ci_low, ci_high, baseline, n_pos, n, k
+                                 ("macro" is over all labels here)
       metrics.parquet            long: regime, label, split, metric, value, ci_low, ci_high, n_pos, n_neg, n_unknown,
-                                 baseline; label is also a domain, "micro" or "macro"
+                                 baseline, in_macro; label is also a domain, "micro", "macro" (over
+                                 the labels in_macro) or "macro over all labels"
       differences.parquet        long: split, label, metric, regime, against, difference, ci_low, ci_high, p, p_delong,
                                  n_pos, n_neg
       calibration.parquet        long: regime, split, label, method, metric (ece, brier), value, ci_low, ci_high,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from explorer.analysis.metrics import of_older
 from explorer.store import layout
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Tables:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """``metrics.METRIC_COLUMNS``."""
-        return self._read(layout.METRICS)
+        return of_older(self._read(layout.METRICS))
 
     @cached_property
     def differences(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from explorer.analysis.curves import gain, gain_interval, pr_curve
 from explorer.analysis.differences import holm
-from explorer.analysis.metrics import MACRO
+from explorer.analysis.metrics import MACRO, MACRO_ALL
 from explorer.analysis.pooled import MICRO, domains, tasks
 from explorer.errors import UserError
 from explorer.figures.curves import Curve, CurveAxes
@@ -17,7 +17,7 @@ from explorer.figures.style import Style, difference_with_interval, regime_style
 from explorer.store.layout import METRICS as METRICS_FILE
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.report import Forest
-from explorer.tables.results import Merit, Merits, merits
+from explorer.tables.results import Merit, Merits, mean_of_labels, merits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,8 @@ SORTS: dict[str, str] = {
     "lift": "AP lift",
     "difference": "Regime difference",
 }
-POOLED = {MACRO: "Mean over labels", MICRO: "All film-label pairs"}
+MEANS = (MACRO, MACRO_ALL)
+POOLED = {MACRO: "Mean over labels", MACRO_ALL: "Mean over all labels", MICRO: "All film-label pairs"}
 THIN = 400
 """Points kept of a long curve: more than a screen shows."""
 
@@ -47,9 +48,9 @@ class SmallMultiple(NamedTuple):
 
 
 def pool_names(store: Store, split: Split) -> list[str]:
-    """Names of what the run scored beside single labels."""
+    """Names of what the run scored beside single labels; of the means over labels, the one to show."""
     scored = set(store.tables.metrics.loc[store.tables.metrics["split"] == split, "label"])
-    return [name for name in (MACRO, MICRO, *domains(store.labels)) if name in scored]
+    return [name for name in (mean_of_labels(store, split).name, MICRO, *domains(store.labels)) if name in scored]
 
 
 def pool_title(name: str) -> str:
@@ -58,7 +59,7 @@ def pool_title(name: str) -> str:
 
 
 def scored_counts(store: Store, split: Split, name: str) -> tuple[int, int, int]:
-    """Positive, negative and unknown films of a label or domain; film-label pairs of MACRO and MICRO."""
+    """Positive, negative and unknown films of a label or domain; film-label pairs of means over labels and MICRO."""
     if name in store.labels:
         return label_counts(store, split, name)
     frame = store.tables.metrics
@@ -78,8 +79,8 @@ def lift_over_baseline(merit: Merit) -> float:
 
 
 def prevalence_of(store: Store, by_key: Merits, name: str) -> float:
-    """The baseline of a label's or pool's precision-recall curve, from any regime; NaN where none has it."""
-    baselines = [by_key[regime.name, name, "average_precision"].baseline for regime in store.regimes]
+    """A label's or pool's prevalence, which is precision's baseline, from any regime; NaN where none has it."""
+    baselines = [by_key[regime.name, name, "precision"].baseline for regime in store.regimes]
     return next((value for value in baselines if not np.isnan(value)), np.nan)
 
 
@@ -145,15 +146,16 @@ def regime_curves(store: Store, split: Split, name: str, axes: CurveAxes) -> lis
             store.targets[rows],
             np.asarray(store.logits(regime.name)[rows]),
             store.threshold_array(regime.name),
-            only=None if name == MACRO else name,
+            only=None if name in MEANS else name,
         )
         if axes == "gain":
-            pool = asked[: len(store.labels)] if name == MACRO else asked
+            averaged = mean_of_labels(store, split).labels
+            pool = [task for task in asked if task.name in averaged] if name in MEANS else asked
             merit = Merit(*gain_interval(pool, store.patients[rows], seed=store.manifest.seed), 0.0)
         else:
             merit = by_key[regime.name, name, "auroc" if axes == "roc" else "average_precision"]
         band = bands[bands["regime"] == regime.name][["x", "y", "low", "high"]].to_numpy().T
-        line = band[:2] if name == MACRO else corners(pr_curve(asked[0].targets, asked[0].scores), axes)
+        line = band[:2] if name in MEANS else corners(pr_curve(asked[0].targets, asked[0].scores), axes)
         at = point_on_curve(by_key, regime.name, name, axes, scored_counts(store, split, name)[:2])
         prevalence = prevalence_of(store, by_key, name)
         drawn.append(_shown(f"{regime.title} ({merit})", line, band[[0, 2, 3]], at, axes, prevalence))
@@ -226,13 +228,15 @@ def pair_differences(store: Store, split: Split, metric: str, pair: tuple[str, s
     frame = store.tables.differences
     regime, against = pair
     chosen = (frame["split"] == split) & (frame["metric"] == metric)
+    pools = pool_names(store, split)
+    chosen &= frame["label"].isin([*store.labels, *pools])
     frame = frame[chosen & (frame["regime"] == regime) & (frame["against"] == against)].copy()
     frame["few"] = frame["n_pos"] < few
     frame["pool"] = ~frame["label"].isin(store.labels)
     frame["p_holm"] = np.where(frame["pool"], frame["p"], np.nan)
     tested = (~frame["pool"] & ~frame["few"]).to_numpy()
     frame.loc[tested, "p_holm"] = holm(frame.loc[tested, "p"].to_numpy(dtype=float))
-    frame["place"] = frame["label"].map({name: i for i, name in enumerate(pool_names(store, split))})
+    frame["place"] = frame["label"].map({name: i for i, name in enumerate(pools)})
     frame = frame.sort_values(["few", "place", "difference"], ascending=[True, True, False], na_position="last")
     frame["label"] = frame["label"].map(pool_title)
     return frame

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.analysis.evidence import FEW
-from explorer.analysis.metrics import MACRO, METRICS, interval
+from explorer.analysis.metrics import MACRO, METRICS, LabelMean, interval, label_mean
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.samples import Split
 from explorer.figures.style import with_interval
@@ -54,11 +54,16 @@ class Merits(dict[tuple[str, str, str], Merit]):
 
 
 def merits(store: Store, split: Split) -> Merits:
-    """Every figure of a split; MACRO is the label of means over labels."""
+    """Every figure of a split; the label of means over labels is :func:`mean_of_labels`' name."""
     frame = store.tables.metrics[store.tables.metrics["split"] == split]
     numbers = frame[["value", "ci_low", "ci_high", "baseline"]].to_numpy(dtype=float).tolist()
     names = zip(frame["regime"], frame["label"], frame["metric"], strict=True)
     return Merits({name: Merit(*row) for name, row in zip(names, numbers, strict=True)})
+
+
+def mean_of_labels(store: Store, split: Split) -> LabelMean:
+    """The mean over labels that a split's tables show, and which labels it is over."""
+    return label_mean(store.tables.metrics[store.tables.metrics["split"] == split])
 
 
 def missing_results(store: Store, split: Split) -> str:
@@ -102,11 +107,11 @@ def resampled_interval(values: NDArray[np.float64], units: int = MANY) -> tuple[
 
 
 def regime_table(store: Store, split: Split, label: str) -> pd.DataFrame:
-    """One row per regime: every metric of a label, or of MACRO, with its 95% interval and its trivial baseline."""
+    """One row per regime: every metric of a label or pool, with its 95% interval and its trivial baseline."""
     by_key = merits(store, split)
     rows = []
     for regime in store.regimes:
-        cells = {"": "Mean over labels" if label == MACRO else label, "Regime": regime.title}
+        cells = {"Regime": regime.title}
         for metric in METRICS:
             merit = by_key[regime.name, label, metric]
             cells[METRIC_TITLES[metric]] = str(merit) if np.isnan(merit.value) else f"{merit} · {merit.baseline:.2f}"
@@ -118,15 +123,16 @@ def metric_summary(store: Store, split: Split, metric: str) -> str:
     """What a metric's intervals say, in two or three plain sentences."""
     by_key = merits(store, split)
     sentences = []
-    macro = {regime.title: by_key[regime.name, MACRO, metric] for regime in store.regimes}
-    macro = {title: merit for title, merit in macro.items() if not np.isnan(merit.value)}
+    mean = mean_of_labels(store, split)
+    macro = {regime: by_key[regime.name, mean.name, metric] for regime in store.regimes}
+    macro = {regime: merit for regime, merit in macro.items() if not np.isnan(merit.value)}
     if len(macro) > 1:
-        best = max(macro, key=lambda title: macro[title].value)
-        last = min(macro, key=lambda title: macro[title].value)
-        overlap = "overlap" if macro[best].low <= macro[last].high else "do not overlap"
+        best = max(macro, key=lambda regime: macro[regime].value)
+        last = min(macro, key=lambda regime: macro[regime].value)
+        said = _difference_says(store, split, metric, mean.name, {best.name, last.name})
         sentences.append(
-            f"Over all labels {best} is highest and {last} lowest in "
-            f"{METRIC_TITLES[metric].replace('Average', 'average')}; their 95% intervals {overlap}."
+            f"In the {mean.title}, {best.title} is highest and {last.title} lowest in "
+            f"{METRIC_TITLES[metric].replace('Average', 'average')}; {said}."
         )
     above = []
     for regime in store.regimes:
@@ -138,3 +144,15 @@ def metric_summary(store: Store, split: Split, metric: str) -> str:
     if rare:
         sentences.append(f"{rare} label{'s have' if rare > 1 else ' has'} fewer than {FEW} positives: too few to say.")
     return " ".join(sentences)
+
+
+def _difference_says(store: Store, split: Split, metric: str, label: str, pair: set[str]) -> str:
+    """Whether the paired difference of two regimes is told from 0."""
+    frame = store.tables.differences
+    frame = frame[frame["regime"].isin(pair) & frame["against"].isin(pair)]
+    frame = frame[(frame["split"] == split) & (frame["metric"] == metric) & (frame["label"] == label)]
+    ends = frame[["ci_low", "ci_high"]].dropna().to_numpy(dtype=float)
+    if not len(ends):
+        return "their paired difference has no interval"
+    verb = "excludes" if (ends[:, 0] > 0).any() or (ends[:, 1] < 0).any() else "includes"
+    return f"the 95% interval of their paired difference {verb} 0"

@@ -8,13 +8,19 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis.evidence import FEW
-from explorer.analysis.metrics import MACRO
 from explorer.data.samples import SPLITS
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.dots import dots
 from explorer.figures.style import regime_style
 from explorer.tables.labels import cooccurrence_in_split, label_table
-from explorer.tables.results import METRIC_TITLES, metric_frame, metric_summary, missing_results, regime_table
+from explorer.tables.results import (
+    METRIC_TITLES,
+    mean_of_labels,
+    metric_frame,
+    metric_summary,
+    missing_results,
+    regime_table,
+)
 from explorer.tables.spaces import distinct_spaces
 from explorer.tables.training import fine_tune_start
 
@@ -57,9 +63,10 @@ def results(view: View) -> None:
     st.subheader(f"Results on {split}")
     if notice := missing_results(store, split):
         st.warning(notice, icon=":material/warning:")
-    st.dataframe(regime_table(store, split, MACRO).drop(columns=""), hide_index=True)
+    mean = mean_of_labels(store, split)
+    st.dataframe(regime_table(store, split, mean.name), hide_index=True)
     st.caption(
-        f"Mean over labels, with its 95% interval from resampling patients, then its trivial baseline. "
+        f"{mean.note} Each with its 95% interval from leaving out patients in turn, then its trivial baseline. "
         f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
     )
     for regime in store.regimes:

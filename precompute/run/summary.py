@@ -10,7 +10,7 @@ from rich.table import Table
 
 from explorer.analysis.localisation import ALL, mean_map, summarise_localisation
 from explorer.analysis.localisation import METRICS as METRIC_TITLES
-from explorer.analysis.metrics import MACRO, METRICS
+from explorer.analysis.metrics import METRICS, label_mean
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.store import Store
 from explorer.store.saliency import SaliencySet
@@ -37,16 +37,17 @@ def as_records(store: Store) -> dict[str, Any]:
 def as_table(store: Store) -> Table:
     """Macro figures on the test split: value [95% interval], trivial baseline."""
     n = len(store.rows("test"))
+    frame = store.tables.metrics[store.tables.metrics["split"] == "test"]
+    mean = label_mean(frame)
     table = Table(
-        title=f"{store.manifest.title}: macro over {len(store.labels)} labels, test split, n = {n} films",
-        caption="value [95% patient-level interval], trivial baseline. Thresholds: max F1 on validation.",
+        title=f"{store.manifest.title}: {mean.title}, test, n = {n} films",
+        caption="value [95% patient-level interval], trivial baseline. Thresholds: max F1 on validation. " + mean.note,
     )
     table.add_column("Regime")
     for metric in METRICS:
         table.add_column(BINARY_METRICS[metric].short, justify="right")
-    macro = store.tables.metrics[(store.tables.metrics["label"] == MACRO) & (store.tables.metrics["split"] == "test")]
     for regime in store.regimes:
-        rows = macro[macro["regime"] == regime.name].set_index("metric")
+        rows = frame[(frame["label"] == mean.name) & (frame["regime"] == regime.name)].set_index("metric")
         table.add_row(regime.title, *(_cell(rows.loc[[metric]].iloc[0]) for metric in METRICS))
     return table
 

@@ -203,10 +203,10 @@ def write_shortcuts(
     by_split = []
     for split in SPLITS:
         rows = np.flatnonzero(samples["split"].to_numpy() == split)
-        by_split.append(of_acquisition(labels, targets[rows], scores[rows], patients[rows], seed).assign(split=split))
+        by_split.append(of_acquisition(labels, targets[rows], scores[rows], patients[rows]).assign(split=split))
     tables: dict[layout.ShortcutTable, pd.DataFrame] = {
         "attributes": found.values,
-        "labels": of_labels(found, labels, targets, patients, seed),
+        "labels": of_labels(found, labels, targets, patients),
         "embeddings": pd.concat(told, ignore_index=True),
         "acquisition": pd.concat(by_split, ignore_index=True),
     }

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from explorer.analysis.calibration import CALIBRATION_COLUMNS, calibration
 from explorer.analysis.curves import BAND_COLUMNS, bands
 from explorer.analysis.differences import DIFFERENCE_COLUMNS, differences
-from explorer.analysis.metrics import METRIC_COLUMNS, Scored, resample, summarise
+from explorer.analysis.metrics import METRIC_COLUMNS, Scored, estimate, summarise, well_known
 from explorer.data.samples import SPLITS, Split
 from explorer.store import layout
 from explorer.store.files import write_frame
@@ -19,23 +20,22 @@ from precompute.reporter import ReportProgress
 from precompute.run.run import Run
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 SHOWN: tuple[Split, ...] = ("test", "val")
 
 
 def metrics(run: Run) -> None:
-    """Every figure with its interval, and every difference between regimes, from the same resamples."""
+    """Every figure with its interval, and every difference between regimes, paired by patient."""
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         values, changes = [], []
         for i, split in enumerate(SPLITS):
             rows = run.rows(split)
             given = (run.labels, run.targets[rows], _scored(run, rows), run.patients[rows])
-            draws = resample(*given, resamples=run.settings.resamples, seed=run.settings.seed)
-            values += [summarise(drawn).assign(regime=name, split=split) for name, drawn in draws.items()]
-            changes.append(differences(*given, draws).assign(split=split))
+            estimates = estimate(*given, _averaged(run))
+            values += [summarise(figures).assign(regime=name, split=split) for name, figures in estimates.items()]
+            changes.append(differences(*given, estimates).assign(split=split))
             report(i + 1, len(SPLITS))
         write_frame(folder / layout.METRICS, pd.concat(values, ignore_index=True)[list(METRIC_COLUMNS)])
         write_frame(folder / layout.DIFFERENCES, pd.concat(changes, ignore_index=True)[list(DIFFERENCE_COLUMNS)])
@@ -49,7 +49,7 @@ def curves(run: Run) -> None:
 
     def measure(rows: NDArray[np.int64]) -> pd.DataFrame:
         given = (run.labels, run.targets[rows], _scored(run, rows), run.patients[rows])
-        return bands(*given, resamples=run.settings.resamples, seed=run.settings.seed)
+        return bands(*given, _averaged(run), resamples=run.settings.resamples, seed=run.settings.seed)
 
     run.stage("curves", _given(run), _table(run, layout.BANDS, BAND_COLUMNS, measure))
 
@@ -80,6 +80,12 @@ def _table(
         return [file]
 
     return make
+
+
+def _averaged(run: Run) -> NDArray[np.bool_]:
+    """(C,) labels that are well known in every split that is shown: one mean for all splits and regimes."""
+    by_split = [well_known(run.targets[rows], run.patients[rows]) for rows in map(run.rows, SHOWN)]
+    return np.asarray(np.all(by_split, axis=0))
 
 
 def _scored(run: Run, rows: NDArray[np.int64]) -> dict[str, Scored]:

@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import minimize
 from sklearn.metrics import average_precision_score
 
-from explorer.analysis.metrics import METRICS, Scored, resample
+from explorer.analysis.metrics import MACRO_ALL, METRICS, Scored, estimate
 from explorer.model.head import Head
 from precompute.settings import LossName
 from precompute.threads import one_thread
@@ -104,12 +104,11 @@ def _plainest(
     top = max(points, key=lambda point: point.val_macro_ap)
     if len(points) > 1 and top.val_macro_ap > 0:
         names = [str(c) for c in range(targets.shape[1])]
-        resampled = {
-            name: draws.drawn[-1, :, METRICS.index("average_precision")]  # (B,) the macro average
-            for name, draws in resample(names, targets, scored, patients, resamples=200).items()
-        }
+        estimates = estimate(names, targets, scored, patients)
+        at = estimates[top.loss].names.index(MACRO_ALL), METRICS.index("average_precision")
         for point in points:
-            if top.val_macro_ap - point.val_macro_ap <= np.nanstd(resampled[top.loss] - resampled[point.loss]):
+            error = (estimates[top.loss] - estimates[point.loss]).error[at]
+            if point is top or top.val_macro_ap - point.val_macro_ap <= error:
                 return point.loss
     return top.loss
 

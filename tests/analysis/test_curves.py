@@ -19,7 +19,7 @@ from explorer.analysis.curves import (
     on_grid,
     pr_curve,
 )
-from explorer.analysis.metrics import MACRO, Scored
+from explorer.analysis.metrics import MACRO, MACRO_ALL, Scored
 from explorer.analysis.pooled import MICRO, tasks
 from explorer.analysis.ranking import rank, reached
 from tests.problems import NAN, problem, scored, scores_of
@@ -118,7 +118,7 @@ def some_bands(**changed: object) -> pd.DataFrame:
 def test_bands_hold_their_curve_and_are_narrower_with_more_films() -> None:
     frame = some_bands()
     assert set(frame.columns) == set(BAND_COLUMNS) - {"split"}
-    assert set(frame["label"]) == {"a", "b", "c", MICRO, MACRO}
+    assert set(frame["label"]) == {"a", "b", "c", MICRO, MACRO, MACRO_ALL}
     known = frame[frame["low"].notna()]  # a recall of 1 at the end has no spread, and so no band
     inside = (known["low"] <= known["y"] + 1e-9) & (known["y"] <= known["high"] + 1e-9)
     assert inside.mean() > 0.97

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from explorer.analysis.metrics import MACRO, METRIC_COLUMNS, METRICS, evaluate, patient_weights
+from explorer.analysis.metrics import MACRO, MACRO_ALL, METRIC_COLUMNS, METRICS, evaluate, patient_weights
 from explorer.analysis.pooled import MICRO
 from explorer.analysis.ranking import BINARY_METRICS, baselines, rank, score
 from tests.problems import NAN, problem, scored, scores_of
@@ -77,7 +78,7 @@ def test_by_hand() -> None:
     calls = np.array([True, True, True, False])
     ranking = rank(np.float32([1, 0, 1, 0]), np.float32([0.9, 0.8, 0.7, 0.1]), calls)
     by_hand = {
-        "average_precision": ((1 + 2 / 3) / 2, 0.5),
+        "average_precision": ((1 + 2 / 3) / 2, (25 / 12 + (4 - 25 / 12) / 3) / 4),
         "auroc": (3 / 4, 0.5),
         "precision": (2 / 3, 0.5),
         "recall": (1, 0.75),
@@ -124,9 +125,9 @@ def test_a_patients_films_are_drawn_together() -> None:
 
 def test_evaluate_counts_averages_and_holds_its_point() -> None:
     given = problem()
-    frame = evaluate("abc", **given, resamples=300, seed=1)
+    frame = evaluate("abc", **given)
     assert list(frame.columns) == [c for c in METRIC_COLUMNS if c not in ("regime", "split")]
-    assert len(frame) == 5 * len(METRICS)
+    assert len(frame) == 6 * len(METRICS)
     assert ((frame["ci_low"] <= frame["value"]) & (frame["value"] <= frame["ci_high"])).mean() > 0.9
     assert (frame["ci_low"] < frame["ci_high"]).all()
     labels = frame[frame["label"].isin(list("abc"))]
@@ -145,9 +146,9 @@ def test_copies_of_a_patients_films_change_nothing() -> None:
     """They bring no new evidence: neither a figure nor its interval may move."""
     given = problem(120)
     copied = {name: np.repeat(given[name], 2, axis=0) for name in ("targets", "logits", "patients")}
-    one = evaluate("abc", **given, resamples=50, seed=1)
-    two = evaluate("abc", **copied, thresholds=given["thresholds"], resamples=50, seed=1)
-    columns = ["value", "ci_low", "ci_high", "baseline"]
+    one = evaluate("abc", **given)
+    two = evaluate("abc", **copied, thresholds=given["thresholds"])
+    columns = ["value", "ci_low", "ci_high"]
     pd.testing.assert_frame_equal(one[columns], two[columns])
     assert (two[["n_pos", "n_neg", "n_unknown"]] == 2 * one[["n_pos", "n_neg", "n_unknown"]]).all(axis=None)
 
@@ -159,7 +160,7 @@ def test_domains_and_micro_are_what_they_say() -> None:
     logits = (rng.normal(size=(200, 3)) + targets).astype(np.float32)
     cuts = np.float32([0.5, 1.0, 0.2])
     targets[:5, 0] = np.nan
-    frame = evaluate(labels, targets, logits, cuts, np.arange(200), resamples=20).set_index(["label", "metric"])
+    frame = evaluate(labels, targets, logits, cuts, np.arange(200)).set_index(["label", "metric"])
     value = frame["value"]
     known = ~np.isnan(targets)
     micro_y, micro_scores = targets[known], logits[known]
@@ -175,20 +176,30 @@ def test_domains_and_micro_are_what_they_say() -> None:
     assert value["Cardiovascular", "auroc"] == pytest.approx(roc_auc_score(either[sure], above[sure]))
 
 
-def test_a_seed_repeats_exactly_and_another_does_not() -> None:
-    given = problem(120)
-    one = evaluate("abc", **given, resamples=50, seed=1)
-    pd.testing.assert_frame_equal(one, evaluate("abc", **given, resamples=50, seed=1))
-    other = evaluate("abc", **given, resamples=50, seed=2)
-    assert (one["value"] == other["value"]).all()
-    assert (one["ci_low"] != other["ci_low"]).any()
+def test_the_baseline_of_average_precision_is_its_mean_over_all_orders() -> None:
+    scores = np.float32([3, 2, 2, 1, 1, 1])
+    orders = [np.isin(np.arange(6), places).astype(np.float32) for places in combinations(range(6), 2)]
+    for ranked in (scores, np.arange(6, 0, -1, dtype=np.float32)):
+        mean = np.mean([average_precision_score(y, ranked) for y in orders])
+        assert baselines(rank(orders[0], ranked), ["average_precision"])[0] == pytest.approx(mean)
+
+
+def test_a_perfect_label_has_an_exact_bound_above_its_baseline() -> None:
+    targets = (np.arange(375) < 12).astype(np.float32)[:, None]
+    frame = evaluate("a", targets, targets, np.float32([0.5]), np.arange(375))
+    label = frame[frame["label"] == "a"]
+    assert (label["value"] == 1).all()
+    assert (label["ci_high"] == 1).all()
+    ranked = label[label["metric"].isin(["average_precision", "auroc", "f1"])]
+    assert (ranked["ci_low"] > ranked["baseline"]).all()
+    assert label.set_index("metric").loc["recall", "ci_low"] == pytest.approx(0.05 ** (1 / 12))
 
 
 def test_chunks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     given = problem(120)
-    whole = evaluate("abc", **given, resamples=50, seed=1)
+    whole = evaluate("abc", **given)
     monkeypatch.setattr("explorer.analysis.metrics._CHUNK", 7 * 500)
-    pd.testing.assert_frame_equal(whole, evaluate("abc", **given, resamples=50, seed=1))
+    pd.testing.assert_frame_equal(whole, evaluate("abc", **given))
 
 
 @settings(deadline=None, max_examples=20)
@@ -200,19 +211,19 @@ def test_a_label_without_positives_leaves_the_others_alone(seed: int) -> None:
     given["targets"][:, 2] = np.nan  # nothing known at all
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        frame = evaluate("abc", **given, resamples=40, seed=0).set_index(["label", "metric"])
+        frame = evaluate("abc", **given).set_index(["label", "metric"])
     assert frame.loc[["a", "c"], ["value", "ci_low", "ci_high", "baseline"]].isna().all(axis=None)
     assert frame.loc["c", "n_unknown"].iloc[0] == 60
-    assert (frame.loc[MACRO, "value"] == frame.loc["b", "value"]).all()  # over the labels whose value exists
+    assert (frame.loc[MACRO_ALL, "value"] == frame.loc["b", "value"]).all()  # over the labels whose value exists
 
 
-def test_no_interval_from_a_single_patient_or_the_few_resamples_that_kept_both() -> None:
+def test_no_interval_from_a_single_patient() -> None:
     scores = np.arange(10, 0, -1, dtype=np.float32)[:, None]
     for negatives, expected in (([4], False), ([4, 7], True)):
         targets = np.ones((10, 1), np.float32)
         targets[negatives] = 0
-        frame = evaluate("a", targets, scores, np.float32([5]), np.arange(10), resamples=300, seed=0)
-        assert frame["value"].notna().all()
+        frame = evaluate("a", targets, scores, np.float32([5]), np.arange(10))
+        assert frame.loc[frame["label"] != MACRO, "value"].notna().all()
         assert (frame.loc[frame["label"] == "a", "ci_low"].notna() == expected).all()
 
 
@@ -223,7 +234,7 @@ def test_no_rows_is_an_error_of_the_caller() -> None:
 
 def test_a_domain_without_thresholds_is_still_ranked() -> None:
     targets, scores = np.float32([[1], [0], [1], [0]]), np.float32([[4], [3], [2], [1]])
-    frame = evaluate(["Fracture"], targets, scores, np.float32([NAN]), np.arange(4), resamples=20)
+    frame = evaluate(["Fracture"], targets, scores, np.float32([NAN]), np.arange(4))
     value = frame.set_index(["label", "metric"])["value"]
     assert value["Skeletal", "auroc"] == value["Fracture", "auroc"] == 0.75
     assert np.isnan(value["Skeletal", "f1"])

@@ -43,7 +43,7 @@ def test_a_view_that_marks_a_label_is_found_and_one_that_does_not_is_not() -> No
     targets, patients = np.column_stack([edema, nodule]), np.arange(N)
     samples = films(view=np.where(ap, "AP", "PA"), Edema=edema, Nodule=nodule)
     found = attributes(samples, ("Edema", "Nodule"), flat(rng))
-    table = of_labels(found, ("Edema", "Nodule"), targets, patients, seed=0).set_index(["attribute", "label"])
+    table = of_labels(found, ("Edema", "Nodule"), targets, patients).set_index(["attribute", "label"])
     line = table.loc[("view AP", "Edema")]
     known = ~np.isnan(edema)
     assert line["value"] == pytest.approx(roc_auc_score(edema[known], ap[known]))
@@ -53,7 +53,7 @@ def test_a_view_that_marks_a_label_is_found_and_one_that_does_not_is_not() -> No
     assert other["ci_low"] < 0.5 < other["ci_high"]
 
     scores = acquisition_scores(found, targets, patients, seed=0)
-    alone = of_acquisition(("Edema", "Nodule"), targets, scores, patients, seed=0).set_index("label")
+    alone = of_acquisition(("Edema", "Nodule"), targets, scores, patients).set_index("label")
     assert alone.at["Edema", "ci_low"] > 0.6
     assert alone.at["Nodule", "ci_low"] < 0.5
     assert mostly_acquisition(0.85, alone.at["Edema", "value"], alone.at["Edema", "ci_low"])
@@ -93,7 +93,7 @@ def test_the_device_is_no_attribute_of_its_own_label() -> None:
     labels = ("Edema", "Support Devices")
     targets = np.column_stack([device, device])
     found = attributes(films(**{"Support Devices": device}), labels, flat(rng))
-    table = of_labels(found, labels, targets, np.arange(N), seed=0)
+    table = of_labels(found, labels, targets, np.arange(N))
     assert table[table["attribute"] == "device"]["label"].tolist() == ["Edema"]
 
 

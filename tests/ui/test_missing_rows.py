@@ -137,3 +137,11 @@ def test_a_separability_row_that_the_store_lacks_is_named(run: Path) -> None:
     app = open_page("separability")
     assert_whole(app, "Separability")
     assert f"No figure in this store: {label}" in said(app) or "Fewer than 5 positives" in said(app)
+
+
+@pytest.mark.usefixtures("run")
+def test_without_a_label_of_enough_patients_the_mean_is_over_all_labels_and_says_so() -> None:
+    app = open_page("overview")
+    assert_whole(app, "Overview")
+    assert "No label has 10 positive and 10 negative patients" in said(app)
+    assert app.dataframe[0].value["AUROC"].str.contains("0.50").all(), "a figure and its baseline, not a dash"

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.differences import COMPARED
-from explorer.analysis.metrics import MACRO, METRICS
+from explorer.analysis.metrics import MACRO, MACRO_ALL, METRICS
 from explorer.analysis.pooled import MICRO
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
@@ -93,7 +93,10 @@ def test_a_click_on_a_name_opens_it(store: Store) -> None:
     app.button(f"open-{MICRO}").click().run()
     assert_whole(app, "PR curves")
     assert f"**{curve_tables.pool_title(MICRO)}** in test" in said(app)
-    assert_whole(opened("One label", few="1", label=curve_tables.pool_title(MACRO)), "PR curves")
+    mean = curve_tables.pool_title(MACRO_ALL)
+    app = opened("One label", few="1", label=mean)
+    assert_whole(app, "PR curves")
+    assert f"**{mean}** in test" in said(app)
 
 
 @pytest.mark.parametrize("rule", ["recall", "cosine", "typed", "share"])
@@ -182,7 +185,7 @@ def test_holm_is_taken_over_the_labels_with_enough_positives(store: Store) -> No
 def test_the_reports_numbers_are_the_stores_and_every_file_has_them(store: Store) -> None:
     frame = curve_tables.report_table(store, "test", 1)
     found = merits(store, "test")
-    pools = ["Mean over labels", "All film-label pairs", "Cardiovascular", "Pulmonary", "Skeletal", "Device"]
+    pools = ["Mean over all labels", "All film-label pairs", "Cardiovascular", "Pulmonary", "Skeletal", "Device"]
     assert frame["Label"].tolist()[-6:] == pools
     label = common(store)
     row = frame[frame["Label"] == label].iloc[0]
@@ -234,5 +237,5 @@ def test_a_run_made_before_says_what_is_missing(store: Store, tmp_path: Path, mo
 
 def test_every_metric_has_every_pool(store: Store) -> None:
     frame = store.tables.metrics
-    for name in (MACRO, MICRO, "Cardiovascular", "Pulmonary", "Skeletal", "Device"):
+    for name in (MACRO, MACRO_ALL, MICRO, "Cardiovascular", "Pulmonary", "Skeletal", "Device"):
         assert set(frame.loc[frame["label"] == name, "metric"]) == set(METRICS)

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis.leaks import crossing, leaking, without
-from explorer.analysis.metrics import Scored
+from explorer.analysis.metrics import ENOUGH, Scored
 from explorer.figures.style import difference_with_interval, number, with_interval
 from explorer.tables.labels import findings_text
 from explorer.tables.results import METRIC_TITLES
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 PAGE = 6
-RESAMPLES = 500
 KINDS = {
     "exact": "same pixels",
     "near": "near copy",
@@ -48,7 +47,9 @@ def leaks_and_copies(view: View) -> None:
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
         st.dataframe(_with_and_without(store, split), hide_index=True, height="content")
         st.caption(
-            "Mean over labels, 95% interval from resampling patients; both on the same resamples. Baseline last."
+            f"Mean over the labels with {ENOUGH} positive and {ENOUGH} negative patients without the copies; over "
+            "those with both classes if none has so many. Both means are over the same labels. 95% interval from "
+            "leaving out patients in turn. Baseline last."
         )
     else:
         st.success(f"No film of {split} has a copy in another split: no figure needs correcting.")
@@ -126,14 +127,13 @@ def _with_and_without(store: Store, split: Split) -> pd.DataFrame:
         scored,
         store.patients[rows],
         np.isin(rows, leaks),
-        resamples=RESAMPLES,
-        seed=store.manifest.seed,
     )
     lines = []
     for regime in store.regimes:
         for metric in ("average_precision", "auroc"):
             mine = frame[(frame["regime"] == regime.name) & (frame["metric"] == metric)].set_index("which")
-            line = {"Regime": regime.title, "Metric": METRIC_TITLES[metric]}
+            labels = f"{mine['n_labels'].iloc[0]} of {len(store.labels)}"
+            line = {"Regime": regime.title, "Metric": METRIC_TITLES[metric], "Labels": labels}
             for which, cells in mine.to_dict("index").items():
                 value, low, high = cells["value"], cells["ci_low"], cells["ci_high"]
                 if which == "difference":

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
-RESAMPLES = 500
 MOVED = 5
 """Films shown that rise most, and as many that fall most."""
 MOST = 40
@@ -75,8 +74,6 @@ def prompt_lab(view: View) -> None:
             _logits(store, stored, rows),
             _logits(store, edited, rows),
             store.patients[rows],
-            resamples=RESAMPLES,
-            seed=store.manifest.seed,
         )
         _figures(store, label, change, same=edited == stored)
         _movers(store, label, rows, change)
@@ -218,7 +215,7 @@ def _figures(store: Store, label: str, change: RewordingEffect, *, same: bool) -
         f"{change.flips[0]:,} films more and {change.flips[1]:,} that were called no longer."
     )
     st.caption(
-        f"95% intervals from resampling patients, the same resamples for both. Threshold of highest F1 on val: "
+        f"95% intervals by leaving out patients in turn, paired for both. Threshold of highest F1 on val: "
         f"{cut[STORED]} stored, {cut[EDITED]} edited. {words} Figures of val, on which wording and threshold are "
         "chosen, are optimistic: judge the set on test, after precompute."
     )

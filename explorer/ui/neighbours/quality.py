@@ -11,7 +11,7 @@ import streamlit as st
 from explorer.analysis import hubness_agreement
 from explorer.analysis.evidence import FEW
 from explorer.analysis.hubness_agreement import HUB
-from explorer.analysis.metrics import MACRO
+from explorer.analysis.metrics import MACRO, MACRO_ALL
 from explorer.analysis.retrieval import K
 from explorer.figures.dots import dots
 from explorer.figures.style import regime_style
@@ -77,7 +77,7 @@ def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
     if metric.startswith("knn"):
         st.caption(
             "A film's score is the share of its nearest training films that have the label, weighted by likeness; "
-            f"nothing is trained, k is chosen on val. Tick: {'prevalence' if 'average' in metric else '0.5'}. In "
+            "nothing is trained, k is chosen on val. Tick: a random ranking. In "
             "brackets, positives; grey: fewer than 5."
         )
     else:
@@ -89,7 +89,7 @@ def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
 
 
 def retrieval_means(view: View) -> None:
-    """Means over labels, every space, beside chance."""
+    """Means over all labels, every space, beside chance."""
     store = view.store
     frame = store.tables.retrieval
     mean = frame[(frame["label"] == MACRO) & (frame["split"] == view.split)]
@@ -102,14 +102,15 @@ def retrieval_means(view: View) -> None:
             if metric == "knn_average_precision":
                 cells["k of the vote"] = ", ".join(one["k"].astype(str))
         rows.append(cells)
-    st.subheader("Mean over labels")
+    st.subheader("Mean over all labels")
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     own = ", ".join(
-        f"{regime.title} {merits(store, view.split)[regime.name, MACRO, 'average_precision']}"
+        f"{regime.title} {merits(store, view.split)[regime.name, MACRO_ALL, 'average_precision']}"
         for regime in store.regimes
     )
     st.caption(
-        f"Value [95% interval] · chance, over {len(store.rows(view.split)):,} films of {view.split}. "
+        f"Value [95% interval] · chance; each mean is over every label that has a figure, "
+        f"over {len(store.rows(view.split)):,} films of {view.split}. "
         f"The heads' own mean AP, to compare with the kNN vote: {own}."
     )
 

@@ -8,17 +8,17 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from explorer.analysis.differences import DELONG_FROM
 from explorer.analysis.evidence import FEW
-from explorer.analysis.metrics import MACRO
 from explorer.analysis.pooled import MICRO
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.figures import curves as curve_figures
 from explorer.figures.curves import CurveAxes
 from explorer.figures.style import regime_style
 from explorer.tables import curves as curve_tables
-from explorer.tables.curves import SORTS, Sort
+from explorer.tables.curves import MEANS, SORTS, Sort
 from explorer.tables.labels import by_prevalence
-from explorer.tables.results import merits, missing_results, regime_table
+from explorer.tables.results import mean_of_labels, merits, missing_results, regime_table
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
 
@@ -50,7 +50,8 @@ def overview(view: View) -> None:
     st.caption(
         "Click a name to open it. Marks are thresholds chosen on val; bands are pointwise 95% intervals from "
         f"resampling patients. {_baseline(axes)} + positive, − negative, ? unknown; unknown never counts as negative. "
-        f"Under {few} positives no curve is drawn. Pools come first; a domain of one label is that label."
+        f"Under {few} positives no curve is drawn. Pools come first; a domain of one label is that label. "
+        f"{mean_of_labels(view.store, view.split).note}"
     )
     gains(view, few)
 
@@ -79,9 +80,14 @@ def gains(view: View, few: int) -> None:
     with right:
         st.dataframe(curve_tables.difference_table(frame), hide_index=True, height="content")
     st.caption(
-        "Paired: each resample of patients scores both regimes; 95% intervals. A filled mark has Holm's p below 0.05, "
-        "which allows for all labels tested at once. In brackets the positives; grey has fewer than "
-        f"{few}." + (" DeLong's p is an independent check, with sums over patients." if metric == "auroc" else "")
+        "Paired: both regimes are scored without each patient in turn; 95% intervals. A filled mark has Holm's p below "
+        "0.05, which allows for all labels tested at once. In brackets the positives; grey has fewer than "
+        f"{few}."
+        + (
+            f" DeLong's p is an independent check, with sums over patients; none under {DELONG_FROM} patients."
+            if metric == "auroc"
+            else ""
+        )
     )
 
 
@@ -98,7 +104,7 @@ def one_label(view: View) -> None:
         axes = _curve_kind()
         few = fewest(view)
     positive, negative, unknown = curve_tables.scored_counts(store, split, name)
-    said = "film-label pairs " if name in (MACRO, MICRO) else ""
+    said = "film-label pairs " if name in (*MEANS, MICRO) else ""
     st.markdown(
         f"**{curve_tables.pool_title(name)}** in {split}: {said}{positive:,} positive, {negative:,} negative, "
         f"{unknown:,} unknown."
@@ -111,7 +117,7 @@ def one_label(view: View) -> None:
             icon=":material/hourglass_empty:",
         )
         return
-    st.dataframe(regime_table(store, split, name).drop(columns=""), hide_index=True)
+    st.dataframe(regime_table(store, split, name), hide_index=True)
     st.caption("Value [95% interval] · trivial baseline. Precision, recall and F1 at thresholds chosen on val.")
     left, right = st.columns([9, 11], gap="medium")
     with left:
@@ -122,7 +128,7 @@ def one_label(view: View) -> None:
         )
         st.caption(
             f"In brackets, {AREAS[axes]}, with its 95% interval; bands are pointwise. "
-            f"Marks are thresholds chosen on val. {_baseline(axes)} {_about(name)}"
+            f"Marks are thresholds chosen on val. {_baseline(axes)} {_about(store, split, name)}"
         )
     if len(store.regimes) < 2:
         return
@@ -160,9 +166,9 @@ def _baseline(axes: CurveAxes) -> str:
     }[axes]
 
 
-def _about(name: str) -> str:
-    if name == MACRO:
-        return "The mean of the labels' curves; each label has its own threshold."
+def _about(store: Store, split: Split, name: str) -> str:
+    if name in MEANS:
+        return f"The mean of the labels' curves; each has its own threshold. {mean_of_labels(store, split).note}"
     if name == MICRO:
         return "All pairs ranked by logit: as good as the labels' common scale. Each label has its own threshold."
     return ""

@@ -9,13 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis.joint_labels import WHOLE_FILM, cooccurrence, pairs, whole_film
-from explorer.analysis.metrics import MACRO, patient_weights
+from explorer.analysis.metrics import patient_weights
 from explorer.analysis.multilabel import complete
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.style import with_interval
 from explorer.tables.labels import by_prevalence
 from explorer.tables.protocol_scores import predict_sound_protocol
-from explorer.tables.results import merits, resampled_interval
+from explorer.tables.results import mean_of_labels, merits, resampled_interval
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
 
@@ -42,8 +42,8 @@ def joint_labels(view: View) -> None:
     st.caption(
         "95% intervals from resampling patients. Predicted at thresholds of largest F1, ranked by Platt "
         "probabilities, both from val; baselines never look at a film. Exact match, LRAP and coverage error need "
-        f"every label of a film: {whole:,} of {len(store.rows(split)):,} have them. mAP is the mean over labels. "
-        "↓ lower is better."
+        f"every label of a film: {whole:,} of {len(store.rows(split)):,} have them. mAP's interval is from "
+        f"leaving out patients in turn. {mean_of_labels(store, split).note} ↓ lower is better."
     )
     regime = choose.regime(view)
     _pairs(view, regime)
@@ -97,7 +97,7 @@ def _whole(store: Store, split: Split) -> pd.DataFrame:
     targets = store.targets[rows]
     drawn = patient_weights(store.patients[rows], RESAMPLES, store.manifest.seed)
     weights = np.vstack([np.ones((1, len(rows))), drawn])
-    found = merits(store, split)
+    found, mean = merits(store, split), mean_of_labels(store, split)
     lines = []
     for regime in store.regimes:
         prediction = predict_sound_protocol(store, np.asarray(store.logits(regime.name)), rows)
@@ -109,8 +109,8 @@ def _whole(store: Store, split: Split) -> pd.DataFrame:
                 for name, values in figures.items()
             },
         }
-        lines.append({**line, "mAP": str(found[regime.name, MACRO, "average_precision"])})
-    chance = found[store.regimes[0].name, MACRO, "average_precision"].baseline
+        lines.append({**line, "mAP": str(found[regime.name, mean.name, "average_precision"])})
+    chance = found[store.regimes[0].name, mean.name, "average_precision"].baseline
     for name, points in _baselines(store, targets).items():
         line = {WHOLE_FILM[key]: f"{values[0]:.2f}" for key, values in points.items()}
         lines.append({"": name, **line, **({"mAP": f"{chance:.2f}"} if name == "Ranked by prevalence" else {})})

@@ -9,7 +9,7 @@ import streamlit as st
 
 from explorer.tables import curves as curve_tables
 from explorer.tables import report as report_files
-from explorer.tables.results import missing_results
+from explorer.tables.results import mean_of_labels, missing_results
 from explorer.ui.pr_curves import curves
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ def report(view: View) -> None:
     st.dataframe(frame, hide_index=True, height="content")
     n = f"{len(store.rows(split)):,} {split} films, {store.manifest.title}, run {store.manifest.run_id}"
     note = (
-        f"{n}. AP, AUROC and F1 with 95% intervals from resampling patients. Lift: AP over prevalence. F1 at the "
-        "threshold of largest F1 on val. Baselines: prevalence for AP, 0.5 for AUROC, predicting every film positive "
-        "for F1. "
-        f"Fewer than {few} positives: too few to say."
+        f"{n}. AP, AUROC and F1 with 95% intervals from leaving out patients in turn. Lift: AP over its baseline. "
+        "F1 at the threshold of largest F1 on val. Baselines: a random ranking for AP, 0.5 for AUROC, predicting every "
+        f"film positive for F1. {mean_of_labels(store, split).note} Fewer than {few} positives: too few to say."
     )
     st.caption(note)
     forest = curve_tables.report_forest(store, split, few)
