@@ -115,7 +115,7 @@ def test_a_copy_in_train_is_counted_and_scored_without(store: Store) -> None:
     assert f"with and without films copied in another split ({len(leaks)})" in whole(app)
     table = next(f.value for f in app.dataframe if "Difference" in f.value)
     n = len(store.rows("test"))
-    assert list(table.columns[2:]) == [f"With (n = {n})", f"Without (n = {n - len(leaks)})", "Difference"]
+    assert list(table.columns[2:]) == ["Labels", f"With (n = {n})", f"Without (n = {n - len(leaks)})", "Difference"]
     assert len(table) == 2 * len(store.regimes)
     assert {metric.label: metric.value for metric in app.metric}["exact copies across splits"] == str(
         (frame["kind"] == "exact").sum()

@@ -175,7 +175,7 @@ def test_an_upload_is_scored_as_precompute_scores_it(store: Store) -> None:
         weight, bias = store.head(name)
     regimes = tuple(regime.model_copy(update={"unit": False}) for regime in store.regimes)
     paper = Store(store.path)
-    paper.manifest = store.manifest.model_copy(update={"regimes": regimes})
+    paper.regimes = regimes
     last = regimes[-1]
     read = upload.projections[last.encoder]
     assert abs(np.linalg.norm(read) - 1) > 0.01

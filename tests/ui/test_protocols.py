@@ -43,9 +43,11 @@ def both(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest = json.loads((mine / "manifest.json").read_text())
     manifest["settings"]["protocol"] = "paper"
     manifest["regimes"][2]["seeds"] = [43]
+    seed_file = "regimes/fine_tune/seeds/43.npy"
+    manifest["artefacts"][seed_file] = {**manifest["artefacts"]["regimes/fine_tune/logits.npy"], "path": seed_file}
     (root / "as-the-paper/manifest.json").write_text(json.dumps(manifest))
     logits = np.load(mine / "regimes/fine_tune/logits.npy")
-    write_array(root / "as-the-paper/regimes/fine_tune/seeds/43.npy", logits[::-1].copy())
+    write_array(root / "as-the-paper" / seed_file, logits[::-1].copy())
     (root / "LATEST").write_text(mine.name)
     return root
 
