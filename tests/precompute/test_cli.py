@@ -23,6 +23,7 @@ from explorer.errors import UserError
 from explorer.store import list_runs, open_store
 from explorer.store.progress import read_progress
 from explorer.store.verify import verify_store
+from precompute.commands.console import RESULTS
 from tests.conftest import ROOT
 
 ENCODER = f"local-dir:{ROOT / 'encoders' / 'phantom-clip'}"
@@ -36,7 +37,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["precompute", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(RESULTS, "width", 200)
         with pytest.raises(SystemExit) as ended:
             command.main()
         out, err = capsys.readouterr()
@@ -384,11 +385,11 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     assert ended is not None
     assert ended.state == "complete"
 
-    # the row is the key: what row 6 holds is film 8, in every array
+    # the row is the key: what row 5 holds is film 8, in every array
     assert store.samples["image"].tolist() == [f"{i}.png" for i in range(16) if i not in (5, 6, 7)]
-    film = np.asarray(Image.open(store.film(6)))
+    film = np.asarray(Image.open(store.film(5)))
     assert film.shape == (48, 50)
-    assert Path(store.film(6)).name == "8.png"
+    assert Path(store.film(5)).name == "8.png"
 
     # the same command again finds it done
     stamp = (store.path / "manifest.json").stat().st_mtime_ns

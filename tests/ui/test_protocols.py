@@ -107,7 +107,7 @@ def test_both_protocols_stand_side_by_side(both: Path, monkeypatch: pytest.Monke
         "Sound protocol, sound rules",
     ]
     text = said(app)
-    for word in ("**Threshold.**", "**Prompt.**", "**Training.**", "**Linear probe, the paper's way", "0.63"):
+    for word in ("**Threshold.**", "**Prompt.**", "**Training.**", "**Linear probe, the paper's protocol", "0.63"):
         assert word in text
     store = open_store(both)
     rows = store.rows("test")
