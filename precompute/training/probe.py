@@ -10,7 +10,8 @@ import torch
 from scipy.optimize import minimize
 from sklearn.metrics import average_precision_score
 
-from explorer.analysis.metrics import MACRO_ALL, METRICS, Scored, estimate
+from explorer.analysis.metrics import Scored, mean_defined, weight_blocks
+from explorer.analysis.ranking import rank, score
 from explorer.model.head import Head
 from precompute.settings import LossName
 from precompute.threads import one_thread
@@ -103,12 +104,9 @@ def _plainest(
     """The first loss whose macro average precision is within one standard error, paired by patient, of the largest."""
     top = max(points, key=lambda point: point.val_macro_ap)
     if len(points) > 1 and top.val_macro_ap > 0:
-        names = [str(c) for c in range(targets.shape[1])]
-        estimates = estimate(names, targets, scored, patients)
-        at = estimates[top.loss].names.index(MACRO_ALL), METRICS.index("average_precision")
+        drawn = {name: _resampled_macro_ap(targets, regime, patients) for name, regime in scored.items()}
         for point in points:
-            error = (estimates[top.loss] - estimates[point.loss]).error[at]
-            if point is top or top.val_macro_ap - point.val_macro_ap <= error:
+            if top.val_macro_ap - point.val_macro_ap <= np.nanstd(drawn[top.loss] - drawn[point.loss]):
                 return point.loss
     return top.loss
 
@@ -152,3 +150,15 @@ def _log_odds(targets: NDArray[np.float32]) -> NDArray[np.float64]:
     positive, known = (targets == 1).sum(axis=0), (~np.isnan(targets)).sum(axis=0)
     odds: NDArray[np.float64] = np.log((positive + 1) / (known - positive + 1))
     return odds
+
+
+def _resampled_macro_ap(
+    targets: NDArray[np.float32], scored: Scored, patients: NDArray[np.int64], resamples: int = 200
+) -> NDArray[np.float64]:
+    """(B,) macro average precision over all labels, on the same resamples of patients for every loss."""
+    (weights,) = weight_blocks(patients, resamples, 0, resamples)  # (n, B)
+    by_label = [
+        score(rank(targets[:, c], scored.logits[:, c]), weights, ("average_precision",))[:, 0]
+        for c in range(targets.shape[1])
+    ]
+    return mean_defined(np.stack(by_label))
