@@ -114,10 +114,10 @@ def _plainest(
 def macro_ap(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> float:
     """Mean average precision of the labels that have a positive among their known rows; 0 where none has."""
     precisions = []
-    for y, score in zip(targets.T, scores.T, strict=True):
+    for y, logits in zip(targets.T, scores.T, strict=True):
         known = ~np.isnan(y)
         if (y == 1).any():
-            precisions.append(average_precision_score(y[known], score[known]))
+            precisions.append(average_precision_score(y[known], logits[known]))
     return float(np.mean(precisions)) if precisions else 0.0
 
 
