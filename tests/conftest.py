@@ -47,7 +47,7 @@ LONG = (
 )
 """The files that take longest: they start first, so that no worker ends long after the other."""
 
-Cli = Callable[..., subprocess.CompletedProcess[str]]
+Call = Callable[..., tuple[int, str, str]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -91,8 +91,21 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def cli() -> Cli:
-    return precompute
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run the command line in this process, which knows torch already: exit code, stdout, stderr."""
+    from precompute.__main__ import main
+    from precompute.commands.console import RESULTS
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["precompute", *map(str, arguments)])
+        monkeypatch.setattr(RESULTS, "width", 200)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        return int(code or 0), out, err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The tests with floating-point figures, under the kernels that other processors choose.
 
 A test that passes on one processor and fails on another depends on rounding: mend the computation, or derive its
-tolerance. ``python -m tests.numerics NAME ...`` runs the settings of these names only.
+tolerance. ``python -m tests.numerics NAME ...`` runs the settings of these names only, from SETTINGS or ONE_BY_ONE.
 """
 
 from __future__ import annotations
@@ -31,11 +31,9 @@ NUMERIC = (
     "tests/ui/test_prompt_lab.py",
 )
 
-SETTINGS = {
-    "plain": {},
-    "two-threads": {"OMP_NUM_THREADS": "2"},
-    "aten-default": {"ATEN_CPU_CAPABILITY": "default"},
+ONE_BY_ONE = {
     "aten-avx2": {"ATEN_CPU_CAPABILITY": "avx2"},
+    "aten-default": {"ATEN_CPU_CAPABILITY": "default"},
     "onednn-avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
     "onednn-sse41": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
     "mkl-avx2": {"MKL_ENABLE_INSTRUCTIONS": "AVX2"},
@@ -44,6 +42,22 @@ SETTINGS = {
     "openblas-prescott": {"OPENBLAS_CORETYPE": "Prescott"},
     "numpy-baseline": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4"},
 }
+"""Each library alone, by name: which of them moves a test that fails below."""
+
+SETTINGS = {
+    "plain": {},
+    "two-threads": {"OMP_NUM_THREADS": "2"},
+    "avx2": {
+        k: v for name, kernels in ONE_BY_ONE.items() if name.endswith(("avx2", "haswell")) for k, v in kernels.items()
+    },
+    "oldest": {
+        k: v
+        for name, kernels in ONE_BY_ONE.items()
+        if not name.endswith(("avx2", "haswell"))
+        for k, v in kernels.items()
+    },
+}
+"""What runs without a name: all libraries held to one generation of processors at once."""
 
 
 def run(setting: dict[str, str]) -> tuple[int, set[str], float]:
@@ -82,7 +96,7 @@ def main(names: list[str]) -> int:
     ended = 0
     print(f"{'setting':20}{'passed':>8}{'failed':>8}{'seconds':>9}  failed tests")
     for name in names or SETTINGS:
-        passed, failed, seconds = run(SETTINGS[name])
+        passed, failed, seconds = run((SETTINGS | ONE_BY_ONE)[name])
         print(f"{name:20}{passed:8}{len(failed):8}{seconds:9.0f}  {', '.join(sorted(failed)) or 'none'}", flush=True)
         ended |= bool(failed)
     return ended

@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,28 +22,9 @@ from explorer.errors import UserError
 from explorer.store import list_runs, open_store
 from explorer.store.progress import read_progress
 from explorer.store.verify import verify_store
-from precompute.commands.console import RESULTS
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Call
 
 ENCODER = f"local-dir:{ROOT / 'encoders' / 'phantom-clip'}"
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run main() in this process, which knows torch already: exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["precompute", *map(str, arguments)])
-        monkeypatch.setattr(RESULTS, "width", 200)
-        with pytest.raises(SystemExit) as ended:
-            command.main()
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        return int(code or 0), out, err
-
-    return run
 
 
 def assert_told(result: tuple[int, str, str], *words: object) -> None:
@@ -393,15 +373,9 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
 
     # the same command again finds it done
     stamp = (store.path / "manifest.json").stat().st_mtime_ns
-    again = subprocess.run(
-        [sys.executable, "-m", "precompute", *map(str, command_line)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert again.returncode == 0
-    assert "complete already" in again.stderr
+    code, _, err = call(*command_line)
+    assert code == 0
+    assert "complete already" in err
     assert (store.path / "manifest.json").stat().st_mtime_ns == stamp
 
 

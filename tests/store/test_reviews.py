@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from explorer.store.verify import verify_store
 from precompute.demo import _planned
 from precompute.sources import CsvOptions, Source, read_csv
 from precompute.sources.corrections import correct
+from tests.conftest import Call
 
 
 @pytest.fixture
@@ -116,20 +115,16 @@ def test_an_unknown_label_cannot_be_wrong(tmp_path: Path, source: Source) -> Non
         correct(source, table(tmp_path, "sample_id,label,verdict,given\n1,Edema,keep,1\n"))
 
 
-def test_the_command_refuses_bad_corrections_before_any_work(
-    tmp_path: Path, few_films: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_the_command_refuses_bad_corrections_before_any_work(tmp_path: Path, few_films: Path, call: Call) -> None:
     file = table(tmp_path, "sample_id,label,verdict\n1,Edema,perhaps\n")
     given = ("--csv", few_films / "labels.csv", "--images", few_films / "images", "--encoder", "local-dir:nowhere")
-    done = cli("run", *given, "--out", tmp_path / "store", "--corrections", file)
-    assert done.returncode == 1
-    assert f"{file} row 2: verdict is 'perhaps'" in done.stderr
-    assert "Fix" in done.stderr
+    code, _, err = call("run", *given, "--out", tmp_path / "store", "--corrections", file)
+    assert code == 1
+    assert f"{file} row 2: verdict is 'perhaps'" in err
+    assert "Fix" in err
 
 
-def test_a_review_corrects_the_next_run_there_and_nowhere_else(
-    tiny_store: Path, tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_a_review_corrects_the_next_run_there_and_nowhere_else(tiny_store: Path, tmp_path: Path, call: Call) -> None:
     before = open_store(tiny_store)
     cells: list[tuple[int, int, Verdict, float]] = []
     for split, given, verdict, after in (
@@ -151,8 +146,8 @@ def test_a_review_corrects_the_next_run_there_and_nowhere_else(
     export = tmp_path / "export.csv"
     export.write_bytes(as_csv(read_reviews(file)))
     shutil.copytree(tiny_store / "films", tmp_path / "store/films")
-    done = cli("demo", "--n", 96, "--epochs", 1, "--out", tmp_path / "store", "--corrections", export)
-    assert done.returncode == 0, done.stderr
+    code, _, err = call("demo", "--n", 96, "--epochs", 1, "--out", tmp_path / "store", "--corrections", export)
+    assert code == 0, err
     after_run = open_store(tmp_path / "store")
     expected = before.targets.copy()
     for row, c, _, after in cells:
@@ -169,13 +164,11 @@ def test_a_review_corrects_the_next_run_there_and_nowhere_else(
     assert verify_store(after_run) == []
 
 
-def test_the_demo_refuses_bad_corrections_before_it_draws(
-    tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_the_demo_refuses_bad_corrections_before_it_draws(tmp_path: Path, call: Call) -> None:
     file = table(tmp_path, "sample_id,label,verdict\ntarget-00059,Edema,keep\ntarget-00060,Edema,keep\n")
-    done = cli("demo", "--n", 60, "--out", tmp_path / "store", "--corrections", file)
-    assert done.returncode == 1
-    assert f"{file} row 3: no film 'target-00060'" in done.stderr
+    code, _, err = call("demo", "--n", 60, "--out", tmp_path / "store", "--corrections", file)
+    assert code == 1
+    assert f"{file} row 3: no film 'target-00060'" in err
     assert not list((tmp_path / "store").rglob("*.png"))
 
 

@@ -6,9 +6,7 @@ import json
 import math
 import tarfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +21,7 @@ from precompute.__main__ import app
 from precompute.sources import check_source
 from precompute.sources.iu_xray import IuXrayOptions, read_iu_xray, read_reports
 from precompute.sources.mesh import mesh_table, mesh_targets
-from tests.conftest import SHARED
+from tests.conftest import SHARED, Call
 
 XML = """<?xml version="1.0" encoding="utf-8"?>
 <eCitation><uId id="CXR{uid}"/><MedlineCitation><Article><Abstract>
@@ -200,7 +198,7 @@ def test_every_source_is_listed() -> None:
     assert "CC BY-NC-ND" in printed
 
 
-def test_all_three_regimes_from_the_sets_own_layout(tmp_path: Path, cli: Callable[..., Any]) -> None:
+def test_all_three_regimes_from_the_sets_own_layout(tmp_path: Path, call: Call) -> None:
     """The one documented command, on a small folder of Kaggle's layout with a labeller's file."""
     root = tmp_path / "iu"
     (root / "images/images_normalized").mkdir(parents=True)
@@ -232,8 +230,8 @@ def test_all_three_regimes_from_the_sets_own_layout(tmp_path: Path, cli: Callabl
         "--out",
         tmp_path / "s",
     ]
-    made = cli(*arguments)
-    assert made.returncode == 0, made.stderr
+    code, _, err = call(*arguments)
+    assert code == 0, err
     store = open_store(tmp_path / "s")
     assert store.manifest.dataset.name == "IU-Xray"
     assert "BY-NC-ND" in store.manifest.dataset.licence
@@ -243,11 +241,11 @@ def test_all_three_regimes_from_the_sets_own_layout(tmp_path: Path, cli: Callabl
     assert verify_store(store) == []
 
 
-def test_a_source_without_its_folder_is_told(cli: Callable[..., Any]) -> None:
+def test_a_source_without_its_folder_is_told(call: Call) -> None:
     for source, option in (("iu-xray", "--root"), ("csv", "--csv")):
-        refused = cli("run", "--source", source, "--encoder", "local-dir:encoders/phantom-clip")
-        assert refused.returncode == 1
-        assert f"The source {source} needs {option}" in refused.stderr
+        code, _, err = call("run", "--source", source, "--encoder", "local-dir:encoders/phantom-clip")
+        assert code == 1
+        assert f"The source {source} needs {option}" in err
 
 
 def test_the_real_reports(tmp_path: Path) -> None:
