@@ -48,10 +48,7 @@ def board(
     cells : by row and column
     marked : the row that is framed
     """
-    figure = go.Figure([_fill(cells), _pointed_at(cells, ROW)])
-    for i, row in enumerate(cells):
-        for j, cell in enumerate(row):
-            figure.add_annotation(x=j, y=i, text=cell.text, showarrow=False, font=_font(cell))
+    figure = go.Figure([_fill(cells), _written(cells, ROW, size=12)])
     start = 0
     for title, width in headings:
         figure.add_annotation(
@@ -139,11 +136,7 @@ def whiskers(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: 
 
 def confusion_heatmap(labels: Sequence[str], cells: Sequence[Sequence[Cell]]) -> go.Figure:
     """Labels against labels; filled as on the board."""
-    figure = go.Figure([_fill(cells), _pointed_at(cells, 18)])
-    for i, row in enumerate(cells):
-        for j, cell in enumerate(row):
-            if cell.text:
-                figure.add_annotation(x=j, y=i, text=cell.text, showarrow=False, font={**_font(cell), "size": 10})
+    figure = go.Figure([_fill(cells), _written(cells, 18, size=10)])
     ticks = {"tickvals": list(range(len(labels))), "ticktext": list(labels), "showgrid": False, "zeroline": False}
     figure.update_xaxes(**ticks, tickangle=-45, range=[-0.5, len(labels) - 0.5])
     figure.update_yaxes(**ticks, range=[len(labels) - 0.5, -0.5])
@@ -163,22 +156,29 @@ def _fill(cells: Sequence[Sequence[Cell]]) -> go.Heatmap:
     )
 
 
-def _pointed_at(cells: Sequence[Sequence[Cell]], size: int) -> go.Scatter:
-    """Marks that cannot be seen, for what a pointer is told: squares without a fill tell it nothing."""
+def _written(cells: Sequence[Sequence[Cell]], square: int, size: int) -> go.Scatter:
+    """Each square's text, and what a pointer is told there.
+
+    One trace, since plotly checks every annotation of a figure again whenever one is added. Its marks cannot be seen:
+    squares without a fill tell a pointer nothing.
+    """
     y, x = np.divmod(np.arange(len(cells) * len(cells[0])), len(cells[0]))
+    flat = [cell for row in cells for cell in row]
     return go.Scatter(
         x=x,
         y=y,
-        mode="markers",
-        marker={"symbol": "square", "size": size, "color": "rgba(0,0,0,0)"},
-        text=[cell.told for row in cells for cell in row],
-        hovertemplate="%{text}<extra></extra>",
+        mode="markers+text",
+        marker={"symbol": "square", "size": square, "color": "rgba(0,0,0,0)"},
+        text=[cell.text for cell in flat],
+        textfont={"size": size, "color": [_colour(cell) for cell in flat]},
+        customdata=[cell.told for cell in flat],
+        hovertemplate="%{customdata}<extra></extra>",
         showlegend=False,
     )
 
 
-def _font(cell: Cell) -> dict[str, object]:
+def _colour(cell: Cell) -> str:
     """Dark on a light fill, white on a strong one, grey without one."""
     if cell.strength is None:
-        return {"size": 11, "color": GREY}
-    return {"size": 12, "color": "#ffffff" if cell.strength > 0.6 else "#1B2530"}
+        return GREY
+    return "#ffffff" if cell.strength > 0.6 else "#1B2530"

@@ -30,10 +30,10 @@ def test_a_square_not_told_from_chance_is_not_filled() -> None:
     drawn = board(["A (9)", "B (2)"], ["x", "y"], [("Embedding", 1), ("Logits", 1)], CELLS, 1)
     heat, marks = drawn.data
     assert [list(row) for row in heat.z] == [[0.8, None], [None, 0.1]]
-    colours = {note.text: note.font.color for note in drawn.layout.annotations}
+    colours = dict(zip(marks.text, marks.textfont.color, strict=True))
     assert colours["1.0"] == colours["(4)"] == GREY
     assert (colours["3.1"], colours["1.5"]) == ("#ffffff", "#1B2530")
-    assert list(marks.text) == ["far", "near", "few", "a little"]
+    assert list(marks.customdata) == ["far", "near", "few", "a little"]
     assert list(zip(marks.x, marks.y, strict=True)) == [(0, 0), (1, 0), (0, 1), (1, 1)]
     (frame,) = (shape for shape in drawn.layout.shapes if shape.type == "rect")
     assert (frame.y0, frame.y1) == (0.5, 1.5), "the chosen label's row is framed"
@@ -63,7 +63,7 @@ def test_whiskers_show_what_shuffled_labels_reach() -> None:
 def test_confusions_leave_blank_what_cannot_be_said() -> None:
     cells = [[Cell("", None, "A"), Cell("2.0*", 0.5, "told")], [Cell("", None, "few"), Cell("", None, "B")]]
     drawn = confusion_heatmap(["A", "B"], cells)
-    assert [note.text for note in drawn.layout.annotations] == ["2.0*"]
+    assert list(drawn.data[1].text) == ["", "2.0*", "", ""]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
