@@ -77,11 +77,11 @@ def find_clusters(vectors: NDArray[np.float32], seed: int) -> NDArray[np.int16]:
             best, best_score = fitted, score
     if best is None:
         return np.zeros(len(vectors), dtype=np.int16)
-    found = best.predict(np.ascontiguousarray(vectors))
-    order = np.argsort(-np.bincount(found), kind="stable")
+    assigned = best.predict(np.ascontiguousarray(vectors))
+    order = np.argsort(-np.bincount(assigned), kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return np.asarray(rank[found], dtype=np.int16)
+    return np.asarray(rank[assigned], dtype=np.int16)
 
 
 def describe_clusters(
@@ -120,11 +120,13 @@ def describe_clusters(
             base = int(has[~train, i].sum()) / all_n if all_n else float("nan")
             lift = purity / base if base else float("nan")
             findings.append(Finding(label=labels[i], lift=lift, purity=purity, n_pos=n_pos, n=n, base=base))
-        told = _over(words, np.ones_like(words), here & train, train, ALPHA / (n_clusters * max(1, len(vocabulary))))
+        frequent = _over(
+            words, np.ones_like(words), here & train, train, ALPHA / (n_clusters * max(1, len(vocabulary)))
+        )
         name = " + ".join(f.label for f in findings) or "Mixed"
         out.append(
             Cluster(
-                name=name, n=int(here.sum()), findings=tuple(findings), words=tuple(vocabulary[i] for i in told[:3])
+                name=name, n=int(here.sum()), findings=tuple(findings), words=tuple(vocabulary[i] for i in frequent[:3])
             )
         )
     return out

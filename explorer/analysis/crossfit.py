@@ -42,7 +42,7 @@ def cross_fit(
     from sklearn.linear_model import LogisticRegression
 
     fold = share_out(patients, targets, (1 / FOLDS,) * FOLDS, seed)
-    found = np.empty(targets.shape, dtype=np.float32)
+    probabilities = np.empty(targets.shape, dtype=np.float32)
     for k in range(FOLDS):
         away = fold == k
         if not away.any():
@@ -53,10 +53,10 @@ def cross_fit(
             train = ~away & ~np.isnan(targets[:, c])
             y = targets[train, c]
             if len(np.unique(y)) < 2:
-                found[away, c] = (y.sum() + 1) / (len(y) + 2)
+                probabilities[away, c] = (y.sum() + 1) / (len(y) + 2)
                 continue
             with warnings.catch_warnings():
                 warnings.simplefilter("error", ConvergenceWarning)
                 model = LogisticRegression(C=PENALTY, max_iter=2000).fit(scaled[train], y)
-            found[away, c] = model.predict_proba(scaled[away])[:, 1]
-    return found
+            probabilities[away, c] = model.predict_proba(scaled[away])[:, 1]
+    return probabilities

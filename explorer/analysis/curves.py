@@ -50,10 +50,10 @@ def pr_curve(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> pd.D
     columns = ("threshold", "precision", "recall", "fpr", "n_called")
     if not len(positive) or positive[-1] == 0:
         return pd.DataFrame({name: np.zeros(0) for name in columns})
-    tp, called = positive[ends], ends + 1
+    tp, n_called = positive[ends], ends + 1
     negatives = len(order) - positive[-1]
-    fpr = (called - tp) / negatives if negatives else np.full(len(ends), np.nan)
-    values = (scores[order][ends], tp / called, tp / positive[-1], fpr, called)
+    fpr = (n_called - tp) / negatives if negatives else np.full(len(ends), np.nan)
+    values = (scores[order][ends], tp / n_called, tp / positive[-1], fpr, n_called)
     return pd.DataFrame(dict(zip(columns, values, strict=True)))
 
 
@@ -124,9 +124,9 @@ def gain_interval(
         blocks = weight_blocks(patients, resamples, seed, max(1, _CHUNK // ranking.size))
         values.append(gain_area(*reached(ranking, once)[:2]))
         draws.append(np.concatenate([gain_area(*reached(ranking, weights)[:2]) for weights in blocks]))
-    value, drawn = mean_defined(np.stack(values)), mean_defined(np.stack(draws))
+    value, resampled = mean_defined(np.stack(values)), mean_defined(np.stack(draws))
     evidence = units(asked[0], patients) if len(asked) == 1 else len(np.unique(patients))
-    low, high = interval(value[None], drawn[None, :, None], np.array([evidence]))
+    low, high = interval(value[None], resampled[None, :, None], np.array([evidence]))
     return float(value[0]), float(low[0, 0]), float(high[0, 0])
 
 
@@ -155,7 +155,7 @@ def on_grid(tp: NDArray[np.float64], fp: NDArray[np.float64]) -> NDArray[np.floa
         Precision at the first cut that reaches each recall, then recall at each false positive rate; NaN where a
         resample has no positive or no negative.
     """
-    found = np.full((2, len(GRID), tp.shape[1]), np.nan)
+    curves = np.full((2, len(GRID), tp.shape[1]), np.nan)
     for b in range(tp.shape[1]):
         hits, alarms = tp[:, b], fp[:, b]
         if not len(hits) or hits[-1] == 0 or alarms[-1] == 0:
@@ -163,10 +163,10 @@ def on_grid(tp: NDArray[np.float64], fp: NDArray[np.float64]) -> NDArray[np.floa
         # the first positive is met at some cut even at recall 0; 1e-9 keeps rounding from skipping a cut
         wanted = np.maximum(GRID * hits[-1] - 1e-9, 1e-9)
         cut = np.searchsorted(hits, wanted)
-        found[0, :, b] = hits[cut] / (hits[cut] + alarms[cut])
+        curves[0, :, b] = hits[cut] / (hits[cut] + alarms[cut])
         rate, recall = np.append(0.0, alarms / alarms[-1]), np.append(0.0, hits / hits[-1])
-        found[1, :, b] = np.interp(GRID, rate, recall)
-    return found
+        curves[1, :, b] = np.interp(GRID, rate, recall)
+    return curves
 
 
 def bands(
@@ -199,19 +199,19 @@ def bands(
     averaged = well_known(targets, patients) if averaged is None else averaged
     parts = []
     for regime, scored in regimes.items():
-        curves, drawn = [], []
+        curves, resampled = [], []
         asked = tasks(labels, targets, *scored)
         for task in asked:
             ranking = rank(task.targets, task.scores, None, task.films, len(targets))
-            curves.append(_drawn(ranking, [once]))
+            curves.append(_curves_on_grid(ranking, [once]))
             blocks = weight_blocks(patients, resamples, seed, max(1, _CHUNK // ranking.size))
-            drawn.append(_drawn(ranking, blocks))
+            resampled.append(_curves_on_grid(ranking, blocks))
         names = [*(task.name for task in asked), MACRO, MACRO_ALL]
         evidence = [*(units(task, patients) for task in asked), *[len(np.unique(patients))] * 2]
-        for parts_of in (curves, drawn):
+        for parts_of in (curves, resampled):
             alone = np.stack(parts_of[: len(labels)])
             parts_of += [mean_defined(alone[averaged]), mean_defined(alone)]
-        for name, n, curve, sample in zip(names, evidence, curves, drawn, strict=True):
+        for name, n, curve, sample in zip(names, evidence, curves, resampled, strict=True):
             for kind, y, draws in zip(("pr", "roc"), curve, sample, strict=True):
                 low, high = interval(y[None, :, 0], draws.T[None], np.array([n]))
                 columns = {"x": GRID, "y": y[:, 0], "low": low[0], "high": high[0]}
@@ -219,6 +219,6 @@ def bands(
     return pd.concat(parts, ignore_index=True)
 
 
-def _drawn(ranking: Ranking, blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+def _curves_on_grid(ranking: Ranking, blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
     """(2, G, B) curves of one ranking."""
     return np.concatenate([on_grid(*reached(ranking, weights)[:2]) for weights in blocks], axis=2)

@@ -65,10 +65,10 @@ def neighbour_agreement(
         "jaccard": float((chance * shared / (2 * k - shared)).sum()),
         "rbo": float(depth @ weights + depth[-1] * PERSISTENCE**k),
     }
-    drawn = patient_weights(patients, resamples, seed)
+    draws = patient_weights(patients, resamples, seed)
     out = []
     for metric, values in (("jaccard", jaccard(a, b)), ("rbo", rank_biased_overlap(a, b))):
-        ends = _ends(float(values.mean()), (drawn @ values) / drawn.sum(axis=1), patients)
+        ends = _ends(float(values.mean()), (draws @ values) / draws.sum(axis=1), patients)
         out.append((metric, float(values.mean()), *ends, baselines[metric], len(values), len(values)))
     return pd.DataFrame(out, columns=["metric", "value", "ci_low", "ci_high", "baseline", "n_pos", "n"])
 
@@ -80,8 +80,8 @@ def occurrences(lists: NDArray[np.int64]) -> NDArray[np.int32]:
 
 def hubs(counts: NDArray[np.int32]) -> NDArray[np.bool_]:
     """(N,) films whose k-occurrence lies HUB standard deviations above the mean."""
-    found: NDArray[np.bool_] = counts > counts.mean() + HUB * counts.std()
-    return found
+    many: NDArray[np.bool_] = counts > counts.mean() + HUB * counts.std()
+    return many
 
 
 def hubness(
@@ -94,10 +94,10 @@ def hubness(
     from scipy import stats
 
     n = len(counts)
-    drawn = patient_weights(patients, resamples, seed)
-    total = drawn.sum(axis=1)
-    mean = drawn @ counts / total
-    second, third = (drawn @ counts.astype(float) ** power / total for power in (2, 3))
+    draws = patient_weights(patients, resamples, seed)
+    total = draws.sum(axis=1)
+    mean = draws @ counts / total
+    second, third = (draws @ counts.astype(float) ** power / total for power in (2, 3))
     spread = np.sqrt(np.maximum(second - mean**2, 1e-12))
     skews = (third - 3 * mean * spread**2 - mean**3) / spread**3
     p = min(k / max(n - 1, 1), 1.0)
@@ -109,8 +109,8 @@ def hubness(
     )
 
 
-def _ends(value: float, drawn: Array, patients: NDArray[np.int64]) -> tuple[float, float]:
+def _ends(value: float, resampled: Array, patients: NDArray[np.int64]) -> tuple[float, float]:
     """The interval of one figure."""
     units = np.array([len(np.unique(patients))])
-    low, high = interval(np.array([[value]]), drawn[None, :, None], units)
+    low, high = interval(np.array([[value]]), resampled[None, :, None], units)
     return float(low[0, 0]), float(high[0, 0])

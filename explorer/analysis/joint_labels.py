@@ -44,9 +44,9 @@ def cooccurrence(
     """
     has, can = (positive & known).astype(np.int64), known.astype(np.int64)
     both = has.T @ has
-    given = has.T @ can
+    row_known = has.T @ can
     with np.errstate(invalid="ignore"):
-        return both / given, both
+        return both / row_known, both
 
 
 def pairs(labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np.bool_]) -> pd.DataFrame:
@@ -101,9 +101,9 @@ def whole_film(
         label is known; Hamming loss and F1 use every known film-label pair.
     """
     base = outcome(targets, calls, scores, weights)
-    found: dict[str, NDArray[np.float64]] = {}
+    figures: dict[str, NDArray[np.float64]] = {}
     if scores is not None:
-        found |= {"lrap": base.lrap, "coverage_error": base.coverage_error}
+        figures |= {"lrap": base.lrap, "coverage_error": base.coverage_error}
     if calls is not None:
         known, positive = ~np.isnan(targets), targets == 1
         wrong = weights @ ((positive != calls) & known).sum(axis=1)
@@ -111,9 +111,9 @@ def whole_film(
         hit = weights @ (positive & calls).sum(axis=1)
         either = weights @ (positive.sum(axis=1) + (calls & known).sum(axis=1))
         support = weights @ positive  # (B, C)
-        found |= {"exact_match": base.exact_match, "macro_f1": base.macro_f1}
-        found["hamming"] = wrong / np.where(pairs_known > 0, pairs_known, np.nan)
-        found["micro_f1"] = 2 * hit / np.where(either > 0, either, np.nan)
+        figures |= {"exact_match": base.exact_match, "macro_f1": base.macro_f1}
+        figures["hamming"] = wrong / np.where(pairs_known > 0, pairs_known, np.nan)
+        figures["micro_f1"] = 2 * hit / np.where(either > 0, either, np.nan)
         weighted = (f1(targets, calls, weights) * support).sum(axis=1)
-        found["weighted_f1"] = weighted / np.maximum(support.sum(axis=1), 1)
-    return {name: found[name] for name in WHOLE_FILM if name in found}
+        figures["weighted_f1"] = weighted / np.maximum(support.sum(axis=1), 1)
+    return {name: figures[name] for name in WHOLE_FILM if name in figures}

@@ -163,10 +163,10 @@ def by_domain(
     places = {name: [labels.index(one) for one in members if one in labels] for name, members in DOMAINS.items()}
     places = {name: columns for name, columns in places.items() if columns}
     grouped = [any_of(targets[:, columns]) for columns in places.values()]
-    called = [calls[:, columns].any(axis=1) for columns in places.values()]
+    predicted = [calls[:, columns].any(axis=1) for columns in places.values()]
     n = len(targets)
     return (
         list(places),
         np.stack(grouped, axis=1) if grouped else np.zeros((n, 0), np.float32),
-        np.stack(called, axis=1) if called else np.zeros((n, 0), bool),
+        np.stack(predicted, axis=1) if predicted else np.zeros((n, 0), bool),
     )

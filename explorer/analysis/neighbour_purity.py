@@ -109,7 +109,7 @@ def confusions(
     known = positive + negative
     n, n_labels = targets.shape
     value = np.full((n_labels, n_labels), np.nan)
-    shuffled, resampled = (np.full((len(drawn), n_labels, n_labels), np.nan) for drawn in (orders, weights))
+    shuffled, resampled = (np.full((len(draws), n_labels, n_labels), np.nan) for draws in (orders, weights))
     places = np.argsort(orders, axis=1)  # (S, n) where each label row went
     once = np.ones((1, n), np.float32)
     for a in range(n_labels):
@@ -131,12 +131,12 @@ def _resampled(
     weights: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     """(B, C) of resamples: a film and its neighbour count as often as both are drawn."""
-    found = []
+    hits = []
     for w in chunks(weights, sought.size):  # (b, n)
         around = near @ (w.T[:, :, None] * sought[:, None, :]).reshape(len(sought), -1)
         around = around.reshape(len(rows), len(w), -1)  # (m, b, 2C)
-        found.append(np.einsum("mb,mbc,mc->bc", w[:, rows].T, around, asked, optimize=True))
-    return _over_chance(*_halves(np.concatenate(found)), *_halves(weights @ sought))
+        hits.append(np.einsum("mb,mbc,mc->bc", w[:, rows].T, around, asked, optimize=True))
+    return _over_chance(*_halves(np.concatenate(hits)), *_halves(weights @ sought))
 
 
 def _shuffled(
@@ -147,26 +147,26 @@ def _shuffled(
     sought: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     """(S, C) of shuffles; ``places`` (S, m) is where the asking label rows went."""
-    found = []
+    hits = []
     for order, place in zip(chunks(orders, asked.size), chunks(places, asked.size), strict=True):
         moved = near[place.ravel()]
         shuffle = np.repeat(np.arange(len(order)), np.diff(moved.indptr[:: place.shape[1]]))
         moved = sparse.csr_array((moved.data, order[shuffle, moved.indices], moved.indptr), moved.shape)
         around = (moved @ sought).reshape(*place.shape, -1)  # (s, m, 2C)
-        found.append(np.einsum("smc,mc->sc", around, asked))
-    return _over_chance(*_halves(np.concatenate(found)), *_halves(sought.sum(axis=0)))
+        hits.append(np.einsum("smc,mc->sc", around, asked))
+    return _over_chance(*_halves(np.concatenate(hits)), *_halves(sought.sum(axis=0)))
 
 
 def _over_chance(
-    found: NDArray[np.floating], of: NDArray[np.floating], could: NDArray[np.floating], among: NDArray[np.floating]
+    hits: NDArray[np.floating], of: NDArray[np.floating], could: NDArray[np.floating], among: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """found/of over could/among; NaN where nothing was looked at or nothing could be found."""
+    """hits/of over could/among; NaN where nothing was looked at or no hit is possible."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        value: NDArray[np.float64] = np.divide(found, of, dtype=np.float64) / np.divide(could, among, dtype=np.float64)
+        value: NDArray[np.float64] = np.divide(hits, of, dtype=np.float64) / np.divide(could, among, dtype=np.float64)
     return np.where((of > 0) & (could > 0), value, np.nan)
 
 
 def _halves(sums: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Of (…, 2C): what was found, and of how many."""
-    found, of = np.split(sums, 2, axis=-1)
-    return found, of
+    """Of (…, 2C): the hits, and of how many."""
+    hits, of = np.split(sums, 2, axis=-1)
+    return hits, of

@@ -108,8 +108,8 @@ def neighbour_lists(
         rows = gallery[places]  # (q, wanted)
         same = patients[rows] == patients[queries][:, None]
         order = np.argsort(same, axis=1, kind="stable")[:, :k]  # other patients' first, each still nearest first
-        found = np.where(np.take_along_axis(same, order, 1), -1, np.take_along_axis(rows, order, 1))
-        out[queries, : found.shape[1]] = found
+        kept = np.where(np.take_along_axis(same, order, 1), -1, np.take_along_axis(rows, order, 1))
+        out[queries, : kept.shape[1]] = kept
     return out
 
 

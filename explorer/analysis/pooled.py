@@ -27,7 +27,7 @@ class Task(NamedTuple):
     targets : (m,) 1, 0 or NaN
     scores : (m,)
     calls : (m,) or None
-        Which rows are called positive; None where no label involved has a threshold.
+        Which rows are predicted positive; None where no label involved has a threshold.
     films : (m,)
         Each row's place among the n films.
     """
@@ -75,7 +75,7 @@ def tasks(
 
     Notes
     -----
-    A domain's score is the largest of its labels' logits above their thresholds, so that a domain is called exactly
+    A domain's score is the largest of its labels' logits above their thresholds, so that a domain is predicted exactly
     where one of its labels is; labels without a threshold take no part, unless none has one. MICRO ranks all film-label
     pairs by logit, as scikit-learn's ``average="micro"`` does: it is as good as the labels' common scale.
     """
@@ -83,25 +83,25 @@ def tasks(
     every = np.arange(n)
     decided = ~np.isnan(thresholds)
     calls: NDArray[np.bool_] = np.asarray(logits >= thresholds)  # (n, C), false where there is no threshold
-    found = [
+    every_task = [
         Task(label, targets[:, c], logits[:, c], calls[:, c] if decided[c] else None, every)
         for c, label in enumerate(labels)
     ]
     for name, columns in domains(labels).items():
         used = [c for c in columns if decided[c]]
         above = logits[:, used] - thresholds[used] if used else logits[:, columns]
-        called = np.asarray(calls[:, used].any(axis=1)) if used else None
-        found.append(Task(name, any_of(targets[:, columns]), above.max(axis=1), called, every))
+        predicted = np.asarray(calls[:, used].any(axis=1)) if used else None
+        every_task.append(Task(name, any_of(targets[:, columns]), above.max(axis=1), predicted, every))
     pooled = calls.ravel() if decided.any() else None
-    found.append(Task(MICRO, targets.ravel(), np.ravel(logits), pooled, np.repeat(every, len(labels))))
-    return [task for task in found if only in (None, task.name)]
+    every_task.append(Task(MICRO, targets.ravel(), np.ravel(logits), pooled, np.repeat(every, len(labels))))
+    return [task for task in every_task if only in (None, task.name)]
 
 
 def evidence(task: Task, patients: NDArray[np.int64]) -> tuple[int, int, int]:
-    """Patients with a positive row, with a negative one, and with a known one that is called positive."""
+    """Patients with a positive row, with a negative one, and with a known one that is predicted positive."""
     known = ~np.isnan(task.targets)
-    called = np.zeros(len(known), bool) if task.calls is None else task.calls & known
-    groups = (task.targets == 1, task.targets == 0, called)
+    predicted = np.zeros(len(known), bool) if task.calls is None else task.calls & known
+    groups = (task.targets == 1, task.targets == 0, predicted)
     with_it, without, alarmed = (len(np.unique(patients[task.films[rows]])) for rows in groups)
     return with_it, without, alarmed
 

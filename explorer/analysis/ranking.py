@@ -69,17 +69,17 @@ def rank(
     truth = targets[order] == 1  # (n,)
     ends = group_ends(scores[order])
     before = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
-    found = np.concatenate([[0], np.cumsum(truth)])
-    holds = found[ends + 1] > found[before]
+    hits = np.concatenate([[0], np.cumsum(truth)])
+    holds = hits[ends + 1] > hits[before]
     # the first row after each cut; the last cut is the end, so that segments hold all rows
     cuts = np.unique(np.concatenate([before[holds], ends[holds] + 1, [len(order)]]))
     segment = np.searchsorted(cuts[cuts > 0], np.arange(len(order)), side="right")
-    called = np.zeros(len(order), dtype=bool) if calls is None else calls[order]
+    predicted = np.zeros(len(order), dtype=bool) if calls is None else calls[order]
     film = order if films is None else films[order]
     shape = (int((cuts > 0).sum()) + 1, len(targets) if n_films is None else n_films)
 
     def members(chosen: NDArray[np.bool_]) -> csr_matrix:
-        both = chosen & called
+        both = chosen & predicted
         rows = np.concatenate([segment[chosen], np.full(int(both.sum()), shape[0] - 1)])
         columns = np.concatenate([film[chosen], film[both]])
         return csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape)
@@ -108,13 +108,13 @@ def reached(
     -------
     tp, fp : (K, B)
         Counted from the highest score down; the last cut has them all.
-    called : (2, B)
-        Positives and negatives called positive at the operating point.
+    predicted : (2, B)
+        Positives and negatives predicted positive at the operating point.
     """
     positive = (ranking.positive @ weights).astype(np.float64)  # (K + 1, B)
     negative = (ranking.negative @ weights).astype(np.float64)
-    called = np.stack([positive[-1], negative[-1]])
-    return np.cumsum(positive[:-1], axis=0), np.cumsum(negative[:-1], axis=0), called
+    predicted = np.stack([positive[-1], negative[-1]])
+    return np.cumsum(positive[:-1], axis=0), np.cumsum(negative[:-1], axis=0), predicted
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Tally:
         return np.asarray(self.fp[-1])
 
     @property
-    def called(self) -> NDArray[np.float64]:
+    def predicted(self) -> NDArray[np.float64]:
         return self.hit + self.false_alarm
 
     @property
@@ -192,7 +192,7 @@ def auroc(tally: Tally) -> NDArray[np.float64]:
 
 def precision(tally: Tally) -> NDArray[np.float64]:
     """(B,) 0 where nothing is called, as scikit-learn with ``zero_division=0``."""
-    return np.where(tally.called == 0, 0.0, tally.hit / tally.called)
+    return np.where(tally.predicted == 0, 0.0, tally.hit / tally.predicted)
 
 
 @dataclass(frozen=True)
@@ -247,13 +247,13 @@ BINARY_METRICS: dict[str, Metric] = {
         "Recall",
         "the share called positive: what random calls at the same rate reach",
         lambda tally: tally.hit / tally.positives,
-        lambda tally: tally.called / (tally.positives + tally.negatives),
+        lambda tally: tally.predicted / (tally.positives + tally.negatives),
     ),
     "f1": Metric(
         "F1",
         "F1",
         "2p/(1+p) with prevalence p: what calling every film positive reaches",
-        lambda tally: 2 * tally.hit / (tally.called + tally.positives),
+        lambda tally: 2 * tally.hit / (tally.predicted + tally.positives),
         lambda tally: 2 * tally.prevalence / (1 + tally.prevalence),
         compared=True,
     ),

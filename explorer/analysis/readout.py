@@ -108,8 +108,8 @@ def average_precisions(
     """(R,) average precision of each column of (n, R) scores, labels being shuffled apart; ties in any order."""
     behind = np.where(known > 0, -scores, np.inf).T  # unknown films rank behind all others
     hit = np.take_along_axis(positive.T, np.argsort(behind, axis=1), axis=1).astype(np.float64)
-    found = np.cumsum(hit, axis=1)
-    total = found[:, -1]
+    hits_so_far = np.cumsum(hit, axis=1)
+    total = hits_so_far[:, -1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        values: NDArray[np.float64] = (hit * found / np.arange(1, hit.shape[1] + 1)).sum(axis=1) / total
+        values: NDArray[np.float64] = (hit * hits_so_far / np.arange(1, hit.shape[1] + 1)).sum(axis=1) / total
     return values

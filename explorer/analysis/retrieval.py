@@ -80,15 +80,15 @@ def query_figures(relevance: NDArray[np.float32], k: int = K) -> tuple[Array, Ar
     known = ~np.isnan(relevance)
     hit = relevance == 1
     place = np.cumsum(known, axis=1)  # 1 for the first known film
-    found = np.cumsum(hit, axis=1)
-    relevant, n = found[:, -1].astype(float), place[:, -1].astype(float)
+    hits_so_far = np.cumsum(hit, axis=1)
+    relevant, n = hits_so_far[:, -1].astype(float), place[:, -1].astype(float)
     first = known & (place <= k)
     discount = 1 / np.log2(np.maximum(place, 1) + 1)
     ideal = np.append(0.0, np.cumsum(1 / np.log2(np.arange(1, k + 1) + 1)))
     with np.errstate(invalid="ignore", divide="ignore"):
         length = np.minimum(n, k)
         precision = (hit & first).sum(axis=1) / length
-        average = (hit * found / np.maximum(place, 1)).sum(axis=1) / relevant
+        average = (hit * hits_so_far / np.maximum(place, 1)).sum(axis=1) / relevant
         best = ideal[np.minimum(relevant, k).astype(np.int64)]
         ndcg = (discount * (hit & first)).sum(axis=1) / best
         share = relevant / n
@@ -162,15 +162,15 @@ def _means(
 ) -> pd.DataFrame:
     """Means over queries, and over labels, with intervals from the weighted means."""
     known = ~np.isnan(values)  # (C, q, 3)
-    drawn, counts, units = [], [], []
+    resampled, counts, units = [], [], []
     for c in range(len(labels)):
         with np.errstate(invalid="ignore"):
-            drawn.append((weights @ np.where(known[c], values[c], 0.0)) / (weights @ known[c]))  # (B, 3)
+            resampled.append((weights @ np.where(known[c], values[c], 0.0)) / (weights @ known[c]))  # (B, 3)
         counts.append(int(known[c, :, 0].sum()))
         units.append(len(np.unique(patients[known[c, :, 0]])))
     each, base = (mean_defined(np.moveaxis(array, 1, 0)) for array in (values, baselines))  # (C, 3)
     figures, chance = np.vstack([each, mean_defined(each)]), np.vstack([base, mean_defined(base)])
-    draws = np.concatenate([np.stack(drawn), mean_defined(np.stack(drawn))[None]])  # (C + 1, B, 3)
+    draws = np.concatenate([np.stack(resampled), mean_defined(np.stack(resampled))[None]])  # (C + 1, B, 3)
     low, high = interval(figures, draws, np.array([*units, len(np.unique(patients))]))
     names = np.repeat([*labels, MACRO], len(RETRIEVAL_METRICS))
     return pd.DataFrame(

@@ -68,13 +68,13 @@ def compare(
         chosen = choose_max_f1((label,), column, logits[:, None]).values((label,))
         scored[version] = Scored(logits[:, None], chosen)
     estimates = estimate((label,), column, scored, patients)
-    parts = [summarise(found).assign(version=version) for version, found in estimates.items()]
+    parts = [summarise(estimated).assign(version=version) for version, estimated in estimates.items()]
     figures = pd.concat(parts, ignore_index=True)
     changed = differences((label,), column, scored, patients, estimates)
     figures, changed = (frame[frame["label"] == label].reset_index(drop=True) for frame in (figures, changed))
-    thresholds = {version: float(found.thresholds[0]) for version, found in scored.items()}
-    calls = {version: found.logits[:, 0] >= found.thresholds[0] for version, found in scored.items()}
-    falling = pd.DataFrame({version: -found.logits[:, 0] for version, found in scored.items()})
+    thresholds = {version: float(one.thresholds[0]) for version, one in scored.items()}
+    calls = {version: one.logits[:, 0] >= one.thresholds[0] for version, one in scored.items()}
+    falling = pd.DataFrame({version: -one.logits[:, 0] for version, one in scored.items()})
     places = falling.rank(method="first")
     return RewordingEffect(
         figures,

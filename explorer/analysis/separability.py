@@ -169,24 +169,24 @@ def separability(space: Space, films: Labelled) -> pd.DataFrame:
     def shuffled(orders: NDArray[np.int64]) -> NDArray[np.float64]:
         """(s, 5, C)"""
         up, down = (group[orders].transpose(1, 0, 2).reshape(len(group), -1) for group in (positive, negative))
-        found = (
+        figures = (
             lift(space.near, films.same, up, up + down),
             average_precisions(held_out_scores(space.vectors, folds, up, down), up, up + down),
             *contrast(at32, up, down),
         )
-        return np.stack([part.reshape(len(orders), -1) for part in found], axis=1)
+        return np.stack([part.reshape(len(orders), -1) for part in figures], axis=1)
 
     def resampled(c: int) -> NDArray[np.float64]:
         """(B, 5)"""
         known = np.flatnonzero(positive[:, c] + negative[:, c])
         rows, up = np.flatnonzero(positive[known, c]), positive[known, c, None]
         near, part = space.near[known][:, known], at32.take(known)
-        ranking, found = rank(films.targets[known, c], scores[known, c]), []
+        ranking, figures = rank(films.targets[known, c], scores[known, c]), []
         for weights in chunks(films.weights[:, known], len(known)):
             w = np.ascontiguousarray(weights.T)  # (m, b)
             apart = contrast(part, w * up, w * (1 - up), rows)
-            found.append(np.stack([lift(near, part.same, w * up, w, rows), score(ranking, w, AP)[:, 0], *apart]))
-        return np.concatenate(found, axis=1).T
+            figures.append(np.stack([lift(near, part.same, w * up, w, rows), score(ranking, w, AP)[:, 0], *apart]))
+        return np.concatenate(figures, axis=1).T
 
     once = np.ones((len(positive), 1), np.float32)
     value = np.stack(
@@ -198,8 +198,8 @@ def separability(space: Space, films: Labelled) -> pd.DataFrame:
     )  # (5, C)
     value[:, ~measured] = np.nan
     null = np.concatenate([shuffled(orders) for orders in chunks(films.orders, positive.size)])  # (S, 5, C)
-    drawn = np.stack([resampled(c) if measured[c] else np.full((len(films.weights), 5), np.nan) for c in _range(films)])
-    low, high = interval(value.T, drawn, units)  # (C, 5)
+    draws = np.stack([resampled(c) if measured[c] else np.full((len(films.weights), 5), np.nan) for c in _range(films)])
+    low, high = interval(value.T, draws, units)  # (C, 5)
     ap = MEASURES.index("average_precision")
     for c in np.flatnonzero((value[ap] == 1) & measured):  # perfect in every resample too: an exact bound instead
         evidence = int(_patients(positive, films)[c]), int(_patients(negative, films)[c])
@@ -225,9 +225,9 @@ def _classes(space: Space, films: Labelled) -> pd.DataFrame:
     classes = first_positive(films.targets)
     value = centroid_distances(space.vectors, classes)
     null = resampled_distances(space.vectors, classes[films.orders], np.ones((1, len(classes)), np.float32))
-    drawn = np.stack(list(resampled_distances(space.vectors, classes[None], films.weights).values()), axis=1)  # (B, 4)
+    draws = np.stack(list(resampled_distances(space.vectors, classes[None], films.weights).values()), axis=1)  # (B, 4)
     figures = np.array([[value[name] for name in CENTROID]])
-    centred = drawn + figures - (np.nanmedian(drawn, axis=0) if np.isfinite(drawn).all(axis=1).any() else 0)
+    centred = draws + figures - (np.nanmedian(draws, axis=0) if np.isfinite(draws).all(axis=1).any() else 0)
     low, high = interval(figures, centred[None], np.array([len(np.unique(films.patients[classes >= 0]))]))  # (1, 4)
     rows = [
         _rows((CLASSES,), name, figures[:, m], low[:, m], high[:, m], null[name][:, None])
@@ -245,12 +245,12 @@ def confusability(space: Space, films: Labelled) -> pd.DataFrame:
     DataFrame
         CONFUSION_COLUMNS without space and split.
     """
-    value, null, drawn = confusions(space.near, films.targets, films.orders, films.weights)
+    value, null, draws = confusions(space.near, films.targets, films.orders, films.weights)
     one, other = np.nonzero(~np.eye(len(films.labels), dtype=bool))
     positive, negative = (films.targets == 1).astype(np.float32), (films.targets == 0).astype(np.float32)
     alone = positive[:, one] * negative[:, other], positive[:, other] * negative[:, one]  # (n, pairs) one not the other
     units = np.minimum(*(_patients(group, films) for group in alone))
-    low, high = interval(value[one, other][:, None], drawn[:, one, other].T[:, :, None], units)
+    low, high = interval(value[one, other][:, None], draws[:, one, other].T[:, :, None], units)
     frame = _rows([films.labels[a] for a in one], "", value[one, other], low[:, 0], high[:, 0], null[:, one, other])
     frame["other"] = [films.labels[b] for b in other]
     frame["n_label"], frame["n_other"] = (group.sum(axis=0).astype(int) for group in alone)
@@ -267,9 +267,9 @@ def likeness(one: Space, other: Space, films: Labelled) -> pd.DataFrame:
     """
     aligned = cka(one.vectors, other.vectors, films.patients, films.seed)
     shared = shared_neighbours(one.near, other.near)  # (n,)
-    drawn = films.weights @ shared / films.weights.sum(axis=1)  # (B,)
+    draws = films.weights @ shared / films.weights.sum(axis=1)  # (B,)
     units = np.array([len(np.unique(films.patients))])
-    low, high = interval(np.array([[shared.mean()]]), drawn[None, :, None], units)
+    low, high = interval(np.array([[shared.mean()]]), draws[None, :, None], units)
     others = len(shared) - np.asarray(films.same.sum(axis=1))
     chance = float(np.mean(np.asarray(other.near.sum(axis=1)) / np.maximum(others, 1)))
     rows = [("cka", *aligned, 0.0), ("overlap", float(shared.mean()), low[0, 0], high[0, 0], chance)]

@@ -89,11 +89,11 @@ def choose(
     """
     if pooled:
         chosen = _best(targets.ravel(), np.ravel(logits), rule, level)
-        found = dict.fromkeys(labels, chosen)
+        cuts = dict.fromkeys(labels, chosen)
     else:
-        found = {label: _best(targets[:, c], logits[:, c], rule, level) for c, label in enumerate(labels)}
-    said = RULES[rule] if math.isnan(level) else f"{RULES[rule]} {level:g}"
-    return Thresholds(split="val", rule=said, labels=found)
+        cuts = {label: _best(targets[:, c], logits[:, c], rule, level) for c, label in enumerate(labels)}
+    rule_text = RULES[rule] if math.isnan(level) else f"{RULES[rule]} {level:g}"
+    return Thresholds(split="val", rule=rule_text, labels=cuts)
 
 
 def choose_max_f1(labels: Sequence[str], targets: NDArray[np.float32], logits: NDArray[np.float32]) -> Thresholds:

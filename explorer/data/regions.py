@@ -21,7 +21,7 @@ def grid_size(height: int, width: int) -> tuple[int, int, float]:
     return max(1, round(height * scale)), max(1, round(width * scale)), scale
 
 
-def drawn(annotations: pd.DataFrame) -> pd.DataFrame:
+def with_shape(annotations: pd.DataFrame) -> pd.DataFrame:
     """Those with a shape; a row without says that its reader looked for the label and found nothing."""
     shapes: pd.DataFrame = annotations[annotations["x"].notna()]
     return shapes

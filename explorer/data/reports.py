@@ -18,7 +18,7 @@ def sentence(report: str, label: str) -> str:
     >>> sentence("Normal chest. No acute disease.", "Fracture")
     'Normal chest.'
     """
-    said = _SENTENCE.split(report.strip())
+    sentences = _SENTENCE.split(report.strip())
     stems = {word[:6] for word in _WORD.findall(label.lower())}
     # max takes the first of equals
-    return max(said, key=lambda part: sum(word[:6] in stems for word in _WORD.findall(part.lower())))
+    return max(sentences, key=lambda part: sum(word[:6] in stems for word in _WORD.findall(part.lower())))

@@ -109,9 +109,9 @@ def _traces(
                 hoverinfo="skip",
             )
         )
-    said = f"prevalence {prevalence:.3f}" if large else "prevalence"
+    prevalence_text = f"prevalence {prevalence:.3f}" if large else "prevalence"
     name, y = {
-        "pr": (f"baseline: {said}", [prevalence] * 2),
+        "pr": (f"baseline: {prevalence_text}", [prevalence] * 2),
         "roc": ("baseline: random ranking", [0, 1]),
         "gain": ("baseline: all predicted positive", [1, 0]),
     }[axes]

@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from explorer.data.geometry import spread
-from explorer.data.regions import drawn
+from explorer.data.regions import with_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,7 +142,7 @@ def draw_annotations(image: Image.Image, annotations: pd.DataFrame, scale: float
     """Outline boxes and polygons."""
     pen = ImageDraw.Draw(image)
     width = max(1, max(image.size) // 300)
-    shapes = drawn(annotations)
+    shapes = with_shape(annotations)
     boxes = shapes[["x", "y", "w", "h"]].to_numpy(dtype=float) * scale
     for (x, y, w, h), polygon, colour in zip(boxes.tolist(), shapes["polygon"], shapes["colour"], strict=True):
         if polygon is None:

@@ -28,7 +28,7 @@ class Cell:
 
     text: str
     strength: float | None
-    told: str
+    hint: str
 
 
 def board(
@@ -103,13 +103,13 @@ def whiskers(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: 
         For ratios: twice and half lie as far from 1. What lies under a quarter is drawn at the edge.
     """
     floor, columns = 0.25, ["value", "ci_low", "ci_high", "baseline", "null_low", "null_high"]
-    drawn = frame.copy()
+    clipped = frame.copy()
     if log:
-        drawn[columns] = drawn[columns].clip(lower=floor)
-    figure = dots(drawn, styles, title, few)
-    labels = list(dict.fromkeys(drawn["label"]))
+        clipped[columns] = clipped[columns].clip(lower=floor)
+    figure = dots(clipped, styles, title, few)
+    labels = list(dict.fromkeys(clipped["label"]))
     for i, label in enumerate(labels):
-        null = drawn[drawn["label"] == label]
+        null = clipped[clipped["label"] == label]
         if null["null_low"].notna().any():
             place = len(labels) - 1 - i
             figure.add_shape(
@@ -123,7 +123,7 @@ def whiskers(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: 
                 line_width=0,
                 layer="below",
             )
-    ends = drawn[columns].to_numpy(dtype=float)
+    ends = clipped[columns].to_numpy(dtype=float)
     low, high = np.nanmin(ends, initial=1 if log else 0), np.nanmax(ends, initial=1 if log else 0)
     pad = 0.03 * (high - low)
     if log:
@@ -171,7 +171,7 @@ def _written(cells: Sequence[Sequence[Cell]], square: int, size: int) -> go.Scat
         marker={"symbol": "square", "size": square, "color": "rgba(0,0,0,0)"},
         text=[cell.text for cell in flat],
         textfont={"size": size, "color": [_colour(cell) for cell in flat]},
-        customdata=[cell.told for cell in flat],
+        customdata=[cell.hint for cell in flat],
         hovertemplate="%{customdata}<extra></extra>",
         showlegend=False,
     )

@@ -47,7 +47,7 @@ def score_histogram(
 
 
 def labels_per_film(
-    true: NDArray[np.int64], called: Mapping[str, NDArray[np.int64]], styles: Sequence[Style]
+    true: NDArray[np.int64], predicted: Mapping[str, NDArray[np.int64]], styles: Sequence[Style]
 ) -> go.Figure:
     """How many labels a film has, and how many each regime predicts: films by number of labels.
 
@@ -56,7 +56,7 @@ def labels_per_film(
     true : (n,)
     called : regime title to (n,)
     """
-    most = max(int(counts.max(initial=0)) for counts in (true, *called.values()))
+    most = max(int(counts.max(initial=0)) for counts in (true, *predicted.values()))
     x = np.arange(most + 1)
     figure = go.Figure()
     figure.add_bar(
@@ -66,7 +66,7 @@ def labels_per_film(
         marker={"color": translucent(GREY, 0.55), "line": {"width": 0}},
         hovertemplate="%{y} films have %{x} labels<extra></extra>",
     )
-    for (title, counts), style in zip(called.items(), styles, strict=True):
+    for (title, counts), style in zip(predicted.items(), styles, strict=True):
         figure.add_scatter(
             x=x,
             y=np.bincount(counts, minlength=most + 1),

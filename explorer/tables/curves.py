@@ -117,7 +117,7 @@ def small_multiples(
     frame = frame[(frame["split"] == split) & (frame["curve"] == kind)]
     grids = {key: part[["x", "y", "low", "high"]].to_numpy().T for key, part in frame.groupby(["label", "regime"])}
     by_key = merits(store, split)
-    drawn = []
+    multiples = []
     for name in [*pool_names(store, split), *sorted_labels(store, split, by, few)]:
         positive, negative, unknown = scored_counts(store, split, name)
         note = f"+ {positive:,}  − {negative:,}" + (f"  ? {unknown:,}" if unknown else "")
@@ -126,11 +126,11 @@ def small_multiples(
         for regime in store.regimes if positive >= few and not np.isnan(prevalence) else ():
             x, y, low, high = grids.get((name, regime.name), np.zeros((4, 0)))  # a regime may lack its curve
             at = point_on_curve(by_key, regime.name, name, axes, (positive, negative))
-            curves.append(_shown(regime.title, np.stack([x, y]), np.stack([x, low, high]), at, axes, prevalence))
+            curves.append(_named_curve(regime.title, np.stack([x, y]), np.stack([x, low, high]), at, axes, prevalence))
         if not with_bands:
             curves = [Curve(c.name, c.x, c.y, None, c.at) for c in curves]
-        drawn.append(SmallMultiple(name, note, tuple(curves), prevalence))
-    return drawn
+        multiples.append(SmallMultiple(name, note, tuple(curves), prevalence))
+    return multiples
 
 
 def regime_curves(store: Store, split: Split, name: str, axes: CurveAxes) -> list[Curve]:
@@ -139,7 +139,7 @@ def regime_curves(store: Store, split: Split, name: str, axes: CurveAxes) -> lis
     by_key = merits(store, split)
     bands = store.tables.bands[(store.tables.bands["split"] == split) & (store.tables.bands["label"] == name)]
     bands = bands[bands["curve"] == ("roc" if axes == "roc" else "pr")]
-    drawn = []
+    lines = []
     for regime in store.regimes:
         asked = tasks(
             store.labels,
@@ -158,8 +158,8 @@ def regime_curves(store: Store, split: Split, name: str, axes: CurveAxes) -> lis
         line = band[:2] if name in MEANS else corners(pr_curve(asked[0].targets, asked[0].scores), axes)
         at = point_on_curve(by_key, regime.name, name, axes, scored_counts(store, split, name)[:2])
         prevalence = prevalence_of(store, by_key, name)
-        drawn.append(_shown(f"{regime.title} ({merit})", line, band[[0, 2, 3]], at, axes, prevalence))
-    return drawn
+        lines.append(_named_curve(f"{regime.title} ({merit})", line, band[[0, 2, 3]], at, axes, prevalence))
+    return lines
 
 
 def corners(frame: pd.DataFrame, axes: CurveAxes) -> NDArray[np.float64]:
@@ -176,7 +176,7 @@ def corners(frame: pd.DataFrame, axes: CurveAxes) -> NDArray[np.float64]:
     return points
 
 
-def _shown(
+def _named_curve(
     name: str,
     line: NDArray[np.float64],
     band: NDArray[np.float64],

@@ -55,9 +55,9 @@ def score_frame(
         margins = (own - thresholds) / np.where(spread > 0, spread, 1)
         ranks = 1 + (logits > own).sum(axis=0)
         for c, label in enumerate(store.labels):
-            called = None if np.isnan(thresholds[c]) else bool(own[c] >= thresholds[c])
+            predicted = None if np.isnan(thresholds[c]) else bool(own[c] >= thresholds[c])
             numbers = float(own[c]), float(thresholds[c]), float(margins[c])
-            out.append((label, states[label], regime.title, *numbers, called, int(ranks[c])))
+            out.append((label, states[label], regime.title, *numbers, predicted, int(ranks[c])))
     columns = ["label", "state", "series", "logit", "threshold", "margin", "called", "rank"]
     frame = pd.DataFrame(out, columns=columns)
     by_label = frame.groupby("label").agg(
@@ -96,9 +96,9 @@ _OUTCOMES = {
 
 
 def _cell(score: object) -> str:
-    logit, threshold, called, state, rank = (
+    logit, threshold, predicted, state, rank = (
         getattr(score, name) for name in ("logit", "threshold", "called", "state", "rank")
     )
-    if called is None:
+    if predicted is None:
         return f"{number(logit)}, no threshold · #{rank}"
-    return f"{number(logit)} {'≥' if called else '<'} {number(threshold)} · {_OUTCOMES[called, state]} · #{rank}"
+    return f"{number(logit)} {'≥' if predicted else '<'} {number(threshold)} · {_OUTCOMES[predicted, state]} · #{rank}"

@@ -80,9 +80,9 @@ def positive_labels(store: Store, row: int) -> list[str]:
 
 def findings_text(store: Store, row: int) -> str:
     """A film's positive labels in one line."""
-    found = ", ".join(positive_labels(store, row))
-    if found:
-        return found
+    positives = ", ".join(positive_labels(store, row))
+    if positives:
+        return positives
     return "labels unknown" if np.isnan(store.targets[row]).all() else "no positive label"
 
 

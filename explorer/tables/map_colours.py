@@ -173,17 +173,17 @@ def _score(store: Store, asked: Asked, regime: str) -> Paint:
 
 def _outcome(store: Store, asked: Asked, regime: str) -> Paint:
     rows, c = rows_on_map(store, asked), store.labels.index(asked.label)
-    called = store.logits(regime)[rows, c] >= store.threshold_array(regime)[c]
+    predicted = store.logits(regime)[rows, c] >= store.threshold_array(regime)[c]
     state = label_states(store, asked.label)[rows]
     positive, negative = state == "positive", state == "negative"
     return layered(
         store.n,
         [
             Points("unknown", rows[state == "unknown"], UNKNOWN),
-            Points("TN", rows[negative & ~called], CONTEXT),
-            Points("FP", rows[negative & called], Mark(("#E69F00",), "triangle", 3.6, 0.85)),
-            Points("FN", rows[positive & ~called], Mark(("#CC79A7",), "cross", 4, 1)),
-            Points("TP", rows[positive & called], Mark(("#3a9bdc",), radius=4, opacity=0.95)),
+            Points("TN", rows[negative & ~predicted], CONTEXT),
+            Points("FP", rows[negative & predicted], Mark(("#E69F00",), "triangle", 3.6, 0.85)),
+            Points("FN", rows[positive & ~predicted], Mark(("#CC79A7",), "cross", 4, 1)),
+            Points("TP", rows[positive & predicted], Mark(("#3a9bdc",), radius=4, opacity=0.95)),
         ],
     )
 
@@ -233,8 +233,8 @@ def _split(store: Store, asked: Asked, regime: str) -> Paint:
 
 def _cluster(store: Store, asked: Asked, regime: str) -> Paint:
     rows = rows_on_map(store, asked)
-    codes, found = store.clusters(store.space_of(regime, asked.kind).name)
-    layers = [Points(f"{i + 1} {one.name}", rows[codes[rows] == i], cluster_mark(i)) for i, one in enumerate(found)]
+    codes, clusters = store.clusters(store.space_of(regime, asked.kind).name)
+    layers = [Points(f"{i + 1} {one.name}", rows[codes[rows] == i], cluster_mark(i)) for i, one in enumerate(clusters)]
     legend = [Legend(f"{layer.name} ({len(layer.rows):,})", layer.mark) for layer in layers if len(layer.rows)]
     return layered(store.n, layers, legend)
 

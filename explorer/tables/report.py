@@ -97,11 +97,11 @@ def report_picture(forest: Forest, note: str, kind: Literal["png", "svg"]) -> by
 def _draw_metric(axes: Axes, forest: Forest, m: int) -> None:
     """One metric of every row and regime."""
     step = 0.26
-    for i, (_, _, found) in enumerate(forest.rows):
-        if found is None:
+    for i, (_, _, metrics) in enumerate(forest.rows):
+        if metrics is None:
             axes.text(1.04, i, "too few to say", color=GREY, va="center", fontsize=7.5)
             continue
-        merits = found[m]
+        merits = metrics[m]
         axes.plot([merits[0].baseline] * 2, [i - 0.42, i + 0.42], color=GREY, lw=1.5, zorder=1)
         for j, (merit, style) in enumerate(zip(merits, forest.styles, strict=True)):
             if np.isnan(merit.value):

@@ -129,10 +129,10 @@ def metric_summary(store: Store, split: Split, metric: str) -> str:
     if len(macro) > 1:
         best = max(macro, key=lambda regime: macro[regime].value)
         last = min(macro, key=lambda regime: macro[regime].value)
-        said = _difference_says(store, split, metric, mean.name, {best.name, last.name})
+        difference = _difference_says(store, split, metric, mean.name, {best.name, last.name})
         sentences.append(
             f"In the {mean.title}, {best.title} is highest and {last.title} lowest in "
-            f"{METRIC_TITLES[metric].replace('Average', 'average')}; {said}."
+            f"{METRIC_TITLES[metric].replace('Average', 'average')}; {difference}."
         )
     above = []
     for regime in store.regimes:

@@ -152,38 +152,38 @@ def strength(measure: str, row: Row) -> float:
 
 def heatmap_cells(store: Store, split: Split, measure: str) -> list[list[Cell]]:
     """The board's squares: labels by falling prevalence, spaces in order."""
-    found = figures(store, split, measure)
+    rows = figures(store, split, measure)
     return [
-        [_cell(measure, label, column, found[label, column.space]) for column in columns(store)]
+        [_cell(measure, label, column, rows[label, column.space]) for column in columns(store)]
         for label in by_prevalence(store, split)
     ]
 
 
 def _cell(measure: str, label: str, column: Column, row: Row) -> Cell:
-    told = f"{label}, {column.title} {'embedding' if column.kind == 'embedding' else 'logits'}<br>"
+    hint = f"{label}, {column.title} {'embedding' if column.kind == 'embedding' else 'logits'}<br>"
     counts = f"{row['n_pos']:,} positive, {row['n_neg']:,} negative, {row['n_unknown']:,} unknown"
     if "space" not in row:
-        return Cell("—", None, f"{told}not in this store: run the same precompute command again")
+        return Cell("—", None, f"{hint}not in this store: run the same precompute command again")
     if np.isnan(row["value"]):
-        return Cell("—", None, f"{told}no figure: positives or negatives of fewer than two patients<br>{counts}")
-    told += (
+        return Cell("—", None, f"{hint}no figure: positives or negatives of fewer than two patients<br>{counts}")
+    hint += (
         f"{MEASURES[measure].title} {_figure(row)}<br>shuffled labels {_null(row)}, adjusted p {_p(row)}<br>{counts}"
     )
     text = number(row["value"], 1 if row["value"] >= 10 else 2)
     if row["n_pos"] < FEW:
-        return Cell(f"<i>({text})</i>", None, f"{told}<br>too few positives to say")
-    return Cell(text, strength(measure, row), told) if told_apart(row) else Cell(text, None, told)
+        return Cell(f"<i>({text})</i>", None, f"{hint}<br>too few positives to say")
+    return Cell(text, strength(measure, row), hint) if told_apart(row) else Cell(text, None, hint)
 
 
 def sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list[str]:
     """What one measure says of every label in the spaces of a kind, those told apart first."""
-    found, spaces = figures(store, split, measure), columns(store, kind)
+    by_key, spaces = figures(store, split, measure), columns(store, kind)
     apart: list[str] = []
     never: list[str] = []
     few: list[str] = []
     missing: list[str] = []
     for label in by_prevalence(store, split):
-        rows = {column.title: found[label, column.space] for column in spaces}
+        rows = {column.title: by_key[label, column.space] for column in spaces}
         n_pos = label_counts(store, split, label)[0]
         if n_pos < FEW:
             few.append(f"{label} ({n_pos})")
@@ -219,11 +219,11 @@ def whisker_frame(store: Store, split: Split, kind: SpaceKind, measure: str) -> 
 
 def measure_table(store: Store, split: Split, measure: str) -> pd.DataFrame:
     """Every label and space: the figure with all that is needed to judge it."""
-    found = figures(store, split, measure)
+    by_key = figures(store, split, measure)
     lines = []
     for label in by_prevalence(store, split):
         for column in columns(store):
-            row = found[label, column.space]
+            row = by_key[label, column.space]
             lines.append(
                 {
                     "Label": label,
@@ -246,30 +246,30 @@ def confusion_cells(store: Store, split: Split, space: str) -> tuple[list[str], 
     labels = [label for label in by_prevalence(store, split) if label_counts(store, split, label)[0] >= FEW]
     frame = store.tables.confusability
     frame = frame[(frame["split"] == split) & (frame["space"] == space)]
-    found = _by(frame, "label", "other")
-    grid = [[_confusion(found, one, other) for other in labels] for one in labels]
+    by_pair = _by(frame, "label", "other")
+    grid = [[_confusion(by_pair, one, other) for other in labels] for one in labels]
     enough = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & frame["p"].notna()]
     return labels, grid, int((enough["p"] < LEVEL).sum()), len(enough)
 
 
-def _confusion(found: SeparabilityRows, one: str, other: str) -> Cell:
+def _confusion(by_pair: SeparabilityRows, one: str, other: str) -> Cell:
     if one == other:
         return Cell("", None, one)
-    row = found[one, other]
+    row = by_pair[one, other]
     if "space" not in row:
         return Cell("—", None, f"{one}, {other}<br>not in this store: run the same precompute command again")
-    told = (
+    hint = (
         f"{one} without {other} ({row['n_label']:,} films)<br>around them, {other} without {one} ({row['n_other']:,})"
     )
     if np.isnan(row["value"]):
-        return Cell("", None, f"{told}<br>no figure: there are no such films")
-    told += f"<br>{_figure(row)} times chance, p {_p(row, 'p')}, adjusted {_p(row)}"
+        return Cell("", None, f"{hint}<br>no figure: there are no such films")
+    hint += f"<br>{_figure(row)} times chance, p {_p(row, 'p')}, adjusted {_p(row)}"
     if min(row["n_label"], row["n_other"]) < FEW:
-        return Cell("", None, f"{told}<br>too few to say")
+        return Cell("", None, f"{hint}<br>too few to say")
     star = "*" if row["p_adjusted"] < LEVEL else ""
     if row["p"] >= LEVEL:
-        return Cell("·", None, told)
-    return Cell(f"{row['value']:.1f}{star}", float(np.clip(np.log2(row["value"]) / 2, 0, 1)), told)
+        return Cell("·", None, hint)
+    return Cell(f"{row['value']:.1f}{star}", float(np.clip(np.log2(row["value"]) / 2, 0, 1)), hint)
 
 
 def confused_with(store: Store, split: Split, space: str, label: str) -> str:
@@ -282,18 +282,18 @@ def confused_with(store: Store, split: Split, space: str, label: str) -> str:
     top = frame[frame["value"] > 1].sort_values("value", ascending=False, kind="stable").head(3)
     if top.empty:
         return f"Around films with **{label}** no other label is over-represented."
-    found = [f"{other} {_figure(row)} (p {_p(row, 'p')})" for (other,), row in _by(top, "other").items()]
-    return f"Around films with **{label}**, most over-represented: {'; '.join(found)}."
+    labels = [f"{other} {_figure(row)} (p {_p(row, 'p')})" for (other,), row in _by(top, "other").items()]
+    return f"Around films with **{label}**, most over-represented: {'; '.join(labels)}."
 
 
 def likeness_table(store: Store, split: Split) -> pd.DataFrame:
     """Pairs of spaces: CKA and shared neighbours with intervals, and what chance gives."""
     names = {c.space: f"{c.title} {'embedding' if c.kind == 'embedding' else 'logits'}" for c in columns(store)}
     frame = store.tables.likeness
-    found = _by(frame[frame["split"] == split], "space", "other", "measure")
+    by_pair = _by(frame[frame["split"] == split], "space", "other", "measure")
     lines = []
-    for one, other in dict.fromkeys((one, other) for one, other, _ in found):
-        alike, shared = found[one, other, "cka"], found[one, other, "overlap"]
+    for one, other in dict.fromkeys((one, other) for one, other, _ in by_pair):
+        alike, shared = by_pair[one, other, "cka"], by_pair[one, other, "overlap"]
         lines.append(
             {
                 "Space": names[one],
@@ -310,13 +310,13 @@ def class_table(store: Store, split: Split) -> tuple[pd.DataFrame, int]:
     """The paper's distances in every space, and how many films have a class."""
     frame = store.tables.separability
     frame = frame[(frame["split"] == split) & (frame["label"] == CLASSES)]
-    found = _by(frame, "space", "measure")
+    by_space = _by(frame, "space", "measure")
     titles = dict(zip(CENTROID, ("Inter ↑", "Intra ↓", "Ratio ↑", "Davies–Bouldin ↓"), strict=True))
     lines = []
     for column in columns(store):
         line = {"Space": f"{column.title} {'embedding' if column.kind == 'embedding' else 'logits'}"}
         for name, title in titles.items():
-            row = found[column.space, name]
+            row = by_space[column.space, name]
             line[title] = f"{_figure(row)} · {number(row['baseline'])}" if not np.isnan(row["value"]) else "—"
         lines.append(line)
     return pd.DataFrame(lines), 0 if frame.empty else int(frame["n_pos"].max())

@@ -102,8 +102,8 @@ def comparison(view: View) -> None:
     runs = [run for run in (mine, other) if run is not None]
     st.caption(_how_scored(runs, split))
     with st.expander("The same as a table", icon=":material/table:"):
-        found = {_never(run): split_baselines(run, split) for run in runs}
-        shown = protocol_tables.figures_table([ScoredGroup(name, frame) for name, frame in groups], found)
+        baselines = {_never(run): split_baselines(run, split) for run in runs}
+        shown = protocol_tables.figures_table([ScoredGroup(name, frame) for name, frame in groups], baselines)
         st.dataframe(
             shown,
             hide_index=True,
@@ -194,7 +194,7 @@ def training(view: View) -> None:
     st.subheader("How they were trained")
     recipes = [recipe(run) for run in runs]
     st.markdown(
-        _table(("", *map(protocol_title, runs)), [(name, *(found[name] for found in recipes)) for name in recipes[0]])
+        _table(("", *map(protocol_title, runs)), [(name, *(values[name] for values in recipes)) for name in recipes[0]])
     )
     for run in runs:
         tried = losses_tried(run) if run.manifest.protocol == "sound" else None
@@ -279,28 +279,29 @@ def _sentences(steps: list[Step], positives: float) -> list[str]:
     lines = [
         f"**Threshold.** Zero-shot with bare names and cosine above 0 predicts {start.labels_per_film:.1f} labels per "
         f"film, of {positives:.1f} present, and reaches macro F1 {start.macro_f1[0]:.2f}. Thresholds from val predict "
-        f"{cut.labels_per_film:.1f} and reach {cut.macro_f1[0]:.2f}: {_said(cut)}, with nothing trained or reworded."
+        f"{cut.labels_per_film:.1f} and reach {cut.macro_f1[0]:.2f}: {_difference_text(cut)}, with nothing "
+        "trained or reworded."
     ]
     for step in steps:
         if step.change == "Prompt":
             lines.append(
                 f"**Prompt.** {step.rule.removeprefix('… ').capitalize()} in place of bare names: macro F1 "
-                f"{step.macro_f1[0]:.2f}, {_said(step)}."
+                f"{step.macro_f1[0]:.2f}, {_difference_text(step)}."
             )
     trained = [step for step in steps if step.change == "Training"]
     against = ["zero-shot", *(f"the {step.rule.split(',')[0].lower()}" for step in trained)]
-    told = "; ".join(
-        f"the {step.rule.split(',')[0].lower()} against {before}, {_said(step)}"
+    effects = "; ".join(
+        f"the {step.rule.split(',')[0].lower()} against {before}, {_difference_text(step)}"
         for step, before in zip(trained, against, strict=False)
     )
-    return [*lines, f"**Training.** Macro F1 of {told}."]
+    return [*lines, f"**Training.** Macro F1 of {effects}."]
 
 
 def _exact(step: Step) -> str:
     return "unknown" if np.isnan(step.exact_match) else f"{step.exact_match:.2f}"
 
 
-def _said(step: Step) -> str:
+def _difference_text(step: Step) -> str:
     return f"{difference_with_interval(*step.difference)}, {'beyond' if step.beyond_chance else 'within'} chance"
 
 
@@ -310,7 +311,7 @@ def _trained(title: str, ladder: list[Step], n: int) -> str:
         f"**{title}, the paper's protocol against the sound one**, on the {n:,} films both runs hold out. Under the "
         f"paper's, exact match is {_exact(table)} with each film stretched to 0..1 and {_exact(half)} at probability "
         f"0.5: the threshold alone. At thresholds from val, macro F1 is {cut.macro_f1[0]:.2f}; under the sound "
-        f"protocol, {sound.macro_f1[0]:.2f}: {_said(sound)}."
+        f"protocol, {sound.macro_f1[0]:.2f}: {_difference_text(sound)}."
     )
 
 
@@ -325,18 +326,18 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def counterpart_of(store: Store) -> Store | None:
     """The run of the same films by the other protocol, if it lies beside this one."""
     root = store.path.parent
-    found = counterpart(root, store)
-    return cache.store(root, found) if found else None
+    run_id = counterpart(root, store)
+    return cache.store(root, run_id) if run_id else None
 
 
 def _groups(mine: Store, other: Store | None, split: Split) -> list[tuple[str, pd.DataFrame]]:
     """In the page's order: printed, then as the paper, then sound training by both rules."""
-    found = [protocol_tables.printed_figures(mine)]
+    groups = [protocol_tables.printed_figures(mine)]
     for protocol in ("paper", "sound"):
         run = next((run for run in (mine, other) if run is not None and run.manifest.protocol == protocol), None)
         if run is not None:
-            found += [_scored(run, split, rules) for rules in RULE_SETS]
-    return [(group.title, group.frame) for group in found]
+            groups += [_scored(run, split, rules) for rules in RULE_SETS]
+    return [(group.title, group.frame) for group in groups]
 
 
 @st.cache_data(max_entries=32, show_spinner="Scoring by both rules", hash_funcs=HASH_FUNCS)

@@ -182,14 +182,14 @@ def modality_gaps(view: View) -> None:
     """How far the text of every prompt set lies from the films."""
     store = view.store
     st.subheader("Prompts and films")
-    found = gaps(store, view.split)
+    by_prompt_set = gaps(store, view.split)
     frame = pd.DataFrame(
         {
-            "Prompt set": [one.title for one in found],
-            "Modality gap [95% interval]": [with_interval(*one.apart) for one in found],
-            "halves of the films": [number(one.halves) for one in found],
-            "Cosine to the nearest film": [number(one.nearest) for one in found],
-            "Labels": [one.prompts for one in found],
+            "Prompt set": [one.title for one in by_prompt_set],
+            "Modality gap [95% interval]": [with_interval(*one.apart) for one in by_prompt_set],
+            "halves of the films": [number(one.halves) for one in by_prompt_set],
+            "Cosine to the nearest film": [number(one.nearest) for one in by_prompt_set],
+            "Labels": [one.prompts for one in by_prompt_set],
         }
     )
     st.dataframe(frame, hide_index=True, height="content")

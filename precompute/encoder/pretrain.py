@@ -223,8 +223,8 @@ def pretrain(
         "target": plan(settings.n_val, "target", seed + 2),
     }
     films = {
-        name: draw_pretraining_films(work / f"{name}-{len(drawn)}-{seed}", drawn, partial(report, name))
-        for name, drawn in specs.items()
+        name: draw_pretraining_films(work / f"{name}-{len(planned)}-{seed}", films_of, partial(report, name))
+        for name, planned in specs.items()
     }
     torch.manual_seed(settings.seed)
     write_untrained(out, films["train"].captions, settings)
@@ -279,10 +279,10 @@ def pretrain(
         "settings": asdict(settings),
         "curve": curve,
         "zero_shot_auroc": {name: zero_shot_auroc(final, films[name]) for name in ("val", "target")},
-        "n": {name: len(drawn.captions) for name, drawn in films.items()},
+        "n": {name: len(split_films.captions) for name, films_of in films.items()},
         "positives": {
-            name: dict(zip(LABELS, drawn.targets.sum(axis=0).astype(int).tolist(), strict=True))
-            for name, drawn in films.items()
+            name: dict(zip(LABELS, split_films.targets.sum(axis=0).astype(int).tolist(), strict=True))
+            for name, split_films in films.items()
         },
     }
     write_json(out / "pretraining.json", record)
@@ -399,10 +399,10 @@ def _loss(
     everywhere = batch["regions"].to(device).flatten(2).transpose(1, 2)  # (B, g*g, F)
     covered = everywhere.gather(1, places[..., None].expand(-1, -1, len(FINDINGS)))
     dropped = everywhere.amax(dim=1) > covered.amax(dim=1)  # (B, F): the film shows it, the kept patches do not
-    told = functional.pad((~dropped).float(), (1, 0), value=1.0)  # nobody can be asked for what was taken away
+    visible = functional.pad((~dropped).float(), (1, 0), value=1.0)  # nobody can be asked for what was taken away
     targets = batch["targets"].to(device)
-    label = functional.binary_cross_entropy_with_logits(scale * cls @ direction.T + heads.label.bias, targets, told)
-    label_head = functional.binary_cross_entropy_with_logits(heads.label(tokens[:, 0]).float(), targets, told)
+    label = functional.binary_cross_entropy_with_logits(scale * cls @ direction.T + heads.label.bias, targets, visible)
+    label_head = functional.binary_cross_entropy_with_logits(heads.label(tokens[:, 0]).float(), targets, visible)
     region = functional.binary_cross_entropy_with_logits(
         scale * patches @ direction[1:].T + heads.region.bias, covered, pos_weight=heads.rarity
     )

@@ -224,7 +224,7 @@ def regions(mask: Mask, smallest: int = 12) -> list[tuple[float, float, float, f
 
     A strip a pixel or two thin is its box alone: its outline would be a line.
     """
-    found = []
+    boxes = []
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     for contour in contours:
         x, y, w, h = cv2.boundingRect(contour)
@@ -232,8 +232,8 @@ def regions(mask: Mask, smallest: int = 12) -> list[tuple[float, float, float, f
             continue
         outline = cv2.approxPolyDP(contour, 1.0, True).reshape(-1, 2)
         words = " ".join(str(int(v)) for v in outline.ravel()) if len(outline) > 2 else ""
-        found.append((float(x), float(y), float(w), float(h), words))
-    return found
+        boxes.append((float(x), float(y), float(w), float(h), words))
+    return boxes
 
 
 def write_film(spec: FilmSpec, out: Path) -> tuple[list[object], list[list[object]]]:

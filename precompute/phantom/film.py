@@ -178,10 +178,10 @@ def write_on(image: NDArray[np.uint8], acquisition: Acquisition, rng: np.random.
 
 def point_at(image: NDArray[np.uint8], masks: dict[str, Mask], rng: np.random.Generator) -> None:
     """An arrow towards one drawn finding, as authors put into figures."""
-    drawn = [mask for label, mask in masks.items() if label != "Support Devices" and mask.any()]
-    if not drawn:
+    findings_shown = [mask for label, mask in masks.items() if label != "Support Devices" and mask.any()]
+    if not findings_shown:
         return
-    rows, columns = np.nonzero(drawn[int(rng.integers(len(drawn)))])
+    rows, columns = np.nonzero(findings_shown[int(rng.integers(len(findings_shown)))])
     pick = int(rng.integers(len(rows)))
     tip = (int(columns[pick]), int(rows[pick]))
     angle = rng.uniform(0, 2 * np.pi)
@@ -244,7 +244,7 @@ def render(spec: FilmSpec) -> Film:
     >>> film.image.ndim, str(film.image.dtype)
     (2, 'uint8')
     """
-    scene, drawn = project(spec)
+    scene, canvas_masks = project(spec)
     rng = np.random.default_rng(spec.film_seed)
     acquisition = draw_acquisition(rng, spec.domain, scene.body)
     high, wide = acquisition.shape
@@ -255,7 +255,7 @@ def render(spec: FilmSpec) -> Film:
     image = np.asarray(np.rint(display(signal, acquisition) * 255), np.uint8)
     masks = {
         label: cv2.warpAffine(mask.astype(np.uint8), affine, (wide, high), flags=cv2.INTER_NEAREST) > 0
-        for label, mask in drawn.items()
+        for label, mask in canvas_masks.items()
     }
     top, right, bottom, left = acquisition.collimation
     open_beam = np.zeros((high, wide), bool)
@@ -269,14 +269,14 @@ def render(spec: FilmSpec) -> Film:
         coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(45, 90))])[1]
         image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
     true = {sign.label for sign in spec.signs}
-    found = {label: int(label in true) for label in LABELS}
-    found["No Finding"] = int(not true - {"Support Devices"})
+    true_labels = {label: int(label in true) for label in LABELS}
+    true_labels["No Finding"] = int(not true - {"Support Devices"})
     labels = dict(zip(LABELS, spec.labels, strict=True))
     words = np.random.default_rng([spec.study_seed, 3])
     return Film(
         image=image,
         masks=masks,
-        findings=found,
+        findings=true_labels,
         labels=labels,
         view=spec.view,
         patient_id=spec.patient_id,

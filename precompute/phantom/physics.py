@@ -201,12 +201,12 @@ def add_tubes(image: Image, tubes: list[Tube], scale: float = 1.0, hollow: float
     along = np.maximum(np.abs(dx * ahead_x + dy * ahead_y) - 1, 0)
     square = across * across + along * along
     # A tube thinner than a pixel is widened and thinned out by the same factor, else it would flicker.
-    drawn = np.maximum(radius, 0.9)
-    chord = 2 * np.sqrt(np.maximum(drawn**2 - square, 0))
+    widened = np.maximum(radius, 0.9)
+    chord = 2 * np.sqrt(np.maximum(widened**2 - square, 0))
     if hollow:
-        chord -= 2 * np.sqrt(np.maximum((hollow * drawn) ** 2 - square, 0))
+        chord -= 2 * np.sqrt(np.maximum((hollow * widened) ** 2 - square, 0))
     # No pixel is listed twice, so adding in place is safe.
-    image[rows, columns] += (scale * chord * slant * (radius / drawn) ** 2).astype(np.float32)
+    image[rows, columns] += (scale * chord * slant * (radius / widened) ** 2).astype(np.float32)
 
 
 def near_tubes(tubes: list[Tube], margin: float) -> Mask:

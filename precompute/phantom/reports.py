@@ -121,11 +121,11 @@ def report(labels: Mapping[str, int | None], signs: Sequence[Sign], rng: np.rand
     signs : what was drawn; a recorded finding that was not drawn gets a plain sentence
     rng : picks the words
     """
-    drawn = {sign.label: sign for sign in signs}
+    sign_by_label = {sign.label: sign for sign in signs}
     lines = []
     for label in LABELS[1:]:
         if labels[label] in (1, -1):
-            sign = drawn.get(label) or Sign(label, 0.4, str(rng.choice(["left", "right"])), 0, "central line")
+            sign = sign_by_label.get(label) or Sign(label, 0.4, str(rng.choice(["left", "right"])), 0, "central line")
             lines.append(sentence(phrase(sign, rng, vague=labels[label] == -1)))
     if labels["No Finding"] == 1 or not lines:
         lines.append(str(rng.choice(NORMAL)))
@@ -157,8 +157,8 @@ def caption(signs: Sequence[Sign], view: str, rng: np.random.Generator) -> str:
         listed,
     )[style]
     if rng.random() < 0.35:
-        drawn = {sign.label for sign in signs}
-        absent = [words for label, words in ABSENT.items() if label not in drawn]
+        shown = {sign.label for sign in signs}
+        absent = [words for label, words in ABSENT.items() if label not in shown]
         if absent:
             text = f"{text.rstrip('.')}; {rng.choice(absent)}"
     return sentence(text)

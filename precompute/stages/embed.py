@@ -19,12 +19,12 @@ def frozen(run: Run) -> None:
 
 
 def fine_tune(run: Run) -> None:
-    given = {"weights": run.writer.sha256(layout.TUNED_TOWER.weights)}
+    inputs = {"weights": run.writer.sha256(layout.TUNED_TOWER.weights)}
     folder = run.path / layout.TUNED_TOWER.folder
-    _embed(run, "embed fine-tune", "fine_tune", lambda: ImageTower.load(folder, run.tower.device), given)
+    _embed(run, "embed fine-tune", "fine_tune", lambda: ImageTower.load(folder, run.tower.device), inputs)
 
 
-def _embed(run: Run, stage: str, encoder: str, tower: Callable[[], ImageTower], given: Mapping[str, object]) -> None:
+def _embed(run: Run, stage: str, encoder: str, tower: Callable[[], ImageTower], inputs: Mapping[str, object]) -> None:
     def make(folder: Path, report: ReportProgress) -> list[str]:
         files = layout.encoder_files(encoder)
         loaded = tower()
@@ -36,4 +36,4 @@ def _embed(run: Run, stage: str, encoder: str, tower: Callable[[], ImageTower], 
         return [files.embeddings, files.norms, files.config, files.weights]
 
     pixels = run.writer.sha256(layout.PIXELS)
-    run.stage(stage, {**given, "pixels": pixels, "config": run.tower.config.model_dump()}, make)
+    run.stage(stage, {**inputs, "pixels": pixels, "config": run.tower.config.model_dump()}, make)

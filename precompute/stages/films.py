@@ -39,7 +39,7 @@ def films(run: Run) -> None:
         )
         return [layout.THUMBNAILS, layout.THUMBNAIL_OFFSETS, layout.PIXELS, layout.FILMS]
 
-    given = {
+    inputs = {
         "csv": job.source.sha256,
         "images": str(job.source.images.resolve()),
         "fit": run.tower.fit.model_dump(),
@@ -47,7 +47,7 @@ def films(run: Run) -> None:
         "skip_bad": job.skip_bad,
         "allow_burned_in": job.allow_burned_in,
     }
-    run.stage("films", given, make)
+    run.stage("films", inputs, make)
 
 
 def samples(run: Run) -> None:
@@ -82,7 +82,7 @@ def samples(run: Run) -> None:
         write_frame(folder / layout.SKIPPED, skipped[["image", "reason"]])
         return [layout.SAMPLES, layout.SKIPPED]
 
-    given = {
+    inputs = {
         "csv": source.sha256,
         "label_origin": source.label_origin,
         "films": run.writer.sha256(layout.FILMS),
@@ -92,7 +92,7 @@ def samples(run: Run) -> None:
         "seed": settings.seed,
         "allow_empty": run.job.allow_empty,
     }
-    run.stage("samples", given, make)
+    run.stage("samples", inputs, make)
 
 
 def marks(run: Run) -> None:

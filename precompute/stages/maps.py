@@ -76,11 +76,11 @@ def clusters(run: Run) -> None:
             files = layout.space_files(space.name)
             codes = find_clusters(run.vectors(space.name), seed)
             write_array(folder / files.cluster_codes, codes)
-            found = describe_clusters(codes, run.targets, run.labels, reports, train)
-            write_json(folder / files.clusters, {"clusters": [cluster.model_dump() for cluster in found]})
+            described = describe_clusters(codes, run.targets, run.labels, reports, train)
+            write_json(folder / files.clusters, {"clusters": [cluster.model_dump() for cluster in described]})
             paths += [files.cluster_codes, files.clusters]
             report(i + 1, len(run.spaces))
         return paths
 
-    given = {**run.map_hashes(), "samples": run.writer.sha256(layout.SAMPLES), "seed": seed}
-    run.stage("clusters", given, make)
+    inputs = {**run.map_hashes(), "samples": run.writer.sha256(layout.SAMPLES), "seed": seed}
+    run.stage("clusters", inputs, make)

@@ -32,26 +32,26 @@ def metrics(run: Run) -> None:
         values, changes = [], []
         for i, split in enumerate(SPLITS):
             rows = run.rows(split)
-            given = (run.labels, run.targets[rows], _scored(run, rows), run.patients[rows])
-            estimates = estimate(*given, _averaged(run))
+            scored_films = (run.labels, run.targets[rows], _scored(run, rows), run.patients[rows])
+            estimates = estimate(*scored_films, _averaged(run))
             values += [summarise(figures).assign(regime=name, split=split) for name, figures in estimates.items()]
-            changes.append(differences(*given, estimates).assign(split=split))
+            changes.append(differences(*scored_films, estimates).assign(split=split))
             report(i + 1, len(SPLITS))
         write_frame(folder / layout.METRICS, pd.concat(values, ignore_index=True)[list(METRIC_COLUMNS)])
         write_frame(folder / layout.DIFFERENCES, pd.concat(changes, ignore_index=True)[list(DIFFERENCE_COLUMNS)])
         return [layout.METRICS, layout.DIFFERENCES]
 
-    run.stage("metrics", {**_given(run), "tables": ["metrics", "differences"]}, make)
+    run.stage("metrics", {**_inputs(run), "tables": ["metrics", "differences"]}, make)
 
 
 def curves(run: Run) -> None:
     """How far each curve may be off, on the splits that are shown."""
 
     def measure(rows: NDArray[np.int64]) -> pd.DataFrame:
-        given = (run.labels, run.targets[rows], _scored(run, rows), run.patients[rows])
-        return bands(*given, _averaged(run), resamples=run.settings.resamples, seed=run.settings.seed)
+        scored_films = (run.labels, run.targets[rows], _scored(run, rows), run.patients[rows])
+        return bands(*scored_films, _averaged(run), resamples=run.settings.resamples, seed=run.settings.seed)
 
-    run.stage("curves", _given(run), _table(run, layout.BANDS, BAND_COLUMNS, measure))
+    run.stage("curves", _inputs(run), _table(run, layout.BANDS, BAND_COLUMNS, measure))
 
 
 def calibrated(run: Run) -> None:
@@ -60,10 +60,10 @@ def calibrated(run: Run) -> None:
 
     def measure(rows: NDArray[np.int64]) -> pd.DataFrame:
         on_val, here = ({r.name: run.logits(r.name)[part] for r in run.regimes} for part in (val, rows))
-        given = (run.labels, (run.targets[val], on_val), run.targets[rows], here, run.patients[rows])
-        return calibration(*given, resamples=run.settings.resamples, seed=run.settings.seed)
+        scored_films = (run.labels, (run.targets[val], on_val), run.targets[rows], here, run.patients[rows])
+        return calibration(*scored_films, resamples=run.settings.resamples, seed=run.settings.seed)
 
-    run.stage("calibration", _given(run), _table(run, layout.CALIBRATION, CALIBRATION_COLUMNS, measure))
+    run.stage("calibration", _inputs(run), _table(run, layout.CALIBRATION, CALIBRATION_COLUMNS, measure))
 
 
 def _table(
@@ -93,12 +93,12 @@ def _scored(run: Run, rows: NDArray[np.int64]) -> dict[str, Scored]:
     return {r.name: Scored(run.logits(r.name)[rows], run.threshold_array(r.name)) for r in run.regimes}
 
 
-def _given(run: Run) -> dict[str, object]:
+def _inputs(run: Run) -> dict[str, object]:
     """What :func:`_scored` and the resamples hang on."""
-    given: dict[str, object] = {
+    inputs: dict[str, object] = {
         regime.name: [run.writer.sha256(file) for file in (files.logits, files.thresholds)]
         for regime in run.regimes
         for files in [layout.regime_files(regime.name)]
     }
     samples = run.writer.sha256(layout.SAMPLES)
-    return {**given, "samples": samples, "resamples": run.settings.resamples, "seed": run.settings.seed}
+    return {**inputs, "samples": samples, "resamples": run.settings.resamples, "seed": run.settings.seed}

@@ -41,8 +41,8 @@ def retrieval(run: Run) -> None:
             write_array(folder / layout.space_files(space).occurrences, counts)
         return [layout.RETRIEVAL, *(layout.space_files(space).occurrences for space in occurrences)]
 
-    given = {**run.embedding_hashes(), **run.logit_hashes(), "samples": run.writer.sha256(layout.SAMPLES)}
-    run.stage("retrieval", {**given, "resamples": resamples, "seed": seed}, make)
+    inputs = {**run.embedding_hashes(), **run.logit_hashes(), "samples": run.writer.sha256(layout.SAMPLES)}
+    run.stage("retrieval", {**inputs, "resamples": resamples, "seed": seed}, make)
 
 
 def _measure(
@@ -75,18 +75,20 @@ def _measure(
     splits: dict[str, NDArray[np.int64]] = {
         split: np.flatnonzero(samples["split"].to_numpy() == split) for split in SPLITS
     }
-    drawn = {"resamples": resamples, "seed": seed}
+    resampling = {"resamples": resamples, "seed": seed}
     parts, lists = [], {}
     for i, space in enumerate(spaces):
-        found = np.ascontiguousarray(vectors(space.name))
-        lists[space.name] = neighbour_lists(found, patients, views, measured.K)
+        space_vectors = np.ascontiguousarray(vectors(space.name))
+        lists[space.name] = neighbour_lists(space_vectors, patients, views, measured.K)
         counts = listed.occurrences(lists[space.name])
-        mine = [listed.hubness(counts, patients, measured.K, **drawn).assign(k=measured.K)]
+        mine = [listed.hubness(counts, patients, measured.K, **resampling).assign(k=measured.K)]
         for split in SCORED:
             rows = splits[split]
-            part = measured.retrieval(found[rows], labels, targets[rows], patients[rows], views[rows], **drawn)
+            part = measured.retrieval(
+                space_vectors[rows], labels, targets[rows], patients[rows], views[rows], **resampling
+            )
             mine.append(part.assign(split=split, k=measured.K))
-        votes, k = measured.knn_classifier(labels, found, targets, patients, splits, **drawn)
+        votes, k = measured.knn_classifier(labels, space_vectors, targets, patients, splits, **resampling)
         mine.append(votes.assign(k=k))
         parts.append(pd.concat(mine).assign(space=space.name))
         report(i + 1, len(spaces))
@@ -96,10 +98,10 @@ def _measure(
         for split in SCORED:
             rows = splits[split]
             part = listed.neighbour_agreement(
-                lists[a.name][rows], lists[b.name][rows], patients[rows], len(samples), **drawn
+                lists[a.name][rows], lists[b.name][rows], patients[rows], len(samples), **resampling
             )
             parts.append(part.assign(space=a.name, other=b.name, split=split, k=measured.K))
     frame = pd.concat(parts, ignore_index=True).reindex(columns=list(measured.RETRIEVAL_COLUMNS))
     text = ["other", "label", "split"]
     frame[text] = frame[text].fillna("")
-    return frame, {name: listed.occurrences(found) for name, found in lists.items()}
+    return frame, {name: listed.occurrences(neighbours) for name, neighbours in lists.items()}

@@ -68,13 +68,13 @@ def linear_probe(run: Run) -> None:
         training = {**chosen._asdict(), "tried": [point._asdict() for point in tried]}
         return _write_regime(folder, "linear_probe", head, training)
 
-    given = {
+    inputs = {
         "embeddings": run.writer.sha256(layout.encoder_files("frozen").embeddings),
         "norms": run.writer.sha256(layout.encoder_files("frozen").norms),
         "samples": run.writer.sha256(layout.SAMPLES),
         "settings": _training_settings(run),
     }
-    run.stage("linear probe", given, make)
+    run.stage("linear probe", inputs, make)
 
 
 def fine_tune(run: Run) -> None:
@@ -87,7 +87,7 @@ def fine_tune(run: Run) -> None:
         paths = _write_regime(folder, "fine_tune", head, _record(run, curve))
         return [*paths, layout.TUNED_TOWER.config, layout.TUNED_TOWER.weights]
 
-    run.stage("full fine-tune", _fine_tune_given(run), make)
+    run.stage("full fine-tune", _fine_tune_inputs(run), make)
 
 
 def other_seeds(run: Run) -> None:
@@ -95,14 +95,14 @@ def other_seeds(run: Run) -> None:
     seeds = run.regimes[-1].seeds
     if not seeds:
         return
-    given = _fine_tune_given(run)
+    inputs = _fine_tune_inputs(run)
     with run.reporter.stage(SEEDS) as report:
         for i, seed in enumerate(seeds):
 
             def make(folder: Path, i: int = i, seed: int = seed) -> list[str]:
                 return _seed(run, seed, lambda done, total: report(i * total + done, len(seeds) * total))
 
-            run.writer.stage(f"seed_{seed}", {**given, "seed": seed}, make)
+            run.writer.stage(f"seed_{seed}", {**inputs, "seed": seed}, make)
 
 
 def score(run: Run) -> None:
@@ -125,12 +125,12 @@ def score(run: Run) -> None:
         write_json(folder / files.thresholds, thresholds.model_dump())
         return [files.logits, files.thresholds]
 
-    given: dict[str, object] = {
+    inputs: dict[str, object] = {
         s.name: run.writer.sha256(layout.prompt_files(s.name).head) for s in run.job.prompt_sets
     }
-    given |= {r.name: run.writer.sha256(layout.regime_files(r.name).head) for r in run.regimes}
-    given |= run.embedding_hashes()
-    run.stage("score", {**given, "samples": run.writer.sha256(layout.SAMPLES)}, make)
+    inputs |= {r.name: run.writer.sha256(layout.regime_files(r.name).head) for r in run.regimes}
+    inputs |= run.embedding_hashes()
+    run.stage("score", {**inputs, "samples": run.writer.sha256(layout.SAMPLES)}, make)
 
 
 def _data(run: Run, inputs: NDArray[Any]) -> TrainingData:
@@ -167,7 +167,7 @@ def _seed(run: Run, seed: int, report: ReportProgress) -> list[str]:
     return paths
 
 
-def _fine_tune_given(run: Run) -> dict[str, object]:
+def _fine_tune_inputs(run: Run) -> dict[str, object]:
     return {
         "encoder": run.writer.sha256(layout.encoder_files("frozen").weights),
         "head": run.writer.sha256(layout.regime_files("linear_probe").head),

@@ -104,9 +104,9 @@ def _plainest(
     """The first loss whose macro average precision is within one standard error, paired by patient, of the largest."""
     top = max(points, key=lambda point: point.val_macro_ap)
     if len(points) > 1 and top.val_macro_ap > 0:
-        drawn = {name: _resampled_macro_ap(targets, regime, patients) for name, regime in scored.items()}
+        resampled = {name: _resampled_macro_ap(targets, regime, patients) for name, regime in scored.items()}
         for point in points:
-            if top.val_macro_ap - point.val_macro_ap <= np.nanstd(drawn[top.loss] - drawn[point.loss]):
+            if top.val_macro_ap - point.val_macro_ap <= np.nanstd(resampled[top.loss] - resampled[point.loss]):
                 return point.loss
     return top.loss
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from explorer.data.regions import drawn
+from explorer.data.regions import with_shape
 from explorer.ui.components.modules import joined
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _view = st.components.v2.component(
 def marks(annotations: pd.DataFrame) -> list[dict[str, object]]:
     """Annotations as the viewer draws them: corners in film pixels, label, reader and the reader's colour."""
     out: list[dict[str, object]] = []
-    shapes = drawn(annotations)
+    shapes = with_shape(annotations)
     boxes = shapes[["x", "y", "w", "h"]].to_numpy(dtype=float).tolist()
     about = shapes[["label", "annotator", "colour"]].rename(columns={"annotator": "reader"}).to_dict("records")
     for (x, y, w, h), polygon, what in zip(boxes, shapes["polygon"], about, strict=True):

@@ -10,7 +10,7 @@ import streamlit as st
 
 from explorer.analysis import localisation as loc
 from explorer.analysis.evidence import FEW
-from explorer.data.regions import drawn
+from explorer.data.regions import with_shape
 from explorer.figures.dots import dots
 from explorer.figures.style import regime_style, with_interval
 from explorer.store.saliency import list_saliency, saliency_command
@@ -43,7 +43,7 @@ def choose_saliency_set(store: Store) -> SaliencySet | None:
     """One of the run's sets of maps; where there is none, the page names the command that makes one."""
     sets = list_saliency(store)
     if not sets:
-        n = len(drawn(cache.run_annotations(store)))
+        n = len(with_shape(cache.run_annotations(store)))
         st.info(
             f"Maps are checked on a whole split by a batch job, which has not run. The run has {n:,} annotations."
             + ("" if n else " Without any, agreement cannot be measured: import some, or mark films yourself."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import streamlit as st
 
-from explorer.data.regions import drawn
+from explorer.data.regions import with_shape
 from explorer.data.saliency_map import METHODS, MethodName
 from explorer.figures.overlay import Colours, Look
 from explorer.tables.labels import findings_text, label_states, rows_in_state
@@ -162,7 +162,7 @@ def film_summary(view: View, question: Question) -> None:
     state = label_states(store, question.label)[question.row]
     annotations = cache.run_annotations(store)
     of_label = annotations[(annotations["row"] == question.row) & (annotations["label"] == question.label)]
-    n = len(drawn(of_label))
+    n = len(with_shape(of_label))
     st.markdown(
         f"**{sample['sample_id']}** · {sample['split']} · {question.label}: **{state}** · all labels: "
         f"{findings_text(store, question.row)} · {n} annotation{'' if n == 1 else 's'} of {question.label}"

@@ -12,7 +12,7 @@ import streamlit as st
 
 from explorer.analysis import localisation as loc
 from explorer.analysis.sampling import stratified_films
-from explorer.data.regions import drawn, grid_size, reader_masks
+from explorer.data.regions import grid_size, reader_masks, with_shape
 from explorer.errors import UserError
 from explorer.store.marks import NOTHING, SHAPE, add_marks, delete_marks, edit_marks, read_marks
 from explorer.ui.components.pencil import Box, pencil
@@ -117,7 +117,7 @@ def _blind(row: int) -> bool:
 def _without_drawing(store: Store, row: int, label: str, annotator: str, shown: pd.DataFrame) -> None:
     """Record that there is nothing to mark, or copy others' outlines to this annotator."""
     mine = shown["annotator"].eq(annotator) & shown["mark_id"].ne("")
-    others, nothing = drawn(shown[~mine]), mine & shown["x"].isna()
+    others, nothing = with_shape(shown[~mine]), mine & shown["x"].isna()
     marked = bool((mine & ~nothing).any())
     with st.container(horizontal=True, gap="small"):
         if nothing.any():
@@ -162,7 +162,7 @@ def _add_box(store: Store, row: int, label: str, annotator: str, box: Box, size:
 
 def _own(store: Store, row: int, annotator: str) -> None:
     """This annotator's shapes on this film, to correct or delete."""
-    mine = drawn(read_marks(store))
+    mine = with_shape(read_marks(store))
     mine = mine[(mine["row"] == row) & (mine["annotator"] == annotator)].set_index("mark_id")
     mine["shape"] = np.where(mine["polygon"].isna(), "box", "outline")
     if mine.empty:

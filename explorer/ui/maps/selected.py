@@ -39,19 +39,19 @@ def selected(view: View, asked: Asked, regime: RegimeRecord) -> None:
 
 
 def _films(view: View, asked: Asked, regime: RegimeRecord, picked: NDArray[np.int64]) -> None:
-    store, called = view.store, selection.name(view)
+    store, title = view.store, selection.name(view)
     st.subheader(f"{len(picked):,} film{'s' if len(picked) > 1 else ''} selected")
     outside = len(np.setdiff1d(picked, map_colours.rows_on_map(store, asked)))
     if outside:
         st.caption(f"{outside:,} of them are not in {view.split}, so they are not drawn.")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         with st.container(width=320):
-            name = st.text_input("Name", called, max_chars=selection.LONGEST_NAME, key=f"name-{called}")
-        if name.strip() and name != called:
+            name = st.text_input("Name", title, max_chars=selection.LONGEST_NAME, key=f"name-{title}")
+        if name.strip() and name != title:
             selection.put(view, picked, name)
-            called = selection.name(view)
+            title = selection.name(view)
         st.button("Clear", icon=":material/close:", on_click=selection.clear)
-    selection.actions(view, picked, called, key="selected")
+    selection.actions(view, picked, title, key="selected")
     if len(picked) > 1:
         _composition(view, asked, picked)
     gallery(store, picked.tolist(), asked.label, regime, key="selected")

@@ -62,8 +62,10 @@ def prompt_means(store: Store, prompt_set: str, side: str) -> tuple[NDArray[np.f
 
 def _centroids(store: Store, space: str) -> list[Sign]:
     middle = centroids(np.asarray(store.vectors(space)), store.targets)
-    given = np.flatnonzero(~np.isnan(middle[:, 0]))
-    return _placed(store, space, middle[given], [store.labels[c] for c in given], "centroid", "✚", "#1F83C6")
+    has_centroid = np.flatnonzero(~np.isnan(middle[:, 0]))
+    return _placed(
+        store, space, middle[has_centroid], [store.labels[c] for c in has_centroid], "centroid", "✚", "#1F83C6"
+    )
 
 
 def _clusters(store: Store, space: str) -> list[Sign]:

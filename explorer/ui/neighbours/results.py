@@ -130,17 +130,18 @@ def _outlying(percentiles: NDArray[np.float64] | None) -> None:
         st.caption("This run holds no training cloud to hold the film against: an earlier version made it.")
         return
     near, shape = percentiles.tolist()
-    said = (
+    distance_text = (
         f"Farther from the training films than {near:.0f}% of films like them (10th neighbour), {shape:.0f}% "
         "(Mahalanobis), in the frozen encoder."
     )
     if max(near, shape) >= OUTLYING:
         st.warning(
-            f"{said} It is unlike what the regimes were fitted on: neither scores nor neighbours can be trusted.",
+            f"{distance_text} It is unlike what the regimes were fitted on: neither scores nor neighbours can be "
+            "trusted.",
             icon=":material/warning:",
         )
     else:
-        st.caption(said)
+        st.caption(distance_text)
 
 
 def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> None:

@@ -104,9 +104,9 @@ def one_label(view: View) -> None:
         axes = _curve_kind()
         few = fewest(view)
     positive, negative, unknown = curve_tables.scored_counts(store, split, name)
-    said = "film-label pairs " if name in (*MEANS, MICRO) else ""
+    unit = "film-label pairs " if name in (*MEANS, MICRO) else ""
     st.markdown(
-        f"**{curve_tables.pool_title(name)}** in {split}: {said}{positive:,} positive, {negative:,} negative, "
+        f"**{curve_tables.pool_title(name)}** in {split}: {unit}{positive:,} positive, {negative:,} negative, "
         f"{unknown:,} unknown."
     )
     if positive < few or negative == 0:
@@ -177,10 +177,10 @@ def _about(store: Store, split: Split, name: str) -> str:
 def _own_differences(view: View, name: str, few: int) -> pd.DataFrame:
     rows = []
     for pair, names in curve_tables.regime_pairs(view.store).items():
-        for metric, said in METRICS.items():
+        for metric, title in METRICS.items():
             frame = curve_tables.pair_differences(view.store, view.split, metric, names, few)
             row = curve_tables.difference_table(frame[frame["label"] == curve_tables.pool_title(name)])
-            rows.append(row.drop(columns=["Label", "Positives"], errors="ignore").assign(Metric=said, Regimes=pair))
+            rows.append(row.drop(columns=["Label", "Positives"], errors="ignore").assign(Metric=title, Regimes=pair))
     table = pd.concat(rows, ignore_index=True)
     return table[["Regimes", "Metric", *[c for c in table if c not in ("Regimes", "Metric")]]].fillna("")
 
@@ -189,18 +189,18 @@ def _legend(store: Store) -> None:
     """What the small curves' colours and dashes mean, once for all of them."""
     marks = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
     lines = {"dot": "dotted", "dash": "dashed", "solid": "solid", "dashdot": "dash-dotted"}
-    said = [
+    badges = [
         f":{style.badge}[{marks[style.symbol]} {regime.title}] ({lines[style.dash]})"
         for regime, style in zip(store.regimes, curve_tables.regime_styles(store), strict=True)
     ]
-    st.markdown(" · ".join([*said, ":gray[baseline (long dashes)]"]))
+    st.markdown(" · ".join([*badges, ":gray[baseline (long dashes)]"]))
 
 
 def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) -> None:
     store = view.store
-    drawn = _small(store, view.split, axes, by, few, with_bands)
+    small = _small(store, view.split, axes, by, few, with_bands)
     with st.container(horizontal=True, gap="small"):
-        for name, note, figure in drawn:
+        for name, note, figure in small:
             with st.container(width=238, gap="xxsmall"):
                 st.button(
                     f"**{curve_tables.pool_title(name)}**  {note}",
@@ -224,9 +224,9 @@ def _open_label(name: str) -> None:
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _large(store: Store, split: Split, name: str, axes: CurveAxes) -> go.Figure:
-    drawn = curve_tables.regime_curves(store, split, name, axes)
+    lines = curve_tables.regime_curves(store, split, name, axes)
     prevalence = curve_tables.prevalence_of(store, merits(store, split), name)
-    return curve_figures.large_curves(drawn, curve_tables.regime_styles(store), axes, prevalence)
+    return curve_figures.large_curves(lines, curve_tables.regime_styles(store), axes, prevalence)
 
 
 @st.cache_data(max_entries=16, show_spinner="Drawing every label", hash_funcs=HASH_FUNCS)

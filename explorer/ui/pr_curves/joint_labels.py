@@ -58,15 +58,15 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
     calls = np.asarray(store.logits(regime.name)[rows] >= store.threshold_array(regime.name))[:, columns]
     known = ~np.isnan(targets)
     left, right = st.columns(2, gap="medium")
-    for side, title, positive, said in (
+    for side, title, positive, word in (
         (left, f"Predicted together: {regime.title}", calls, "predicted"),
         (right, "Occur together", targets == 1, "positive"),
     ):
         with side:
             st.subheader(title)
             share, both = cooccurrence(positive, known)
-            st.plotly_chart(cooccurrence_heatmap(share, both, order), key=f"pairs-{said}", alt=title)
-            st.caption(f"Of the {split} films {said} for the row's label, the percentage {said} for the column's too.")
+            st.plotly_chart(cooccurrence_heatmap(share, both, order), key=f"pairs-{word}", alt=title)
+            st.caption(f"Of the {split} films {word} for the row's label, the percentage {word} for the column's too.")
     frame = pairs(order, targets, calls)
     frame = frame[frame["called"] + frame["true"] > 0]
     excess = frame["called"] - frame["true"]
@@ -95,9 +95,9 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
 def _whole(store: Store, split: Split) -> pd.DataFrame:
     rows = store.rows(split)
     targets = store.targets[rows]
-    drawn = patient_weights(store.patients[rows], RESAMPLES, store.manifest.seed)
-    weights = np.vstack([np.ones((1, len(rows))), drawn])
-    found, mean = merits(store, split), mean_of_labels(store, split)
+    draws = patient_weights(store.patients[rows], RESAMPLES, store.manifest.seed)
+    weights = np.vstack([np.ones((1, len(rows))), draws])
+    by_key, mean = merits(store, split), mean_of_labels(store, split)
     lines = []
     for regime in store.regimes:
         prediction = predict_sound_protocol(store, np.asarray(store.logits(regime.name)), rows)
@@ -109,8 +109,8 @@ def _whole(store: Store, split: Split) -> pd.DataFrame:
                 for name, values in figures.items()
             },
         }
-        lines.append({**line, "mAP": str(found[regime.name, mean.name, "average_precision"])})
-    chance = found[store.regimes[0].name, mean.name, "average_precision"].baseline
+        lines.append({**line, "mAP": str(by_key[regime.name, mean.name, "average_precision"])})
+    chance = by_key[store.regimes[0].name, mean.name, "average_precision"].baseline
     for name, points in _baselines(store, targets).items():
         line = {WHOLE_FILM[key]: f"{values[0]:.2f}" for key, values in points.items()}
         lines.append({"": name, **line, **({"mAP": f"{chance:.2f}"} if name == "Ranked by prevalence" else {})})
@@ -131,6 +131,6 @@ def _baselines(store: Store, targets: NDArray[np.float32]) -> Mapping[str, dict[
         always = np.zeros(targets.shape, dtype=bool)
         always[:, store.labels.index("No Finding")] = True
         alike["Always No Finding"] = always
-    found = {name: whole_film(targets, calls, None, once) for name, calls in alike.items()}
-    found["Ranked by prevalence"] = whole_film(targets, None, np.tile(rate, (len(targets), 1)), once)
-    return found
+    figures = {name: whole_film(targets, calls, None, once) for name, calls in alike.items()}
+    figures["Ranked by prevalence"] = whole_film(targets, None, np.tile(rate, (len(targets), 1)), once)
+    return figures

@@ -34,7 +34,7 @@ def report(view: View) -> None:
     forest = curve_tables.report_forest(store, split, few)
     stem = f"pr-{split}-{store.manifest.run_id}"
     with st.container(horizontal=True, gap="small"):
-        for title, name, mime, made in (
+        for title, name, mime, content in (
             ("CSV", "csv", "text/csv", partial(report_files.report_csv, frame)),
             ("LaTeX", "tex", "text/plain", partial(report_files.report_latex, frame, note)),
             ("PNG", "png", "image/png", partial(report_files.report_picture, forest, note, "png")),
@@ -42,7 +42,7 @@ def report(view: View) -> None:
         ):
             st.download_button(
                 title,
-                made,
+                content,
                 file_name=f"{stem}.{name}",
                 mime=mime,
                 icon=":material/download:",

@@ -158,14 +158,14 @@ def _on_the_curve(view: View, point: Point, targets: NDArray[np.float32], scores
     rows = store.rows(view.split)
     positive, negative, _ = label_counts(store, view.split, point.label)
     calls = point.by_regime[point.regime.name].predicted(rows)[:, c]
-    hits, called = int((calls & (targets == 1)).sum()), int((calls & ~np.isnan(targets)).sum())
-    at = (hits / positive if positive else np.nan, hits / called if called else np.nan)
+    hits, predicted = int((calls & (targets == 1)).sum()), int((calls & ~np.isnan(targets)).sum())
+    at = (hits / positive if positive else np.nan, hits / predicted if predicted else np.nan)
     line = curve_tables.corners(pr_curve(targets, scores), "pr")
     curve = Curve(point.regime.title, line[0], line[1], None, at)
     place = [regime.name for regime in store.regimes].index(point.regime.name)
-    drawn = [(curve, regime_style(place))] if positive >= FEW and negative else []
+    lines = [(curve, regime_style(place))] if positive >= FEW and negative else []
     prevalence = positive / max(positive + negative, 1)
-    return curve_figures.small_curves([c for c, _ in drawn], [style for _, style in drawn], "pr", prevalence)
+    return curve_figures.small_curves([c for c, _ in lines], [style for _, style in lines], "pr", prevalence)
 
 
 def _cells(view: View, point: Point) -> str:
@@ -184,11 +184,11 @@ def _cells(view: View, point: Point) -> str:
         ),
         ("Against max F1 on val", ("up", "down"), ("Newly positive", "No longer positive")),
     )
-    for title, names, said in grid:
+    for title, names, captions in grid:
         if title:
             st.caption(title)
         with st.container(horizontal=True, gap="small"):
-            for name, what in zip(names, said, strict=True):
+            for name, what in zip(names, captions, strict=True):
                 st.button(
                     f"{what}: **{len(members[name]):,}**",
                     key=f"cell-{name}",
@@ -227,14 +227,14 @@ def _table(view: View, point: Point) -> None:
     for regime in store.regimes:
         operating = point.by_regime[regime.name]
         calls = operating.predicted(rows)[:, c]
-        found = at_threshold(store.targets[rows, c], calls, store.patients[rows], seed=store.manifest.seed)
+        figures = at_threshold(store.targets[rows, c], calls, store.patients[rows], seed=store.manifest.seed)
         cut = operating.thresholds[c]
         line = {
             "Regime": regime.title,
             "Threshold": "none" if np.isnan(cut) else number(cut),
             "Predicted positive": f"{int(calls.sum()):,}",
         }
-        lines.append(line | {title: _said(found[name]) for name, title in FIGURES.items()})
+        lines.append(line | {title: _figure_text(figures[name]) for name, title in FIGURES.items()})
     positive, negative, _ = label_counts(store, view.split, point.label)
     st.dataframe(pd.DataFrame(lines), hide_index=True, height="content")
     few = f" Fewer than {FEW} positives: too few to say." if positive < FEW else ""
@@ -244,9 +244,9 @@ def _table(view: View, point: Point) -> None:
     )
 
 
-def _said(figure: Estimate) -> str:
-    said = with_interval(figure.value, figure.low, figure.high)
-    return said if np.isnan(figure.value) else f"{said} · {figure.baseline:.2f}"
+def _figure_text(figure: Estimate) -> str:
+    text = with_interval(figure.value, figure.low, figure.high)
+    return text if np.isnan(figure.value) else f"{text} · {figure.baseline:.2f}"
 
 
 def _gallery(view: View, point: Point, shown: str) -> None:
@@ -272,17 +272,17 @@ def _gallery(view: View, point: Point, shown: str) -> None:
     rows = rows[np.argsort(-np.abs(np.nan_to_num(margin)), kind="stable")]
     selection.actions(view, rows, f"{point.label}, {names[shown]}, {point.regime.title}", "cell")
 
-    def told(row: int) -> str:
+    def describe(row: int) -> str:
         scores = []
         for regime in store.regimes:
             operating = point.by_regime[regime.name]
             score, cut = operating.scores[row, c], operating.thresholds[c]
-            called = score > cut if operating.strict else score >= cut
-            scores.append(f"{regime.title} {number(score)}{' ●' if called else ''}")
+            predicted = score > cut if operating.strict else score >= cut
+            scores.append(f"{regime.title} {number(score)}{' ●' if predicted else ''}")
         report = str(store.samples["report"].iat[row] or "")
         return f"{sentence(report, point.label)}  \n" + "  \n".join(scores)
 
-    gallery(store, [int(row) for row in rows], point.label, point.regime, "cell", told)
+    gallery(store, [int(row) for row in rows], point.label, point.regime, "cell", describe)
     st.caption(f"Furthest from {point.regime.title}'s threshold first. ● is predicted positive.")
 
 
@@ -290,10 +290,10 @@ def _labels_a_film(view: View, point: Point) -> None:
     """How many labels the rule predicts per film, against how many there are."""
     store, rows = view.store, view.store.rows(view.split)
     true = (store.targets[rows] == 1).sum(axis=1)
-    called = {regime.title: point.by_regime[regime.name].predicted(rows).sum(axis=1) for regime in store.regimes}
+    predicted = {regime.title: point.by_regime[regime.name].predicted(rows).sum(axis=1) for regime in store.regimes}
     st.subheader("Labels predicted per film")
     st.plotly_chart(
-        threshold_figures.labels_per_film(true, called, curve_tables.regime_styles(store)),
+        threshold_figures.labels_per_film(true, predicted, curve_tables.regime_styles(store)),
         key="labels-a-film",
         config={"displayModeBar": False},
         alt="Labels predicted per film in every regime, and true labels",

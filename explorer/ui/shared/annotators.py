@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.data.regions import drawn
+from explorer.data.regions import with_shape
 from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def legend(annotations: pd.DataFrame) -> None:
     """One line for each annotator: the colour, what they marked, and where they saw nothing to mark."""
     lines = []
     for annotator, mine in annotations.groupby("annotator"):
-        counts = drawn(mine)["label"].value_counts(sort=False)
+        counts = with_shape(mine)["label"].value_counts(sort=False)
         marked = ", ".join(str(label) if n == 1 else f"{label} ({n})" for label, n in counts.items())
         nothing = ", ".join(mine.loc[mine["x"].isna(), "label"])
         summary = "; ".join(part for part in (marked, nothing and f"nothing to mark: {nothing}") if part)
