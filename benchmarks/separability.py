@@ -16,7 +16,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks import Measurement
-from explorer.analysis.separability import NEIGHBOURS, Labelled, Space, confusability, likeness, separability
+from explorer.analysis.separability import NEIGHBOURS, Labelled, Space, confusability, likeness, measure_separability
 
 FILMS, DIMENSIONS, LABELS, SPACES, SHUFFLES, RESAMPLES = 4000, 512, 14, 5, 200, 1000
 LOOPED = 4
@@ -32,7 +32,7 @@ def run(repeats: int) -> list[Measurement]:
         start = time.process_time()
         films = Labelled.of(names, targets, patients, permutations=SHUFFLES, resamples=RESAMPLES, seed=0)
         spaces = [Space.of(x, films) for x in vectors]
-        boards = [separability(space, films) for space in spaces]
+        boards = [measure_separability(space, films) for space in spaces]
         for i, space in enumerate(spaces):
             confusability(space, films)
             for other in spaces[:i]:

@@ -10,7 +10,7 @@ VIEWS = {
     "thresholds": ("Thresholds", thresholds.thresholds),
     "calibration": ("Calibration", calibration.calibration_view),
     "together": ("Together", joint_labels.joint_labels),
-    "report": ("Report", report.report),
+    "report": ("Report", report.report_view),
 }
 
 with page("PR curves") as view:

@@ -7,7 +7,7 @@ with page("Separability") as view:
     choice = separability.choose_measure(view)
     separability.measure_summary(view, choice)
     separability.measure_heatmap(view, choice)
-    separability.intervals(view, choice)
+    separability.measure_intervals(view, choice)
     separability.confusable_labels(view, choice)
     separability.space_similarity(view)
     separability.class_distances(view)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Films:
+class ComparedFilms:
     """Films in one space.
 
     Attributes
@@ -36,15 +36,15 @@ class Films:
     cosines: sparse.csr_array
 
     @classmethod
-    def of(cls, vectors: NDArray[np.floating], same: sparse.csr_array) -> Films:
+    def of(cls, vectors: NDArray[np.floating], same: sparse.csr_array) -> ComparedFilms:
         """Films of a space, their same-patient cosines worked out."""
         one = np.repeat(np.arange(len(vectors)), np.diff(same.indptr))
         values = np.einsum("ed,ed->e", vectors[one], vectors[same.indices])
         return cls(vectors, same, sparse.csr_array((values, same.indices, same.indptr), same.shape))
 
-    def take(self, rows: NDArray[np.int64]) -> Films:
+    def take(self, rows: NDArray[np.int64]) -> ComparedFilms:
         """Some of the films."""
-        return Films(self.vectors[rows], self.same[rows][:, rows], self.cosines[rows][:, rows])
+        return ComparedFilms(self.vectors[rows], self.same[rows][:, rows], self.cosines[rows][:, rows])
 
 
 class Contrast(NamedTuple):
@@ -64,7 +64,7 @@ class Contrast(NamedTuple):
 
 
 def contrast(
-    films: Films,
+    films: ComparedFilms,
     positive: NDArray[np.floating],
     negative: NDArray[np.floating],
     rows: NDArray[np.int64] | None = None,

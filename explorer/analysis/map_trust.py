@@ -125,7 +125,7 @@ def doubts(points: NDArray[np.float32]) -> NDArray[np.uint8]:
     return torn + 2 * (points[:, 0] < DOUBTFUL).astype(np.uint8)
 
 
-def aligned(layout: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
+def align_layout(layout: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
     """A layout moved, turned, mirrored and scaled to lie as near as can be to another (orthogonal Procrustes).
 
     Neighbourhoods stay as they are: only the picture is turned.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from explorer.analysis.map_trust import TRUST_ROWS, aligned, layout_disparity
+from explorer.analysis.map_trust import TRUST_ROWS, align_layout, layout_disparity
 from explorer.analysis.neighbours import knn
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def umap_map(
             **steps,
         )
         layout = np.asarray(reducer.fit_transform(vectors), dtype=np.float32)
-    return layout if isinstance(init, str) else aligned(layout, init)
+    return layout if isinstance(init, str) else align_layout(layout, init)
 
 
 def stability(vectors: NDArray[np.float32], layout: NDArray[np.float32], k: int, seed: int) -> dict[str, float | int]:

@@ -103,7 +103,7 @@ def query_figures(relevance: NDArray[np.float32], k: int = K) -> tuple[Array, Ar
     return values, baseline
 
 
-def retrieval(
+def retrieval_figures(
     vectors: NDArray[np.float32],
     labels: Sequence[str],
     targets: NDArray[np.float32],

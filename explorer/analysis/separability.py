@@ -21,7 +21,7 @@ import pandas as pd
 
 from explorer.analysis.centroid import CENTROID, centroid_distances, first_positive, resampled_distances
 from explorer.analysis.chunks import chunks
-from explorer.analysis.contrast import Films, contrast
+from explorer.analysis.contrast import ComparedFilms, contrast
 from explorer.analysis.jackknife import edge
 from explorer.analysis.likeness import cka, shared_neighbours
 from explorer.analysis.metrics import interval, patient_weights
@@ -149,7 +149,7 @@ class Space:
         return cls(vectors, neighbours_of_others(vectors, films.patients, NEIGHBOURS))
 
 
-def separability(space: Space, films: Labelled) -> pd.DataFrame:
+def measure_separability(space: Space, films: Labelled) -> pd.DataFrame:
     """Every measure of every label, then the paper's figures over all classes.
 
     Returns
@@ -164,7 +164,7 @@ def separability(space: Space, films: Labelled) -> pd.DataFrame:
     measured = units > 1
     folds = make_folds(space.vectors, films.patients, films.seed)
     scores = held_out_scores(space.vectors, folds, positive, negative)
-    at32, at64 = (Films.of(space.vectors.astype(kind), films.same) for kind in (np.float32, np.float64))
+    at32, at64 = (ComparedFilms.of(space.vectors.astype(kind), films.same) for kind in (np.float32, np.float64))
 
     def shuffled(orders: NDArray[np.int64]) -> NDArray[np.float64]:
         """(s, 5, C)"""

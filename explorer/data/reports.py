@@ -8,7 +8,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _WORD = re.compile(r"[a-z]{4,}")
 
 
-def sentence(report: str, label: str) -> str:
+def sentence_about(report: str, label: str) -> str:
     """The sentence that says most about a label: by its words, endings aside; without one, the report's first.
 
     Examples

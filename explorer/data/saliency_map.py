@@ -17,7 +17,7 @@ FLAT = 0.05
 
 
 @dataclass(frozen=True)
-class Method:
+class SaliencyMethod:
     """A way to make maps.
 
     Attributes
@@ -35,19 +35,21 @@ class Method:
     source: str
 
 
-METHODS: dict[MethodName, Method] = {
-    "grad_cam": Method("Grad-CAM", True, "at block {}", "Selvaraju et al., ICCV 2017"),
-    "grad_cam_pp": Method("Grad-CAM++", True, "at block {}", "Chattopadhay et al., WACV 2018"),
-    "layer_cam": Method("LayerCAM", True, "at block {}", "Jiang et al., TIP 2021"),
-    "eigen_cam": Method("EigenCAM", False, "at block {}", "Muhammad & Yeasin, IJCNN 2020"),
-    "score_cam": Method("ScoreCAM", True, "at block {}", "Wang et al., CVPRW 2020"),
-    "attention": Method(
+METHODS: dict[MethodName, SaliencyMethod] = {
+    "grad_cam": SaliencyMethod("Grad-CAM", True, "at block {}", "Selvaraju et al., ICCV 2017"),
+    "grad_cam_pp": SaliencyMethod("Grad-CAM++", True, "at block {}", "Chattopadhay et al., WACV 2018"),
+    "layer_cam": SaliencyMethod("LayerCAM", True, "at block {}", "Jiang et al., TIP 2021"),
+    "eigen_cam": SaliencyMethod("EigenCAM", False, "at block {}", "Muhammad & Yeasin, IJCNN 2020"),
+    "score_cam": SaliencyMethod("ScoreCAM", True, "at block {}", "Wang et al., CVPRW 2020"),
+    "attention": SaliencyMethod(
         "Gradient-weighted attention rollout",
         True,
         "from block {} to the last",
         "Generic Attention Explainability, Chefer et al., ICCV 2021",
     ),
-    "rollout": Method("Attention rollout", False, "from the first block to block {}", "Abnar & Zuidema, ACL 2020"),
+    "rollout": SaliencyMethod(
+        "Attention rollout", False, "from the first block to block {}", "Abnar & Zuidema, ACL 2020"
+    ),
 }
 
 

@@ -263,7 +263,7 @@ def _packed(header: dict[str, object], arrays: list[bytes]) -> bytes:
 
 
 @dataclass(frozen=True)
-class Sign:
+class MapSign:
     """Something that is no film, drawn on a map: a prompt, a centroid, a cluster's name."""
 
     x: int

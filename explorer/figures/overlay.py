@@ -28,7 +28,7 @@ _FOR, _AGAINST = (255, 120, 0), (0, 130, 255)
 
 
 @dataclass(frozen=True)
-class Look:
+class MapStyle:
     """How a map is drawn.
 
     Attributes
@@ -57,7 +57,7 @@ class Canvas:
     scale: float
 
 
-def canvas(film: Image.Image, long_side: int) -> Canvas:
+def to_canvas(film: Image.Image, long_side: int) -> Canvas:
     """A film reduced to a picture's size; never enlarged."""
     scale = min(1.0, long_side / max(film.size))
     size = (max(1, round(film.width * scale)), max(1, round(film.height * scale)))
@@ -65,7 +65,7 @@ def canvas(film: Image.Image, long_side: int) -> Canvas:
 
 
 def compose(
-    film: Canvas, grid: NDArray[np.float32] | None, seen: Box, annotations: pd.DataFrame, look: Look
+    film: Canvas, grid: NDArray[np.float32] | None, seen: Box, annotations: pd.DataFrame, look: MapStyle
 ) -> Image.Image:
     """Draw a film with its map and annotations.
 
@@ -79,7 +79,7 @@ def compose(
         What the model sees, in film pixels; the rest is hatched.
     annotations : DataFrame
         x, y, w, h, polygon, in film pixels, and colour.
-    look : Look
+    look : MapStyle
     """
     picture = np.repeat(film.grey[..., None], 3, axis=2)  # (h, w, 3)
     height, width = film.grey.shape
@@ -103,7 +103,7 @@ def as_png(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def _painted(picture: NDArray[np.float32], share: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
+def _painted(picture: NDArray[np.float32], share: NDArray[np.float32], look: MapStyle) -> NDArray[np.float32]:
     alpha = (look.opacity * share)[..., None]
     if look.colours == "heat":
         return (1 - alpha) * picture + alpha * _ramp(share)

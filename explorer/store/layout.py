@@ -339,7 +339,7 @@ def saliency_folder(run: Path, method: str, block: int) -> Path:
     return saliency_root(run) / f"{method}-block{block}"
 
 
-def saliency_maps(split: str, regime: str) -> str:
+def saliency_maps_file(split: str, regime: str) -> str:
     return f"maps/{split}/{regime}.npy"
 
 

@@ -42,7 +42,7 @@ class SaliencySet:
     def maps(self, split: str, regime: str) -> NDArray[np.float32]:
         """(n, K, g, g) unscaled maps of a split's films in row order, for the record's K labels; memory-mapped."""
         array: NDArray[np.float32] = np.load(
-            self.path / layout.saliency_maps(split, regime), mmap_mode="r", allow_pickle=False
+            self.path / layout.saliency_maps_file(split, regime), mmap_mode="r", allow_pickle=False
         )
         return array
 

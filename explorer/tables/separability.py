@@ -175,7 +175,7 @@ def _cell(measure: str, label: str, column: Column, row: Row) -> Cell:
     return Cell(text, strength(measure, row), hint) if told_apart(row) else Cell(text, None, hint)
 
 
-def sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list[str]:
+def measure_sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list[str]:
     """What one measure says of every label in the spaces of a kind, those told apart first."""
     by_key, spaces = figures(store, split, measure), columns(store, kind)
     apart: list[str] = []

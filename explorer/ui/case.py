@@ -14,7 +14,7 @@ from explorer.figures.style import regime_style
 from explorer.tables.film import film_scores, score_table
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, nearest_films, point_groups_by_label
-from explorer.ui.components.viewer import marks, viewer
+from explorer.ui.components.viewer import shapes_to_draw, viewer
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
 from explorer.ui.shared.gallery import link
@@ -66,7 +66,13 @@ def film_panel(view: View, case: Case) -> None:
         annotations = film_annotations(store, row)
         jpeg, note = _jpeg(store, row)
         size = (int(sample["width"]), int(sample["height"]))
-        viewer(str(sample["sample_id"]), jpeg, size, marks(annotations), lambda by: step(store, case.order, row, by))
+        viewer(
+            str(sample["sample_id"]),
+            jpeg,
+            size,
+            shapes_to_draw(annotations),
+            lambda by: step(store, case.order, row, by),
+        )
         if note:
             st.warning(note)
         legend(annotations)

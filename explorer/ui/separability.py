@@ -22,8 +22,8 @@ from explorer.tables.separability import (
     confusion_cells,
     heatmap_cells,
     likeness_table,
+    measure_sentences,
     measure_table,
-    sentences,
     whisker_frame,
 )
 from explorer.ui.maps.signs import gaps
@@ -65,7 +65,7 @@ def choose_measure(view: View) -> MeasureChoice:
 def measure_summary(view: View, choice: MeasureChoice) -> None:
     """What the measure says, label by label."""
     store, split = view.store, view.split
-    st.markdown("\n".join(f"- {line}" for line in sentences(store, split, choice.kind, choice.measure)))
+    st.markdown("\n".join(f"- {line}" for line in measure_sentences(store, split, choice.kind, choice.measure)))
     shared = [column.title for column in columns(store, "embedding") if " = " in column.title]
     same = (
         f" {shared[0].replace(' = ', ' and ')} share one frozen encoder, so theirs is one embedding and one column."
@@ -103,7 +103,7 @@ def measure_heatmap(view: View, choice: MeasureChoice) -> None:
         st.page_link("pages/pr_curves.py", label="PR curves", query_params={"view": "One label"})
 
 
-def intervals(view: View, choice: MeasureChoice) -> None:
+def measure_intervals(view: View, choice: MeasureChoice) -> None:
     """Every label's figure with its interval beside what shuffled labels reach."""
     store, split = view.store, view.split
     measure = MEASURES[choice.measure]

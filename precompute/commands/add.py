@@ -64,14 +64,16 @@ def annotate(
 ) -> None:
     """Add readers' marks from a file to a finished run; its hashed files stay as they are."""
     from explorer.store import open_store
-    from precompute.marks.annotate import annotate as add
+    from precompute.marks.annotate import add_annotations
 
     pairs = [text.partition("=") for text in rename or ()]
     for theirs, _, ours in pairs:
         if not theirs or not ours:
             raise UserError(f"--rename {theirs!r} is no THEIRS=OURS.", "Write as in --rename Infiltrate=Infiltration.")
     names = {theirs: ours for theirs, _, ours in pairs}
-    counts = add(open_store(store), file, reader=reader, frame=frame, rename=names, skip_unknown=skip_unknown)
+    counts = add_annotations(
+        open_store(store), file, reader=reader, frame=frame, rename=names, skip_unknown=skip_unknown
+    )
     MESSAGES.print(
         f"{counts['added']:,} marks added, {counts['there']:,} were there already, {counts['passed']:,} passed over."
     )

@@ -37,9 +37,9 @@ def pack_encoder(
     """Copy an encoder into one folder that loads without network and cache, and check that it does."""
     from explorer.model.device import choose_device
     from explorer.model.encoder import load_clip
-    from precompute.encoder.pack_encoder import pack_encoder as pack
+    from precompute.encoder.pack_encoder import copy_encoder
 
-    names = pack(encoder, out)
+    names = copy_encoder(encoder, out)
     load_clip(f"local-dir:{out}", choose_device("cpu"))
     MESSAGES.print(f"{', '.join(names)} in {out}. Use it: --encoder local-dir:{out}")
 
@@ -56,11 +56,10 @@ def pretrain(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from explorer.model.device import choose_device
-    from precompute.encoder.pretrain import PretrainSettings
-    from precompute.encoder.pretrain import pretrain as train
+    from precompute.encoder.pretrain import PretrainSettings, pretrain_encoder
 
-    given = {"n_train": n, "epochs": epochs, "seed": seed}
-    settings = PretrainSettings(**{key: value for key, value in given.items() if value is not None})
+    options = {"n_train": n, "epochs": epochs, "seed": seed}
+    settings = PretrainSettings(**{key: value for key, value in options.items() if value is not None})
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=MESSAGES) as bars:
         tasks: dict[str, int] = {}
@@ -70,5 +69,5 @@ def pretrain(
                 tasks[what] = bars.add_task(what, total=total)
             bars.update(tasks[what], completed=done)  # type: ignore[arg-type]
 
-        record = train(out, work, settings, choose_device(device), report)
+        record = pretrain_encoder(out, work, settings, choose_device(device), report)
     typer.echo(json.dumps(record["zero_shot_auroc"], indent=2))

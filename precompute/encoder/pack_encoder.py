@@ -19,7 +19,7 @@ from explorer.model.hub import (
 from explorer.store.files import write_json
 
 
-def pack_encoder(spec: str, out: Path) -> list[str]:
+def copy_encoder(spec: str, out: Path) -> list[str]:
     """Copy config, weights, tokenizer and the text tower's own config of an encoder into ``out``.
 
     open_clip_config.json also takes down where the encoder came from, so that a store made with the folder says so.

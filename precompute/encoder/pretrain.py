@@ -79,7 +79,7 @@ class PretrainSettings:
 
 
 @dataclass(frozen=True)
-class Films:
+class PretrainingFilms:
     """Films at the model's pixels.
 
     Attributes
@@ -98,7 +98,7 @@ class Films:
     captions: list[str]
 
 
-def draw_pretraining_films(folder: Path, specs: list[FilmSpec], report: Callable[[int, int], None]) -> Films:
+def draw_pretraining_films(folder: Path, specs: list[FilmSpec], report: Callable[[int, int], None]) -> PretrainingFilms:
     """Render films straight to the model's pixels, or open them where they were rendered before."""
     done = folder / "captions.json"
     if not done.is_file():
@@ -116,7 +116,7 @@ def draw_pretraining_films(folder: Path, specs: list[FilmSpec], report: Callable
         write_array(folder / "regions.npy", regions)
         write_array(folder / "targets.npy", targets)
         write_json(done, captions)
-    return Films(
+    return PretrainingFilms(
         pixels=np.load(folder / "pixels.npy", mmap_mode="r"),
         regions=np.load(folder / "regions.npy", mmap_mode="r"),
         targets=np.load(folder / "targets.npy"),
@@ -196,7 +196,7 @@ def write_weights(folder: Path, model: torch.nn.Module) -> None:
         save_file(half, temp, metadata={"format": "pt"})
 
 
-def pretrain(
+def pretrain_encoder(
     out: Path, work: Path, settings: PretrainSettings, device: torch.device, report: Callable[[str, int, int], None]
 ) -> dict[str, Any]:
     """Draw the films, train, and write the open_clip folder ``out`` with its figures. Resumes from ``work``.
@@ -223,7 +223,7 @@ def pretrain(
         "target": plan(settings.n_val, "target", seed + 2),
     }
     films = {
-        name: draw_pretraining_films(work / f"{name}-{len(planned)}-{seed}", films_of, partial(report, name))
+        name: draw_pretraining_films(work / f"{name}-{len(planned)}-{seed}", planned, partial(report, name))
         for name, planned in specs.items()
     }
     torch.manual_seed(settings.seed)
@@ -279,7 +279,7 @@ def pretrain(
         "settings": asdict(settings),
         "curve": curve,
         "zero_shot_auroc": {name: zero_shot_auroc(final, films[name]) for name in ("val", "target")},
-        "n": {name: len(split_films.captions) for name, films_of in films.items()},
+        "n": {name: len(split_films.captions) for name, split_films in films.items()},
         "positives": {
             name: dict(zip(LABELS, split_films.targets.sum(axis=0).astype(int).tolist(), strict=True))
             for name, split_films in films.items()
@@ -289,7 +289,7 @@ def pretrain(
     return record
 
 
-def zero_shot_auroc(clip: Clip, films: Films) -> dict[str, float]:
+def zero_shot_auroc(clip: Clip, films: PretrainingFilms) -> dict[str, float]:
     """Zero-shot AUROC with the default prompts against the true findings: macro, and by label that has both classes."""
     head = prompt_head(*embed_prompts(clip, read_prompts(DEFAULT_PROMPTS, LABELS).labels), clip.logit_scale)
     logits = head.logits(clip.tower.embed(films.pixels, batch_size=64))
@@ -309,7 +309,7 @@ def _schedule(step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / (total - warm)))
 
 
-def _batches(films: Films, settings: PretrainSettings, epoch: int) -> Iterator[dict[str, Any]]:
+def _batches(films: PretrainingFilms, settings: PretrainSettings, epoch: int) -> Iterator[dict[str, Any]]:
     """Shuffled batches, each film shifted by up to a patch and with its exposure varied."""
     rng = np.random.default_rng([settings.seed, epoch])
     order = rng.permutation(len(films.captions))

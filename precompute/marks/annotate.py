@@ -32,7 +32,7 @@ EDGE = 1.0
 LATER = "add the file to the finished run with `python -m precompute annotate STORE FILE` and"
 
 
-def annotate(
+def add_annotations(
     store: Store,
     path: Path,
     *,

@@ -17,7 +17,7 @@ import numpy as np
 from precompute.phantom.physics import (
     LUNG_DENSITY,
     SIZE,
-    Curve,
+    CurvePoints,
     Image,
     Mask,
     Tube,
@@ -150,7 +150,7 @@ class Scene:
     outer: dict[Side, Image] = field(default_factory=dict)
     heart: Mask = field(default_factory=lambda: canvas() > 0)
     upper: Mask = field(default_factory=lambda: canvas() > 0)
-    ribs: dict[tuple[Side, int], Curve] = field(default_factory=dict)
+    ribs: dict[tuple[Side, int], CurvePoints] = field(default_factory=dict)
 
     @cached_property
     def lungs(self) -> Mask:
@@ -288,12 +288,12 @@ def add_lungs(scene: Scene) -> None:
     scene.air *= 1 + 0.02 * texture(rng, 4) + 0.012 * texture(rng, 22)
 
 
-def rib_curves(body: Body) -> dict[tuple[Side, int], Curve]:
+def rib_curves(body: Body) -> dict[tuple[Side, int], CurvePoints]:
     """Centre lines of the ribs as (48, 3) curves from the spine round the side to the costal cartilage."""
     rng = np.random.default_rng([body.seed, 3])
     tilt, drop = rng.normal(0, 2), rng.normal(0, 4)
     border = outer_border(body)
-    ribs: dict[tuple[Side, int], Curve] = {}
+    ribs: dict[tuple[Side, int], CurvePoints] = {}
     along = np.linspace(0, 1, 48)
     for rib in range(10):
         origin = (-12 + 24.5 * rib * (0.94 + 0.06 * body.inspiration)) * body.height / 235
@@ -417,7 +417,7 @@ def branch_tree(body: Body, side: Side, rng: np.random.Generator) -> list[Tube]:
     steps = np.linspace(0, 1, 14)
     tubes: list[Tube] = []
 
-    def grow(start: Curve, angle: float, radius: float, length: float) -> tuple[Curve, Curve]:
+    def grow(start: CurvePoints, angle: float, radius: float, length: float) -> tuple[CurvePoints, CurvePoints]:
         bend = angle + rng.normal(0, 0.25) * steps + 0.12 * np.sin(steps * rng.uniform(5, 9) + rng.uniform(0, 6))
         path = start + np.cumsum(np.stack([x * np.cos(bend), np.sin(bend)], axis=1) * length / 14, axis=0)
         tubes.append(Tube(path, radius * (1 - 0.82 * steps) + 0.25))

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from precompute.phantom.film import Domain, FilmSpec, View, render
+from precompute.phantom.film import Domain, FilmSpec, FilmView, render
 from precompute.phantom.findings import DEVICES, Sign
 from precompute.phantom.labels import LABELS
 from precompute.phantom.physics import Mask
@@ -159,7 +159,7 @@ def plan_patient(number: int, domain: Domain, seed: int) -> list[FilmSpec]:
         signs = draw_signs(truth, rng, domain)
         labels = record(truth, rng, domain)
         study_seed = int(rng.integers(2**31))
-        views: tuple[View, ...] = ("frontal",)
+        views: tuple[FilmView, ...] = ("frontal",)
         if domain == "source" and rng.random() < 0.03:
             views = ("lateral",)
         elif domain == "target" and rng.random() < 0.04:

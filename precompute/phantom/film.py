@@ -17,7 +17,7 @@ from precompute.phantom.lateral import LATERAL_SIGNS, lateral
 from precompute.phantom.physics import ORIGIN, Image, Mask, X, Y, add_ellipsoid, expose, smooth
 
 Domain = Literal["source", "target"]
-View = Literal["frontal", "lateral"]
+FilmView = Literal["frontal", "lateral"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FilmSpec:
     sample_id: str
     patient_id: str
     study_id: str
-    view: View
+    view: FilmView
     patient_seed: int
     study_seed: int
     film_seed: int
@@ -58,7 +58,7 @@ class Film:
     masks: dict[str, Mask]
     findings: dict[str, int]
     labels: dict[str, int | None]
-    view: View
+    view: FilmView
     patient_id: str
     study_id: str
     sample_id: str

@@ -14,7 +14,7 @@ import numpy as np
 
 from precompute.phantom.anatomy import SIDES, Body, RibBreak, Scene, Side, dome, sign_of
 from precompute.phantom.physics import (
-    Curve,
+    CurvePoints,
     Image,
     Mask,
     Tube,
@@ -352,7 +352,7 @@ def pacemaker(scene: Scene, side: Side, rng: Rng) -> Mask:
     return np.asarray(can | near_tubes(leads, 2), bool)
 
 
-def bent(points: Curve) -> Curve:
+def bent(points: CurvePoints) -> CurvePoints:
     """A polyline with its corners rounded (Chaikin's corner cutting, twice)."""
     for _ in range(2):
         near, far = points[:-1], points[1:]

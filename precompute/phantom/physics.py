@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Curve = NDArray[np.float64]
+CurvePoints = NDArray[np.float64]
 Rows = NDArray[np.floating[Any]]
 
 SIZE = 448
@@ -44,8 +44,8 @@ left (the reader's right), y towards the feet."""
 class Tube:
     """A tube around a curve: ``points`` (N, 2) or (N, 3) in mm, ``radius`` in mm, one or one per point."""
 
-    points: Curve
-    radius: float | Curve
+    points: CurvePoints
+    radius: float | CurvePoints
 
 
 def canvas() -> Image:

@@ -128,7 +128,7 @@ def _maps(store: Store, wanted: SaliencyPlan, folder: Path, device: torch.device
     total, done, files = sum(len(store.rows(split)) for split in wanted.splits), 0, []
     for split in wanted.splits:
         rows = store.rows(split)
-        whole = [layout.saliency_maps(split, regime.name) for regime in store.regimes]
+        whole = [layout.saliency_maps_file(split, regime.name) for regime in store.regimes]
         files += whole
         if all((folder / name).is_file() for name in whole):
             done += len(rows)
@@ -146,7 +146,9 @@ def _maps(store: Store, wanted: SaliencyPlan, folder: Path, device: torch.device
             done += len(part)
             report(done, total)
         for name, paths in pieces.items():
-            write_array(folder / layout.saliency_maps(split, name), np.concatenate([np.load(path) for path in paths]))
+            write_array(
+                folder / layout.saliency_maps_file(split, name), np.concatenate([np.load(path) for path in paths])
+            )
     shutil.rmtree(folder / layout.MAP_PIECES, ignore_errors=True)
     return files
 
@@ -215,7 +217,7 @@ class _Maps:
     def __init__(self, store: Store, wanted: SaliencyPlan, folder: Path) -> None:
         self.store, self.wanted = store, wanted
         self.grids = {
-            (split, r.name): np.load(folder / layout.saliency_maps(split, r.name), mmap_mode="r")
+            (split, r.name): np.load(folder / layout.saliency_maps_file(split, r.name), mmap_mode="r")
             for split in wanted.splits
             for r in store.regimes
         }

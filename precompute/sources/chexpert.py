@@ -9,7 +9,7 @@ import pandas as pd
 
 from explorer.data.labels import CHEXPERT_LABELS
 from explorer.errors import UserError
-from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.counts import Count, counts_by_label, films_on_disk
 from precompute.sources.options import RootFolder, SourceOptions, UncertainPolicy, ViewChoice
 from precompute.sources.table import (
     Source,
@@ -109,7 +109,7 @@ def count_chexpert(options: ChexpertOptions) -> list[Count]:
             Count(f"{file}: frontal films", int((rows["Frontal/Lateral"] == "Frontal").sum()), frontal),
         ]
     source = read_chexpert(ChexpertOptions(root=root, views="all"))
-    return [*counts, films_on_disk(root, source.frame["image"], 223414 + 234), *label_counts(source)]
+    return [*counts, films_on_disk(root, source.frame["image"], 223414 + 234), *counts_by_label(source)]
 
 
 def _read(file: Path) -> pd.DataFrame:

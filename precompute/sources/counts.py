@@ -30,7 +30,7 @@ def films_on_disk(folder: Path, paths: Iterable[str], expected: int) -> Count:
     return Count("films on disk", sum((folder / path).is_file() for path in paths), expected)
 
 
-def label_counts(source: Source) -> list[Count]:
+def counts_by_label(source: Source) -> list[Count]:
     """Positives and unknowns of every label: no number is due, they depend on what is read and how."""
     frame = source.frame
     return [

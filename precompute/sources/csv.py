@@ -14,7 +14,7 @@ from explorer.data.labels import KNOWN_LABELS, parse_label
 from explorer.data.samples import SPLITS
 from explorer.errors import UserError
 from precompute.marks.annotate import source_marks
-from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.counts import Count, counts_by_label, films_on_disk
 from precompute.sources.options import SourceOptions, UncertainPolicy
 from precompute.sources.table import (
     GIVEN,
@@ -121,7 +121,7 @@ def count_csv(options: CsvOptions) -> list[Count]:
         Count("rows", len(frame)),
         Count("patients", frame["patient_id"].nunique()),
         films_on_disk(options.images, frame["image"], len(frame)),
-        *label_counts(source),
+        *counts_by_label(source),
     ]
 
 

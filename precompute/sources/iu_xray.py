@@ -43,7 +43,7 @@ IMAGE_FOLDERS = ("images/images_normalized", "images", "NLMCXR_png", "NLMCXR_dcm
 """Where the downloads unpack to; the first that is there is taken."""
 SECTIONS = ("COMPARISON", "INDICATION", "FINDINGS", "IMPRESSION")
 
-View = Literal["Frontal", "Lateral", ""]
+Projection = Literal["Frontal", "Lateral", ""]
 
 
 class IuXrayOptions(SourceOptions):
@@ -90,7 +90,7 @@ class IuReport:
     mesh: tuple[str, ...]
     text: Mapping[str, str]
     where: str
-    images: Mapping[str, View] = field(default_factory=dict)
+    images: Mapping[str, Projection] = field(default_factory=dict)
 
     @property
     def normal(self) -> bool:
@@ -289,7 +289,7 @@ def _read_xml(file: Path) -> IuReport:
         raise UserError(f"{file} is not an Open-i report: {error}", "Unpack the reports again.") from error
 
 
-def _read_kaggle(file: Path, films: Mapping[str, Mapping[str, View]]) -> list[IuReport]:
+def _read_kaggle(file: Path, films: Mapping[str, Mapping[str, Projection]]) -> list[IuReport]:
     table = read_table(file)
     needed = ("uid", "MeSH", *(section.lower() for section in SECTIONS))
     need_columns(table, file, needed, f"It needs {', '.join(needed)}.")
@@ -308,10 +308,10 @@ def _read_kaggle(file: Path, films: Mapping[str, Mapping[str, View]]) -> list[Iu
     return reports
 
 
-def _read_views(file: Path) -> dict[str, dict[str, View]]:
+def _read_views(file: Path) -> dict[str, dict[str, Projection]]:
     """Kaggle's projections: report number to its films' file names and views."""
     table = read_table(file)
-    views: dict[str, dict[str, View]] = {}
+    views: dict[str, dict[str, Projection]] = {}
     need_columns(
         table.rename(columns={"image": "filename"}),
         file,

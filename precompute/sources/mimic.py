@@ -11,7 +11,7 @@ from pydantic import Field
 
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain
 from explorer.errors import UserError
-from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.counts import Count, counts_by_label, films_on_disk
 from precompute.sources.options import RootFolder, SourceOptions, UncertainPolicy, ViewChoice
 from precompute.sources.table import (
     Source,
@@ -130,7 +130,7 @@ def count_mimic(options: MimicOptions) -> list[Count]:
         Count("frontal films", int(frame["view"].isin(FRONTAL).sum()), 243334),
         Count("studies labelled", len(_study_targets(_label_file(options), "ignore")), 227827),
         films_on_disk(options.root, frame["image"], 377110),
-        *label_counts(source),
+        *counts_by_label(source),
     ]
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from explorer.data.labels import NIH_LABELS
 from explorer.errors import UserError
 from precompute.marks.annotate import source_marks
-from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.counts import Count, counts_by_label, films_on_disk
 from precompute.sources.options import ImageFolder, RootFolder, SourceOptions
 from precompute.sources.table import (
     Source,
@@ -119,7 +119,7 @@ def count_nih(options: NihOptions) -> list[Count]:
         Count("boxes", len(boxes), 984),
         Count("films with boxes", len({box.image for box in boxes}), 880),
         films_on_disk(source.images, frame["image"], 112120),
-        *label_counts(source),
+        *counts_by_label(source),
     ]
 
 

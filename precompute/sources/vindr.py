@@ -9,7 +9,7 @@ import pandas as pd
 
 from precompute.marks.annotate import source_marks
 from precompute.marks.layouts import SourceMark
-from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.counts import Count, counts_by_label, films_on_disk
 from precompute.sources.options import ImageFolder, RootFolder, SourceOptions, UncertainPolicy
 from precompute.sources.table import (
     Source,
@@ -161,7 +161,7 @@ def count_vindr(options: VindrOptions) -> list[Count]:
         Count("train: boxes", len(boxes) - n_boxes),
         Count("test: boxes", n_boxes),
         films_on_disk(source.images, frame["image"], 18000),
-        *label_counts(source),
+        *counts_by_label(source),
     ]
 
 

@@ -18,7 +18,7 @@ def frozen(run: Run) -> None:
     _embed(run, "embed frozen", "frozen", lambda: run.tower, {"weights": run.job.weights_sha256})
 
 
-def fine_tune(run: Run) -> None:
+def fine_tuned(run: Run) -> None:
     inputs = {"weights": run.writer.sha256(layout.TUNED_TOWER.weights)}
     folder = run.path / layout.TUNED_TOWER.folder
     _embed(run, "embed fine-tune", "fine_tune", lambda: ImageTower.load(folder, run.tower.device), inputs)

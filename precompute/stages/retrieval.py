@@ -84,7 +84,7 @@ def _measure(
         mine = [listed.hubness(counts, patients, measured.K, **resampling).assign(k=measured.K)]
         for split in SCORED:
             rows = splits[split]
-            part = measured.retrieval(
+            part = measured.retrieval_figures(
                 space_vectors[rows], labels, targets[rows], patients[rows], views[rows], **resampling
             )
             mine.append(part.assign(split=split, k=measured.K))

@@ -17,8 +17,8 @@ from explorer.analysis.separability import (
     Space,
     confusability,
     likeness,
+    measure_separability,
 )
-from explorer.analysis.separability import separability as measure
 from explorer.data.samples import Split
 from explorer.store import layout
 from explorer.store.files import write_frame
@@ -88,7 +88,7 @@ def _write(
         )
         looked_up = {name: Space.of(vectors[rows], films) for name, vectors in spaces.items()}
         for name, space in looked_up.items():
-            tables[layout.SEPARABILITY].append(measure(space, films).assign(space=name, split=split))
+            tables[layout.SEPARABILITY].append(measure_separability(space, films).assign(space=name, split=split))
             tables[layout.CONFUSABILITY].append(confusability(space, films).assign(space=name, split=split))
             done += 1
             report(done, len(splits) * len(spaces))

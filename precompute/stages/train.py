@@ -16,7 +16,7 @@ from precompute.run.run import Run
 from precompute.training import paper
 from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.finetune import fine_tune as train_fine_tune
-from precompute.training.loop import Curve, best_epoch
+from precompute.training.loop import TrainingCurve, best_epoch
 from precompute.training.losses import make_loss
 from precompute.training.probe import fit_probe
 from precompute.training.zero_shot import embed_prompts, sentences
@@ -77,7 +77,7 @@ def linear_probe(run: Run) -> None:
     run.stage("linear probe", inputs, make)
 
 
-def fine_tune(run: Run) -> None:
+def full_fine_tune(run: Run) -> None:
     """Encoder and head trained together; the tower waits in scratch until the films are embedded with it."""
     work = run.path / layout.TUNED_TOWER.folder
 
@@ -105,7 +105,7 @@ def other_seeds(run: Run) -> None:
             run.writer.stage(f"seed_{seed}", {**inputs, "seed": seed}, make)
 
 
-def score(run: Run) -> None:
+def score_films(run: Run) -> None:
     """Logits of every film in every regime and prompt set, and the operating points, from validation alone."""
     val = run.rows("val")
 
@@ -137,13 +137,13 @@ def _data(run: Run, inputs: NDArray[Any]) -> TrainingData:
     return TrainingData(inputs, run.targets, run.rows("train"), run.rows("val"))
 
 
-def _paper_probe(run: Run, seed: int, report: ReportProgress) -> tuple[Head, Curve]:
+def _paper_probe(run: Run, seed: int, report: ReportProgress) -> tuple[Head, TrainingCurve]:
     work = run.path / layout.seed_folder("linear_probe", seed)
     data = _data(run, run.inputs(run.regimes[1]))
     return paper.fit_probe(data, TrainingRun(run.settings, seed, work, report))
 
 
-def _tuned(run: Run, seed: int, work: Path, report: ReportProgress) -> tuple[ImageTower, Head, Curve]:
+def _tuned(run: Run, seed: int, work: Path, report: ReportProgress) -> tuple[ImageTower, Head, TrainingCurve]:
     """The tower, giving what its head reads, and the head, trained with a seed."""
     tower = ImageTower.load(run.path / layout.encoder_files("frozen").folder, run.tower.device)
     data, training = _data(run, run.pixels), TrainingRun(run.settings, seed, work, report)
@@ -183,7 +183,7 @@ def _training_settings(run: Run) -> dict[str, object]:
     return run.settings.model_dump(mode="json", exclude=measuring)
 
 
-def _record(run: Run, curve: Curve) -> dict[str, Any]:
+def _record(run: Run, curve: TrainingCurve) -> dict[str, Any]:
     best = best_epoch(curve, paper.GAIN if run.paper else 0.0)
     return {"settings": _training_settings(run), "curve": curve, "best_epoch": best}
 

@@ -16,7 +16,7 @@ from explorer.model.encoder import ImageTower
 from explorer.model.head import Head
 from precompute.settings import Settings
 from precompute.training.data import TrainingData, TrainingRun
-from precompute.training.loop import Curve, autocast, steps_of, train_epochs
+from precompute.training.loop import TrainingCurve, autocast, steps_of, train_epochs
 from precompute.training.losses import Loss
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def fine_tune(
     loss: Loss,
     data: TrainingData,
     run: TrainingRun,
-) -> tuple[Head, Curve]:
+) -> tuple[Head, TrainingCurve]:
     """Train the tower in place and return its head.
 
     The head starts from the linear probe's (LP-FT, Kumar et al., ICLR 2022), so that the first steps do not distort

@@ -17,7 +17,7 @@ from precompute.training.data import TrainingRun
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Curve = list[dict[str, float]]
+TrainingCurve = list[dict[str, float]]
 """One point per epoch, epoch 0 being the start: epoch, train_loss, val_loss (per known cell), learning_rate."""
 
 
@@ -42,7 +42,7 @@ def train_epochs(
     val_loss: Callable[[], float],
     gain: float = 0.0,
     clip: float = math.inf,
-) -> Curve:
+) -> TrainingCurve:
     """Train in place, and leave the model at its best epoch.
 
     Parameters
@@ -63,7 +63,7 @@ def train_epochs(
     settings = run.settings
     last, best = run.work / "last.safetensors", run.work / "best.safetensors"
     steps = steps_of(train, settings)
-    curve: Curve
+    curve: TrainingCurve
     if last.is_file():
         curve = load_checkpoint(last, model, optimizer)["curve"]  # type: ignore[assignment]
     else:
@@ -97,7 +97,7 @@ def train_epochs(
     return curve
 
 
-def best_epoch(curve: Curve, gain: float = 0.0) -> int:
+def best_epoch(curve: TrainingCurve, gain: float = 0.0) -> int:
     """The last epoch whose validation loss was better than the best before it by more than ``gain``."""
     best = 0
     for epoch, point in enumerate(curve):

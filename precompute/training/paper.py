@@ -23,7 +23,7 @@ from explorer.model.encoder import ImageTower
 from explorer.model.head import Head
 from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.finetune import Classifier, validation_loss
-from precompute.training.loop import Curve, autocast, steps_of, train_epochs
+from precompute.training.loop import TrainingCurve, autocast, steps_of, train_epochs
 from precompute.training.losses import make_loss
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def new_head(dim: int, n_labels: int, seed: int) -> Head:
     return Head(layer.weight.detach().numpy(), layer.bias.detach().numpy())
 
 
-def fit_probe(data: TrainingData, run: TrainingRun) -> tuple[Head, Curve]:
+def fit_probe(data: TrainingData, run: TrainingRun) -> tuple[Head, TrainingCurve]:
     """A linear layer on the frozen, unnormalised projections: AdamW, the rate a cosine over epochs.
 
     Parameters
@@ -90,7 +90,7 @@ def fit_probe(data: TrainingData, run: TrainingRun) -> tuple[Head, Curve]:
     return Head(layer.weight.detach().numpy(), layer.bias.detach().numpy()), curve
 
 
-def fine_tune(tower: ImageTower, data: TrainingData, run: TrainingRun) -> tuple[Head, Curve]:
+def fine_tune(tower: ImageTower, data: TrainingData, run: TrainingRun) -> tuple[Head, TrainingCurve]:
     """Train the tower and a new head in place: one constant rate for all, AdamW made anew at every epoch.
 
     Parameters

@@ -13,7 +13,7 @@ from explorer.analysis.map_trust import (
     DENSITY,
     KEPT,
     TRUST,
-    aligned,
+    align_layout,
     disparity,
     doubts,
     layout_disparity,
@@ -58,8 +58,8 @@ def test_a_map_started_from_another_lies_on_it() -> None:
     moved = umap_map(vectors, 10, seed=5, init=first)
     turned = first @ np.array([[0.0, 1.0], [-1.0, 0.0]], dtype=np.float32)
     # Procrustes has nothing left to do: turning the first map turns the second with it
-    assert np.allclose(aligned(moved, first), moved, atol=1e-3)
-    assert np.allclose(aligned(turned, first), first, atol=1e-4)
+    assert np.allclose(align_layout(moved, first), moved, atol=1e-3)
+    assert np.allclose(align_layout(turned, first), first, atol=1e-4)
     assert disparity(turned * 3 + 7, first) == pytest.approx(0, abs=1e-6)
     scattered = np.random.default_rng(0).permutation(first)
     assert disparity(scattered, first) > 0.8

@@ -13,13 +13,21 @@ from sklearn.metrics import average_precision_score, davies_bouldin_score, pairw
 from sklearn.model_selection import GroupKFold
 
 from explorer.analysis.centroid import centroid_distances, first_positive, resampled_distances
-from explorer.analysis.contrast import Films, contrast
+from explorer.analysis.contrast import ComparedFilms, contrast
 from explorer.analysis.likeness import cka
 from explorer.analysis.neighbour_purity import confusions, lift, neighbours_of_others
 from explorer.analysis.patients import same_patient, shuffles
 from explorer.analysis.ranking import rank, score
 from explorer.analysis.readout import average_precisions, held_out_scores, make_folds
-from explorer.analysis.separability import CLASSES, MEASURES, Labelled, Space, confusability, likeness, separability
+from explorer.analysis.separability import (
+    CLASSES,
+    MEASURES,
+    Labelled,
+    Space,
+    confusability,
+    likeness,
+    measure_separability,
+)
 
 NAN = float("nan")
 
@@ -142,7 +150,7 @@ def test_confusions_are_the_plain_loop(seed: int) -> None:
 @settings(max_examples=20)
 def test_contrast_is_scikit_learns_and_the_definition(seed: int) -> None:
     vectors, targets, _ = some_films(seed, unknown=0.2)
-    films = Films.of(vectors.astype(np.float64), same_patient(np.arange(len(vectors))))
+    films = ComparedFilms.of(vectors.astype(np.float64), same_patient(np.arange(len(vectors))))
     found = contrast(films, *groups(targets))
     for c in range(targets.shape[1]):
         known = ~np.isnan(targets[:, c])
@@ -160,10 +168,10 @@ def test_a_patients_own_films_are_no_evidence() -> None:
     """Two positives of one patient lie together; those of another patient do not."""
     vectors = CIRCLE[[0, 1, 6, 3, 4]]
     positive = np.array([[1], [1], [1], [0], [0]], np.float32)
-    films = Films.of(vectors, same_patient(np.array([0, 0, 1, 2, 3])))
+    films = ComparedFilms.of(vectors, same_patient(np.array([0, 0, 1, 2, 3])))
     found = contrast(films, positive, 1 - positive)
     assert found.distance[0] == pytest.approx(0.5, abs=0.01), "about 1 from the negatives, about 2 from each other"
-    alone = Films.of(vectors, same_patient(np.array([0, 0, 0, 1, 2])))
+    alone = ComparedFilms.of(vectors, same_patient(np.array([0, 0, 0, 1, 2])))
     assert all(np.isnan(part[0]) for part in contrast(alone, positive, 1 - positive))
 
 
@@ -173,9 +181,12 @@ def test_weights_are_repeated_films() -> None:
     again = np.repeat(np.arange(len(patients)), times)
     up, down = groups(targets)
     weighted = contrast(
-        Films.of(vectors, same_patient(patients)), up * times[:, None], down * times[:, None], np.flatnonzero(times)
+        ComparedFilms.of(vectors, same_patient(patients)),
+        up * times[:, None],
+        down * times[:, None],
+        np.flatnonzero(times),
     )
-    repeated = contrast(Films.of(vectors[again], same_patient(patients[again])), up[again], down[again])
+    repeated = contrast(ComparedFilms.of(vectors[again], same_patient(patients[again])), up[again], down[again])
     np.testing.assert_allclose(weighted, repeated, rtol=1e-3, atol=1e-5)
 
 
@@ -283,7 +294,7 @@ def test_cka_is_its_definition() -> None:
 def board(vectors: np.ndarray, targets: np.ndarray, patients: np.ndarray, permutations: int = 99, resamples: int = 200):
     names = [f"label {c}" for c in range(targets.shape[1])]
     films = Labelled.of(names, targets, patients, permutations=permutations, resamples=resamples, seed=0)
-    frame = separability(Space.of(vectors, films), films)
+    frame = measure_separability(Space.of(vectors, films), films)
     return frame.set_index(["measure", "label"])
 
 
@@ -332,8 +343,8 @@ def test_unknown_is_not_negative() -> None:
     half[::3, 0] = NAN
     kept = ~np.isnan(half[:, 0])
     up, down = groups(half[:, [0]])
-    films = Films.of(vectors, same_patient(patients))
-    some = Films.of(vectors[kept], same_patient(patients[kept]))
+    films = ComparedFilms.of(vectors, same_patient(patients))
+    some = ComparedFilms.of(vectors[kept], same_patient(patients[kept]))
     np.testing.assert_allclose(contrast(films, up, down), contrast(some, up[kept], down[kept]), rtol=1e-4)
     found = board(vectors, half, patients).loc[("average_precision", "label 0")]
     assert found["n_unknown"] == (~kept).sum()

@@ -87,7 +87,9 @@ def test_the_only_evidence_is_found_where_it_is(
     )
     assert np.nanmax(film[far], initial=0) == 0, "no evidence elsewhere"
 
-    drawn = np.asarray(overlay.compose(overlay.canvas(Image.fromarray(pixels), 900), grid, seen, NONE, overlay.Look()))
+    drawn = np.asarray(
+        overlay.compose(overlay.to_canvas(Image.fromarray(pixels), 900), grid, seen, NONE, overlay.MapStyle())
+    )
     scale = drawn.shape[1] / width
     coloured = np.ptp(drawn.astype(int), axis=2) > 20
     rows, cols = np.nonzero(coloured)
@@ -98,20 +100,20 @@ def test_the_only_evidence_is_found_where_it_is(
 def test_a_tint_keeps_every_grey() -> None:
     film = Image.fromarray(np.full((80, 80), 128, np.uint8))
     grid = np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4)
-    look = overlay.Look(colours="tint", opacity=0.5, contour=0)
-    drawn = overlay.compose(overlay.canvas(film, 80), grid, (0, 0, 80, 80), NONE, look)
+    look = overlay.MapStyle(colours="tint", opacity=0.5, contour=0)
+    drawn = overlay.compose(overlay.to_canvas(film, 80), grid, (0, 0, 80, 80), NONE, look)
     assert np.ptp(np.asarray(drawn).astype(int), axis=2).max() > 60, "it is coloured"
     assert np.abs(np.asarray(drawn.convert("L")).astype(int) - 128).max() <= 1
-    heat = overlay.compose(overlay.canvas(film, 80), grid, (0, 0, 80, 80), NONE, overlay.Look("heat", 0.5, 0))
+    heat = overlay.compose(overlay.to_canvas(film, 80), grid, (0, 0, 80, 80), NONE, overlay.MapStyle("heat", 0.5, 0))
     assert np.abs(np.asarray(heat.convert("L")).astype(int) - 128).max() > 20
-    plain = overlay.compose(overlay.canvas(film, 80), grid, (0, 0, 80, 80), NONE, overlay.Look("none", 0.5, 0))
+    plain = overlay.compose(overlay.to_canvas(film, 80), grid, (0, 0, 80, 80), NONE, overlay.MapStyle("none", 0.5, 0))
     assert (np.asarray(plain) == 128).all()
 
 
 def test_what_the_model_did_not_see_is_hatched_not_coloured() -> None:
     film = Image.fromarray(np.full((100, 200), 128, np.uint8))
     drawn = overlay.compose(
-        overlay.canvas(film, 200), np.ones((4, 4), np.float32), (50, 0, 100, 100), NONE, overlay.Look(contour=0)
+        overlay.to_canvas(film, 200), np.ones((4, 4), np.float32), (50, 0, 100, 100), NONE, overlay.MapStyle(contour=0)
     )
     pixels = np.asarray(drawn).astype(int)
     outside = np.concatenate([pixels[:, :50], pixels[:, 150:]], axis=1)
@@ -124,8 +126,8 @@ def test_a_contour_runs_where_the_map_reaches_its_share() -> None:
     film = Image.fromarray(np.zeros((140, 140), np.uint8))
     grid = np.zeros((14, 14), np.float32)
     grid[:, 7:] = 1
-    look = overlay.Look(colours="none", contour=0.5)
-    pixels = np.asarray(overlay.compose(overlay.canvas(film, 140), grid, (0, 0, 140, 140), NONE, look))
+    look = overlay.MapStyle(colours="none", contour=0.5)
+    pixels = np.asarray(overlay.compose(overlay.to_canvas(film, 140), grid, (0, 0, 140, 140), NONE, look))
     lit = np.flatnonzero(pixels[70].sum(axis=1))
     assert lit.tolist() == [70, 139], "the step and the film's edge, and nothing between"
 
@@ -142,7 +144,9 @@ def test_readers_are_told_apart_and_lie_where_they_marked() -> None:
             "colour": ["#ffe600", "#00e6ff"],
         }
     )
-    pixels = np.asarray(overlay.compose(overlay.canvas(film, 200), None, (0, 0, 100, 200), marked, overlay.Look()))
+    pixels = np.asarray(
+        overlay.compose(overlay.to_canvas(film, 200), None, (0, 0, 100, 200), marked, overlay.MapStyle())
+    )
     assert tuple(pixels[20, 20]) == (255, 230, 0)
     assert tuple(pixels[100, 65]) == (0, 230, 255)
     assert pixels[40, 20].sum() == 0

@@ -26,7 +26,7 @@ from explorer.model import compat
 from explorer.model.device import choose_device
 from explorer.model.encoder import ImageTower, load_clip
 from explorer.model.hub import BIOMEDBERT, BIOMEDCLIP, CONFIG, KNOWN, TEXT_CONFIG, locate
-from precompute.encoder.pack_encoder import pack_encoder
+from precompute.encoder.pack_encoder import copy_encoder
 from tests.conftest import ENCODER, SHARED
 
 if TYPE_CHECKING:
@@ -368,10 +368,10 @@ def test_pack_makes_a_folder_that_needs_nothing_else(
     hub("someone/phantom", [file for file in folder.iterdir() if file.is_file()])
     spec, out = "hf-hub:someone/phantom", tmp_path / "packed"
     with pytest.raises(UserError, match=r"has no config\.json, and that of its text tower .* is neither"):
-        pack_encoder(spec, out)
+        copy_encoder(spec, out)
     assert not out.exists()
     hub(BIOMEDBERT, [tower], KNOWN[BIOMEDBERT].revision)
-    names = pack_encoder(spec, out)
+    names = copy_encoder(spec, out)
     assert {CONFIG, TEXT_CONFIG, WEIGHTS, "tokenizer.json"} <= set(names)
     assert not any(file.is_symlink() for file in out.iterdir())
     assert (out / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
@@ -380,7 +380,7 @@ def test_pack_makes_a_folder_that_needs_nothing_else(
     assert packed.source == f"hf-hub:someone/phantom@{COMMIT}", "the folder says where it came from"
     np.testing.assert_array_equal(packed.embed_text(["edema"]), clip.embed_text(["edema"]))
     with pytest.raises(UserError, match="is there already"):
-        pack_encoder(spec, out)
+        copy_encoder(spec, out)
 
 
 def test_a_cache_that_open_clip_filled_has_the_tokenizer_with_the_text_tower(
@@ -396,7 +396,7 @@ def test_a_cache_that_open_clip_filled_has_the_tokenizer_with_the_text_tower(
     hub(BIOMEDBERT, [tower, *words], KNOWN[BIOMEDBERT].revision)
     cached = load_clip("hf-hub:someone/phantom", CPU)
     np.testing.assert_array_equal(cached.embed_text(["edema", "no"]), clip.embed_text(["edema", "no"]))
-    assert "tokenizer.json" in pack_encoder("hf-hub:someone/phantom", tmp_path / "packed")
+    assert "tokenizer.json" in copy_encoder("hf-hub:someone/phantom", tmp_path / "packed")
 
 
 # --- geometry ------------------------------------------------------------------------------------------------

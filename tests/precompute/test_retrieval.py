@@ -22,7 +22,7 @@ from explorer.analysis.hubness_agreement import (
 )
 from explorer.analysis.metrics import MACRO
 from explorer.analysis.neighbours import decision_vectors, neighbour_lists
-from explorer.analysis.retrieval import TEMPERATURE, knn_classifier, knn_scores, query_figures, retrieval
+from explorer.analysis.retrieval import TEMPERATURE, knn_classifier, knn_scores, query_figures, retrieval_figures
 
 
 def unit(n: int, dim: int = 8, seed: int = 0) -> np.ndarray:
@@ -98,7 +98,7 @@ def test_a_space_that_holds_the_label_retrieves_it_and_one_that_does_not_is_at_t
     vectors, label = two_groups()
     patients, views = np.arange(len(label)), np.array(["frontal"] * len(label))
     targets = np.column_stack([label, np.random.default_rng(1).random(len(label)) < 0.5]).astype(np.float32)
-    frame = retrieval(vectors, ("held", "noise"), targets, patients, views, resamples=200, seed=0)
+    frame = retrieval_figures(vectors, ("held", "noise"), targets, patients, views, resamples=200, seed=0)
     held, noise = (frame[frame["label"] == name].set_index("metric") for name in ("held", "noise"))
     np.testing.assert_allclose(held["value"], 1)
     assert held["baseline"].max() < 0.7
@@ -113,7 +113,7 @@ def test_a_patients_own_films_are_never_found() -> None:
     patients = np.repeat(np.arange(10), 2)
     targets = np.zeros((20, 1), np.float32)
     targets[:2] = 1  # one patient alone has the label: nothing to find
-    frame = retrieval(vectors, ("rare",), targets, patients, np.array([""] * 20), resamples=10, seed=0)
+    frame = retrieval_figures(vectors, ("rare",), targets, patients, np.array([""] * 20), resamples=10, seed=0)
     assert frame["value"].isna().all()
     assert (frame["n_pos"] == 0).all()
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.leaks import leaking
@@ -32,8 +31,6 @@ SECTIONS = {
 @pytest.fixture
 def store(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A copy of the tiny store, so that reviews do not stay in it."""
-    st.cache_data.clear()
-    st.cache_resource.clear()
     run = open_store(tiny_store).path
     shutil.copytree(run, tmp_path / run.name)
     (tmp_path / "LATEST").write_text(run.name)

@@ -9,24 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 
 from explorer.store.marks import NOTHING, add_marks
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.tables.film import film_scores, score_table
-from explorer.ui.components.viewer import marks
+from explorer.ui.components.viewer import shapes_to_draw
 from explorer.ui.shared.annotators import film_annotations
 from tests.pages import open_page
-
-
-@pytest.fixture
-def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return open_store(tiny_store)
-
 
 open_case = partial(open_page, "case")
 
@@ -46,7 +36,7 @@ def test_a_box_becomes_its_corners_and_a_polygon_its_points() -> None:
     )
     box = {"points": [[10, 20], [40, 20], [40, 60], [10, 60]], "label": "Edema", "reader": "R1", "colour": "#00e6ff"}
     outline = {"points": [[1, 2], [3, 4], [5, 6]], "label": "Fracture", "reader": "R2", "colour": "#ffe600"}
-    assert marks(annotations) == [box, outline], "where nothing was found nothing is drawn"
+    assert shapes_to_draw(annotations) == [box, outline], "where nothing was found nothing is drawn"
 
 
 def test_marks_made_in_the_app_are_drawn_beside_the_runs_each_reader_in_a_colour(
@@ -62,7 +52,7 @@ def test_marks_made_in_the_app_are_drawn_beside_the_runs_each_reader_in_a_colour
     other = next(name for name in here.labels if name != label)
     add_marks(here, own.assign(annotator="<Dr A>"), "app")
     add_marks(here, own.assign(annotator="<Dr A>", label=other, **NOTHING), "app")
-    drawn = marks(film_annotations(here, row))
+    drawn = shapes_to_draw(film_annotations(here, row))
     assert {mark["reader"] for mark in drawn} == {"<Dr A>", str(own["annotator"].iat[0])}
     assert len({mark["colour"] for mark in drawn}) == 2
     app = open_case(film=str(here.samples["sample_id"].iat[row]))

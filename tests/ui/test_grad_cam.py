@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from explorer.data.saliency_map import METHODS
-from explorer.figures.overlay import Look
+from explorer.figures.overlay import MapStyle
 from explorer.store.marks import all_annotations, read_marks
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
@@ -27,15 +26,6 @@ from explorer.ui.models import inference
 from tests import pages
 from tests.pages import said
 
-
-@pytest.fixture
-def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
-    return open_store(tiny_store)
-
-
 open_page = partial(pages.open_sound_page, "grad_cam")
 
 
@@ -45,7 +35,7 @@ def question(store: Store, **changes: object) -> Question:
         "row": int(store.rows("test")[0]),
         "label": store.labels[2],
         "maps": True,
-        "settings": MapSettings("grad_cam", 11, Look(), outlines=True),
+        "settings": MapSettings("grad_cam", 11, MapStyle(), outlines=True),
     }
     return Question(**{**given, **changes})  # type: ignore[arg-type]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import streamlit as st
 
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
@@ -33,8 +32,6 @@ TABLES = (
 @pytest.fixture
 def run(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the tiny run, to delete rows from."""
-    st.cache_data.clear()
-    st.cache_resource.clear()
     source = open_store(tiny_store).path
     shutil.copytree(source, tmp_path / source.name)
     monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))

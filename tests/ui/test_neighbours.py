@@ -9,30 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.neighbours import decision_row, decision_vectors, search
 from explorer.data.saliency_map import Saliency
 from explorer.model.saliency.tokens import Tokens
 from explorer.store.reader import Store
-from explorer.store.runs import open_store
 from explorer.ui.models import heatmaps, inference
 from explorer.ui.neighbours.query import mean_direction
 from explorer.ui.shared import cache, selection
 from tests import pages
 from tests.conftest import ENCODER
 from tests.pages import said
-
-
-@pytest.fixture
-def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
-    monkeypatch.delenv("EXPLORER_ENCODER", raising=False)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return open_store(tiny_store)
-
 
 open_page = partial(pages.open_page, "neighbours")
 

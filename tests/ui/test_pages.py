@@ -15,12 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 
 from explorer.analysis.metrics import METRICS
 from explorer.store.progress import Progress, write_progress
 from explorer.store.reader import Store
-from explorer.store.runs import open_store
 from explorer.tables.labels import findings_text
 from explorer.tables.map_colours import COLOURS
 from explorer.tables.results import METRIC_TITLES
@@ -31,19 +29,6 @@ from tests.conftest import ROOT
 from tests.pages import TITLES, assert_whole, open_page, said
 
 PAGES = tuple(TITLES)
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches() -> None:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
-    monkeypatch.delenv("EXPLORER_READONLY", raising=False)
-    return open_store(tiny_store)
 
 
 @pytest.mark.parametrize("name", PAGES)

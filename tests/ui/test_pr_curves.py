@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.differences import COMPARED
 from explorer.analysis.metrics import MACRO, MACRO_ALL, METRICS
 from explorer.analysis.pooled import MICRO
 from explorer.store.reader import Store
-from explorer.store.runs import open_store
 from explorer.tables import curves as curve_tables
 from explorer.tables import report as report_files
 from explorer.tables.labels import by_prevalence, label_counts
@@ -27,18 +25,6 @@ from explorer.ui.shared.gallery import PAGE
 from tests.pages import assert_whole, open_page, said
 
 VIEWS = ("Overview", "One label", "Thresholds", "Calibration", "Together", "Report")
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches() -> None:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
-    return open_store(tiny_store)
 
 
 def opened(view: str, **query: str) -> AppTest:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from hypothesis import given, settings
 from hypothesis import strategies as hst
 from scipy.stats import spearmanr
@@ -17,19 +15,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from explorer.analysis.rewording import EDITED, STORED, compare
 from explorer.store.reader import Store
-from explorer.store.runs import open_store
 from explorer.ui.neighbours.prompt_lab import _logits, as_toml, pack_edits, unpack_edits
 from explorer.ui.shared.links import BadLink, to_text
 from precompute.prompts import read_prompts
 from tests.pages import open_page
-
-
-@pytest.fixture
-def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return open_store(tiny_store)
 
 
 def films(n: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 
 from explorer.figures.separability import Cell, board, confusion_heatmap, whiskers
 from explorer.figures.style import GREY, regime_style
 from explorer.store.reader import Store
-from explorer.store.runs import open_store
 from explorer.tables import separability as separability_board
 from explorer.tables.labels import label_counts
 from explorer.ui.maps.signs import gaps
@@ -92,14 +90,6 @@ def test_strength_is_0_at_chance_and_grows(measure: str) -> None:
 # --- over a real store -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
-    return open_store(tiny_store)
-
-
 open_page = partial(pages.open_page, "separability")
 
 
@@ -109,7 +99,7 @@ def test_every_space_stands_once_and_every_label_is_spoken_of_once(store: Store)
     assert spaces[0].title == "Zero-shot = Linear probe", "one encoder, one column"
     for measure in separability_board.MEASURES:
         for kind in ("embedding", "decision"):
-            text = "\n".join(separability_board.sentences(store, "test", kind, measure))
+            text = "\n".join(separability_board.measure_sentences(store, "test", kind, measure))
             assert [text.count(label) for label in store.labels] == [1] * len(store.labels)
 
 

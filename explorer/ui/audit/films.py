@@ -30,7 +30,7 @@ SHOWN = 12
 DISTANCE_TITLES = {"knn": "10th neighbour", "mahalanobis": "Mahalanobis"}
 
 
-def outliers(view: View) -> None:
+def outliers_view(view: View) -> None:
     """How far out each split's films lie, and the most outlying ones."""
     store, split = view.store, view.split
     percentiles = store.audit.outlyingness
@@ -76,7 +76,7 @@ def _outlying_table(store: Store) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def hard_cases(view: View) -> None:
+def hard_cases_view(view: View) -> None:
     """Where regimes disagree most on a label, and where one is most sure and wrong."""
     store, split = view.store, view.split
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

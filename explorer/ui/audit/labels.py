@@ -29,7 +29,7 @@ LISTED = 100
 HELP = {"keep": "the label is right", "wrong": "it is the other way", "unsure": "cannot be said: it becomes unknown"}
 
 
-def label_errors(view: View) -> None:
+def label_errors_view(view: View) -> None:
     """The queue, one label with its film, and the reviews so far."""
     store = view.store
     store.audit.labels("linear_probe")  # says so where an earlier version made the run

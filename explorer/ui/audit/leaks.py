@@ -29,7 +29,7 @@ KINDS = {
 }
 
 
-def leaks_and_copies(view: View) -> None:
+def leaks_view(view: View) -> None:
     """Counts, figures with and without, and the pairs side by side."""
     store, split = view.store, view.split
     splits = store.samples["split"].to_numpy(object)

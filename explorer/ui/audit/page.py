@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.ui.audit.films import hard_cases, outliers
-from explorer.ui.audit.labels import label_errors
-from explorer.ui.audit.leaks import leaks_and_copies
-from explorer.ui.audit.shortcuts import shortcuts
+from explorer.ui.audit.films import hard_cases_view, outliers_view
+from explorer.ui.audit.labels import label_errors_view
+from explorer.ui.audit.leaks import leaks_view
+from explorer.ui.audit.shortcuts import shortcuts_view
 from explorer.ui.shared import choose
 from explorer.ui.shared.frame import errors_shown
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 SECTIONS = {
-    "leaks": ("Leaks", leaks_and_copies),
-    "shortcuts": ("Shortcuts", shortcuts),
-    "labels": ("Label errors", label_errors),
-    "outliers": ("Out of distribution", outliers),
-    "hard": ("Hard cases", hard_cases),
+    "leaks": ("Leaks", leaks_view),
+    "shortcuts": ("Shortcuts", shortcuts_view),
+    "labels": ("Label errors", label_errors_view),
+    "outliers": ("Out of distribution", outliers_view),
+    "hard": ("Hard cases", hard_cases_view),
 }
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 
-def shortcuts(view: View) -> None:
+def shortcuts_view(view: View) -> None:
     """The warning table, attributes against labels, and attributes from embeddings."""
     store = view.store
     facts = store.audit.attribute_facts

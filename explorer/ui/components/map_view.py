@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from explorer.figures.maps import Sign
+    from explorer.figures.maps import MapSign
     from explorer.store.reader import Store
 
 MOST_TIPS = 16
@@ -62,7 +62,7 @@ class Panel:
     title: str
     note: str
     alt: str
-    signs: tuple[Sign, ...] = ()
+    signs: tuple[MapSign, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from explorer.figures.overlay import Box
 from explorer.ui.components.modules import joined
-from explorer.ui.components.viewer import marks
+from explorer.ui.components.viewer import shapes_to_draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +29,6 @@ _pencil = st.components.v2.component(
     """,
     js=joined(Path(__file__).with_suffix(".js")),
 )
-
-Box = tuple[float, float, float, float]
 
 
 def pencil(name: str, jpeg: bytes, size: tuple[int, int], drawn: pd.DataFrame, on_box: Callable[[Box], None]) -> None:
@@ -60,7 +59,7 @@ def pencil(name: str, jpeg: bytes, size: tuple[int, int], drawn: pd.DataFrame, o
             "source": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
             "width": size[0],
             "height": size[1],
-            "marks": marks(drawn),
+            "marks": shapes_to_draw(drawn),
             "alt": f"Film {name}: draw a box around the finding",
         },
         on_box_change=finished,

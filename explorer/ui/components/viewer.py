@@ -26,7 +26,7 @@ _view = st.components.v2.component(
 )
 
 
-def marks(annotations: pd.DataFrame) -> list[dict[str, object]]:
+def shapes_to_draw(annotations: pd.DataFrame) -> list[dict[str, object]]:
     """Annotations as the viewer draws them: corners in film pixels, label, reader and the reader's colour."""
     out: list[dict[str, object]] = []
     shapes = with_shape(annotations)

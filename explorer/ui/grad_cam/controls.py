@@ -9,7 +9,7 @@ import streamlit as st
 
 from explorer.data.regions import with_shape
 from explorer.data.saliency_map import METHODS, MethodName
-from explorer.figures.overlay import Colours, Look
+from explorer.figures.overlay import Colours, MapStyle
 from explorer.tables.labels import findings_text, label_states, rows_in_state
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.stepper import FilmOrder, stepper
@@ -44,7 +44,7 @@ class MapSettings:
 
     method: MethodName
     block: int
-    look: Look
+    look: MapStyle
     outlines: bool
 
 
@@ -128,7 +128,7 @@ def _sentence() -> str:
         ).strip()
 
 
-def _look() -> tuple[Look, bool]:
+def _look() -> tuple[MapStyle, bool]:
     with st.popover("Look", icon=":material/tune:"):
         titles = {"tint": "Tint", "heat": "Heat", "none": "None"}
         colours = choose.pick_one("Colour map", get_args(Colours), "tint", "colours", titles)
@@ -144,7 +144,7 @@ def _look() -> tuple[Look, bool]:
             bind="query-params",
             help="What lowers the label's logit, in blue, in place of what raises it.",
         )
-    return Look(cast("Colours", colours), opacity / 100, contour / 100, against), outlines
+    return MapStyle(cast("Colours", colours), opacity / 100, contour / 100, against), outlines
 
 
 def film_order(view: View, label: str) -> FilmOrder:

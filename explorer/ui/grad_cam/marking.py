@@ -14,8 +14,9 @@ from explorer.analysis import localisation as loc
 from explorer.analysis.sampling import stratified_films
 from explorer.data.regions import grid_size, reader_masks, with_shape
 from explorer.errors import UserError
+from explorer.figures.overlay import Box
 from explorer.store.marks import NOTHING, SHAPE, add_marks, delete_marks, edit_marks, read_marks
-from explorer.ui.components.pencil import Box, pencil
+from explorer.ui.components.pencil import pencil
 from explorer.ui.grad_cam.controls import film_order
 from explorer.ui.models.heatmaps import has_seen_map
 from explorer.ui.shared import cache, choose, selection

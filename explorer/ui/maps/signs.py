@@ -9,7 +9,7 @@ import streamlit as st
 
 from explorer.analysis.metrics import patient_weights
 from explorer.analysis.modality_gap import centroids, halves_gap, modality_gap, place
-from explorer.figures.maps import Frame, Sign
+from explorer.figures.maps import Frame, MapSign
 from explorer.figures.style import with_interval
 from explorer.tables.map_colours import cluster_mark
 from explorer.ui.shared.cache import HASH_FUNCS
@@ -28,7 +28,7 @@ RESAMPLES = 500
 
 
 @st.cache_data(max_entries=48, show_spinner=False, hash_funcs=HASH_FUNCS)
-def signs(store: Store, space: str, kinds: tuple[Kind, ...]) -> tuple[Sign, ...]:
+def signs(store: Store, space: str, kinds: tuple[Kind, ...]) -> tuple[MapSign, ...]:
     """The signs of a space's map."""
     makers = {"prompts": _prompts, "centroids": _centroids, "clusters": _clusters}
     return tuple(sign for kind in kinds for sign in makers[kind](store, space))
@@ -39,7 +39,7 @@ def has_text(store: Store, space: str) -> bool:
     return store.regimes[0].embedding_space == space
 
 
-def _prompts(store: Store, space: str) -> list[Sign]:
+def _prompts(store: Store, space: str) -> list[MapSign]:
     if not has_text(store, space):
         return []
     out = []
@@ -60,7 +60,7 @@ def prompt_means(store: Store, prompt_set: str, side: str) -> tuple[NDArray[np.f
     return stacked / np.linalg.norm(stacked, axis=1, keepdims=True), labels
 
 
-def _centroids(store: Store, space: str) -> list[Sign]:
+def _centroids(store: Store, space: str) -> list[MapSign]:
     middle = centroids(np.asarray(store.vectors(space)), store.targets)
     has_centroid = np.flatnonzero(~np.isnan(middle[:, 0]))
     return _placed(
@@ -68,14 +68,14 @@ def _centroids(store: Store, space: str) -> list[Sign]:
     )
 
 
-def _clusters(store: Store, space: str) -> list[Sign]:
+def _clusters(store: Store, space: str) -> list[MapSign]:
     codes, clusters = store.clusters(space)
     layout = store.map(space)
     frame = Frame.around(layout)
     out = []
     for i, one in enumerate(clusters):
         x, y = frame.units(np.median(layout[codes == i], axis=0)[None])[0].tolist()
-        out.append(Sign(x, y, f"{i + 1} {one.name}", "cluster", colour=cluster_mark(i).colours[0]))
+        out.append(MapSign(x, y, f"{i + 1} {one.name}", "cluster", colour=cluster_mark(i).colours[0]))
     return out
 
 
@@ -87,10 +87,10 @@ def _placed(
     kind: Literal["centroid", "prompt"],
     sign: str,
     colour: str,
-) -> list[Sign]:
+) -> list[MapSign]:
     layout = store.map(space)
     units = Frame.around(layout).units(place(vectors, np.asarray(store.vectors(space)), layout, AMONG))
-    return [Sign(x, y, name, kind, sign, colour) for (x, y), name in zip(units.tolist(), names, strict=True)]
+    return [MapSign(x, y, name, kind, sign, colour) for (x, y), name in zip(units.tolist(), names, strict=True)]
 
 
 def gap_sentence(store: Store, split: Split) -> str:

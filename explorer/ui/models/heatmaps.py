@@ -189,9 +189,9 @@ def _tokens(store: Store, request: _TokensRequest) -> Tokens:
 def film_canvas(store: Store, film: int | Upload, side: int) -> overlay.Canvas:
     """The film to draw on; an uploaded one is kept small, but its canvas still counts in the film's own pixels."""
     if not isinstance(film, Upload):
-        return overlay.canvas(cache.film_image(store, film), side)
+        return overlay.to_canvas(cache.film_image(store, film), side)
     kept = Image.open(io.BytesIO(film.jpeg))
-    canvas = overlay.canvas(kept, side)
+    canvas = overlay.to_canvas(kept, side)
     return overlay.Canvas(canvas.grey, canvas.scale * kept.width / film.size[0])
 
 
@@ -202,7 +202,7 @@ def draw_overlay(
     canvas: overlay.Canvas,
     grid: NDArray[np.float32] | None,
     annotations: pd.DataFrame,
-    look: overlay.Look,
+    look: overlay.MapStyle,
 ) -> Image.Image:
     """The film with a map, unless that says nothing, and annotations."""
     if isinstance(film, Upload):
@@ -213,7 +213,7 @@ def draw_overlay(
     return overlay.compose(canvas, None if grid is None or silence(grid) else grid, seen, annotations, look)
 
 
-def silence_remark(grid: NDArray[np.float32], look: overlay.Look) -> str:
+def silence_remark(grid: NDArray[np.float32], look: overlay.MapStyle) -> str:
     """Why no map is drawn, where none is."""
     what = silence(grid)
     if what == "zero":

@@ -67,13 +67,13 @@ def search_view(view: View) -> None:
     query = choose_query(view)
     if query is None:
         return
-    neighbours = nearest_films(view.store, query)
+    neighbours = neighbours_by_space(view.store, query)
     query_summary(view, query, neighbours)
     side_by_side(view, query, neighbours)
     explain.explain_result(view, query)
 
 
-def nearest_films(store: Store, query: Query) -> list[Neighbours]:
+def neighbours_by_space(store: Store, query: Query) -> list[Neighbours]:
     """The nearest films in each distinct space."""
     return [
         Neighbours(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 
-def report(view: View) -> None:
+def report_view(view: View) -> None:
     """The table on the page, and its downloads."""
     store, split = view.store, view.split
     few = curves.fewest(view)

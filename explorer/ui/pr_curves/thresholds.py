@@ -13,7 +13,7 @@ import streamlit as st
 from explorer.analysis.curves import pr_curve
 from explorer.analysis.evidence import FEW
 from explorer.analysis.operating import Estimate, at_threshold, outcome_cells
-from explorer.data.reports import sentence
+from explorer.data.reports import sentence_about
 from explorer.figures import curves as curve_figures
 from explorer.figures import thresholds as threshold_figures
 from explorer.figures.curves import Curve
@@ -280,7 +280,7 @@ def _gallery(view: View, point: Point, shown: str) -> None:
             predicted = score > cut if operating.strict else score >= cut
             scores.append(f"{regime.title} {number(score)}{' ●' if predicted else ''}")
         report = str(store.samples["report"].iat[row] or "")
-        return f"{sentence(report, point.label)}  \n" + "  \n".join(scores)
+        return f"{sentence_about(report, point.label)}  \n" + "  \n".join(scores)
 
     gallery(store, [int(row) for row in rows], point.label, point.regime, "cell", describe)
     st.caption(f"Furthest from {point.regime.title}'s threshold first. ● is predicted positive.")

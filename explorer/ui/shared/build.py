@@ -15,7 +15,7 @@ from explorer.store.runs import BUILD, latest_run
 LOG = "demo.log"
 
 
-class Job:
+class DemoBuild:
     """The one demo build this server may have started; visitors who ask for another join it."""
 
     def __init__(self) -> None:
@@ -48,8 +48,8 @@ class Job:
 
 
 @st.cache_resource
-def _job(root: Path) -> Job:
-    return Job()
+def _job(root: Path) -> DemoBuild:
+    return DemoBuild()
 
 
 def _is_alive(pid: int) -> bool:

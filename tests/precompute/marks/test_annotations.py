@@ -16,7 +16,7 @@ from explorer.data.regions import reader_masks
 from explorer.errors import UserError
 from explorer.store.marks import marks_file, read_marks
 from explorer.store.reader import Store
-from precompute.marks.annotate import annotate
+from precompute.marks.annotate import add_annotations
 from precompute.marks.layouts import _run_lengths
 
 LABELS = ("Cardiomegaly", "Effusion", "Infiltration", "Lung Opacity", "Pleural_Thickening")
@@ -57,17 +57,17 @@ def test_a_csv_of_boxes(store: Store, tmp_path: Path) -> None:
     rows = "images/00013118_008.png,Effusion,10,20.5,30,40,R1", "0005e8e3,cardiomegaly,1,2,3,4,"
     text = "\n".join(("path,label,x,y,w,h,annotator", *rows))
     file = a_file(tmp_path, "boxes.csv", text)
-    assert annotate(store, file, reader="R9") == {"added": 2, "there": 0, "passed": 0}
+    assert add_annotations(store, file, reader="R9") == {"added": 2, "there": 0, "passed": 0}
     assert boxes(store) == [(0, "Effusion", "R1", 10, 20.5, 30, 40), (1, "Cardiomegaly", "R9", 1, 2, 3, 4)]
-    assert annotate(store, file, reader="R9") == {"added": 0, "there": 2, "passed": 0}
+    assert add_annotations(store, file, reader="R9") == {"added": 0, "there": 2, "passed": 0}
 
 
 def test_nihs_own_file_and_its_1024_pixels(store: Store, tmp_path: Path) -> None:
     text = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n00013118_008.png,Infiltrate,225.0,47.0,86.6,79.2,,,\n"
     file = a_file(tmp_path, "BBox_List_2017.csv", text)
     with pytest.raises(UserError, match=r"row 2 is of an image of 1024 x 1024 pixels; the film .* has 512 x 512"):
-        annotate(store, file)  # it would lie inside the film, in another place
-    annotate(store, file, frame="file")
+        add_annotations(store, file)  # it would lie inside the film, in another place
+    add_annotations(store, file, frame="file")
     ((row, label, reader, *box),) = boxes(store)
     assert (row, label, reader) == (0, "Infiltration", "not named")
     assert box == pytest.approx([112.5, 23.5, 43.3, 39.6])
@@ -80,7 +80,7 @@ def test_vindrs_own_file(store: Store, tmp_path: Path) -> None:
         "0005e8e3,R11,No finding,,,,\n"
         "other,R11,Cardiomegaly,1,2,3,4\n"
     )
-    counts = annotate(store, a_file(tmp_path, "annotations_train.csv", text), skip_unknown=True)
+    counts = add_annotations(store, a_file(tmp_path, "annotations_train.csv", text), skip_unknown=True)
     assert counts == {"added": 1, "there": 0, "passed": 1}
     assert boxes(store) == [(1, "Pleural_Thickening", "R10", 20, 30, 50, 60)]
 
@@ -100,7 +100,7 @@ def test_coco_boxes_outlines_and_run_lengths(store: Store, tmp_path: Path) -> No
             },
         ],
     }
-    annotate(store, a_file(tmp_path, "coco.json", json.dumps(content)))
+    add_annotations(store, a_file(tmp_path, "coco.json", json.dumps(content)))
     first, second, third = boxes(store)
     assert first[3:] == (5, 6, 7, 8)
     assert second[3:] == (10, 10, 20, 40)
@@ -134,7 +134,7 @@ def test_packed_run_lengths_are_unpacked() -> None:
 def test_chexlocalize_contours(store: Store, tmp_path: Path) -> None:
     name = "patient64541_study1_view1_frontal"
     content = {name: {"img_size": [320, 390], "Airspace Opacity": [[[100, 50], [140, 50], [140, 90], [100, 90]]]}}
-    annotate(store, a_file(tmp_path, "gt_annotations_val.json", json.dumps(content)))
+    add_annotations(store, a_file(tmp_path, "gt_annotations_val.json", json.dumps(content)))
     assert boxes(store) == [(2, "Lung Opacity", "not named", 100, 50, 40, 40)]
 
 
@@ -145,7 +145,7 @@ def test_mask_pngs_with_their_reader(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "masks"
     (folder / "Dr A/Effusion").mkdir(parents=True)
     Image.fromarray(mask).save(folder / "Dr A/Effusion/0005e8e3.png")
-    annotate(store, folder)
+    add_annotations(store, folder)
     marks = read_marks(store)
     assert marks["annotator"].tolist() == ["Dr A", "Dr A"]
     back = reader_masks(marks, 300, 200, 1.0)["Dr A"]
@@ -155,8 +155,8 @@ def test_mask_pngs_with_their_reader(store: Store, tmp_path: Path) -> None:
 def test_normalised_coordinates(store: Store, tmp_path: Path) -> None:
     file = a_file(tmp_path, "n.csv", "image,label,x,y,w,h\n0005e8e3,Effusion,0.1,0.2,0.5,0.25\n")
     with pytest.raises(UserError, match="normalised"):
-        annotate(store, file)
-    annotate(store, file, frame="normalised")
+        add_annotations(store, file)
+    add_annotations(store, file, frame="normalised")
     assert boxes(store)[0][3:] == pytest.approx((20, 60, 100, 75))
 
 
@@ -173,8 +173,8 @@ def coco_of(width: int, height: int) -> str:
 def test_an_image_of_another_size_is_told_and_carried_on_request(store: Store, tmp_path: Path) -> None:
     file = a_file(tmp_path, "coco.json", coco_of(400, 600))
     with pytest.raises(UserError, match=r"annotation 4 is of an image of 400 x 600.*200 x 300"):
-        annotate(store, file)
-    annotate(store, file, frame="file")
+        add_annotations(store, file)
+    add_annotations(store, file, frame="file")
     assert boxes(store)[0][3:] == (20, 30, 40, 40)
 
 
@@ -204,36 +204,36 @@ HEAD = "image,label,x,y,w,h\n0005e8e3,Effusion,5,5,9,9\n"
 )
 def test_a_bad_file_is_refused_whole(store: Store, tmp_path: Path, name: str, text: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        annotate(store, a_file(tmp_path, name, text))
+        add_annotations(store, a_file(tmp_path, name, text))
     assert not marks_file(store).exists(), "nothing is half added"
 
 
 def test_bad_options_are_told(store: Store, tmp_path: Path) -> None:
     file = a_file(tmp_path, "b.csv", HEAD)
     with pytest.raises(UserError, match="WIDTHxHEIGHT"):
-        annotate(store, file, frame="big")
+        add_annotations(store, file, frame="big")
     with pytest.raises(UserError, match="does not give its image's size"):
-        annotate(store, file, frame="file")
+        add_annotations(store, file, frame="file")
     with pytest.raises(UserError, match="which is no label"):
-        annotate(store, file, rename={"X": "Y"})
+        add_annotations(store, file, rename={"X": "Y"})
     with pytest.raises(UserError, match="no file"):
-        annotate(store, tmp_path / "gone.csv")
+        add_annotations(store, tmp_path / "gone.csv")
     with pytest.raises(UserError, match="no PNG"):
-        annotate(store, tmp_path)
+        add_annotations(store, tmp_path)
 
 
 def test_nothing_found_is_a_reading_and_comes_back_from_the_files(store: Store, tmp_path: Path) -> None:
     text = "image,label,annotator,x,y,w,h,nothing\n0005e8e3,Effusion,R1,,,,,True\n0005e8e3,Effusion,R2,1,2,3,4,False\n"
-    assert annotate(store, a_file(tmp_path, "b.csv", text))["added"] == 2
+    assert add_annotations(store, a_file(tmp_path, "b.csv", text))["added"] == 2
     marks = read_marks(store)
     assert marks["x"].isna().tolist() == [True, False]
     masks = reader_masks(marks, 300, 200, 1.0)
     assert (masks["R1"].sum(), masks["R2"].sum()) == (0, 12)
     with pytest.raises(UserError, match=r"row 2: x is ''"):  # a blank box alone is a mistake, not a finding of nothing
-        annotate(store, a_file(tmp_path, "c.csv", "image,label,x,y,w,h\n0005e8e3,Effusion,,,,\n"))
+        add_annotations(store, a_file(tmp_path, "c.csv", "image,label,x,y,w,h\n0005e8e3,Effusion,,,,\n"))
 
 
 def test_a_label_is_renamed(store: Store, tmp_path: Path) -> None:
     file = a_file(tmp_path, "b.csv", "image,label,x,y,w,h\n0005e8e3,Herz,5,5,9,9\n")
-    annotate(store, file, rename={"Herz": "Cardiomegaly"})
+    add_annotations(store, file, rename={"Herz": "Cardiomegaly"})
     assert boxes(store)[0][1] == "Cardiomegaly"

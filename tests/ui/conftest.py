@@ -1,0 +1,26 @@
+"""What every test of a page starts from: empty caches, and the tiny store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches() -> None:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The tiny store as the pages open it; tests that write into it take a copy."""
+    monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
+    for name in ("EXPLORER_READONLY", "EXPLORER_ENCODER"):
+        monkeypatch.delenv(name, raising=False)
+    return open_store(tiny_store)
