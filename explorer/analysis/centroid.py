@@ -39,8 +39,8 @@ def centroid_distances(vectors: NDArray[np.float32], classes: NDArray[np.int64])
     dict
         ``inter``: mean distance between two classes' centroids. ``intra``: mean over classes of a film's mean distance
         to its centroid. ``ratio``: inter / intra. ``davies_bouldin`` (1979): each class's worst ratio against another
-        class, as a mean over classes; the ratio is both classes' mean distances to their centroids over the distance
-        between the centroids. NaN with fewer than two classes.
+        class, as a mean over classes. That ratio is the sum of both classes' mean distances to their centroids over
+        the distance between the centroids. NaN with fewer than two classes.
     """
     figures = resampled_distances(np.asarray(vectors, np.float64), classes[None], np.ones((1, len(classes))))
     return {name: float(values[0]) for name, values in figures.items()}

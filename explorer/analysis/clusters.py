@@ -38,8 +38,8 @@ class Finding(BaseModel):
 class Cluster(BaseModel):
     """One cluster: its name and how far the name holds.
 
-    ``findings`` are chosen on train. The other splits, which the choice does not use, give their ``purity`` (share of
-    the cluster that has the label), ``base`` (share of all films) and ``lift`` (their ratio).
+    ``findings`` are chosen on train and measured on the other splits. ``purity`` is the share of the cluster that has
+    the label, ``base`` the share of all films, and ``lift`` their ratio.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -94,7 +94,7 @@ def describe_clusters(
     """Name every cluster after the findings it has more of than the rest.
 
     A label counts where the hypergeometric test on train rejects chance at 5% after Bonferroni over labels and
-    clusters; the name takes the two with the largest lift. Report words are over-represented by the same test.
+    clusters. The name takes the two with the largest lift. Report words are over-represented by the same test.
 
     Parameters
     ----------

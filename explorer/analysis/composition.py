@@ -25,8 +25,8 @@ def lifts(
 
     The interval is of the log lift, by linearisation summed over patients (Särndal, Swensson & Wretman 1992, section
     5.5). So films of one patient do not count as independent, and the group's own films count in the base. Where the
-    group has no positive film the lift is 0, and the upper end is that of one positive film (no interval of the log
-    exists there).
+    group has no positive film the lift is 0. The log has no interval there, so the upper end is that of one positive
+    film.
 
     Parameters
     ----------

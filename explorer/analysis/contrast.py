@@ -1,8 +1,8 @@
 """How far a label's films lie from the rest: silhouette, Fisher ratio and distances, from sums over pairs.
 
 A label's two groups are its positives and its known negatives; films where it is unknown take no part. A film is in
-one group of each label that is known for it. Only pairs of films of different patients count, so that
-neither a patient's like films nor a film drawn twice in a resample look like a cluster.
+one group of each label that is known for it. Only pairs of films of different patients count. So
+neither a patient's similar films nor a film that a resample holds twice look like a cluster.
 
 For unit-norm vectors the sum of cosines between two groups is the product of their vector sums. Everything here is such
 products less the few pairs within patients: no matrix of all pairs is made.
@@ -53,9 +53,10 @@ class Contrast(NamedTuple):
     ``silhouette``: mean over positives of (b - a) / max(a, b). There a is the mean cosine distance to other patients'
     positives, b to their negatives (Rousseeuw 1987). Where no patient has two films, it is scikit-learn's
     ``silhouette_samples``.
-    ``fisher``: squared distance of the two groups' means over the sum of their variances, unbiased (Fisher 1936, with
-    the trace of the covariances). 0 for groups of one distribution. ``distance``: mean cosine distance of positives to
-    negatives over that among positives. 1 for groups of one distribution.
+    ``fisher``: squared distance of the two groups' means over the sum of their variances (Fisher 1936). It is unbiased,
+    with the trace of the covariances; 0 for groups of one distribution.
+    ``distance``: mean cosine distance of positives to negatives over that among positives. 1 for groups of one
+    distribution.
     """
 
     silhouette: NDArray[np.float64]
@@ -87,7 +88,7 @@ def contrast(
     Notes
     -----
     With unit norms half the squared distance is 1 - cosine. So a group's variance is the mean cosine distance of two of
-    its films, and the squared distance of two means is twice the mean distance between the groups less both variances.
+    its films. The squared distance of two means is twice the mean distance between the groups, less both variances.
     """
     x = films.vectors
     m = np.arange(len(x)) if rows is None else rows

@@ -152,7 +152,7 @@ def on_grid(tp: NDArray[np.float64], fp: NDArray[np.float64]) -> NDArray[np.floa
     Returns
     -------
     (2, G, B)
-        Precision at the first cut that reaches each recall, then recall at each false positive rate; NaN where a
+        Precision at the first cut that reaches each recall, then recall at each false positive rate. NaN where a
         resample has no positive or no negative.
     """
     curves = np.full((2, len(GRID), tp.shape[1]), np.nan)

@@ -21,8 +21,8 @@ def cka(
     """Linear centred kernel alignment, debiased, of two spaces of the same films.
 
     Kornblith et al. (ICML 2019, section 3), with the unbiased estimate of HSIC (Song et al., JMLR 2012, equation 5).
-    The plain estimate nears 1 for any two spaces with more dimensions than films. 1 for spaces alike up to rotation and
-    scale; 0 expected for unrelated ones.
+    The plain estimate nears 1 for any two spaces with more dimensions than films. This one is 1 for spaces
+    alike up to rotation and scale, and about 0 for unrelated ones.
 
     Parameters
     ----------

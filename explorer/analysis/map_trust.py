@@ -34,8 +34,9 @@ def trust(
     points : (N, 4) float32
         As :func:`point_trust` gives them; NaN for films not measured.
     figures : dict
-        ``trustworthiness``, ``continuity`` and ``knn_overlap``, the points' means (``knn_overlap_baseline`` is what a
-        random map reaches); ``doubtful``, the share of points the map tears or fakes; ``k``; ``n``, the films measured.
+        ``trustworthiness``, ``continuity`` and ``knn_overlap`` are means over the points. A random map reaches
+        ``knn_overlap_baseline``. ``doubtful`` is the share of points the map tears or fakes. ``n`` films are measured
+        with ``k`` neighbours.
     """
     n = len(vectors)
     rows = np.arange(n)

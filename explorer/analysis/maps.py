@@ -38,8 +38,8 @@ def umap_map(
     seed : int
         Makes the layout repeat exactly.
     init : (N, 2), "spectral" or "random"
-        Where the layout starts: another space's map, onto which the result is then turned (Procrustes); the spectral
-        layout; or random places.
+        Where the layout starts: the spectral layout, random places, or another space's map. In the last case the
+        result is turned onto that map (Procrustes).
 
     Returns
     -------
@@ -83,8 +83,8 @@ def stability(vectors: NDArray[np.float32], layout: NDArray[np.float32], k: int,
     Returns
     -------
     dict
-        ``spread`` and ``spread_max``: mean and largest Procrustes disparity over all pairs (0 the same picture, about 1
-        unrelated ones); ``reseeds``; ``spread_n``, the films laid out.
+        ``spread`` and ``spread_max`` are the mean and largest Procrustes disparity over all pairs: 0 for the same
+        picture, about 1 for unrelated ones. ``reseeds`` and ``spread_n`` count further seeds and films laid out.
     """
     rng = np.random.default_rng(seed)
     if len(vectors) > TRUST_ROWS:

@@ -15,8 +15,8 @@ def place(
 ) -> NDArray[np.float32]:
     """Where vectors of a space stand on its map: at the median of their k most similar films there.
 
-    A text lies far from every film (the modality gap), so its place says which films it is most like, not that it is
-    near them.
+    A text lies far from every film (the modality gap). Its place says which films it is most like, not that it is near
+    them.
 
     Parameters
     ----------

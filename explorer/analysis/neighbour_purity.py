@@ -1,7 +1,7 @@
 """A label's nearest films of other patients: their purity, and the labels confused with each other.
 
-Neighbours are searched once per space. A shuffle of labels or a resample of patients is then a column of weights, and
-all columns are one product with the sparse neighbour matrix.
+Neighbours are searched once per space. A shuffle of labels or a resample of patients is then a column of weights.
+All columns together are one product with the sparse neighbour matrix.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def confusions(
 
     Notes
     -----
-    A shuffle of label rows over fixed neighbours is a shuffle of neighbours under fixed labels, so that each label's
-    own films are the only rows looked at.
+    A shuffle of label rows over fixed neighbours is a shuffle of neighbours under fixed labels. So only each label's
+    own films are looked up.
     """
     positive, negative = (targets == 1).astype(np.float32), (targets == 0).astype(np.float32)
     known = positive + negative

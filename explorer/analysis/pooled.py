@@ -75,8 +75,8 @@ def tasks(
 
     Notes
     -----
-    A domain's score is the largest of its labels' logits above their thresholds, so that a domain is predicted exactly
-    where one of its labels is; labels without a threshold take no part, unless none has one. MICRO ranks all film-label
+    A domain's score is the largest of its labels' logits above their thresholds. So a domain is predicted exactly where
+    one of its labels is. Labels without a threshold take no part, unless none has one. MICRO ranks all film-label
     pairs by logit, as scikit-learn's ``average="micro"`` does: it is as good as the labels' common scale.
     """
     n = len(targets)

@@ -25,8 +25,8 @@ class Ranking:
     Attributes
     ----------
     positive, negative : (K + 1, N) sparse float32
-        Which film's positive or negative rows lie in each segment, highest scores first; the last row holds those
-        called positive at the operating point. A film may have several rows (labels pooled).
+        Which film's positive or negative rows lie in each segment, highest scores first. The last row holds those
+        predicted positive at the operating point. A film may have several rows (labels pooled).
     has_calls : bool
         Whether there is an operating point.
     harmonic : float
@@ -58,7 +58,7 @@ def rank(
     targets : (m,) 1, 0 or NaN
     scores : (m,) finite
     calls : (m,), optional
-        Which rows are called positive; None without an operating point.
+        Which rows are predicted positive; None without an operating point.
     films : (m,), optional
         Which film each row belongs to; by default row i is film i.
     n_films : int, optional
@@ -127,7 +127,7 @@ class Tally:
         Positives and negatives met at each cut, from the highest score down.
     positives, negatives : (B,)
     hit, false_alarm : (B,)
-        Positives and negatives called positive; NaN without an operating point.
+        Positives and negatives predicted positive; NaN without an operating point.
     harmonic : float
         The ranking's, of the films themselves whatever the resample.
     """
@@ -176,8 +176,8 @@ def expected_average_precision(tally: Tally) -> NDArray[np.float64]:
     """(1,) the exact mean of step average precision over all orders of the films themselves, ties staying in place.
 
     A group of g equal scores that ends at place k holds g/n of the positives on average. A positive in it meets itself
-    and (k - 1)(p - 1)/(n - 1) others up to k. Summed over groups, with h the sum of g/k, that is
-    (h + (n - h)(p - 1)/(n - 1))/n: more than the prevalence p/n, and far more at few positives.
+    and (k - 1)(p - 1)/(n - 1) others up to k. Let h be the sum of g/k. Summed over groups, that is
+    (h + (n - h)(p - 1)/(n - 1))/n. It exceeds the prevalence p/n, and by far at few positives.
     """
     n, p, h = tally.positives + tally.negatives, tally.positives, tally.harmonic
     return np.asarray((h + (n - h) * (p - 1) / (n - 1)) / n)
@@ -191,7 +191,7 @@ def auroc(tally: Tally) -> NDArray[np.float64]:
 
 
 def precision(tally: Tally) -> NDArray[np.float64]:
-    """(B,) 0 where nothing is called, as scikit-learn with ``zero_division=0``."""
+    """(B,) 0 where nothing is predicted positive, as scikit-learn with ``zero_division=0``."""
     return np.where(tally.predicted == 0, 0.0, tally.hit / tally.predicted)
 
 

@@ -1,9 +1,9 @@
 """A linear readout of each label, cross-validated by patient: how well a hyperplane tells a label in a space.
 
 The readout is Fisher's linear discriminant with the covariance shrunk as Ledoit and Wolf (2004) do. It was chosen over
-logistic regression because its matrix is that of the films alone: one inverse a fold serves every label and every
-shuffle of labels. Its direction is ridge regression's on targets centred over known films. A label's films that are
-unknown count for the covariance, never as negative.
+logistic regression because its matrix depends on the films alone. One inverse for each fold serves every label and
+every shuffle of labels. Its direction is ridge regression's on targets centred over known films. A label's films that
+are unknown count for the covariance, never as negative.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def held_out_scores(
     Returns
     -------
     (n, R)
-        In units of the score's spread among the films fitted on, from their mean, so that folds can be pooled. 0 in a
-        fold that leaves no positive or no negative to fit on.
+        Distance from the mean score of the films fitted on, in standard deviations of theirs: folds can be pooled.
+        0 in a fold that leaves no positive or no negative to fit on.
     """
     sums = [(vectors[f.held].T @ positive[f.held], vectors[f.held].T @ negative[f.held]) for f in folds]
     counts = [(positive[f.held].sum(axis=0), negative[f.held].sum(axis=0)) for f in folds]

@@ -126,8 +126,9 @@ def retrieval_figures(
     Returns
     -------
     DataFrame
-        label, metric, value (mean over queries), ci_low, ci_high (95%, patients of the queries resampled, the gallery
-        held), baseline (a random order, in expectation), n_pos (queries with something to find), n (films).
+        label, metric, value (mean over queries), ci_low, ci_high, baseline, n_pos (queries with a relevant film), n
+        (films). The 95% interval resamples the queries' patients and keeps the gallery. The baseline is a random order,
+        in expectation.
     """
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.permutation(len(vectors))[:MAX_QUERIES])

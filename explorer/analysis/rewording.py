@@ -58,7 +58,7 @@ def compare(
     Parameters
     ----------
     targets : (n,) 1, 0 or NaN
-        Of validation films: prompts are a choice, so they may not be tried out on the films that judge them.
+        Of validation films: a choice of prompts may not use the films that judge it.
     stored, edited : (n,) logits
     patients : (n,)
     """

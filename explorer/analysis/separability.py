@@ -5,9 +5,9 @@ split these are films that no regime was fitted on. The probe and the fine-tune 
 would look separated whether or not new films are. Val chose penalties and the stopping epoch, and is a little
 optimistic.
 
-Each figure has a permutation null (labels shuffled by patient, so that labels keep their counts and co-occurrence), a
-one-sided p against it, and a 95% interval from resampling patients. Neighbour lists and the readout's held-out scores
-stand still in a resample: the interval is of the films measured, not of refitting.
+Each figure has a permutation null, a one-sided p against it, and a 95% interval from resampling patients. The null
+shuffles labels by patient, so that labels keep their counts and co-occurrence. Neighbour lists and the readout's
+held-out scores stay fixed in a resample: the interval is of the films measured, not of refitting.
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ def _rows(
     high: NDArray[np.float64],
     null: NDArray[np.float64],
 ) -> pd.DataFrame:
-    """One row a label, with its null: ``null`` is (S, C).
+    """One row for each label, with its null: ``null`` is (S, C).
 
     Where all resamples agree, as on a lift of 0, they cannot say how sure the figure is: there is no interval.
     """

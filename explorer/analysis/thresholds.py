@@ -69,16 +69,16 @@ def choose(
     targets : (n_val, C) 1, 0 or NaN
     logits : (n_val, C)
     rule : Rule
-        Largest F1, Matthews correlation or Youden's J; or the fewest positives that reach a recall of ``level``; or
-        the most positives that keep a precision of ``level``.
+        Largest F1, Matthews correlation or Youden's J. Or, with a ``level``: the fewest positives that reach that
+        recall, or the most positives that keep that precision.
     pooled : bool
         One threshold for all labels, chosen on their film-label pairs pooled.
 
     Returns
     -------
     Thresholds
-        A threshold lies halfway between the last score predicted positive and the next one, so that it does not
-        depend on one film's exact score. None where validation lacks a class or cannot reach the level.
+        A threshold lies halfway between the last score predicted positive and the next one. So no film's exact score
+        decides it. None where validation lacks a class or cannot reach the level.
 
     Examples
     --------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESIZE_MODES: dict[Literal["crop", "pad"], Literal["shortest", "longest"]] = {"crop": "shortest", "pad": "longest"}
-"""What may be asked for in place of the model's own way."""
+"""What a user may choose in place of the model's own resizing."""
 
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -33,9 +33,9 @@ class Fit(BaseModel):
     interpolation : str
         Resampling filter of the resize.
     resize_mode : str
-        ``shortest``: the short side becomes S and the middle S x S is cut out; ``longest``: the long side becomes S and
-        the rest is padded with black, which open_clip pads with and a film shows beyond its collimation; ``squash``:
-        both sides become S.
+        ``shortest``: the short side becomes S and the middle S x S is cut out. ``longest``: the long side becomes S and
+        the rest is padded with black. open_clip pads with black, and a film is black beyond its collimation.
+        ``squash``: both sides become S.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -22,7 +22,7 @@ def grid_size(height: int, width: int) -> tuple[int, int, float]:
 
 
 def with_shape(annotations: pd.DataFrame) -> pd.DataFrame:
-    """Those with a shape; a row without says that its reader looked for the label and found nothing."""
+    """The annotations with a shape. In a row without one, the reader looked for the label and found nothing."""
     shapes: pd.DataFrame = annotations[annotations["x"].notna()]
     return shapes
 
@@ -33,15 +33,16 @@ def reader_masks(annotations: pd.DataFrame, height: int, width: int, scale: floa
     Parameters
     ----------
     annotations : DataFrame
-        annotator, x, y, w, h (all NaN where the reader found nothing), polygon ((2P,) or None); film pixels.
+        annotator, x, y, w, h, polygon, in film pixels. Where the reader found nothing, x, y, w and h are NaN. The
+        polygon is (2P,) or None.
     height, width, scale
         As :func:`grid_size` gives them.
 
     Returns
     -------
     dict of (height, width) bool
-        The union of a reader's boxes and polygons, empty where the reader found nothing; a mark smaller than a pixel
-        still has the one it lies in.
+        The union of a reader's boxes and polygons, empty where the reader found nothing. A mark smaller than a pixel
+        still covers the pixel it lies in.
     """
     masks: dict[str, NDArray[np.bool_]] = {}
     columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5

@@ -60,7 +60,8 @@ class Saliency:
     Attributes
     ----------
     maps : (K, B, g, g) float32
-        Evidence for each of K head rows at each of B blocks, 0 or more and never stretched; all 0 where there is none.
+        Evidence for each of K head rows at each of B blocks. It is 0 or more, never rescaled, and all 0 where there is
+        none.
     logits : (K,) float32
     """
 

@@ -67,8 +67,8 @@ def share_out(
 ) -> NDArray[np.int64]:
     """Share patients out among parts so that every label's positives follow the fractions.
 
-    Iterative stratification (Sechidis et al., ECML 2011) over patients in place of rows: the label with the fewest
-    positives left goes first, and each of its patients goes where that label is most wanting.
+    Iterative stratification (Sechidis et al., ECML 2011) over patients in place of rows. The label with the fewest
+    positives left goes first, and each of its patients goes to the part that most lacks it.
 
     Parameters
     ----------

@@ -26,8 +26,8 @@ def read_upload(data: bytes) -> Image.Image:
     Raises
     ------
     BadImage
-        Empty, too many bytes or pixels, not an image, animated or of several frames, a colour picture, one bit a pixel,
-        nothing but one grey, not a radiograph or not of a chest.
+        Empty; too many bytes or pixels; not an image; animated or of several frames; a colour picture. Also where it
+        has one bit per pixel, a single grey, or is not a radiograph of a chest.
     """
     from explorer.data.dicom import check_chest, is_dicom
 

@@ -25,8 +25,8 @@ def margins(frame: pd.DataFrame, styles: Mapping[str, Style]) -> go.Figure:
     Parameters
     ----------
     frame : DataFrame
-        label, state, series, margin (standard deviations of the split's logits above the threshold, NaN without one),
-        logit, threshold, rank; drawn in the order labels first appear, top down.
+        label, state, series, margin, logit, threshold, rank. The margin counts standard deviations of the split's
+        logits above the threshold; NaN without one. Labels are drawn top down in the order they first appear.
     styles : mapping
         Series name to style, in drawing order.
     """

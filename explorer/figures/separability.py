@@ -23,8 +23,10 @@ ROW = 30
 
 @dataclass(frozen=True)
 class Cell:
-    """One square: what is written, how strongly it is filled (0 to 1; None where it is not told from chance), and what
-    a pointer is told."""
+    """One square: its text, how strongly it is filled, and the hint a pointer shows.
+
+    ``strength`` is 0 to 1, and None where the figure does not differ from chance.
+    """
 
     text: str
     strength: float | None
@@ -38,7 +40,7 @@ def board(
     cells: Sequence[Sequence[Cell]],
     marked: int,
 ) -> go.Figure:
-    """Labels down, spaces across; filled squares are told from chance, the others are grey figures on the bare page.
+    """Labels down, spaces across; filled squares differ from chance, the others are grey figures on the bare page.
 
     Parameters
     ----------
@@ -157,10 +159,10 @@ def _fill(cells: Sequence[Sequence[Cell]]) -> go.Heatmap:
 
 
 def _written(cells: Sequence[Sequence[Cell]], square: int, size: int) -> go.Scatter:
-    """Each square's text, and what a pointer is told there.
+    """Each square's text, and the hint a pointer shows there.
 
-    One trace, since plotly checks every annotation of a figure again whenever one is added. Its marks cannot be seen:
-    squares without a fill tell a pointer nothing.
+    One trace, since plotly checks every annotation of a figure again whenever one is added. Its marks are invisible:
+    squares without a fill take no hover.
     """
     y, x = np.divmod(np.arange(len(cells) * len(cells[0])), len(cells[0]))
     flat = [cell for row in cells for cell in row]

@@ -38,10 +38,10 @@ def score_frame(
     Returns
     -------
     DataFrame
-        label, state (positive, negative, unknown), series (the regime's title), logit, threshold (NaN where validation
-        could not decide), margin (standard deviations of the peers' logits above the threshold), called (True, False
-        or None without a threshold) and rank (1 is the highest). Labels the film has come first, then those that
-        most regimes predict, then by falling margin.
+        label, state (positive, negative, unknown), series (the regime's title), logit, threshold, margin, called and
+        rank. The threshold is NaN where validation could not decide; ``called`` is then None, else True or False. The
+        margin counts standard deviations of the peers' logits above the threshold. Rank 1 is the highest. Labels the
+        film has come first, then those that most regimes predict, then by falling margin.
     """
     states = {
         label: "unknown" if np.isnan(value) else "positive" if value == 1 else "negative"

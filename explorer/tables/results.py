@@ -147,7 +147,7 @@ def metric_summary(store: Store, split: Split, metric: str) -> str:
 
 
 def _difference_says(store: Store, split: Split, metric: str, label: str, pair: set[str]) -> str:
-    """Whether the paired difference of two regimes is told from 0."""
+    """Whether the paired difference of two regimes differs from 0."""
     frame = store.tables.differences
     frame = frame[frame["regime"].isin(pair) & frame["against"].isin(pair)]
     frame = frame[(frame["split"] == split) & (frame["metric"] == metric) & (frame["label"] == label)]

@@ -46,8 +46,8 @@ MEASURES = {
     "lift": Measure(
         "Purity lift",
         "lift",
-        f"Of each positive film's {NEIGHBOURS} nearest films of other patients, how many times more have the label "
-        "than random films would (neighbourhood purity over prevalence; cosine). 1 is chance.",
+        f"Neighbourhood purity over prevalence: how many times more of a positive film's {NEIGHBOURS} nearest films "
+        "have the label than random films would. Other patients' films only; cosine. 1 is chance.",
         ratio=True,
     ),
     "average_precision": Measure(
@@ -60,8 +60,8 @@ MEASURES = {
     "silhouette": Measure(
         "Silhouette",
         "silhouette",
-        "For films with the label: how much nearer they lie to each other than to films known not to have it, from −1 "
-        "to 1 (Rousseeuw 1987; cosine). Each label is taken against its own rest, so a film may have several. 0 is "
+        "How much nearer films with the label lie to each other than to films known not to have it. From −1 to 1 "
+        "(Rousseeuw 1987; cosine). Each label is taken against its own rest, so a film may have several. 0 is "
         "chance.",
     ),
     "fisher": Measure(
@@ -128,7 +128,7 @@ def _by(frame: pd.DataFrame, *keys: str) -> SeparabilityRows:
 
 
 def told_apart(row: Row) -> bool:
-    """Whether a figure is told from shuffled labels.
+    """Whether a figure differs from that of shuffled labels.
 
     Enough positives, an adjusted p below LEVEL, and the whole interval above the shuffles' mean. The p says that the
     labels do better than shuffled ones, the interval that other patients' labels would as well.
@@ -273,7 +273,7 @@ def _confusion(by_pair: SeparabilityRows, one: str, other: str) -> Cell:
 
 
 def confused_with(store: Store, split: Split, space: str, label: str) -> str:
-    """The labels most found around one label's films that have them not."""
+    """The labels most over-represented around one label's films that lack them."""
     frame = store.tables.confusability
     frame = frame[(frame["split"] == split) & (frame["space"] == space) & (frame["label"] == label)]
     frame = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & frame["value"].notna()]

@@ -140,7 +140,7 @@ def score_panel(view: View, case: Case) -> None:
     st.dataframe(score_table(frame), hide_index=True, height="content")
     st.caption(
         "Logit against the threshold chosen on val · outcome · rank among the split's "
-        f"{len(view.store.peers(case.row)):,} films: #1 is the highest, and a random score would stand in the middle."
+        f"{len(view.store.peers(case.row)):,} films. #1 is the highest; a random score would stand in the middle."
     )
 
 

@@ -162,9 +162,9 @@ def domain_scores(view: View) -> None:
     st.subheader("By domain")
     st.dataframe(frame, hide_index=True, height="content")
     st.caption(
-        f"{protocol_title(view.store)}. As the paper does: a film has a domain if it has any of its labels, and is "
-        "predicted positive for it if it is for any. F1 at thresholds from val with 95% intervals; the baseline "
-        "predicts all films positive."
+        f"{protocol_title(view.store)}. As in the paper, a film has a domain if it has any of its labels. It is "
+        "predicted positive for the domain if it is for any label. F1 at thresholds from val with 95% intervals; "
+        "the baseline predicts all films positive."
     )
 
 
@@ -175,8 +175,8 @@ def embedding_distances(view: View) -> None:
     st.dataframe(_frame("distances", store, view.split), hide_index=True, height="content")
     kept = store.projections(store.regimes[0].encoder) is not None
     st.caption(
-        f"{protocol_title(store)}. The paper's measure: a film's class is its first positive label in label order; "
-        f"Euclidean, {view.split} films. inter is between class centroids, intra from a film to its own. By chance: "
+        f"{protocol_title(store)}. The paper's measure: a film's class is its first positive label in label order. "
+        f"Euclidean, {view.split} films; inter is between class centroids, intra from a film to its own. By chance: "
         "the same with labels shuffled among patients. Small classes' centroids lie apart by noise alone, "
         "so only a ratio above that shows separation. "
         + (
@@ -261,7 +261,7 @@ def _how_scored(runs: list[Store], split: Split) -> str:
     return (
         f"{split}: {counts}. Exact match, LRAP and coverage error need every label of a film. Whiskers are 95% "
         "intervals from resampling patients; the paper prints none. A label without a positive in a resample counts "
-        "as F1 0, as the paper has it; Overview leaves it out, so intervals there differ a little. The paper's films "
+        "as F1 0, as in the paper. Overview leaves it out, so intervals there differ a little. The paper's films "
         f"are others ({paper.TEST_FILMS} of IU-Xray), and the two protocols split differently: compare each mark with "
         "its own grey lines. Paper's rules, as its published notebook has them: zero-shot from bare names; each film's "
         "scores stretched to 0..1 and predicted positive above 0.5. Sound rules: thresholds of largest F1, and Platt's "

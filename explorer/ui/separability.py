@@ -143,9 +143,9 @@ def confusable_labels(view: View, choice: MeasureChoice) -> None:
         alt="How often films with one label stand among films with another",
     )
     st.caption(
-        "Films with the row's label and not the column's: of their "
-        f"{NEIGHBOURS} nearest films of other patients, how many times more than by "
-        "chance have the column's alone. Films with both take no "
+        "For films with the row's label and not the column's, among their "
+        f"{NEIGHBOURS} nearest films of other patients: how many times more than by "
+        "chance have the column's label alone. Films with both take no "
         f"part: occurring together is not confusion. Figures: p below {LEVEL:g} against shuffled labels ({low} "
         f"of {pairs} pairs; chance alone gives about {pairs * LEVEL:.0f}); *: also when adjusted over all pairs "
         f"(Benjamini–Hochberg). Dots: no difference from them. Blank and left out: fewer than {FEW} such films."
@@ -157,8 +157,8 @@ def space_similarity(view: View) -> None:
     st.subheader("How alike the spaces are")
     st.dataframe(likeness_table(view.store, view.split), hide_index=True, height="content")
     st.caption(
-        "CKA: 1 for spaces that place films alike up to rotation and scale, 0 for unrelated ones (Kornblith et al., "
-        f"ICML 2019; debiased, interval by leaving out patients). Neighbours shared: of a film's {NEIGHBOURS} nearest "
+        "CKA: 1 for spaces that place films alike up to rotation and scale, 0 for unrelated ones. Debiased (Kornblith "
+        f"et al., ICML 2019), interval by leaving out patients. Neighbours shared: of a film's {NEIGHBOURS} nearest "
         "of other patients in one space, the share that are also nearest in the other."
     )
 
@@ -194,8 +194,8 @@ def modality_gaps(view: View) -> None:
     )
     st.dataframe(frame, hide_index=True, height="content")
     st.caption(
-        f"Modality gap: distance between the mean of the {view.split} films and the mean of the set's positive prompts "
-        "in the frozen encoder, from 0 to 2 (Liang et al., NeurIPS 2022). Beside it what two random halves of the "
+        f"Modality gap: distance between the mean of the {view.split} films and that of the set's positive prompts, in "
+        "the frozen encoder. From 0 to 2 (Liang et al., NeurIPS 2022). Beside it is what two random halves of the "
         "films give. Text lies apart from all films: a prompt tells labels apart by direction, not by being near."
     )
 

@@ -2,10 +2,10 @@
 
 Losses share one image tower and one text tower:
 
-- *region*: which findings' true regions cover each patch token; *label*: which findings the CLS token has. Each is
-  asked twice: of the text tower's prompt pairs (region-phrase alignment as in GLIP, Li et al., CVPR 2022, and BioViL,
-  Boecking et al., ECCV 2022), and of plain linear heads that are thrown away afterwards. Contrast alone leaves a small
-  ViT at chance, and prompt pairs alone are slow to start; the linear heads get it going.
+- *region*: which findings' true regions cover each patch token; *label*: which findings the CLS token has. Both
+  are scored by the text tower's prompt pairs and by plain linear heads that are thrown away afterwards. The pairs are
+  region-phrase alignment as in GLIP (Li et al., CVPR 2022) and BioViL (Boecking et al., ECCV 2022). Contrast alone
+  leaves a small ViT at chance, and prompt pairs alone are slow to start; the linear heads make it learn.
 - *caption*: CLIP's symmetric contrast (Radford et al., ICML 2021) of film and caption, once features are there.
 
 A random part of the patch tokens is dropped in training (FLIP, Li et al., CVPR 2023), which halves the cost.
@@ -339,8 +339,8 @@ def _batches(films: PretrainingFilms, settings: PretrainSettings, epoch: int) ->
 class _Heads(nn.Module):
     """Linear heads that exist in training only; the prompt pairs borrow their biases, which carry the base rates.
 
-    ``rarity`` (F,) weighs a covered patch by the root of its odds against: a broken rib covers one patch in a thousand,
-    and its loss would drown in that of a large heart.
+    ``rarity`` (F,) weighs a covered patch by the root of its odds against. A broken rib covers one patch in a thousand:
+    without a weight its loss would drown in that of a large heart.
     """
 
     rarity: torch.Tensor
@@ -399,7 +399,7 @@ def _loss(
     everywhere = batch["regions"].to(device).flatten(2).transpose(1, 2)  # (B, g*g, F)
     covered = everywhere.gather(1, places[..., None].expand(-1, -1, len(FINDINGS)))
     dropped = everywhere.amax(dim=1) > covered.amax(dim=1)  # (B, F): the film shows it, the kept patches do not
-    visible = functional.pad((~dropped).float(), (1, 0), value=1.0)  # nobody can be asked for what was taken away
+    visible = functional.pad((~dropped).float(), (1, 0), value=1.0)  # the loss leaves out what dropping hid
     targets = batch["targets"].to(device)
     label = functional.binary_cross_entropy_with_logits(scale * cls @ direction.T + heads.label.bias, targets, visible)
     label_head = functional.binary_cross_entropy_with_logits(heads.label(tokens[:, 0]).float(), targets, visible)

@@ -72,8 +72,8 @@ def prevalences(domain: Domain) -> NDArray[np.float64]:
 def copula(domain: Domain) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Cholesky factor (12, 12) and thresholds (12,) of latent normals whose signs are the findings.
 
-    Films without any finding are drawn again, so that the thresholds are fitted, on a fixed sample, until the
-    shares among films with at least one finding are the wanted ones.
+    Films without any finding are drawn again. The thresholds are therefore fitted, on a fixed sample, until the shares
+    among films with at least one finding are the wanted ones.
     """
     size = len(FINDINGS)
     kin = np.eye(size)

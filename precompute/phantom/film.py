@@ -70,8 +70,8 @@ class Film:
 class Acquisition:
     """How a film was taken and shown.
 
-    ``field`` is the short side in mm, ``focus`` the body point in the middle, ``detail`` the gain of local
-    contrast processing, ``window`` the percentiles shown as black and white.
+    ``field`` is the short side in mm, ``focus`` the body point in the middle. ``detail`` is the gain of local contrast
+    processing, ``window`` the percentiles shown as black and white.
     """
 
     shape: tuple[int, int]

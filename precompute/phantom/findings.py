@@ -1,7 +1,7 @@
 """One small function for the radiographic sign of every finding.
 
-``reshape`` holds the signs that change the body before it is projected (a large heart, a broken rib),
-``draw`` those that are painted into the scene. Every drawing sign returns the mask of what it drew. A sign is
+``reshape`` holds the signs that change the body before it is projected (a large heart, a broken rib).
+``draw`` holds those that are painted into the scene. Every drawing sign returns the mask of what it drew. A sign is
 given a severity in 0-1, a side, and a random stream of its own, so that other findings never change its look.
 """
 

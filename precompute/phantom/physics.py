@@ -1,7 +1,7 @@
 """X-ray physics of a parallel beam: chord lengths of simple bodies, Beer-Lambert, scatter and quantum noise.
 
-All lengths are millimetres on a square canvas with one pixel per millimetre, so that a chord is read
-straight from the formula of the body. The beam runs along z, away from the reader.
+All lengths are millimetres on a square canvas with one pixel per millimetre. So a chord follows directly
+from the formula of the body. The beam runs along z, away from the reader.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def add_tubes(image: Image, tubes: list[Tube], scale: float = 1.0, hollow: float
 
     One labelled distance transform serves all tubes: every pixel learns its nearest sample of any curve and
     measures its exact distance to the tangent there. A curve with a z axis is longer along the beam where
-    it runs into depth, which is why ribs are bright at the chest wall.
+    it runs into depth. So ribs are bright at the chest wall.
 
     Parameters
     ----------

@@ -168,7 +168,7 @@ def need_once(values: pd.Series, where: Where, what: str) -> None:
     again = np.flatnonzero(values.duplicated())
     if len(again):
         raise UserError(
-            f"{where(again[0])}: the {what} {values.iat[again[0]]} is there twice.", f"Keep one row a {what}."
+            f"{where(again[0])}: the {what} {values.iat[again[0]]} is there twice.", f"Keep one row for each {what}."
         )
 
 

@@ -47,10 +47,10 @@ def fine_tune(
 ) -> tuple[Head, TrainingCurve]:
     """Train the tower in place and return its head.
 
-    The head starts from the linear probe's (LP-FT, Kumar et al., ICLR 2022), so that the first steps do not distort
-    the pretrained features; lower layers, which hold what is most general, move less (layer-wise decay, as in BEiT,
-    Bao et al., ICLR 2022). Rates warm up and fall as a cosine. The epoch of least validation loss is kept; epoch 0 is
-    the probe itself, so the fine-tune is never worse than its start on validation loss.
+    The head starts from the linear probe's, so that the first steps do not distort the pretrained features (LP-FT,
+    Kumar et al., ICLR 2022). Lower layers hold what is most general and move less (layer-wise decay, as in BEiT, Bao et
+    al., ICLR 2022). Rates warm up and fall as a cosine. The epoch of least validation loss is kept. Epoch 0 is the
+    probe itself, so the fine-tune's validation loss is never above its start.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def fine_tune(
     Returns
     -------
     Head
-    Curve
+    TrainingCurve
     """
     settings = run.settings
     model = Classifier(tower, start).to(tower.device)

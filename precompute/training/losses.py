@@ -28,8 +28,8 @@ def make_loss(name: LossName, targets: NDArray[np.float32]) -> Loss:
     - ``plain``: binary cross-entropy.
     - ``weighted``: a positive counts as many times as the label has known negatives for each known positive.
     - ``focal``: each cell times (1 - p_t)^2, without class weights (Lin et al., ICCV 2017, equation 4).
-    - ``asymmetric``: a positive as in cross-entropy; a negative of probability p costs q^4 (-log(1 - q)) with
-      q = max(p - 0.05, 0), so that easy ones cost nothing (Ridnik et al., ICCV 2021, equation 7, gamma+ = 0).
+    - ``asymmetric``: a positive as in cross-entropy. A negative of probability p costs q^4 (-log(1 - q)) with
+      q = max(p - 0.05, 0). Easy ones then cost nothing (Ridnik et al., ICCV 2021, equation 7, gamma+ = 0).
 
     Parameters
     ----------

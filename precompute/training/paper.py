@@ -1,12 +1,15 @@
 """The paper's own training, from its text (section 3) and its published notebook, so that its figures can be remade.
 
 Sadman et al., BIOKDD 2025, arXiv 2506.14136; github.com/Nafiz95/BioVLM_Eval_CXR, ``train_eval_biomedclip``. What the
-notebook does that one would not guess: the head reads the projection before it is normalised; the fine-tune's head is
-new, not the probe's, and learns at the encoder's rate; a new AdamW is made at every epoch of the fine-tune, so its
-moments start anew and its rate stays constant; a validation loss must be lower by 1e-4 to count as better.
+notebook does that one would not guess:
 
-Two departures: unknown cells are masked (the paper's labels have none), and CPUs and GPUs alike train the fine-tune
-in bfloat16 autocast where the notebook has float16.
+- The head reads the projection before it is normalised.
+- The fine-tune's head is new, not the probe's, and learns at the encoder's rate.
+- A new AdamW is made at every epoch of the fine-tune, so its moments start anew and its rate stays constant.
+- A validation loss must be lower by 1e-4 to count as better.
+
+Two departures: unknown cells are masked (the paper's labels have none). CPUs and GPUs alike train the fine-tune in
+bfloat16 autocast, where the notebook has float16.
 """
 
 from __future__ import annotations

@@ -40,11 +40,11 @@ def fit_probe(
 ) -> tuple[Head, Tried, list[Tried]]:
     """Fit a linear head on known training cells by L-BFGS, with each loss and penalty.
 
-    Features are standardised on training rows, and the scaling folded back into the head, so that the head still reads
-    the unit-norm embedding. One penalty serves all labels: the one of least mean loss over all known validation cells,
-    since a rare label's own few positives could not choose. Among losses, each with its own penalty, the plainest is
-    taken whose macro average precision on validation lies within one standard error of the largest (Breiman et al.,
-    1984, section 3.4.3): a few hundred films cannot tell closer ones apart.
+    Features are standardised on training rows. The scaling is folded back into the head, so that the head still reads
+    the unit-norm embedding. One penalty serves all labels: the one of least mean loss over all known validation cells.
+    A rare label's own few positives could not choose. Each loss has its own penalty. The plainest loss is taken whose
+    macro average precision on validation lies within one standard error of the largest (Breiman et al., 1984, section
+    3.4.3). A few hundred films cannot tell closer ones apart.
 
     Parameters
     ----------

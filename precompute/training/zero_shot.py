@@ -23,8 +23,8 @@ def embed_prompts(clip: Clip, prompts: dict[str, Prompts]) -> tuple[NDArray[np.f
     Raises
     ------
     UserError
-        Where the tokenizer reads different prompts as the same tokens: a vocabulary that does not know the words would
-        otherwise score every label alike, and nothing would say so.
+        Where the tokenizer reads different prompts as the same tokens. A vocabulary that does not know the words would
+        otherwise silently score every label alike.
     """
     texts = sorted({text for p in prompts.values() for text in (*p.positive, *p.negative)})
     tokens = clip.tokenizer(texts).tolist()

@@ -97,9 +97,9 @@ def gap_sentence(store: Store, split: Split) -> str:
     """The modality gap of a split's films and the zero-shot regime's own prompts, in one sentence."""
     gap = gaps(store, split)[0]
     return (
-        f"Modality gap: the {gap.films:,} {split} films' mean and the {gap.prompts} positive prompts' mean lie "
-        f"{with_interval(*gap.apart)} apart (0 to 2; two random halves of the films {gap.halves:.2f}). A prompt's "
-        f"cosine to its nearest film is {gap.nearest:.2f} on average. On the map it is drawn among "
+        f"Modality gap: the mean of {gap.films:,} {split} films and that of {gap.prompts} positive prompts lie "
+        f"{with_interval(*gap.apart)} apart. The scale is 0 to 2; two random halves of the films: {gap.halves:.2f}. "
+        f"A prompt's cosine to its nearest film is {gap.nearest:.2f} on average. On the map it is drawn among "
         f"the {AMONG} films most like it; in the space it is not near them."
     )
 
@@ -107,8 +107,8 @@ def gap_sentence(store: Store, split: Split) -> str:
 class Gap(NamedTuple):
     """How far a set's positive prompts lie from the films.
 
-    ``apart``: distance of the two means with its 95% interval; ``halves``: of two random halves of the films;
-    ``nearest``: a prompt's cosine to its nearest film, on average; ``films`` and ``prompts``: how many.
+    ``apart`` is the distance of the two means with its 95% interval, ``halves`` that of two random halves of the films.
+    ``nearest`` is a prompt's cosine to its nearest film, on average. ``films`` and ``prompts`` are counts.
     """
 
     title: str

@@ -33,7 +33,7 @@ HELP = {
 def trust_verdict(trust: dict[str, float]) -> tuple[str, str]:
     """Whether a map may be read: "yes", "with care" or "no", and the badge's words.
 
-    "no" where a figure lies nearer to a random map's than to a perfect one's; "with care" where a tenth of the films
+    "no" where a figure lies nearer to a random map's than to a perfect one's. "with care" where a tenth of the films
     is torn or faked, or trustworthiness or continuity is below 0.9. Where a third of the picture differs between seeds,
     where a group lies is chance.
 
@@ -112,7 +112,7 @@ def cluster_table(view: View, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
     st.caption(
         "k-means in the full space, the number by silhouette. A name is a finding that train films of the cluster have "
-        "more often than chance allows (5%, Bonferroni); purity, share of all films and lift are measured on val and "
+        "more often than chance allows (5%, Bonferroni). Purity, share of all films and lift are measured on val and "
         "test. Mixed: no finding is over-represented."
     )
     with st.container(horizontal=True, gap="small"):

@@ -76,8 +76,8 @@ def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
     )
     if metric.startswith("knn"):
         st.caption(
-            "A film's score is the share of its nearest training films that have the label, weighted by likeness; "
-            "nothing is trained, k is chosen on val. Tick: a random ranking. In "
+            "A film's score is the share of its nearest training films that have the label, weighted by likeness. "
+            "Nothing is trained; k is chosen on val. Tick: a random ranking. In "
             "brackets, positives; grey: fewer than 5."
         )
     else:

@@ -42,7 +42,7 @@ def joint_labels(view: View) -> None:
     st.caption(
         "95% intervals from resampling patients. Predicted at thresholds of largest F1, ranked by Platt "
         "probabilities, both from val; baselines never look at a film. Exact match, LRAP and coverage error need "
-        f"every label of a film: {whole:,} of {len(store.rows(split)):,} have them. mAP's interval is from "
+        f"every label of a film, known for {whole:,} of {len(store.rows(split)):,}. mAP's interval is from "
         f"leaving out patients in turn. {mean_of_labels(store, split).note} ↓ lower is better."
     )
     regime = choose.regime(view)
