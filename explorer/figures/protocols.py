@@ -95,7 +95,7 @@ def learning_curves(frame: pd.DataFrame, styles: Mapping[str, Style]) -> go.Figu
 
     Parameters
     ----------
-    frame : one row an epoch
+    frame : one row for each epoch
         regime, epoch, train_loss (NaN at epoch 0), val_loss, kept.
     styles : mapping
         Regime to style.

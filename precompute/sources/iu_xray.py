@@ -247,7 +247,7 @@ def _labeller_targets(file: Path, reports: list[IuReport], uncertain: Uncertain)
         row = {str(column): str(cell) for column, cell in cells.items()}
         uid = row["uid"].strip().removeprefix("CXR")
         if uid in targets:
-            raise UserError(f"{file} row {index + 2}: report {uid} is there twice.", "Keep one row a report.")
+            raise UserError(f"{file} row {index + 2}: report {uid} is there twice.", "Keep one row for each report.")
         values = {}
         for label in CHEXPERT_LABELS[1:]:
             value = parse_label(row[label], uncertain) if row[label].strip() else 0.0

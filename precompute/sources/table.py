@@ -238,7 +238,7 @@ def read_table(file: Path, ignore: Sequence[str] = (), *, nameless: bool = False
     while rows and not rows[-1]:  # empty lines at the end are no rows
         rows.pop()
     if not rows:
-        raise UserError(f"{file} has no rows.", "Give it a header and under it one row an image.")
+        raise UserError(f"{file} has no rows.", "Give it a header and one row for each image.")
     while nameless and header and not header[-1]:
         header.pop()
     for index, row in enumerate(rows):
