@@ -109,7 +109,7 @@ def reliability(targets: NDArray[np.float32], p: NDArray[np.float64], bins: int 
     Returns
     -------
     DataFrame
-        said, seen, low, high (Wilson), n, positives: one row for each bin, rising. Films of equal probability share a bin.
+        said, seen, low, high (Wilson), n, positives: one row for each bin, rising. Equal probabilities share a bin.
     """
     known = ~np.isnan(targets)
     y, p = targets[known], p[known]
