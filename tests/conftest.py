@@ -79,8 +79,8 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root.parent.mkdir(exist_ok=True)
     with FileLock(root.with_name("lock")):
         if not (root / "LATEST").exists():
-            made = precompute("demo", "--n", 96, "--epochs", 1, "--out", root)
-            assert made.returncode == 0, made.stderr
+            run = precompute("demo", "--n", 96, "--epochs", 1, "--out", root)
+            assert run.returncode == 0, run.stderr
     before = os.environ.get("EXPLORER_STORE")
     os.environ["EXPLORER_STORE"] = str(root)
     yield root

@@ -51,17 +51,27 @@ class MapStyle:
 
 @dataclass(frozen=True)
 class Canvas:
-    """A film at the size it is drawn in: (h, w) float32 greys, and pixels of it for one of the film."""
+    """A film at the size it is drawn in.
+
+    Attributes
+    ----------
+    grey : (h, w) float32
+    scale : float
+        Pixels of it for one of the film.
+    film_size : width, height
+        Of the film in its own pixels.
+    """
 
     grey: NDArray[np.float32]
     scale: float
+    film_size: tuple[int, int]
 
 
 def to_canvas(film: Image.Image, long_side: int) -> Canvas:
     """A film reduced to a picture's size; never enlarged."""
     scale = min(1.0, long_side / max(film.size))
     size = (max(1, round(film.width * scale)), max(1, round(film.height * scale)))
-    return Canvas(np.asarray(film.resize(size, Image.Resampling.LANCZOS), dtype=np.float32), scale)
+    return Canvas(np.asarray(film.resize(size, Image.Resampling.LANCZOS), dtype=np.float32), scale, film.size)
 
 
 def compose(

@@ -52,8 +52,8 @@ def choose_case(view: View) -> Case:
 def _order(view: View, row: int) -> FilmOrder:
     """The selection where the film is in it, else the film's split."""
     selected = selection.current(view)
-    if row in selected:
-        return FilmOrder(selected, selection.name(view) or "the selection")
+    if row in selected.rows:
+        return FilmOrder(selected.rows, selected.name or "the selection")
     return FilmOrder(view.store.peers(row), str(view.store.samples["split"].iat[row]))
 
 

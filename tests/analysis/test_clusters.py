@@ -42,11 +42,11 @@ def test_a_cluster_is_named_by_what_it_has_more_of_and_judged_where_the_name_was
     reports = ["Perihilar haze." if c == 0 else "Clear lungs." for c in codes]
     first, second = describe_clusters(codes, targets, LABELS, reports, train)
     assert first.name in ("Edema + Fracture", "Fracture + Edema")
-    found = {f.label: f for f in first.findings}
-    assert (found["Edema"].n, found["Edema"].n_pos, found["Edema"].purity) == (45, 45, 1.0)
-    assert found["Edema"].base == pytest.approx(45 / 95)
-    assert found["Edema"].lift == pytest.approx(95 / 45)
-    assert found["Fracture"].purity == 0
+    by_label = {f.label: f for f in first.findings}
+    assert (by_label["Edema"].n, by_label["Edema"].n_pos, by_label["Edema"].purity) == (45, 45, 1.0)
+    assert by_label["Edema"].base == pytest.approx(45 / 95)
+    assert by_label["Edema"].lift == pytest.approx(95 / 45)
+    assert by_label["Fracture"].purity == 0
     assert set(first.words) == {"perihilar", "haze"}
     assert second.name == "Mixed"
     assert second.findings == ()

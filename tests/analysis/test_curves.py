@@ -76,8 +76,8 @@ def test_gain_puts_all_positive_at_zero_and_perfection_at_one() -> None:
 )
 def test_the_gain_area_by_hand(truth: list[float], scores: list[float], area: float) -> None:
     targets = np.float32(truth)
-    found = gain_area(*reached(rank(targets, np.float32(scores)), np.ones((len(targets), 1)))[:2])
-    assert found[0] == pytest.approx(area, nan_ok=True)
+    measured = gain_area(*reached(rank(targets, np.float32(scores)), np.ones((len(targets), 1)))[:2])
+    assert measured[0] == pytest.approx(area, nan_ok=True)
 
 
 def test_the_gain_areas_interval_holds_it_and_means_run_over_labels() -> None:
@@ -102,9 +102,9 @@ def test_on_the_grid_a_curve_is_its_own(case: tuple[np.ndarray, np.ndarray]) -> 
     targets, scores = case
     (precision, recall), curve = on_grid(*reached(rank(targets, scores), np.ones((len(targets), 1)))[:2]), None
     curve = pr_curve(targets, scores)
-    for x, found in zip(GRID, precision[:, 0], strict=True):
+    for x, value in zip(GRID, precision[:, 0], strict=True):
         first = curve[(curve["recall"] > 0) & (curve["recall"] >= x - 1e-9)].iloc[0]
-        assert found == pytest.approx(first["precision"])
+        assert value == pytest.approx(first["precision"])
     fpr, tpr = np.append(0, curve["fpr"]), np.append(0, curve["recall"])
     np.testing.assert_allclose(recall[:, 0], np.interp(GRID, fpr, tpr))
 

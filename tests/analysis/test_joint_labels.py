@@ -26,24 +26,24 @@ def test_every_figure_is_scikit_learns(seed: int) -> None:
     weights = rng.integers(0, 3, (1, 30)).astype(float)
     weights[0, 0] = 1
     rows = np.repeat(np.arange(30), weights[0].astype(int))
-    found = {name: values[0] for name, values in whole_film(targets, calls, scores, weights).items()}
-    y, called = targets[rows], calls[rows]
-    assert list(found) == list(WHOLE_FILM)
-    assert found["exact_match"] == pytest.approx(accuracy_score(y, called))
-    assert found["hamming"] == pytest.approx(hamming_loss(y, called))
-    assert found["lrap"] == pytest.approx(label_ranking_average_precision_score(y, scores[rows]))
-    assert found["coverage_error"] == pytest.approx(coverage_error(y, scores[rows]))
+    figures = {name: values[0] for name, values in whole_film(targets, calls, scores, weights).items()}
+    y, predicted = targets[rows], calls[rows]
+    assert list(figures) == list(WHOLE_FILM)
+    assert figures["exact_match"] == pytest.approx(accuracy_score(y, predicted))
+    assert figures["hamming"] == pytest.approx(hamming_loss(y, predicted))
+    assert figures["lrap"] == pytest.approx(label_ranking_average_precision_score(y, scores[rows]))
+    assert figures["coverage_error"] == pytest.approx(coverage_error(y, scores[rows]))
     for average in ("macro", "micro", "weighted"):
-        assert found[f"{average}_f1"] == pytest.approx(f1_score(y, called, average=average, zero_division=0))
+        assert figures[f"{average}_f1"] == pytest.approx(f1_score(y, predicted, average=average, zero_division=0))
 
 
 def test_unknown_pairs_do_not_count() -> None:
     targets = np.float32([[1, np.nan], [0, 1]])
     calls = np.array([[True, True], [True, True]])
-    found = whole_film(targets, calls, None, np.ones((1, 2)))
-    assert found["hamming"][0] == pytest.approx(1 / 3)
-    assert found["exact_match"][0] == 0  # the first film is left out
-    assert "lrap" not in found
+    figures = whole_film(targets, calls, None, np.ones((1, 2)))
+    assert figures["hamming"][0] == pytest.approx(1 / 3)
+    assert figures["exact_match"][0] == 0  # the first film is left out
+    assert "lrap" not in figures
 
 
 def test_pairs_by_hand() -> None:

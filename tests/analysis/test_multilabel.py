@@ -57,47 +57,47 @@ def test_domains_by_hand() -> None:
     np.testing.assert_allclose(f1(targets, calls, ONE)[0], [2 * 1 / (2 + 2), 1])
     # two labels of one domain: any of them will do, and unknown is not negative
     lungs = np.float32([[0, 1], [0, 0], [np.nan, 0], [np.nan, 1]])
-    _, grouped, called = by_domain(("Edema", "Pneumonia"), lungs, np.array([[1, 0], [0, 0], [0, 1], [0, 0]], bool))
+    _, grouped, predicted = by_domain(("Edema", "Pneumonia"), lungs, np.array([[1, 0], [0, 0], [0, 1], [0, 0]], bool))
     np.testing.assert_array_equal(grouped[:, 0], [1, 0, np.nan, 1])
-    assert called[:, 0].tolist() == [True, False, True, False]
+    assert predicted[:, 0].tolist() == [True, False, True, False]
 
 
 def test_every_rule_of_the_paper_on_five_films_by_hand() -> None:
     """The paper's whole table: stretched to 0..1, called above 0.5, and ranked by the scores themselves."""
     scores = np.float32([[0.9, 0.1, 0.3], [0.2, 0.8, 0.3], [0.9, 0, 0.6], [0, 1, 0.25], [0.1, 0.2, 0.9]])
-    found = outcome(TARGETS, min_max(scores) > 0.5, scores, ONE)
+    figures = outcome(TARGETS, min_max(scores) > 0.5, scores, ONE)
     # called: 100, 010, 101, 010, 001. No Finding: called 0 2, true 0 3; Edema: called 1 3, true 1 2; Fracture: both
     # called and true 2 4
-    assert found.macro_f1[0] == pytest.approx((2 / 4 + 2 / 4 + 1) / 3)
-    assert found.exact_match[0] == pytest.approx(3 / 5)  # films 0, 1 and 4
+    assert figures.macro_f1[0] == pytest.approx((2 / 4 + 2 / 4 + 1) / 3)
+    assert figures.exact_match[0] == pytest.approx(3 / 5)  # films 0, 1 and 4
     # film 2: Fracture second, Edema third; film 3: No Finding third
-    assert found.lrap[0] == pytest.approx((1 + 1 + (1 / 2 + 2 / 3) / 2 + 1 / 3 + 1) / 5)
-    assert found.coverage_error[0] == pytest.approx((1 + 1 + 3 + 3 + 1) / 5)
+    assert figures.lrap[0] == pytest.approx((1 + 1 + (1 / 2 + 2 / 3) / 2 + 1 / 3 + 1) / 5)
+    assert figures.coverage_error[0] == pytest.approx((1 + 1 + 3 + 3 + 1) / 5)
 
 
 def test_baselines_by_hand() -> None:
     """Prevalence 2/5 for every label; four films have one true label, one has two; C = 3."""
-    found = trivial_baselines(LABELS, TARGETS, TARGETS)
+    baselines = trivial_baselines(LABELS, TARGETS, TARGETS)
     one, two = np.mean([1, 1 / 2, 1 / 3]), np.mean([1, 1.5 / 2, 2 / 3])
-    assert found["random ranking"]["lrap"] == pytest.approx((4 * one + two) / 5)
-    assert found["random ranking"]["coverage_error"] == pytest.approx((4 * 2 + 8 / 3) / 5)
-    assert found["all positive"] == pytest.approx({"macro_f1": 2 * 2 / 7, "exact_match": 0})
+    assert baselines["random ranking"]["lrap"] == pytest.approx((4 * one + two) / 5)
+    assert baselines["random ranking"]["coverage_error"] == pytest.approx((4 * 2 + 8 / 3) / 5)
+    assert baselines["all positive"] == pytest.approx({"macro_f1": 2 * 2 / 7, "exact_match": 0})
     # No Finding alone called: 2 hits of 5 calls and 2 positives; the other two labels score 0
-    assert found["always No Finding"] == pytest.approx({"macro_f1": (4 / 7) / 3, "exact_match": 2 / 5})
-    assert found["prevalence-matched random"]["macro_f1"] == pytest.approx(2 / 5)
+    assert baselines["always No Finding"] == pytest.approx({"macro_f1": (4 / 7) / 3, "exact_match": 2 / 5})
+    assert baselines["prevalence-matched random"]["macro_f1"] == pytest.approx(2 / 5)
     exact = (4 * 0.4 * 0.6 * 0.6 + 0.4 * 0.4 * 0.6) / 5
-    assert found["prevalence-matched random"]["exact_match"] == pytest.approx(exact)
-    assert found["prevalence ranking"] == pytest.approx({"lrap": (4 * 1 / 3 + 2 / 3) / 5, "coverage_error": 3})
+    assert baselines["prevalence-matched random"]["exact_match"] == pytest.approx(exact)
+    assert baselines["prevalence ranking"] == pytest.approx({"lrap": (4 * 1 / 3 + 2 / 3) / 5, "coverage_error": 3})
 
 
 def test_distances_by_hand() -> None:
     assert first_positive(TARGETS).tolist() == [0, 1, 1, 0, 2]
     vectors = np.float32([[0, 1], [3, 0], [5, 0], [0, -1], [0, 4]])
     # centroids (0, 0), (4, 0), (0, 4); films lie 1, 1, 1, 1 and 0 from theirs
-    found = centroid_distances(vectors, first_positive(TARGETS))
-    assert found["inter"] == pytest.approx((4 + 4 + np.sqrt(32)) / 3)
-    assert found["intra"] == pytest.approx(2 / 3)
-    assert found["ratio"] == pytest.approx(found["inter"] / found["intra"])
+    distances = centroid_distances(vectors, first_positive(TARGETS))
+    assert distances["inter"] == pytest.approx((4 + 4 + np.sqrt(32)) / 3)
+    assert distances["intra"] == pytest.approx(2 / 3)
+    assert distances["ratio"] == pytest.approx(distances["inter"] / distances["intra"])
     assert np.isnan(centroid_distances(vectors, np.full(5, 1))["ratio"])
 
 
@@ -113,13 +113,13 @@ def test_as_scikit_learn(seed: int, n: int, c: int, tied: bool) -> None:
     calls = scores > 0.5
     times = rng.integers(0, 3, n)
     times[0] = 1
-    found = outcome(targets, calls, scores, times[None].astype(np.float64))
+    figures = outcome(targets, calls, scores, times[None].astype(np.float64))
     again = np.repeat(np.arange(n), times)
     t, s, k = targets[again].astype(int), scores[again], calls[again]
-    assert found.lrap[0] == pytest.approx(sk.label_ranking_average_precision_score(t, s))
-    assert found.coverage_error[0] == pytest.approx(sk.coverage_error(t, s))
-    assert found.exact_match[0] == pytest.approx(sk.accuracy_score(t, k))
-    assert found.macro_f1[0] == pytest.approx(sk.f1_score(t, k, average="macro", zero_division=0))
+    assert figures.lrap[0] == pytest.approx(sk.label_ranking_average_precision_score(t, s))
+    assert figures.coverage_error[0] == pytest.approx(sk.coverage_error(t, s))
+    assert figures.exact_match[0] == pytest.approx(sk.accuracy_score(t, k))
+    assert figures.macro_f1[0] == pytest.approx(sk.f1_score(t, k, average="macro", zero_division=0))
 
 
 @settings(deadline=None)

@@ -104,7 +104,7 @@ def test_lift_is_the_plain_loop(seed: int) -> None:
     vectors, targets, patients = some_films(seed)
     cosine = vectors @ vectors.T
     positive, negative = groups(targets)
-    found = lift(neighbours_of_others(vectors, patients, 4), same_patient(patients), positive, positive + negative)
+    lifts = lift(neighbours_of_others(vectors, patients, 4), same_patient(patients), positive, positive + negative)
     for c in range(targets.shape[1]):
         hit = seen = could = among = 0
         for i in np.flatnonzero(targets[:, c] == 1):
@@ -112,7 +112,7 @@ def test_lift_is_the_plain_loop(seed: int) -> None:
             near = others[np.argsort(-cosine[i, others])[:4]]
             hit, seen = hit + (targets[near, c] == 1).sum(), seen + (~np.isnan(targets[near, c])).sum()
             could, among = could + (targets[others, c] == 1).sum(), among + (~np.isnan(targets[others, c])).sum()
-        assert found[c] == pytest.approx((hit / seen) / (could / among))
+        assert lifts[c] == pytest.approx((hit / seen) / (could / among))
 
 
 @given(st.integers(0, 10**6))
@@ -151,17 +151,19 @@ def test_confusions_are_the_plain_loop(seed: int) -> None:
 def test_contrast_is_scikit_learns_and_the_definition(seed: int) -> None:
     vectors, targets, _ = some_films(seed, unknown=0.2)
     films = ComparedFilms.of(vectors.astype(np.float64), same_patient(np.arange(len(vectors))))
-    found = contrast(films, *groups(targets))
+    contrasts = contrast(films, *groups(targets))
     for c in range(targets.shape[1]):
         known = ~np.isnan(targets[:, c])
         x, y = vectors[known].astype(np.float64), targets[known, c]
-        assert found.silhouette[c] == pytest.approx(silhouette_samples(x, y, metric="cosine")[y == 1].mean(), abs=1e-6)
+        assert contrasts.silhouette[c] == pytest.approx(
+            silhouette_samples(x, y, metric="cosine")[y == 1].mean(), abs=1e-6
+        )
         up, down = x[y == 1], x[y == 0]
         variance = [((part - part.mean(0)) ** 2).sum() / (len(part) - 1) for part in (up, down)]
         gap = ((up.mean(0) - down.mean(0)) ** 2).sum() - variance[0] / len(up) - variance[1] / len(down)
-        assert found.fisher[c] == pytest.approx(gap / sum(variance), abs=1e-6)
+        assert contrasts.fisher[c] == pytest.approx(gap / sum(variance), abs=1e-6)
         within = pairwise_distances(up, metric="cosine")[np.triu_indices(len(up), 1)].mean()
-        assert found.distance[c] == pytest.approx(pairwise_distances(up, down, metric="cosine").mean() / within)
+        assert contrasts.distance[c] == pytest.approx(pairwise_distances(up, down, metric="cosine").mean() / within)
 
 
 def test_a_patients_own_films_are_no_evidence() -> None:
@@ -169,8 +171,8 @@ def test_a_patients_own_films_are_no_evidence() -> None:
     vectors = CIRCLE[[0, 1, 6, 3, 4]]
     positive = np.array([[1], [1], [1], [0], [0]], np.float32)
     films = ComparedFilms.of(vectors, same_patient(np.array([0, 0, 1, 2, 3])))
-    found = contrast(films, positive, 1 - positive)
-    assert found.distance[0] == pytest.approx(0.5, abs=0.01), "about 1 from the negatives, about 2 from each other"
+    contrasts = contrast(films, positive, 1 - positive)
+    assert contrasts.distance[0] == pytest.approx(0.5, abs=0.01), "about 1 from the negatives, about 2 from each other"
     alone = ComparedFilms.of(vectors, same_patient(np.array([0, 0, 0, 1, 2])))
     assert all(np.isnan(part[0]) for part in contrast(alone, positive, 1 - positive))
 
@@ -198,7 +200,7 @@ def test_weights_are_repeated_films() -> None:
 def test_the_readout_is_scikit_learns_ridge_on_films_not_seen(seed: int) -> None:
     vectors, targets, patients = some_films(seed, n=60, unknown=0)
     up, down = groups(targets)
-    found = held_out_scores(vectors, make_folds(vectors, patients, seed), up, down)
+    held_out = held_out_scores(vectors, make_folds(vectors, patients, seed), up, down)
     for train, held in GroupKFold(5, shuffle=True, random_state=seed).split(vectors, groups=patients):
         assert not set(patients[train]) & set(patients[held])
         x = vectors[train].astype(np.float64)
@@ -213,7 +215,7 @@ def test_the_readout_is_scikit_learns_ridge_on_films_not_seen(seed: int) -> None
             scores = (vectors[held] - x.mean(0)) @ model.coef_
             shrunk = (1 - share) * centred.T @ centred / len(x) + share * scale * np.eye(x.shape[1])
             scores /= np.sqrt(model.coef_ @ shrunk @ model.coef_)
-            np.testing.assert_allclose(found[held, c], scores, atol=2e-4)
+            np.testing.assert_allclose(held_out[held, c], scores, atol=2e-4)
 
 
 def test_the_readout_does_not_score_what_it_was_fitted_on() -> None:
@@ -232,10 +234,10 @@ def test_average_precision_is_scikit_learns(seed: int) -> None:
     targets[:2] = [[0, 1], [1, 0]]
     scores = rng.permutation(60).reshape(30, 2).astype(np.float32)
     up, down = groups(targets)
-    found = average_precisions(scores, up, up + down)
+    precisions = average_precisions(scores, up, up + down)
     for c in range(2):
         known = ~np.isnan(targets[:, c])
-        assert found[c] == pytest.approx(average_precision_score(targets[known, c], scores[known, c]))
+        assert precisions[c] == pytest.approx(average_precision_score(targets[known, c], scores[known, c]))
 
 
 # --- the paper's classes ---------------------------------------------------------------------------------------------
@@ -245,8 +247,8 @@ def test_davies_bouldin_is_scikit_learns() -> None:
     vectors, targets, _ = some_films(3)
     classes = first_positive(targets)
     has = classes >= 0
-    found = centroid_distances(vectors, classes)
-    assert found["davies_bouldin"] == pytest.approx(davies_bouldin_score(vectors[has], classes[has]))
+    distances = centroid_distances(vectors, classes)
+    assert distances["davies_bouldin"] == pytest.approx(davies_bouldin_score(vectors[has], classes[has]))
     weights = np.random.default_rng(0).integers(0, 3, (5, len(classes)))
     many = resampled_distances(vectors, classes[None], weights)
     for b, w in enumerate(weights):
@@ -312,27 +314,27 @@ def planted() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_a_planted_cluster_separates_and_noise_does_not() -> None:
-    found = board(*planted())
+    figures = board(*planted())
     for measure in MEASURES:
-        cluster, noise = found.loc[(measure, "label 0")], found.loc[(measure, "label 1")]
+        cluster, noise = figures.loc[(measure, "label 0")], figures.loc[(measure, "label 1")]
         assert cluster["p_adjusted"] <= 0.02
         assert cluster["ci_low"] > cluster["null_high"]
         assert noise["p_adjusted"] > 0.05
         assert noise["null_low"] < noise["value"] < noise["null_high"]
-    assert found.loc[("lift", "label 1"), "ci_low"] < 1 < found.loc[("lift", "label 1"), "ci_high"]
-    assert found.loc[("lift", "label 0"), "value"] > 3
+    assert figures.loc[("lift", "label 1"), "ci_low"] < 1 < figures.loc[("lift", "label 1"), "ci_high"]
+    assert figures.loc[("lift", "label 0"), "value"] > 3
 
 
 def test_a_label_without_positives_has_counts_and_no_figure() -> None:
     _, targets, _ = planted()
-    found = board(*planted())
+    rows = board(*planted())
     figures = ["value", "ci_low", "ci_high", "baseline", "null_low", "null_high", "p", "p_adjusted"]
     for label, counts in (("label 2", [0, 160, 0]), ("label 3", [0, 0, 160])):
         for measure in MEASURES:
-            row = found.loc[(measure, label)]
+            row = rows.loc[(measure, label)]
             assert row[figures].isna().all()
             assert row[["n_pos", "n_neg", "n_unknown"]].tolist() == counts
-    unknown = found.loc[("lift", "label 1"), "n_unknown"]
+    unknown = rows.loc[("lift", "label 1"), "n_unknown"]
     assert unknown == np.isnan(targets[:, 1]).sum() > 0
 
 
@@ -346,9 +348,9 @@ def test_unknown_is_not_negative() -> None:
     films = ComparedFilms.of(vectors, same_patient(patients))
     some = ComparedFilms.of(vectors[kept], same_patient(patients[kept]))
     np.testing.assert_allclose(contrast(films, up, down), contrast(some, up[kept], down[kept]), rtol=1e-4)
-    found = board(vectors, half, patients).loc[("average_precision", "label 0")]
-    assert found["n_unknown"] == (~kept).sum()
-    assert found["value"] > 0.7
+    figures = board(vectors, half, patients).loc[("average_precision", "label 0")]
+    assert figures["n_unknown"] == (~kept).sum()
+    assert figures["value"] > 0.7
 
 
 def test_random_labels_are_told_apart_as_often_as_chance_says() -> None:
@@ -358,10 +360,10 @@ def test_random_labels_are_told_apart_as_often_as_chance_says() -> None:
     targets[rng.random(targets.shape) < 0.05] = NAN
     # films of a patient lie together, and share their labels: shuffling films would call this separation
     vectors = unit(rng.normal(size=(160, 8)) + 2 * rng.normal(size=(130, 8))[patients])
-    found = board(vectors, targets, patients).drop(CLASSES, level="label")
+    figures = board(vectors, targets, patients).drop(CLASSES, level="label")
     for measure in MEASURES:
-        assert kstest(found.loc[measure, "p"], "uniform").pvalue > 1e-3
-    purity = found.loc["lift"]
+        assert kstest(figures.loc[measure, "p"], "uniform").pvalue > 1e-3
+    purity = figures.loc["lift"]
     assert ((purity["ci_low"] <= 1) & (1 <= purity["ci_high"])).mean() > 0.85
 
 
@@ -380,8 +382,8 @@ def test_neither_the_order_of_films_nor_a_rotation_matters(seed: int) -> None:
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_very_few_films_give_counts_and_no_crash(n: int) -> None:
     vectors, targets, _ = some_films(0, n=8)
-    found = board(vectors[:n], targets[:n], np.arange(n), 3, 5)
-    assert (found["n_pos"] + found["n_neg"] + found["n_unknown"] == n).all()
+    figures = board(vectors[:n], targets[:n], np.arange(n), 3, 5)
+    assert (figures["n_pos"] + figures["n_neg"] + figures["n_unknown"] == n).all()
     films = Labelled.of("abc", targets[:n], np.arange(n), permutations=3, resamples=5, seed=0)
     space = Space.of(vectors[:n], films)
     assert len(confusability(space, films)) == 6

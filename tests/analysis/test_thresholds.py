@@ -71,8 +71,8 @@ def test_every_rule_finds_its_best(targets: np.ndarray, logits: np.ndarray) -> N
     y, x = targets[known], logits[known]
 
     def chosen(rule: str, level: float = np.nan) -> tuple[float | None, float | None]:
-        found = choose(["a"], targets[:, None], logits[:, None], rule, level)
-        return found.values(["a"])[0], found.labels["a"].score
+        thresholds = choose(["a"], targets[:, None], logits[:, None], rule, level)
+        return thresholds.values(["a"])[0], thresholds.labels["a"].score
 
     cuts = np.unique(x)
     for rule, measure in (
@@ -97,7 +97,7 @@ def test_every_rule_finds_its_best(targets: np.ndarray, logits: np.ndarray) -> N
 
 def test_one_threshold_for_all_labels_is_chosen_on_their_pairs() -> None:
     targets, logits = np.float32([[1, 0], [0, 1]]), np.float32([[5, 1], [2, 4]])
-    found = choose(["a", "b"], targets, logits, pooled=True)
-    assert found.values(["a", "b"]).tolist() == [3, 3]
-    assert (found.labels["a"].n_pos, found.labels["a"].n_neg) == (2, 2)
+    thresholds = choose(["a", "b"], targets, logits, pooled=True)
+    assert thresholds.values(["a", "b"]).tolist() == [3, 3]
+    assert (thresholds.labels["a"].n_pos, thresholds.labels["a"].n_neg) == (2, 2)
     assert choose(["a"], targets[:, :1], logits[:, :1], "recall", 0.9).rule == "recall at least 0.9"

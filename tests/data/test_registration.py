@@ -87,11 +87,11 @@ def test_the_only_evidence_is_found_where_it_is(
     )
     assert np.nanmax(film[far], initial=0) == 0, "no evidence elsewhere"
 
-    drawn = np.asarray(
+    picture = np.asarray(
         overlay.compose(overlay.to_canvas(Image.fromarray(pixels), 900), grid, seen, NONE, overlay.MapStyle())
     )
-    scale = drawn.shape[1] / width
-    coloured = np.ptp(drawn.astype(int), axis=2) > 20
+    scale = picture.shape[1] / width
+    coloured = np.ptp(picture.astype(int), axis=2) > 20
     rows, cols = np.nonzero(coloured)
     assert cols.mean() / scale == pytest.approx(x + w / 2, abs=across)
     assert rows.mean() / scale == pytest.approx(y + h / 2, abs=down)
@@ -101,9 +101,9 @@ def test_a_tint_keeps_every_grey() -> None:
     film = Image.fromarray(np.full((80, 80), 128, np.uint8))
     grid = np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4)
     look = overlay.MapStyle(colours="tint", opacity=0.5, contour=0)
-    drawn = overlay.compose(overlay.to_canvas(film, 80), grid, (0, 0, 80, 80), NONE, look)
-    assert np.ptp(np.asarray(drawn).astype(int), axis=2).max() > 60, "it is coloured"
-    assert np.abs(np.asarray(drawn.convert("L")).astype(int) - 128).max() <= 1
+    picture = overlay.compose(overlay.to_canvas(film, 80), grid, (0, 0, 80, 80), NONE, look)
+    assert np.ptp(np.asarray(picture).astype(int), axis=2).max() > 60, "it is coloured"
+    assert np.abs(np.asarray(picture.convert("L")).astype(int) - 128).max() <= 1
     heat = overlay.compose(overlay.to_canvas(film, 80), grid, (0, 0, 80, 80), NONE, overlay.MapStyle("heat", 0.5, 0))
     assert np.abs(np.asarray(heat.convert("L")).astype(int) - 128).max() > 20
     plain = overlay.compose(overlay.to_canvas(film, 80), grid, (0, 0, 80, 80), NONE, overlay.MapStyle("none", 0.5, 0))
@@ -112,10 +112,10 @@ def test_a_tint_keeps_every_grey() -> None:
 
 def test_what_the_model_did_not_see_is_hatched_not_coloured() -> None:
     film = Image.fromarray(np.full((100, 200), 128, np.uint8))
-    drawn = overlay.compose(
+    picture = overlay.compose(
         overlay.to_canvas(film, 200), np.ones((4, 4), np.float32), (50, 0, 100, 100), NONE, overlay.MapStyle(contour=0)
     )
-    pixels = np.asarray(drawn).astype(int)
+    pixels = np.asarray(picture).astype(int)
     outside = np.concatenate([pixels[:, :50], pixels[:, 150:]], axis=1)
     assert (np.ptp(outside, axis=2) == 0).all()
     assert set(np.unique(outside)) == {44, 128}, "stripes over the film"

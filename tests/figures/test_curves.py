@@ -84,8 +84,8 @@ def test_the_histogram_leaves_unknown_out_and_marks_the_threshold() -> None:
 
 
 def test_labels_a_film_count_every_film() -> None:
-    true, called = np.array([1, 1, 0]), {"Zero-shot": np.array([5, 2, 2])}
-    bars, line = threshold_figures.labels_per_film(true, called, STYLES[:1]).data
+    true, predicted = np.array([1, 1, 0]), {"Zero-shot": np.array([5, 2, 2])}
+    bars, line = threshold_figures.labels_per_film(true, predicted, STYLES[:1]).data
     assert list(bars.y) == [1, 2, 0, 0, 0, 0]
     assert list(line.y) == [0, 0, 2, 0, 0, 1]
     assert line.name == "Zero-shot (mean 3.0)"

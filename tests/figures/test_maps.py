@@ -99,8 +99,8 @@ def test_bytes_carry_every_place_and_code() -> None:
         width = np.ptp(xy, axis=0).max()
         # one scale for both axes: distances keep their ratios
         apart = np.linalg.norm(xy[:, None] - xy[None], axis=2)
-        drawn = np.linalg.norm(units[:, None] - units[None], axis=2)
-        assert drawn == pytest.approx(apart * SPAN / width, abs=2)
+        on_screen = np.linalg.norm(units[:, None] - units[None], axis=2)
+        assert on_screen == pytest.approx(apart * SPAN / width, abs=2)
     paint = layered(7, [Points("all", np.arange(7), CONTEXT)])
     flags = {"zero_shot": np.arange(7, dtype=np.uint8) % 4}
     header, arrays = read(paint_bytes("paint", {"zero_shot": paint}, flags))

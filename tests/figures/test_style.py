@@ -62,9 +62,9 @@ def marks(figure: go.Figure, name: str) -> list[go.Scatter]:
 
 def test_dots_grey_the_labels_with_too_few_positives() -> None:
     figure = dots(merits(), STYLES, "AUROC", few=5)
-    (drawn,) = marks(figure, "Full fine-tune")
-    assert list(drawn.x) == [0.6, 0.9]
-    assert list(drawn.marker.color) == [STYLES["Full fine-tune"].colour, GREY]
+    (points,) = marks(figure, "Full fine-tune")
+    assert list(points.x) == [0.6, 0.9]
+    assert list(points.marker.color) == [STYLES["Full fine-tune"].colour, GREY]
     assert list(marks(figure, "Zero-shot")[0].x) == [0.2], "a value that does not exist is not drawn"
     assert figure.layout.yaxis.ticktext == ("Edema (30)", "Hernia (2)"), "every label carries its n"
 

@@ -153,7 +153,7 @@ def test_a_film_repeats_and_keeps_its_masks_inside(domain: str) -> None:
         assert film.image.dtype == np.uint8
         assert np.array_equal(film.image, again.image)
         assert (film.report, film.caption) == (again.report, again.caption)
-        assert set(film.masks) <= {label for label, found in film.findings.items() if found}
+        assert set(film.masks) <= {label for label, present in film.findings.items() if present}
         assert "No Finding" not in film.masks
         for mask in film.masks.values():
             assert mask.shape == film.image.shape

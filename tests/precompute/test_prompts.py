@@ -128,7 +128,7 @@ def test_the_store_keeps_every_sets_logits(tiny_store: Path) -> None:
         ("templates", False),
     ]
     np.testing.assert_array_equal(store.prompt_logits("pairs"), store.logits("zero_shot"))
-    drawn = {s.name: np.asarray(store.prompt_logits(s.name)) for s in store.manifest.prompt_sets}
-    assert all(logits.shape == (store.n, len(store.labels)) for logits in drawn.values())
-    assert len({logits.tobytes() for logits in drawn.values()}) == 4
+    logits_of = {s.name: np.asarray(store.prompt_logits(s.name)) for s in store.manifest.prompt_sets}
+    assert all(logits.shape == (store.n, len(store.labels)) for logits in logits_of.values())
+    assert len({logits.tobytes() for logits in logits_of.values()}) == 4
     assert store.prompt_thresholds("names").shape == (len(store.labels),)

@@ -75,9 +75,9 @@ def test_lists_hold_other_patients_films_of_a_comparable_view() -> None:
         other = {"frontal": "lateral", "lateral": "frontal", "": "none"}[str(views[row])]
         allowed = np.flatnonzero((patients != patients[row]) & (views != other))
         expected = allowed[np.argsort(-similarity[row, allowed])][:k]
-        found = lists[row][lists[row] >= 0]
-        assert set(found) <= set(allowed)
-        np.testing.assert_allclose(similarity[row, found], similarity[row, expected], atol=1e-6)
+        listed = lists[row][lists[row] >= 0]
+        assert set(listed) <= set(allowed)
+        np.testing.assert_allclose(similarity[row, listed], similarity[row, expected], atol=1e-6)
 
 
 def test_lists_are_filled_with_minus_one_where_there_are_too_few() -> None:

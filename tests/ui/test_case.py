@@ -52,9 +52,9 @@ def test_marks_made_in_the_app_are_drawn_beside_the_runs_each_reader_in_a_colour
     other = next(name for name in here.labels if name != label)
     add_marks(here, own.assign(annotator="<Dr A>"), "app")
     add_marks(here, own.assign(annotator="<Dr A>", label=other, **NOTHING), "app")
-    drawn = shapes_to_draw(film_annotations(here, row))
-    assert {mark["reader"] for mark in drawn} == {"<Dr A>", str(own["annotator"].iat[0])}
-    assert len({mark["colour"] for mark in drawn}) == 2
+    shapes = shapes_to_draw(film_annotations(here, row))
+    assert {mark["reader"] for mark in shapes} == {"<Dr A>", str(own["annotator"].iat[0])}
+    assert len({mark["colour"] for mark in shapes}) == 2
     app = open_case(film=str(here.samples["sample_id"].iat[row]))
     assert not app.exception
     legend = "".join(part.proto.body for part in app.get("html"))

@@ -101,13 +101,13 @@ def test_a_sentence_of_ones_own_is_embedded_as_precompute_embeds(store: Store) -
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [("x" * 10_000, "10,000 characters"), ("心臓が大きい", "knows no word"), ("!?%&" * 20, "")],
 )
-def test_sentences_that_cannot_be_read_are_told(store: Store, text: str, told: str) -> None:
+def test_sentences_that_cannot_be_read_are_told(store: Store, text: str, message: str) -> None:
     app = open_page(by="Words", prompts="My own", text=text)
     assert not app.exception
-    assert told in said(app)
+    assert message in said(app)
 
 
 def test_a_sentence_from_a_link_is_shown_as_text_not_as_markup(store: Store) -> None:
@@ -131,9 +131,9 @@ def test_the_middle_of_a_selection_is_searched_without_its_films(store: Store) -
     app = open_page(by="Selection", sel=token)
     assert not app.exception
     assert "the middle of four films, 4 films" in said(app)
-    found = results(app, store)
-    assert found
-    assert not set(found) & set(store.samples["sample_id"].iloc[rows])
+    ids = results(app, store)
+    assert ids
+    assert not set(ids) & set(store.samples["sample_id"].iloc[rows])
 
 
 def upload(app: AppTest, name: str, data: bytes) -> AppTest:

@@ -44,11 +44,11 @@ def test_every_view_is_whole(store: Store, view: str) -> None:
 
 
 def test_orders_are_what_they_say_with_too_few_last(store: Store) -> None:
-    found = merits(store, "test")
+    by_key = merits(store, "test")
     enough = [n for n in store.labels if label_counts(store, "test", n)[0] >= 2]
 
     def best(name: str) -> float:
-        return max(found[regime.name, name, "average_precision"].value for regime in store.regimes)
+        return max(by_key[regime.name, name, "average_precision"].value for regime in store.regimes)
 
     names = curve_tables.sorted_labels(store, "test", "ap", 2)
     assert set(names[: len(enough)]) == set(enough)
@@ -104,13 +104,15 @@ def test_a_cell_shows_its_films_and_no_others(store: Store, cell: str) -> None:
         np.asarray(store.logits(r.name)[rows, c] >= store.threshold_array(r.name)[c]) == (store.targets[rows, c] == 1)
         for r in store.regimes
     ]
-    called = np.asarray(store.logits(store.regimes[0].name)[rows, c] >= store.threshold_array(store.regimes[0].name)[c])
+    predicted = np.asarray(
+        store.logits(store.regimes[0].name)[rows, c] >= store.threshold_array(store.regimes[0].name)[c]
+    )
     truth, known = store.targets[rows, c] == 1, ~np.isnan(store.targets[rows, c])
     expected = {
-        "tp": truth & called,
+        "tp": truth & predicted,
         "gained": known & ~right[0] & right[-1],
         "down": np.zeros(len(rows), bool),
-    }.get(cell, known & ~truth & called)
+    }.get(cell, known & ~truth & predicted)
     ids = store.samples["sample_id"].to_numpy()
     shown = {i for i in ids[rows] if f"**{i}** · test" in said(app)}
     assert shown <= set(ids[rows[expected]])
@@ -170,7 +172,7 @@ def test_holm_is_taken_over_the_labels_with_enough_positives(store: Store) -> No
 
 def test_the_reports_numbers_are_the_stores_and_every_file_has_them(store: Store) -> None:
     frame = curve_tables.report_table(store, "test", 1)
-    found = merits(store, "test")
+    by_key = merits(store, "test")
     pools = ["Mean over all labels", "All film-label pairs", "Cardiovascular", "Pulmonary", "Skeletal", "Device"]
     assert frame["Label"].tolist()[-6:] == pools
     label = common(store)
@@ -182,9 +184,9 @@ def test_the_reports_numbers_are_the_stores_and_every_file_has_them(store: Store
     svg = report_files.report_picture(forest, "note", "svg").decode()
     for regime in store.regimes:
         for metric, column in (("average_precision", "AP"), ("auroc", "AUROC"), ("f1", "F1")):
-            said = str(found[regime.name, label, metric])
-            assert row[f"{regime.title}: {column}"] == said
-            assert said in latex
+            text = str(by_key[regime.name, label, metric])
+            assert row[f"{regime.title}: {column}"] == text
+            assert text in latex
             assert f">{said}<" in svg
     assert latex.count(r"\\") == len(frame) + 2
     assert report_files.report_picture(forest, "note", "png").startswith(b"\x89PNG")

@@ -155,10 +155,10 @@ def test_steps_change_one_thing_at_a_time(both: Path) -> None:
 
 
 def test_seeds_are_told_with_their_spread(both: Path) -> None:
-    found = seed_table(Store(both / "as-the-paper"), "test")
-    assert found["Regime"].tolist() == ["Full fine-tune"]
-    assert found["Seeds"].tolist() == ["2"]
-    assert found["Macro F1"].str.contains(r" ± \d\.\d+ \(").all()
+    table = seed_table(Store(both / "as-the-paper"), "test")
+    assert table["Regime"].tolist() == ["Full fine-tune"]
+    assert table["Seeds"].tolist() == ["2"]
+    assert table["Macro F1"].str.contains(r" ± \d\.\d+ \(").all()
     assert seed_table(open_store(both), "test").empty
 
 
@@ -180,8 +180,8 @@ def test_what_is_no_better_than_never_looking_is_marked() -> None:
         for regime in paper.TABLE
         for metric in MULTILABEL
     ]
-    found = figures_table([ScoredGroup("Printed", pd.DataFrame(lines))], {}).set_index("Regime or rule")
-    marked = found.map(lambda cell: "‡" in str(cell))
+    table = figures_table([ScoredGroup("Printed", pd.DataFrame(lines))], {}).set_index("Regime or rule")
+    marked = table.map(lambda cell: "‡" in str(cell))
     assert marked.loc["zero_shot", ["Macro F1", "Exact match", "LRAP", "Coverage error"]].all()
     for regime in ("linear_probe", "fine_tune"):
         assert marked.loc[regime, ["Macro F1", "Exact match", "LRAP", "Coverage error"]].tolist() == [
@@ -218,9 +218,9 @@ def test_the_figure_has_a_mark_a_whisker_and_lines_for_each_group() -> None:
             "printed": [False, True],
         }
     )
-    drawn = protocol_dots([("One", frame), ("Two", frame)], {"A": regime_style(0), "B": regime_style(1)}, (0, 1))
-    marks = [trace for trace in drawn.data if trace.mode == "markers"]
-    lines = [trace for trace in drawn.data if trace.mode == "lines"]
+    figure = protocol_dots([("One", frame), ("Two", frame)], {"A": regime_style(0), "B": regime_style(1)}, (0, 1))
+    marks = [trace for trace in figure.data if trace.mode == "markers"]
+    lines = [trace for trace in figure.data if trace.mode == "lines"]
     assert [mark.x[0] for mark in marks] == [0.2, 0.4, 0.2, 0.4]
     assert [mark.marker.symbol for mark in marks[:2]] == ["circle", "square-open"], "printed figures stand open"
     assert sorted(line.x for line in lines) == [(0.1, 0.1), (0.1, 0.1), (0.1, 0.3), (0.1, 0.3)]

@@ -26,8 +26,8 @@ def selections(draw: st.DrawFn) -> tuple[int, np.ndarray]:
 
 
 @given(selections(), st.text(alphabet="abc é漢 1.5 :=", max_size=LONGEST_NAME))
-def test_what_is_packed_comes_back(made: tuple[int, np.ndarray], text: str) -> None:
-    n, rows = made
+def test_what_is_packed_comes_back(selected: tuple[int, np.ndarray], text: str) -> None:
+    n, rows = selected
     name = selection._plain(text)
     token = pack(RUN, n, rows, name)
     assert 0 < len(token) <= LONGEST_LINK
@@ -41,9 +41,9 @@ def test_what_is_packed_comes_back(made: tuple[int, np.ndarray], text: str) -> N
 
 @given(selections(), st.integers(0, 10**6), st.binary(min_size=1, max_size=3))
 def test_a_damaged_link_opens_nothing_or_films_that_exist(
-    made: tuple[int, np.ndarray], place: int, other: bytes
+    selected: tuple[int, np.ndarray], place: int, other: bytes
 ) -> None:
-    n, rows = made
+    n, rows = selected
     token = pack(RUN, n, rows, "name")
     at = place % len(token)
     changed = token[:at] + other.hex() + token[at + 1 :]
@@ -56,8 +56,8 @@ def test_a_damaged_link_opens_nothing_or_films_that_exist(
 
 
 @given(selections())
-def test_rows_come_back_from_both_forms_and_text_takes_the_shorter(made: tuple[int, np.ndarray]) -> None:
-    n, rows = made
+def test_rows_come_back_from_both_forms_and_text_takes_the_shorter(selected: tuple[int, np.ndarray]) -> None:
+    n, rows = selected
     for content in row_forms(rows, n):
         assert unpack_rows(content, n).tolist() == rows.tolist()
     text = rows_to_text(rows, n)

@@ -25,15 +25,15 @@ CELLS = [[Cell("3.1", 0.8, "far"), Cell("1.0", None, "near")], [Cell("(4)", None
 
 
 def test_a_square_not_told_from_chance_is_not_filled() -> None:
-    drawn = board(["A (9)", "B (2)"], ["x", "y"], [("Embedding", 1), ("Logits", 1)], CELLS, 1)
-    heat, marks = drawn.data
+    figure = board(["A (9)", "B (2)"], ["x", "y"], [("Embedding", 1), ("Logits", 1)], CELLS, 1)
+    heat, marks = figure.data
     assert [list(row) for row in heat.z] == [[0.8, None], [None, 0.1]]
     colours = dict(zip(marks.text, marks.textfont.color, strict=True))
     assert colours["1.0"] == colours["(4)"] == GREY
     assert (colours["3.1"], colours["1.5"]) == ("#ffffff", "#1B2530")
     assert list(marks.customdata) == ["far", "near", "few", "a little"]
     assert list(zip(marks.x, marks.y, strict=True)) == [(0, 0), (1, 0), (0, 1), (1, 1)]
-    (frame,) = (shape for shape in drawn.layout.shapes if shape.type == "rect")
+    (frame,) = (shape for shape in figure.layout.shapes if shape.type == "rect")
     assert (frame.y0, frame.y1) == (0.5, 1.5), "the chosen label's row is framed"
 
 
@@ -51,17 +51,17 @@ def test_whiskers_show_what_shuffled_labels_reach() -> None:
             "n_pos": [9, 0],
         }
     )
-    drawn = whiskers(frame, {"one": regime_style(0)}, "Lift", 5, log=True)
-    (bar,) = drawn.layout.shapes
+    figure = whiskers(frame, {"one": regime_style(0)}, "Lift", 5, log=True)
+    (bar,) = figure.layout.shapes
     assert (bar.x0, bar.x1) == (0.5, 1.5), "a label without a figure has no null"
-    assert drawn.data[0].x[0] == 0.25, "a logarithm has no 0: it is drawn at the edge"
+    assert figure.data[0].x[0] == 0.25, "a logarithm has no 0: it is drawn at the edge"
     assert whiskers(frame, {"one": regime_style(0)}, "AP", 5, log=False).data[0].x[0] == 0
 
 
 def test_confusions_leave_blank_what_cannot_be_said() -> None:
     cells = [[Cell("", None, "A"), Cell("2.0*", 0.5, "told")], [Cell("", None, "few"), Cell("", None, "B")]]
-    drawn = confusion_heatmap(["A", "B"], cells)
-    assert list(drawn.data[1].text) == ["", "2.0*", "", ""]
+    figure = confusion_heatmap(["A", "B"], cells)
+    assert list(figure.data[1].text) == ["", "2.0*", "", ""]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -121,14 +121,14 @@ def test_every_measure_renders_whole(store: Store, measure: str) -> None:
 
 
 def test_every_prompt_set_has_its_gap(store: Store) -> None:
-    found = gaps(store, "test")
-    assert [one.title for one in found] == [record.title for record in store.manifest.prompt_sets]
-    for one in found:
+    by_prompt_set = gaps(store, "test")
+    assert [one.title for one in by_prompt_set] == [record.title for record in store.manifest.prompt_sets]
+    for one in by_prompt_set:
         value, low, high = one.apart
         assert low <= value <= high
         assert value > 2 * one.halves, "text lies further from the films than films from each other"
     table = next(frame.value for frame in open_page().dataframe if "Prompt set" in frame.value)
-    assert table["Prompt set"].tolist() == [one.title for one in found]
+    assert table["Prompt set"].tolist() == [one.title for one in by_prompt_set]
 
 
 def test_a_run_of_an_earlier_version_says_how_to_get_the_board(

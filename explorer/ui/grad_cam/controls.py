@@ -150,8 +150,8 @@ def _look() -> tuple[MapStyle, bool]:
 def film_order(view: View, label: str) -> FilmOrder:
     """What Previous and Next step through: the selection, or without one the split's films that have the label."""
     selected = selection.current(view)
-    if len(selected):
-        return FilmOrder(selected, f"the selection {selection.name(view)}")
+    if len(selected.rows):
+        return FilmOrder(selected.rows, f"the selection {selected.name}")
     return FilmOrder(rows_in_state(view.store, view.split, label, "positive"), f"{view.split} with {label}")
 
 

@@ -50,7 +50,7 @@ def pictures_view(view: View, question: Question) -> None:
 def _regimes(view: View, question: Question) -> None:
     """One column for each regime: the film with its map, the score and the threshold."""
     store = view.store
-    canvas = heatmaps.film_canvas(store, question.row, LARGE)
+    canvas = overlay.to_canvas(cache.film_image(store, question.row), LARGE)
     exports = {}
     for i, (column, regime) in enumerate(zip(st.columns(len(store.regimes)), store.regimes, strict=True)):
         with column:
@@ -113,7 +113,7 @@ def _layers(view: View, question: Question) -> None:
     store = view.store
     if not question.maps:
         return
-    canvas = heatmaps.film_canvas(store, question.row, TINY)
+    canvas = overlay.to_canvas(cache.film_image(store, question.row), TINY)
     for i, regime in enumerate(store.regimes):
         blocks = tuple(range(cache.depth(store, regime.encoder)))
         _head(store, i, question, " · ")
@@ -136,7 +136,7 @@ def _labels(view: View, question: Question) -> None:
     regime = choose.regime(view)
     if not question.maps:
         return
-    canvas = heatmaps.film_canvas(store, question.row, SMALL)
+    canvas = overlay.to_canvas(cache.film_image(store, question.row), SMALL)
     saliency = _saliency(store, regime, store.labels, (question.settings.block,), question)
     with st.container(horizontal=True, gap="small"):
         for label in by_prevalence(store, view.split):
@@ -178,10 +178,13 @@ def _picture(
     question: Question,
     label: str | None = None,
 ) -> Image.Image:
-    """The film with its map and the label's annotations."""
+    """The film with its map, unless that singles nothing out, and the label's annotations."""
     annotations = film_annotations(store, question.row)
     annotations = annotations[(annotations["label"] == (label or question.label)) & question.settings.outlines]
-    return heatmaps.draw_overlay(store, regime.encoder, question.row, canvas, grid, annotations, question.settings.look)
+    width, height = canvas.film_size
+    seen = store.fit(regime.encoder).window(height, width)
+    shown = None if grid is None or silence(grid) else grid
+    return overlay.compose(canvas, shown, seen, annotations, question.settings.look)
 
 
 def _score(store: Store, regime: RegimeRecord, label: str, row: int) -> str:
@@ -219,7 +222,7 @@ def _legend(store: Store, question: Question, labels: Sequence[str]) -> None:
 
 def export(store: Store, question: Question, grids: dict[str, NDArray[np.float32] | None]) -> bytes:
     """A ZIP: for each regime the picture, the raw map where there is one, and what both were made with."""
-    canvas = heatmaps.film_canvas(store, question.row, cache.FILM_SIDE)
+    canvas = overlay.to_canvas(cache.film_image(store, question.row), cache.FILM_SIDE)
     sample, drawing = store.samples.iloc[question.row], question.settings
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from explorer.tables.map_colours import Colour, Match
     from explorer.ui.maps.signs import Kind
     from explorer.ui.shared.frame import View
+    from explorer.ui.shared.selection import Selection
 
 LAYOUTS = {"all": "All regimes", "one": "One map"}
 
@@ -123,12 +124,13 @@ def explore(view: View, choice: MapChoice) -> None:
     with errors_shown():
         _go_to_case()
         shown = [r for r in choice.regimes if _can_draw(view.store, choice.asked, r)]
+        picked = selection.current(view)
         if shown:
-            _maps(view, choice, shown)
+            _maps(view, choice, shown, picked)
             trust_table(view.store, shown, choice.asked.kind)
         if choice.asked.colour == "cluster" or "clusters" in choice.signs:
             cluster_table(view, choice.asked, choice.regimes)
-        selected(view, choice.asked, choice.regimes[0])
+        selected(view, choice.asked, choice.regimes[0], picked)
 
 
 def answer_hovers(view: View, choice: MapChoice) -> None:
@@ -150,7 +152,7 @@ def _can_draw(store: Store, asked: Asked, regime: RegimeRecord) -> bool:
     return True
 
 
-def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord]) -> None:
+def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord], picked: Selection) -> None:
     store, asked = view.store, choice.asked
     names = tuple(r.name for r in regimes)
     panels = [_panel(store, choice, regime) for regime in regimes]
@@ -160,7 +162,7 @@ def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord]) -> None:
         _painted(store, asked, names, choice.doubtful),
         _tips_id(store, asked.label),
         height=560 if len(regimes) == 1 else 380,
-        selected=selection.current(view),
+        selected=picked.rows,
         ringed=store.row_of(st.query_params.get("film", "")),
         on_click=lambda row: choose.open_film(str(store.samples["sample_id"].iat[row])),
         on_pick=partial(selection.put_from_map, view),

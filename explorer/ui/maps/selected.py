@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from explorer.store.manifest import RegimeRecord
     from explorer.tables.map_colours import Asked
     from explorer.ui.shared.frame import View
+    from explorer.ui.shared.selection import Selection
 
 
-def selected(view: View, asked: Asked, regime: RegimeRecord) -> None:
+def selected(view: View, asked: Asked, regime: RegimeRecord, picked: Selection) -> None:
     """The film in the address and the films selected: what they hold, what can be done with them, their gallery."""
     store = view.store
     film = store.row_of(st.query_params.get("film", ""))
-    picked = selection.current(view)
-    if film is None and len(picked) == 0:
+    if film is None and len(picked.rows) == 0:
         st.caption(
             "Click a point to see its film, twice to open its case. For many, choose box or lasso and draw around "
             "them; Shift and click adds or takes away one, Esc clears."
@@ -34,27 +34,26 @@ def selected(view: View, asked: Asked, regime: RegimeRecord) -> None:
     if film is not None:
         st.subheader(f"Film {store.samples['sample_id'].iat[film]}")
         gallery(store, [film], asked.label, regime, key="film")
-    if len(picked):
+    if len(picked.rows):
         _films(view, asked, regime, picked)
 
 
-def _films(view: View, asked: Asked, regime: RegimeRecord, picked: NDArray[np.int64]) -> None:
-    store, title = view.store, selection.name(view)
-    st.subheader(f"{len(picked):,} film{'s' if len(picked) > 1 else ''} selected")
-    outside = len(np.setdiff1d(picked, map_colours.rows_on_map(store, asked)))
+def _films(view: View, asked: Asked, regime: RegimeRecord, picked: Selection) -> None:
+    store, rows = view.store, picked.rows
+    st.subheader(f"{len(rows):,} film{'s' if len(rows) > 1 else ''} selected")
+    outside = len(np.setdiff1d(rows, map_colours.rows_on_map(store, asked)))
     if outside:
         st.caption(f"{outside:,} of them are not in {view.split}, so they are not drawn.")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         with st.container(width=320):
-            name = st.text_input("Name", title, max_chars=selection.LONGEST_NAME, key=f"name-{title}")
-        if name.strip() and name != title:
-            selection.put(view, picked, name)
-            title = selection.name(view)
+            name = st.text_input("Name", picked.name, max_chars=selection.LONGEST_NAME, key=f"name-{picked.name}")
+        if name.strip() and name != picked.name:
+            picked = selection.put(view, rows, name)
         st.button("Clear", icon=":material/close:", on_click=selection.clear)
-    selection.actions(view, picked, title, key="selected")
-    if len(picked) > 1:
-        _composition(view, asked, picked)
-    gallery(store, picked.tolist(), asked.label, regime, key="selected")
+    selection.actions(view, rows, picked.name, key="selected")
+    if len(rows) > 1:
+        _composition(view, asked, rows)
+    gallery(store, rows.tolist(), asked.label, regime, key="selected")
 
 
 def _composition(view: View, asked: Asked, picked: NDArray[np.int64]) -> None:

@@ -20,7 +20,6 @@ from explorer.ui.models.inference import Upload
 from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
     from explorer.model.saliency.tokens import Tokens
@@ -192,25 +191,7 @@ def film_canvas(store: Store, film: int | Upload, side: int) -> overlay.Canvas:
         return overlay.to_canvas(cache.film_image(store, film), side)
     kept = Image.open(io.BytesIO(film.jpeg))
     canvas = overlay.to_canvas(kept, side)
-    return overlay.Canvas(canvas.grey, canvas.scale * kept.width / film.size[0])
-
-
-def draw_overlay(
-    store: Store,
-    encoder: str,
-    film: int | Upload,
-    canvas: overlay.Canvas,
-    grid: NDArray[np.float32] | None,
-    annotations: pd.DataFrame,
-    look: overlay.MapStyle,
-) -> Image.Image:
-    """The film with a map, unless that says nothing, and annotations."""
-    if isinstance(film, Upload):
-        width, height = film.size
-    else:
-        width, height = store.samples[["width", "height"]].iloc[film].astype(int)
-    seen = store.fit(encoder).window(height, width)
-    return overlay.compose(canvas, None if grid is None or silence(grid) else grid, seen, annotations, look)
+    return overlay.Canvas(canvas.grey, canvas.scale * kept.width / film.size[0], film.size)
 
 
 def silence_remark(grid: NDArray[np.float32], look: overlay.MapStyle) -> str:
@@ -226,5 +207,5 @@ def score_text(store: Store, regime: str, label: str, logit: float) -> str:
     threshold = float(store.threshold_array(regime)[store.labels.index(label)])
     if np.isnan(threshold):
         return f"logit {logit:.2f} · no threshold: val lacks positives or negatives"
-    called = "positive" if logit >= threshold else "negative"
-    return f"logit {logit:.2f} · threshold {threshold:.2f} · called **{called}**"
+    prediction = "positive" if logit >= threshold else "negative"
+    return f"logit {logit:.2f} · threshold {threshold:.2f} · called **{prediction}**"

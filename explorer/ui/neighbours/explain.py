@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from explorer.data.saliency_map import METHODS
+from explorer.data.saliency_map import METHODS, silence
+from explorer.figures import overlay
 from explorer.figures.style import regime_style
 from explorer.tables.labels import by_prevalence
 from explorer.tables.spaces import distinct_spaces
@@ -162,7 +163,9 @@ def _draw(
     annotations = film_annotations(store, film if isinstance(film, int) else -1)  # nobody marked an upload
     annotations = annotations[(annotations["label"] == label) & settings.outlines]
     canvas = heatmaps.film_canvas(store, film, SIDE)
-    picture = heatmaps.draw_overlay(store, regime.encoder, film, canvas, grid, annotations, settings.look)
+    width, height = canvas.film_size
+    seen = store.fit(regime.encoder).window(height, width)
+    picture = overlay.compose(canvas, None if silence(grid) else grid, seen, annotations, settings.look)
     st.image(picture, width="stretch", alt=f"{title} according to {regime.title}")
     st.caption("  \n".join(part for part in (title, score, heatmaps.silence_remark(grid, settings.look)) if part))
 

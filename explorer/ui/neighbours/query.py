@@ -133,7 +133,8 @@ def _film(view: View, label: str, kind: SpaceKind) -> _Source:
 
 
 def _selection(view: View, label: str, kind: SpaceKind) -> _Source | None:
-    store, rows = view.store, selection.current(view)
+    store, selected = view.store, selection.current(view)
+    rows = selected.rows
     if not len(rows):
         st.info("Nothing is selected. Draw around films on the map, then come back.", icon=":material/lasso_select:")
         return None
@@ -142,7 +143,7 @@ def _selection(view: View, label: str, kind: SpaceKind) -> _Source | None:
         middle = np.asarray(store.vectors(space.name)[rows]).mean(axis=0)
         vectors[space.name] = middle / max(float(np.linalg.norm(middle)), 1e-12)
     views = np.unique(store.views[rows])
-    name = f"the middle of {selection.name(view) or 'the selection'}, {len(rows):,} films"
+    name = f"the middle of {selected.name or 'the selection'}, {len(rows):,} films"
     return _Source(name, vectors, None, rows, str(views[0]) if len(views) == 1 else "")
 
 

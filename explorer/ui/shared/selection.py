@@ -37,38 +37,51 @@ _NOT_PLAIN = re.compile(r"[^\w ,:;+\-=()%·.]|\.(?!\d)")
 
 @dataclass(frozen=True)
 class Selection:
-    """Some films of one run, ascending, and what they are called."""
+    """Some films of one run and what they are called; no rows where nothing is selected."""
 
     run_id: str
     rows: NDArray[np.int64]
+    """(m,) ascending."""
     name: str
     token: str
     """What stands in the link; empty where it would be too long."""
 
 
-def current(view: View) -> NDArray[np.int64]:
-    """(m,) rows of the selection, ascending; empty where nothing is selected."""
-    held = _held(view)
-    return np.zeros(0, np.int64) if held is None else held.rows
+def current(view: View) -> Selection:
+    """The films selected: the address's selection; without one the session's, which the address then names."""
+    run_id, token = view.store.manifest.run_id, st.query_params.get(PARAMETER, "")
+    held: Selection | None = st.session_state.get(_STATE)
+    if token and (held is None or held.token != token):
+        try:
+            rows, name = unpack(token, run_id, view.store.n)
+        except BadLink as error:
+            st.warning(f"The selection in this link cannot be opened: {error}. Nothing is selected.")
+            clear()
+            return _nothing(view.store)
+        held = st.session_state[_STATE] = Selection(run_id, rows, name, token)
+    if held is None:
+        return _nothing(view.store)
+    if held.run_id != run_id:
+        st.info("The selection belongs to another run. Nothing is selected in this one.")
+        clear()
+        return _nothing(view.store)
+    if held.token and not token:
+        _write_link(held.token)
+    return held
 
 
-def name(view: View) -> str:
-    """What the selection is called; empty where nothing is selected."""
-    held = _held(view)
-    return "" if held is None else held.name
-
-
-def put(view: View, rows: NDArray[np.int64], name: str) -> None:
+def put(view: View, rows: NDArray[np.int64], name: str) -> Selection:
     """Select these rows (any order, repeats allowed) on every page and in the link; no rows clears the selection.
 
     Call it before :func:`current` in a run of the script, or from a widget's callback.
     """
     if len(rows) == 0:
         clear()
-        return
+        return _nothing(view.store)
     held = _selection(view.store, rows, name)
     st.session_state[_STATE] = held
     _write_link(held.token)
+    return held
 
 
 def put_from_map(view: View, rows: NDArray[np.int64]) -> None:
@@ -161,8 +174,8 @@ def pack(run_id: str, n: int, rows: NDArray[np.int64], name: str) -> str:
     rows : (m,) ascending, distinct, in 0..n-1
     name : str
     """
-    said = name.encode()
-    packed = (to_text(bytes([len(said)]) + said + body) for body in row_forms(rows, n))
+    title = name.encode()
+    packed = (to_text(bytes([len(title)]) + title + body) for body in row_forms(rows, n))
     token = f"{_mark(run_id)}.{min(packed, key=len)}"
     return token if len(token) <= LONGEST_LINK else ""
 
@@ -198,33 +211,16 @@ def _mark(run_id: str) -> str:
 
 def _selection(store: Store, rows: NDArray[np.int64], name: str) -> Selection:
     distinct = np.unique(rows).astype(np.int64)
-    run_id, said = store.manifest.run_id, _plain(name)
-    return Selection(run_id, distinct, said, pack(run_id, store.n, distinct, said))
+    run_id, title = store.manifest.run_id, _plain(name)
+    return Selection(run_id, distinct, title, pack(run_id, store.n, distinct, title))
+
+
+def _nothing(store: Store) -> Selection:
+    return Selection(store.manifest.run_id, np.zeros(0, np.int64), "", "")
 
 
 def _plain(name: str) -> str:
     return " ".join(_NOT_PLAIN.sub("", name).split())[:LONGEST_NAME].strip()
-
-
-def _held(view: View) -> Selection | None:
-    """The address's selection; without one the session's, which the address then names."""
-    run_id, token = view.store.manifest.run_id, st.query_params.get(PARAMETER, "")
-    held: Selection | None = st.session_state.get(_STATE)
-    if token and (held is None or held.token != token):
-        try:
-            rows, said = unpack(token, run_id, view.store.n)
-        except BadLink as error:
-            st.warning(f"The selection in this link cannot be opened: {error}. Nothing is selected.")
-            clear()
-            return None
-        held = st.session_state[_STATE] = Selection(run_id, rows, said, token)
-    if held is not None and held.run_id != run_id:
-        st.info("The selection belongs to another run. Nothing is selected in this one.")
-        clear()
-        return None
-    if held is not None and held.token and not token:
-        _write_link(held.token)
-    return held
 
 
 def _write_link(token: str) -> None:
