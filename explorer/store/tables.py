@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Tables:
-    """The tables of a run but for ``samples``. Most are long: one row for each figure."""
+    """The tables of a run except ``samples``. Most are long: one row for each figure."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._read = folder.read_frame

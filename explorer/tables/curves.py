@@ -85,7 +85,7 @@ def prevalence_of(store: Store, by_key: Merits, name: str) -> float:
 
 
 def sorted_labels(store: Store, split: Split, by: Sort, few: int) -> list[str]:
-    """Labels, the foremost first; those with fewer than ``few`` positives last, by prevalence."""
+    """Labels in the chosen order; those with fewer than ``few`` positives last, by prevalence."""
     names = by_prevalence(store, split)
     by_key = merits(store, split)
     rank: dict[str, float] = {}

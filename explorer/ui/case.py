@@ -91,7 +91,7 @@ def film_panel(view: View, case: Case) -> None:
 
 
 def _jpeg(store: Store, row: int) -> tuple[bytes, str]:
-    """The film for the browser; where it is not on this machine its thumbnail, and a word about that."""
+    """The film for the browser; where it is not on this machine, its thumbnail and a note."""
     try:
         return cache.film_jpeg(store, row), ""
     except UserError as error:
@@ -128,7 +128,7 @@ def _facts(store: Store, row: int) -> None:
 
 
 def _open_button(store: Store, row: int, key: str) -> None:
-    """To another film on this same page, where a page link would be drawn as the current one."""
+    """To another film on this page: a page link would be drawn as the current page."""
     sample_id = str(store.samples["sample_id"].iat[row])
     st.button(sample_id, key=f"{key}-{row}", type="tertiary", on_click=choose.open_film, args=(sample_id,))
 

@@ -115,7 +115,7 @@ def labels(view: View) -> None:
 
 
 def provenance(view: View) -> None:
-    """Where it all came from."""
+    """The run's origin: films, labels, weights and settings."""
     store = view.store
     manifest = store.manifest
     shared = [(s, titles) for s, titles in distinct_spaces(store, "embedding") if len(titles) > 1]

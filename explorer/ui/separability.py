@@ -98,7 +98,7 @@ def measure_heatmap(view: View, choice: MeasureChoice) -> None:
     )
     with st.container(horizontal=True, gap="medium"):
         st.markdown(f"**{choice.label}**")
-        # the label goes along by itself, being bound to the address
+        # the label is bound to the address, so the link carries it
         st.page_link("pages/map.py", label="on the map")
         st.page_link("pages/pr_curves.py", label="PR curves", query_params={"view": "One label"})
 

@@ -2,7 +2,7 @@
 
 Four parts of it are mounted. Geometry and paint carry bytes and draw nothing; Streamlit sends a part again only where
 it changed, so a new colour sends one byte a film and a selection sends neither. A hover asks, in a fragment of its own,
-for the thumbnails it needs. ARCHITECTURE.md (Decisions) says why this and not a chart library.
+for the thumbnails it needs. docs/decisions/interface.md says why this and not a chart library.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def linked_maps(
 
     Parameters
     ----------
-    painted : its id, which differs wherever the bytes differ, and the bytes of ``figures_maps.paint_bytes``
+    painted : its id, which differs wherever the bytes differ, and the bytes of :func:`explorer.figures.maps.paint_bytes`
     tips_id : str
         Names what hovers show, as in :func:`tips`: the browser keeps it until it is named otherwise.
     height : int

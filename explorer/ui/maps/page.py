@@ -212,7 +212,7 @@ def _tip(store: Store, label: str, row: int) -> Tip:
 
 
 def _go_to_case() -> None:
-    """A film clicked twice opens its case; from a callback that cannot be done."""
+    """Open the case of a film clicked twice; a callback cannot switch pages."""
     sample_id = st.session_state.pop("case-to-open", None)
     if sample_id:
         choose.open_film(sample_id)

@@ -1,7 +1,7 @@
 """Why a result is near the query: query and result side by side, each with a map of what is asked about.
 
 Of two films the natural question is their likeness: each film's map shows where it agrees with the other's vector. A
-label's logit can be asked about in place of it. Words and the middle of a selection have no film of their own.
+label's logit can be explained instead. Words and the middle of a selection have no film of their own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 PARAMETER = "explain"
 OWN = "*"
-"""In the link in place of a result: the uploaded film alone."""
+"""In the link instead of a result: the uploaded film alone."""
 LIKENESS = "Their likeness"
 SIDE = 640
 """Pixels of a picture's long side."""

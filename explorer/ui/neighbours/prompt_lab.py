@@ -46,12 +46,12 @@ Sides = dict[str, list[str]]
 """``positive`` and ``negative`` to their sentences."""
 _ROWS = TypeAdapter(list[tuple[str, str, list[str], list[str]]])
 Edits = dict[tuple[str, str], Sides]
-"""A prompt set and a label to the sentences that stand in place of the stored ones."""
+"""A prompt set and a label to the sentences that replace the stored ones."""
 
 
 @st.fragment
 def prompt_lab(view: View) -> None:
-    """Edit one label's prompts; see the figures change; take the whole set away as a file."""
+    """Edit one label's prompts, see the figures change, and download the whole set."""
     with errors_shown():
         store = view.store
         _read_link(store)
@@ -107,7 +107,7 @@ def _editor(base: str, label: str, stored: Sides) -> Sides:
 
 
 def _read_link(store: Store) -> None:
-    """Take the edits a link brings."""
+    """Read the edits from the link."""
     token = st.query_params.get(PARAMETER, "")
     if not token or token == st.session_state.get(_TOKEN):
         return

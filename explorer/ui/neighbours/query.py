@@ -1,4 +1,4 @@
-"""What is searched for: a film of the set, a film of one's own, words, or the middle of a selection."""
+"""What is searched for: a film of the set, an uploaded film, words, or the middle of a selection."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Query:
 
 @dataclass(frozen=True)
 class _Source:
-    """What one way of asking gives."""
+    """A query as one kind of input gives it."""
 
     name: str
     vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)

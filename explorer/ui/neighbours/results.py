@@ -217,7 +217,7 @@ def _neighbour(
             key = f"{titles[0]}-{row}"
             explanation = explain.open_explanation
             st.button("Explain", key=f"why-{key}", type="tertiary", on_click=explanation, args=(sample_id,))
-            # a page link to the page it stands on is drawn as the current one
+            # a page link to the open page is drawn as the current one
             st.button("Near it", key=f"near-{key}", type="tertiary", on_click=_search_film, args=(sample_id,))
 
 

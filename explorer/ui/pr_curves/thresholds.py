@@ -56,7 +56,7 @@ COLOURS = ("#E69F00", "#3a9bdc")
 
 @dataclass(frozen=True)
 class Point:
-    """What is looked at: a label and a rule in every regime, one of them foremost."""
+    """What is looked at: a label and a rule in every regime, one regime in front."""
 
     label: str
     choice: RuleChoice
@@ -153,7 +153,7 @@ def _scores(view: View, point: Point) -> None:
 
 
 def _on_the_curve(view: View, point: Point, targets: NDArray[np.float32], scores: NDArray[np.float32]) -> go.Figure:
-    """The foremost regime's curve of the scores that are cut, with a mark where they are."""
+    """The chosen regime's curve, with a mark at the threshold."""
     store, c = view.store, view.store.labels.index(point.label)
     rows = store.rows(view.split)
     positive, negative, _ = label_counts(store, view.split, point.label)
