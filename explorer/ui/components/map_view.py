@@ -100,7 +100,7 @@ def linked_maps(
 
     Parameters
     ----------
-    painted : its id, which differs wherever the bytes differ, and the bytes of :func:`explorer.figures.maps.paint_bytes`
+    painted : its id, which differs wherever the bytes differ, and the bytes that ``figures.maps.paint_bytes`` makes
     tips_id : str
         Names what hovers show, as in :func:`tips`: the browser keeps it until it is named otherwise.
     height : int

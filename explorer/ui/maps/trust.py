@@ -93,7 +93,7 @@ def _figure(trust: dict[str, float], key: str, form: str) -> str:
 
 
 def cluster_table(view: View, asked: Asked, regimes: Sequence[RegimeRecord]) -> None:
-    """The clusters of the first map shown: their names, and how far these hold on the splits that did not choose them."""
+    """The clusters of the first map shown: their names, and how far these hold on splits that did not choose them."""
     store = view.store
     regime = regimes[0] if len(regimes) == 1 else choose.regime(view)
     codes, clusters = store.clusters(store.space_of(regime.name, asked.kind).name)
