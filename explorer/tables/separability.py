@@ -127,7 +127,7 @@ def _by(frame: pd.DataFrame, *keys: str) -> SeparabilityRows:
     return SeparabilityRows(zip(names, rows, strict=True))
 
 
-def told_apart(row: Row) -> bool:
+def separates(row: Row) -> bool:
     """Whether a figure differs from that of shuffled labels.
 
     Enough positives, an adjusted p below LEVEL, and the whole interval above the shuffles' mean. The p says that the
@@ -172,7 +172,7 @@ def _cell(measure: str, label: str, column: Column, row: Row) -> Cell:
     text = number(row["value"], 1 if row["value"] >= 10 else 2)
     if row["n_pos"] < FEW:
         return Cell(f"<i>({text})</i>", None, f"{hint}<br>too few positives to say")
-    return Cell(text, strength(measure, row), hint) if told_apart(row) else Cell(text, None, hint)
+    return Cell(text, strength(measure, row), hint) if separates(row) else Cell(text, None, hint)
 
 
 def measure_sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list[str]:
@@ -192,8 +192,8 @@ def measure_sentences(store: Store, split: Split, kind: SpaceKind, measure: str)
         if not rows:
             missing.append(label)
             continue
-        yes = [f"{_lower(title)} ({_short(measure, row)})" for title, row in rows.items() if told_apart(row)]
-        no = [f"{_lower(title)} ({_short(measure, row)})" for title, row in rows.items() if not told_apart(row)]
+        yes = [f"{_lower(title)} ({_short(measure, row)})" for title, row in rows.items() if separates(row)]
+        no = [f"{_lower(title)} ({_short(measure, row)})" for title, row in rows.items() if not separates(row)]
         if yes:
             apart.append(f"**{label}** separates in {_and(yes)}{', not in ' + _or(no) if no else ''}.")
         else:

@@ -72,10 +72,10 @@ def a_row(**changes: float) -> dict[str, float]:
     return row | changes
 
 
-def test_told_apart_needs_positives_a_small_p_and_the_whole_interval() -> None:
-    assert separability_board.told_apart(a_row())
+def test_separating_needs_positives_a_small_p_and_the_whole_interval() -> None:
+    assert separability_board.separates(a_row())
     for changes in ({"n_pos": 4}, {"p_adjusted": 0.06}, {"ci_low": 0.9}, {"ci_low": np.nan}, {"p_adjusted": np.nan}):
-        assert not separability_board.told_apart(a_row(**changes))
+        assert not separability_board.separates(a_row(**changes))
 
 
 @pytest.mark.parametrize("measure", separability_board.MEASURES)
