@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from typing import NoReturn
 
@@ -24,15 +26,33 @@ app = typer.Typer(
 for command in (demo, run, sources, check, verify, summary, saliency, annotate, phantom, pack_encoder, pretrain):
     app.command(command.__name__.replace("_", "-"))(command)
 
+_HOME = re.compile(r"^((?:--[\w-]+=)?(?:local-dir:)?)~(?=/|$)")
+
 
 def main() -> None:
     """Run a command; a user's error is a message and exit code 1, never a traceback."""
     try:
+        sys.argv[1:] = map(_expanded, sys.argv[1:])
         app()
     except UserError as error:
         _exit(error)
     except OSError as error:  # a folder that may not be written, a file where a folder should be, a full disk
         _exit(UserError(str(error), "Check that the path may be read and written, and that the disk has room."))
+
+
+def _expanded(argument: str) -> str:
+    """An argument with the home folder for ``~`` where a path begins: a shell leaves it in ``--out=~/store``.
+
+    Examples
+    --------
+    >>> _expanded("--out=~/store") == f"--out={os.path.expanduser('~')}/store"
+    True
+    >>> _expanded("local-dir:~") == f"local-dir:{os.path.expanduser('~')}"
+    True
+    >>> _expanded("--out=./~"), _expanded("~kept"), _expanded("a~/b")
+    ('--out=./~', '~kept', 'a~/b')
+    """
+    return _HOME.sub(lambda match: f"{match[1]}{os.path.expanduser('~')}", argument)  # noqa: PTH111
 
 
 def _exit(error: UserError) -> NoReturn:

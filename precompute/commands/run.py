@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from pydantic import ValidationError
 
+from explorer.environment import APP
 from explorer.errors import UserError
 from precompute.commands.console import MESSAGES, RESULTS
 from precompute.commands.options import (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from precompute.prompts import PromptSet
     from precompute.run.job import Job
 
-DEMO_ENCODER = Path(__file__).parents[2] / "encoders" / "phantom-clip"
+DEMO_ENCODER = APP / "encoders" / "phantom-clip"
 TRAINING = ("epochs", "learning_rate", "patch_dropout", "batch_size", "train_batch_size", "seed")
 """Settings that a command may change."""
 

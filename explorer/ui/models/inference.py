@@ -18,6 +18,7 @@ from explorer.analysis.outliers import outlyingness
 from explorer.data.images import thumbnail
 from explorer.data.limits import BadImage
 from explorer.data.uploads import read_upload
+from explorer.environment import APP
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
 from explorer.ui.shared import cache
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
 
 ENCODER = "EXPLORER_ENCODER"
-SHIPPED = Path(__file__).resolve().parents[3] / "encoders"
+SHIPPED = APP / "encoders"
 SHOWN_SIDE = 900
 KEPT = 32 * 2**20
 """Bytes of an upload's tokens and maps: a ViT-B's tokens take 7 MB."""

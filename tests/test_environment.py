@@ -1,0 +1,55 @@
+"""Folders that the host names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from explorer.environment import APP, films_roots, store_root
+from explorer.errors import UserError
+from tests.conftest import ROOT, Call
+from tests.pages import open_page, said
+
+
+def test_the_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given, store in (("~/x", tmp_path / "x"), ("~", tmp_path), ("./~", Path("./~")), ("", Path("store"))):
+        monkeypatch.setenv("EXPLORER_STORE", given)
+        assert store_root() == store
+    monkeypatch.delenv("EXPLORER_STORE")
+    assert store_root() == Path("store")
+    monkeypatch.setenv("EXPLORER_FILMS", os.pathsep.join(("~/films", "", "/data")))
+    assert films_roots() == [tmp_path / "films", Path("/data")]
+
+
+def test_a_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", "~no-such-user/x")
+    with pytest.raises(UserError, match="EXPLORER_STORE names ~no-such-user/x"):
+        store_root()
+
+
+def test_the_app_offers_no_demo_in_a_folder_named_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("EXPLORER_STORE", "~/x")
+    app = open_page("overview")
+    assert "There is no store at" in said(app)
+    assert "~" not in said(app)
+    assert [button.label for button in app.button] == ["Build the demo"]
+    monkeypatch.setenv("EXPLORER_STORE", "~no-such-user/x")
+    app = open_page("overview")
+    assert not app.exception
+    assert not app.button
+    assert "there is no such user" in app.error[0].value
+
+
+def test_the_batch_job_expands_it_too(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    code, _, err = call("verify", "~/x")
+    assert code == 1
+    assert f"There is no store at {tmp_path}/x" in err
+
+
+def test_the_app_of_a_checkout_is_its_root() -> None:
+    assert APP == ROOT
