@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from explorer.environment import FILMS
 from explorer.store import layout
+from explorer.store.film_folders import note_films
 from explorer.store.reader import Store
 from explorer.store.writer import RunWriter
 from precompute.reporter import Reporter
@@ -61,4 +63,11 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
             for stage in STAGES:
                 stage(under_way)
             writer.finish(manifest(under_way))
+    try:
+        note_films(writer.final, job.source.images)
+    except OSError as error:
+        reporter.console.print(
+            f"This user's files cannot note where the films are ({error.strerror}): "
+            f"start the app with {FILMS}={job.source.images.resolve()}."
+        )
     return Store(writer.final)

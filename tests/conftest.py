@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
+
+from explorer.store.files import sha256_file
 
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip
@@ -68,6 +71,14 @@ def precompute(*arguments: object, **environment: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What runs note of this machine stays out of the home folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The root of a complete store of 96 phantom films; tests that damage one take a copy.
@@ -88,6 +99,13 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["EXPLORER_STORE"]
     else:
         os.environ["EXPLORER_STORE"] = before
+
+
+def vouch(run: Path, file: str) -> None:
+    """Let a run's manifest describe a file as it is now."""
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["artefacts"][file].update(bytes=(run / file).stat().st_size, sha256=sha256_file(run / file))
+    (run / "manifest.json").write_text(json.dumps(manifest))
 
 
 @pytest.fixture

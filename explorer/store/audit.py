@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from explorer.store import layout
+from explorer.store import checked, layout, schemas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ class Audit:
     @cached_property
     def outlyingness(self) -> NDArray[np.float32]:
         """(N, 2) percentiles by ``outliers.DISTANCES``: how far out a film lies, against held-out training films."""
-        return self._folder.read_array(layout.outlier_array("percentiles"))
+        return self._folder.read_array(layout.outlier_array("percentiles"), "float32", self._folder.n, 2)
 
     @property
     def has_cloud(self) -> bool:
@@ -50,21 +50,26 @@ class Audit:
         """The frozen encoder's training films, for ``outliers.outlyingness`` of a new film."""
         from explorer.analysis.outliers import Cloud  # with faiss, which a store opened for its tables never needs
 
-        folder = self._folder
-        mean = folder.read_array(layout.outlier_array("mean"))
-        vectors = np.asarray(folder.embeddings("frozen")[folder.rows("train")])
-        precision = folder.read_array(layout.outlier_array("precision"))
-        return Cloud(vectors, mean, precision, folder.read_array(layout.outlier_array("reference")))
+        folder, dim = self._folder, self._folder.dim("frozen")
+        train = folder.rows("train")
+        return Cloud(
+            np.asarray(folder.embeddings("frozen")[train]),
+            folder.read_array(layout.outlier_array("mean"), "float32", dim),
+            folder.read_array(layout.outlier_array("precision"), "float32", dim, dim),
+            folder.read_array(layout.outlier_array("reference"), "float32", len(train), 2),
+        )
 
     @cached_property
     def copies(self) -> pd.DataFrame:
         """Pairs of films that are one film, or nearly: a, b, kind, correlation, similarity, hash_bits."""
-        return self._folder.read_frame(layout.COPIES)
+        frame = self._folder.read_frame(layout.COPIES, schemas.column_kinds(*schemas.PAIR_COLUMNS))
+        self._folder.check_rows(layout.COPIES, frame[["a", "b"]])
+        return frame
 
     @cached_property
     def copy_rule(self) -> dict[str, Any]:
         """threshold of the correlation, rule and n_pairs."""
-        return self._folder.read_json(layout.COPY_RULE)
+        return self._folder.read_json(layout.COPY_RULE, schemas.CopyRule).model_dump()
 
     @property
     def regimes(self) -> tuple[RegimeRecord, ...]:
@@ -74,14 +79,23 @@ class Audit:
 
     def labels(self, regime: str) -> LabelAudit:
         """A regime's view of the labels, where it has not seen the film."""
-        files = (layout.label_audit_array(regime, field) for field in LabelAudit._fields)
-        return LabelAudit(*map(self._folder.read_array, files))
+        probabilities, quality, flagged = (layout.label_audit_array(regime, field) for field in LabelAudit._fields)
+        folder = self._folder
+        return LabelAudit(
+            folder.read_scores(probabilities),
+            folder.read_scores(quality),
+            folder.read_array(flagged, "bool", folder.n, len(folder.labels)),
+        )
 
     def shortcuts(self, which: layout.ShortcutTable) -> pd.DataFrame:
         """One of the shortcut tables."""
-        return self._folder.read_frame(layout.shortcut_table(which))
+        folder = self._folder
+        if which == "attributes":
+            columns = dict.fromkeys(self.attribute_facts["kinds"], checked.NUMBER)
+            return folder.read_frame(layout.shortcut_table(which), columns, folder.n)
+        return folder.read_frame(layout.shortcut_table(which), schemas.column_kinds(*schemas.SHORTCUT_COLUMNS[which]))
 
     @cached_property
     def attribute_facts(self) -> dict[str, dict[str, str]]:
         """kinds: attribute to kind; lacking: what the set does not give, and why."""
-        return self._folder.read_json(layout.ATTRIBUTE_FACTS)
+        return self._folder.read_json(layout.ATTRIBUTE_FACTS, schemas.AttributeFacts).model_dump()

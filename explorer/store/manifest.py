@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Literal
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 from explorer.data.saliency_map import MethodName
 from explorer.errors import UserError
 from explorer.store import layout
+from explorer.store.checked import first_error
 
 SCHEMA_MAJOR = 1
 SCHEMA_VERSION = f"{SCHEMA_MAJOR}.4"
 """The minor rises when runs hold more, so that the same command makes a run that has it."""
 
+LARGEST = 64 * 2**20
+"""Bytes of a manifest: a hundred times what a run of a hundred seeds has."""
+
 SpaceKind = Literal["embedding", "decision"]
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _one_name(name: str) -> str:
+    """Names become folders."""
+    if not name.strip() or name in (".", "..") or re.search(r"[/\\]", name) or _UNPRINTABLE.search(name):
+        raise ValueError(f"{name!r} is no name of a folder")
+    return name
+
+
+def _path_below(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or _UNPRINTABLE.search(path):
+        raise ValueError(f"{path!r} is a path outside the run")
+    return path
+
+
+def _without_nul(path: str) -> str:
+    if "\0" in path:
+        raise ValueError(f"{path!r} is no path")
+    return path
+
+
+Name = Annotated[str, AfterValidator(_one_name)]
+Below = Annotated[str, AfterValidator(_path_below)]
+Folder = Annotated[str, AfterValidator(_without_nul)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class _Record(BaseModel):
@@ -28,11 +60,11 @@ class _Record(BaseModel):
 class Artefact(_Record):
     """One file of the run. ``made_from`` holds the hashes of what the stage that wrote it had read."""
 
-    path: str
+    path: Below
     sha256: str
-    bytes: int
+    bytes: Count
     dtype: str | None = None
-    shape: tuple[int, ...] | None = None
+    shape: tuple[Count, ...] | None = None
     stage: str
     made_from: str
 
@@ -47,33 +79,33 @@ class Dataset(_Record):
     name: str
     licence: str
     source: str
-    images: str = Field(description="folder of the films; absolute, or relative to the run")
+    images: Folder = Field(description="folder of the films; absolute, or relative to the run")
     fingerprint: str
     content: str = ""
     label_columns: tuple[str, ...]
     label_origin: str = Field(default="not recorded", description="labeller or table, and what uncertain became")
-    n_read: int
-    n_skipped: int
+    n_read: Count
+    n_skipped: Count
     split_origin: str
 
 
 class EncoderRecord(_Record):
-    id: str
+    id: Name
     title: str
     source: str = Field(description="local-dir:… or hf-hub:…, or the regime that trained it")
     licence: str
     weights_sha256: str
-    dim: int
+    dim: Annotated[int, Field(ge=1)]
 
 
 class RegimeRecord(_Record):
     """``embedding_space`` and ``decision_space`` name folders under spaces/; two regimes may share the first."""
 
-    name: str
+    name: Name
     title: str
-    encoder: str
-    embedding_space: str
-    decision_space: str
+    encoder: Name
+    embedding_space: Name
+    decision_space: Name
     unit: bool = Field(default=True, description="the head reads the unit-norm embedding; else embedding x norm")
     seeds: tuple[int, ...] = Field(default=(), description="the further seeds it was trained with")
 
@@ -81,23 +113,23 @@ class RegimeRecord(_Record):
 class PromptSetRecord(_Record):
     """One set of zero-shot prompts. ``paired``: every label has negatives; else a logit is the scaled cosine."""
 
-    name: str
+    name: Name
     title: str
     paired: bool
 
 
 class SpaceRecord(_Record):
-    name: str
+    name: Name
     title: str
     kind: SpaceKind
-    dim: int
+    dim: Annotated[int, Field(ge=1)]
 
 
 class Manifest(_Record):
-    """The whole of manifest.json."""
+    """The whole of manifest.json, whose parts agree with each other."""
 
     schema_version: str
-    run_id: str
+    run_id: Name
     title: str
     created: str
     seed: int
@@ -106,10 +138,10 @@ class Manifest(_Record):
     device: str
     seconds: dict[str, float] = Field(description="wall-clock seconds by stage, as measured in the run")
     dataset: Dataset
-    labels: tuple[str, ...]
-    n: int
-    encoders: tuple[EncoderRecord, ...]
-    regimes: tuple[RegimeRecord, ...]
+    labels: Annotated[tuple[str, ...], Field(min_length=1)]
+    n: Annotated[int, Field(ge=1)]
+    encoders: Annotated[tuple[EncoderRecord, ...], Field(min_length=1)]
+    regimes: Annotated[tuple[RegimeRecord, ...], Field(min_length=1)]
     prompt_sets: tuple[PromptSetRecord, ...] = Field(default=(), description="the zero-shot regime's own first")
     spaces: tuple[SpaceRecord, ...]
     artefacts: dict[str, Artefact]
@@ -118,6 +150,42 @@ class Manifest(_Record):
     def protocol(self) -> str:
         """Whose settings split and trained it: ``sound`` or ``paper``."""
         return str(self.settings.get("protocol", "sound"))
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Manifest:
+        """Every name once, and of something that is there."""
+        encoders = {record.id: record.dim for record in self.encoders}
+        spaces = {record.name: record for record in self.spaces}
+        for what, names, listed in (
+            ("label", set(self.labels), self.labels),
+            ("encoder", set(encoders), self.encoders),
+            ("regime", {record.name for record in self.regimes}, self.regimes),
+            ("space", set(spaces), self.spaces),
+            ("prompt set", {record.name for record in self.prompt_sets}, self.prompt_sets),
+        ):
+            if len(names) != len(listed):
+                raise ValueError(f"two of one name: {what}")
+        for regime in self.regimes:
+            embedding, decision = spaces.get(regime.embedding_space), spaces.get(regime.decision_space)
+            if regime.encoder not in encoders or embedding is None or decision is None:
+                raise ValueError(f"the encoder or a space of {regime.name} is not listed")
+            if (embedding.kind, embedding.dim) != ("embedding", encoders[regime.encoder]):
+                raise ValueError(f"{embedding.name} is no space of the encoder {regime.encoder}")
+            if (decision.kind, decision.dim) != ("decision", len(self.labels)):
+                raise ValueError(f"{decision.name} is no space of {len(self.labels)} labels")
+        return self
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Manifest:
+        """Every file under its own path; the arrays of all films as long as the run."""
+        for path, artefact in self.artefacts.items():
+            if path != artefact.path:
+                raise ValueError(f"{path!r} is listed as {artefact.path!r}")
+        for regime in self.regimes:
+            logits = self.artefacts.get(layout.regime_files(regime.name).logits)
+            if logits is not None and logits.shape != (self.n, len(self.labels)):
+                raise ValueError(f"{logits.path} is not of {self.n:,} films and {len(self.labels)} labels")
+        return self
 
 
 class SaliencyRecord(_Record):
@@ -137,6 +205,9 @@ class SaliencyRecord(_Record):
     sha256: dict[str, str] = Field(description="of every file of the folder, by its relative path")
 
 
+_FIX = "Copy the run again, or run precompute again."
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read the manifest of a complete run's folder.
 
@@ -151,13 +222,23 @@ def read_manifest(path: Path) -> Manifest:
             f"{path} is not a complete run: it has no {layout.MANIFEST}.", "Run precompute again to finish it."
         )
     try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-        version = str(raw["schema_version"])
-        if version.split(".")[0] != str(SCHEMA_MAJOR):
-            raise UserError(
-                f"{file} is of schema version {version}; this explorer reads version {SCHEMA_MAJOR}.",
-                "Run precompute again with this version, or open it with the version that made it.",
-            )
+        with file.open("rb") as opened:
+            data = opened.read(LARGEST + 1)
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}.", _FIX) from error
+    try:
+        raw = from_json(data)
+    except ValueError as error:
+        raise UserError(f"{file} is damaged: {error}.", _FIX) from error
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if not isinstance(version, str):
+        raise UserError(f"{file} is damaged: it names no schema version.", _FIX)
+    if version.split(".")[0] != str(SCHEMA_MAJOR):
+        raise UserError(
+            f"{file} is of schema version {version}; this explorer reads version {SCHEMA_MAJOR}.",
+            "Run precompute again with this version, or open it with the version that made it.",
+        )
+    try:
         return Manifest.model_validate(raw)
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is damaged: {error}", "Copy the run again, or run precompute again.") from error
+    except ValidationError as error:
+        raise UserError(f"{file} is damaged: {first_error(error)}.", _FIX) from error

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from explorer.store.files import write_text
 from explorer.store.layout import progress_file
+
+Count = Annotated[int, Field(ge=0)]
 
 
 class Progress(BaseModel):
     """A batch job's state. ``done`` and ``total`` count the stage's units; ``left`` is seconds, as estimated."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     state: Literal["running", "complete", "failed"]
-    pid: int
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
     stage: str
-    stage_number: int
-    stages: int
-    done: int
-    total: int
+    stage_number: Count
+    stages: Count
+    done: Count
+    total: Count
     unit: str
     elapsed: float
     left: float | None
@@ -34,8 +36,8 @@ def write_progress(root: Path, progress: Progress) -> None:
 
 
 def read_progress(root: Path) -> Progress | None:
-    """The last job's state, or None where no job has written one."""
+    """The last job's state, or None where no job has written one that can be read."""
     try:
-        return Progress.model_validate_json(progress_file(root).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValidationError):
+        return Progress.model_validate_json(progress_file(root).read_bytes())
+    except (OSError, ValidationError):
         return None

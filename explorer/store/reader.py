@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from explorer.analysis.clusters import Cluster
 from explorer.data.geometry import Fit
+from explorer.data.images import open_picture
 from explorer.data.limits import BadImage, inside
 from explorer.data.samples import projections
 from explorer.errors import UserError
-from explorer.store import layout
+from explorer.store import checked, layout, schemas
 from explorer.store.audit import Audit
-from explorer.store.files import sha256_file
-from explorer.store.folder import RunFolder
+from explorer.store.film_folders import film_folder
+from explorer.store.folder import DamagedFile, RunFolder
 from explorer.store.manifest import EncoderRecord, SpaceKind, SpaceRecord, read_manifest
 from explorer.store.tables import Tables
 
@@ -40,23 +41,27 @@ class Store(RunFolder):
     Raises
     ------
     UserError
-        Where the run is not complete, it is of another major version, or a file is missing or of the wrong size.
+        Where the run is not complete, it is of another major version, or its manifest is damaged. Its other files are
+        checked when they are read.
     """
 
     def __init__(self, path: Path) -> None:
         self.manifest = manifest = read_manifest(path)
-        super().__init__(path, manifest.run_id, manifest.labels, manifest.regimes, manifest.spaces, manifest.artefacts)
-        self._check_files()
+        super().__init__(
+            path,
+            manifest.run_id,
+            manifest.labels,
+            manifest.regimes,
+            manifest.spaces,
+            manifest.artefacts,
+            manifest.n,
+        )
         self.tables = Tables(self)
         self.audit = Audit(self)
 
     def __repr__(self) -> str:
         names = ", ".join(r.name for r in self.regimes)
         return f"Store({self.run_id!r}, n={self.n}, labels={len(self.labels)}, regimes=[{names}])"
-
-    @property
-    def n(self) -> int:
-        return self.manifest.n
 
     # --- films -----------------------------------------------------------------------------------------------------
 
@@ -76,16 +81,26 @@ class Store(RunFolder):
 
     @cached_property
     def _thumbnail_offsets(self) -> NDArray[np.int64]:
-        return self.read_array(layout.THUMBNAIL_OFFSETS)
+        offsets = self.read_array(layout.THUMBNAIL_OFFSETS, "int64", self.n + 1)
+        size = self.artefacts[layout.THUMBNAILS].bytes if layout.THUMBNAILS in self.artefacts else 0
+        if offsets[0] != 0 or offsets[-1] != size or (np.diff(offsets) <= 0).any():
+            raise self.damaged(layout.THUMBNAIL_OFFSETS, f"its places do not part {layout.THUMBNAILS}")
+        return offsets
 
     @cached_property
     def _thumbnail_bytes(self) -> NDArray[np.uint8]:
-        return np.memmap(self.file(layout.THUMBNAILS), dtype=np.uint8, mode="r")
+        return self.read_packed(layout.THUMBNAILS)
 
     def thumbnail(self, row: int) -> bytes:
         """The row's grey JPEG thumbnail."""
         start, stop = self._thumbnail_offsets[row : row + 2]
-        return self._thumbnail_bytes[start:stop].tobytes()
+        jpeg = self._thumbnail_bytes[start:stop].tobytes()
+        try:
+            with open_picture(io.BytesIO(jpeg)) as picture:
+                picture.load()  # Streamlit decodes it to shrink it, and has no word for one that is damaged
+        except BadImage as error:
+            raise self.damaged(layout.THUMBNAILS, f"the thumbnail of row {row} cannot be read, {error}") from error
+        return jpeg
 
     def film(self, row: int) -> Path:
         """Path of the row's original film.
@@ -93,14 +108,16 @@ class Store(RunFolder):
         Raises
         ------
         UserError
-            Where the films are not on this machine.
+            Where the films are not on this machine, or lie where the host does not let a store read.
         """
         name = str(self.samples["image"].iat[row])
+        folder = film_folder(self.path, self.manifest.dataset.images)
         try:
-            path = inside(self.path / self.manifest.dataset.images, name)
+            path = inside(folder, name)
         except BadImage as error:
             raise UserError(
-                f"{self.file(layout.SAMPLES)} row {row} names {name}: {error}.", "Do not use this store."
+                f"{layout.SAMPLES} of the run {self.run_id}, row {row}, names {name}: {error}.",
+                "Do not use this store.",
             ) from error
         if not path.is_file():
             raise UserError(
@@ -112,23 +129,23 @@ class Store(RunFolder):
     # --- encoders and regimes --------------------------------------------------------------------------------------
 
     def encoder(self, encoder_id: str) -> EncoderRecord:
-        return next(e for e in self.manifest.encoders if e.id == encoder_id)
+        return self._named("encoder", encoder_id, {record.id: record for record in self.manifest.encoders})
 
     def encoder_folder(self, encoder_id: str) -> Path:
-        return self.path / layout.encoder_files(encoder_id).folder
+        """The folder of an image tower, once the hashes of its files agree."""
+        files = layout.encoder_files(encoder_id)
+        self.check_hash(files.config)
+        self.check_hash(files.weights)
+        return self.path / files.folder
 
     def fit(self, encoder_id: str) -> Fit:
         """An encoder's preprocessing geometry, read without loading the encoder."""
-        config = layout.encoder_files(encoder_id).config
-        try:
-            return Fit.model_validate(self.read_json(config)["fit"])
-        except (ValidationError, KeyError) as error:
-            raise self.damaged(config) from error
+        return self.read_json(layout.encoder_files(encoder_id).config, schemas.Preprocessing).fit
 
     def seed_logits(self, regime: str) -> list[NDArray[np.float32]]:
         """(N, C) logits of the regime's training with every seed, its own first."""
         files = layout.regime_files(regime)
-        others = (self.read_array(files.seed_logits(seed)) for seed in self.regime(regime).seeds)
+        others = (self.read_scores(files.seed_logits(seed)) for seed in self.regime(regime).seeds)
         return [self.logits(regime), *others]
 
     # --- zero-shot prompts -----------------------------------------------------------------------------------------
@@ -136,30 +153,32 @@ class Store(RunFolder):
     @cached_property
     def logit_scale(self) -> float:
         """The frozen encoder's trained temperature s of cosine similarities."""
-        return float(self.training("zero_shot")["logit_scale"])
+        return self.read_json(layout.regime_files("zero_shot").training, schemas.ZeroShotTraining).logit_scale
 
     @cached_property
     def texts(self) -> list[str]:
         """Every sentence of the prompt sets, T of them."""
-        texts: list[str] = self.read_json(layout.TEXTS)["texts"]
-        return texts
+        return self.read_json(layout.TEXTS, schemas.Texts).texts
 
     def text_vectors(self) -> NDArray[np.float32]:
         """(T, D) unit norm: ``texts`` as the frozen encoder's text tower embeds them."""
-        return self.read_array(layout.TEXT_VECTORS)
+        return self.read_array(layout.TEXT_VECTORS, "float32", len(self.texts), self.dim("frozen"))
 
     def prompts(self, prompt_set: str) -> dict[str, dict[str, list[str]]]:
         """Each label's positive and negative sentences in a prompt set."""
-        labels: dict[str, dict[str, list[str]]] = self.read_json(layout.prompt_files(prompt_set).prompts)["labels"]
-        return labels
+        file = layout.prompt_files(prompt_set).prompts
+        labels = self.read_json(file, schemas.Prompts).labels
+        if missing := set(self.labels) - set(labels):
+            raise self.damaged(file, f"it has nothing for {min(missing)}")
+        return {label: {"positive": sides.positive, "negative": sides.negative} for label, sides in labels.items()}
 
     def prompt_head(self, prompt_set: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight (C, D) and bias (C,) of zero-shot with a prompt set."""
-        return self.read_head(layout.prompt_files(prompt_set).head)
+        return self.read_head(layout.prompt_files(prompt_set).head, self.dim("frozen"))
 
     def prompt_logits(self, prompt_set: str) -> NDArray[np.float32]:
         """(N, C) zero-shot logits of a prompt set."""
-        return self.read_array(layout.prompt_files(prompt_set).logits)
+        return self.read_scores(layout.prompt_files(prompt_set).logits)
 
     def prompt_thresholds(self, prompt_set: str) -> NDArray[np.float32]:
         """(C,) logit thresholds of a prompt set, from validation, NaN where it could not decide."""
@@ -183,20 +202,23 @@ class Store(RunFolder):
         UserError
             Where the vectors are damaged, too.
         """
-        import faiss
-
         from explorer.analysis.neighbours import build_index
 
-        file = layout.space_files(space).index
-        wrong = self.wrong(file)
-        if not wrong:
-            return faiss.read_index(str(self.path / file), faiss.IO_FLAG_MMAP_IFC), ""
+        try:
+            return self._stored_index(space), ""
+        except DamagedFile as error:
+            damage = f"{error.file} is damaged: {error.why}."
         vectors = self.vectors_file(space)
-        if self.wrong(vectors):
-            raise self.damaged(vectors)
+        self.check_hash(vectors)
         return build_index(self.vectors(space)), (
-            f"{file} {wrong}: the index was built again in memory from {vectors}. Results are the same."
+            f"{damage} The index was built again in memory from {vectors}. Results are the same."
         )
+
+    def _stored_index(self, space: str) -> faiss.Index:
+        file = layout.space_files(space).index
+        self.check_hash(file)
+        with self._reading(file) as path:
+            return checked.map_index(path, self.n, self.space(space).dim)
 
     def has_occurrences(self, space: str) -> bool:
         """Whether the run is new enough to have counted neighbours."""
@@ -204,51 +226,21 @@ class Store(RunFolder):
 
     def occurrences(self, space: str) -> NDArray[np.int32]:
         """(N,) for each film, how many films have it among their ten nearest."""
-        return self.read_array(layout.space_files(space).occurrences)
-
-    def map(self, space: str) -> NDArray[np.float32]:
-        """(N, 2) map coordinates."""
-        return self.read_array(layout.space_files(space).map)
+        return self.read_array(layout.space_files(space).occurrences, "int32", self.n)
 
     def trust(self, space: str) -> dict[str, Any]:
         """Method, parameters, seed and trust figures of a map."""
-        return self.read_json(layout.space_files(space).trust)
+        return self.read_json(layout.space_files(space).trust, schemas.Trust).model_dump()
 
     def points(self, space: str) -> NDArray[np.float32]:
         """(N, 4) how far each film's place on the map may be believed, and its density (``map_trust.point_trust``)."""
-        return self.read_array(layout.space_files(space).points)
+        return self.read_array(layout.space_files(space).points, "float32", self.n, 4)
 
     def clusters(self, space: str) -> tuple[NDArray[np.int16], list[Cluster]]:
         """(N,) cluster of every film, and the clusters, largest first."""
         files = layout.space_files(space)
-        clusters = self.read_json(files.clusters)["clusters"]
-        return self.read_array(files.cluster_codes), [Cluster.model_validate(cluster) for cluster in clusters]
-
-    # --- checks ----------------------------------------------------------------------------------------------------
-
-    def wrong(self, relative: str) -> str:
-        """What is wrong with a file, by its hash; empty where nothing is."""
-        file = self.path / relative
-        if not file.is_file():
-            return "is missing"
-        return "" if sha256_file(file) == self.artefacts[relative].sha256 else "is not what the manifest says"
-
-    def _check_files(self) -> None:
-        for relative, artefact in self.artefacts.items():
-            path = (self.path / relative).resolve()
-            if not path.is_relative_to(self.path.resolve()):
-                raise UserError(
-                    f"{self.path / layout.MANIFEST} names {relative}, outside the run.", "Do not use this store."
-                )
-            if path.name == layout.INDEX:
-                continue  # made again from its vectors where it is lost
-            if not path.is_file():
-                raise UserError(
-                    f"The store lacks {self.path / relative}.", "Copy the run again, or run precompute again."
-                )
-            if path.stat().st_size != artefact.bytes:
-                raise self.damaged(relative)
-            if relative.endswith(".npy"):
-                array = self.read_array(relative)
-                if array.shape != artefact.shape or str(array.dtype) != artefact.dtype:
-                    raise self.damaged(relative)
+        clusters = self.read_json(files.clusters, schemas.Clusters).clusters
+        codes = self.read_array(files.cluster_codes, "int16", self.n)
+        if not 0 <= codes.min() <= codes.max() < len(clusters):
+            raise self.damaged(files.cluster_codes, f"it names other clusters than the {len(clusters)} of the space")
+        return codes, clusters

@@ -22,7 +22,10 @@ def latest_run(root: Path) -> str | None:
     """The run named by ``LATEST``, or the newest complete one, or None."""
     runs = list_runs(root)
     pointer = layout.latest_file(root)
-    named = pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
+    try:
+        named = pointer.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:  # none, or none that can be read
+        named = ""
     return named if named in runs else next(iter(runs), None)
 
 
@@ -57,7 +60,7 @@ def open_store(root: Path, run_id: str | None = None) -> Store:
     Raises
     ------
     UserError
-        Where there is no complete run, it is of another major version, or a file is missing or of the wrong size.
+        Where there is no complete run, it is of another major version, or its manifest is damaged.
     """
     if run_id is None and (root / layout.MANIFEST).is_file():
         return Store(root)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import pandas as pd
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from explorer.data.saliency_map import METHODS, MethodName
 from explorer.errors import UserError
-from explorer.store import layout
+from explorer.store import checked, layout, schemas
+from explorer.store.folder import blamed_on
 from explorer.store.manifest import SaliencyRecord
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from explorer.store.reader import Store
@@ -41,13 +39,16 @@ class SaliencySet:
 
     def maps(self, split: str, regime: str) -> NDArray[np.float32]:
         """(n, K, g, g) unscaled maps of a split's films in row order, for the record's K labels; memory-mapped."""
-        array: NDArray[np.float32] = np.load(
-            self.path / layout.saliency_maps_file(split, regime), mmap_mode="r", allow_pickle=False
-        )
-        return array
+        file = layout.saliency_maps_file(split, regime)
+        with blamed_on(self.path.name, file):
+            return checked.map_array(self.path / file, "float32", (None, len(self.record.labels), None, None))
 
     def frame(self, name: layout.SaliencyTable) -> pd.DataFrame:
-        return pd.read_parquet(self.path / layout.saliency_table(name))
+        file = layout.saliency_table(name)
+        with blamed_on(self.path.name, file):
+            path = self.path / file
+            data = checked.read_bytes(path, path.stat().st_size, self.record.sha256.get(file, ""))
+            return checked.parse_table(data, schemas.column_kinds(*schemas.SALIENCY_COLUMNS[name]))
 
 
 def list_saliency(store: Store) -> list[SaliencySet]:
@@ -63,9 +64,9 @@ def list_saliency(store: Store) -> list[SaliencySet]:
 
 def _read(file: Path) -> SaliencyRecord:
     try:
-        raw: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return SaliencyRecord.model_validate(raw)
-    except (ValueError, ValidationError) as error:
+        return checked.parse_json(file.read_bytes(), SaliencyRecord)
+    except (checked.Damaged, OSError) as error:
         raise UserError(
-            f"{file} is damaged: {error}", f"Delete {file.parent} and run precompute saliency again."
+            f"{file.parent.name}/{file.name} is damaged: {error}.",
+            f"Delete {file.parent.name} and run precompute saliency again.",
         ) from error

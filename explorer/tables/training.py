@@ -34,8 +34,13 @@ def recipe(store: Store) -> dict[str, str]:
     """How a run was split and trained, in words."""
     settings, paper_way = store.manifest.settings, store.manifest.protocol == "paper"
     sizes = " / ".join(f"{len(store.rows(part)):,}" for part in SPLITS)
-    rate, head = (f"{float(str(settings[name])):g}" for name in ("learning_rate", "head_learning_rate"))
-    batch, epochs, patience = (settings[name] for name in ("train_batch_size", "epochs", "patience"))
+    rate, head, batch, epochs, patience, penalty = (
+        f"{value:g}" if isinstance(value, int | float) else "not recorded"
+        for value in (
+            *map(settings.get, ("learning_rate", "head_learning_rate", "train_batch_size", "epochs", "patience")),
+            store.training("linear_probe").get("C"),
+        )
+    )
     stop = f"batches of {batch}, at most {epochs} epochs, patience {patience} on val loss"
     if paper_way:
         return {
@@ -52,7 +57,7 @@ def recipe(store: Store) -> dict[str, str]:
         "Split": f"{sizes}; {store.manifest.dataset.split_origin}",
         "Prompts": store.manifest.prompt_sets[0].title if store.manifest.prompt_sets else "",
         "Loss": LOSSES.get(str(chosen.get("loss")), LOSSES["plain"]) + ", chosen on val",
-        "Linear probe": f"on the unit-norm embedding; L-BFGS, L2 penalty C = {chosen['C']:g} chosen on val",
+        "Linear probe": f"on the unit-norm embedding; L-BFGS, L2 penalty C = {penalty} chosen on val",
         "Fine-tune": f"from the probe's head; rates {rate}{decay} and {head} (head), warm-up and cosine; {stop}",
         "Augmentation": "small turns, shifts, zooms and exposure; no mirroring",
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.store import layout
+from explorer.store import layout, schemas
 from explorer.store.folder import RunFolder
 from explorer.store.manifest import RegimeRecord, SpaceRecord
 from explorer.store.writer import RunWriter
@@ -110,19 +110,18 @@ class Run(RunFolder):
     @cached_property
     def decoded(self) -> dict[str, Any]:
         """The films that were kept, and those that were skipped."""
-        return self.read_json(layout.FILMS)
+        return self.read_json(layout.FILMS, schemas.AnyJson).model_dump()
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """(N, S, S) uint8, memory-mapped."""
         size = self.tower.fit.size
         shape = len(self.decoded["kept"]), size, size
-        return np.memmap(self.file(layout.PIXELS), dtype=np.uint8, mode="r", shape=shape)
+        return self.read_packed(layout.PIXELS).reshape(shape)
 
     def inputs(self, regime: RegimeRecord) -> NDArray[np.float32]:
         """(N, D) what the regime's head reads."""
         embeddings = self.embeddings(regime.encoder)
         if regime.unit:
             return embeddings
-        norms: NDArray[np.float32] = self.read_array(layout.encoder_files(regime.encoder).norms)
-        return embeddings * norms[:, None]
+        return embeddings * self.norms(regime.encoder)[:, None]

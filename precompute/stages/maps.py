@@ -51,7 +51,7 @@ def map_trust(run: Run) -> None:
         paths = []
         for i, space in enumerate(run.spaces):
             files = layout.space_files(space.name)
-            vectors, places = run.vectors(space.name), run.read_array(files.map)
+            vectors, places = run.vectors(space.name), run.map(space.name)
             points, figures = trust(vectors, places, k, seed)
             write_array(folder / files.points, points)
             start = "spectral" if i == 0 else "the frozen embedding's map"

@@ -119,7 +119,7 @@ def score_films(run: Run) -> None:
         return paths
 
     def write(folder: Path, files: layout.HeadFiles, inputs: NDArray[np.float32]) -> list[str]:
-        logits = Head(*run.read_head(files.head)).logits(inputs)
+        logits = Head(*run.read_head(files.head, inputs.shape[1])).logits(inputs)
         write_array(folder / files.logits, logits)
         thresholds = choose_max_f1(run.labels, run.targets[val], logits[val])
         write_json(folder / files.thresholds, thresholds.model_dump())
