@@ -56,7 +56,7 @@ def test_a_page_whose_index_is_lost_says_so_and_finds_the_same(
     app = open_page()
     assert not app.exception
     assert not app.error
-    assert "spaces/frozen/index.faiss is missing: the index was built again in memory" in said(app)
+    assert "spaces/frozen/index.faiss is damaged: it is missing. The index was built again in memory" in said(app)
     assert results(app, store) == whole
 
 

@@ -191,6 +191,10 @@ def test_a_film_that_is_not_here_is_an_error_that_can_be_mended(
     monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
     app = open_page("grad_cam")
     assert not app.exception
+    assert "where this host does not let a store read" in app.error[0].value
+    monkeypatch.setenv("EXPLORER_FILMS", str(tmp_path))
+    app = open_page("grad_cam")
+    assert not app.exception
     assert "is not on this machine" in app.error[0].value
 
 

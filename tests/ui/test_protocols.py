@@ -23,7 +23,7 @@ from explorer.store.runs import counterpart, open_store
 from explorer.tables.protocol_scores import regime_steps, training_steps
 from explorer.tables.protocols import ScoredGroup, figures_table, seed_table
 from explorer.tables.training import learning_frame
-from tests.conftest import ROOT
+from tests.conftest import ROOT, vouch
 from tests.pages import open_sound_page, said
 
 
@@ -87,6 +87,7 @@ def test_a_fine_tune_that_never_left_its_start_says_so(
     text = record.read_text()
     kept = json.loads(text)["best_epoch"]
     record.write_text(text.replace(f'"best_epoch": {kept}', '"best_epoch": 0'))
+    vouch(tmp_path / "store/run", "regimes/fine_tune/training.json")
     monkeypatch.setenv("EXPLORER_STORE", str(tmp_path / "store"))
     st.cache_resource.clear()
     app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).run()

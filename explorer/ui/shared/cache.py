@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from explorer.data import tower_files
 from explorer.errors import UserError
 from explorer.store import layout
 from explorer.store.marks import all_annotations, marks_file
@@ -17,6 +15,7 @@ from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.store.saliency import SaliencySet
 from explorer.tables.labels import film_captions
+from explorer.ui.shared.file_check import FileCheck
 from explorer.ui.shared.queue import ModelQueue
 
 if TYPE_CHECKING:
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from explorer.model.encoder import ImageTower
-
-
-def store_root() -> Path:
-    """The store's folder: ``EXPLORER_STORE``, or ``store`` in the working directory."""
-    return Path(os.environ.get("EXPLORER_STORE", "store"))
 
 
 def run_key(store: Store) -> tuple[str, str]:
@@ -57,7 +51,14 @@ def _open(root: Path, run_id: str, made_ns: int) -> Store:
 
 def store(root: Path, run_id: str) -> Store:
     """The run, opened once."""
-    return _open(root, run_id, (root / run_id / layout.MANIFEST).stat().st_mtime_ns)
+    manifest = root / run_id / layout.MANIFEST
+    return _open(root, run_id, manifest.stat().st_mtime_ns if manifest.is_file() else 0)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)
+def file_check(store: Store) -> FileCheck:
+    """The check of the run's files, begun when the first visitor opens it."""
+    return FileCheck(store)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the index", hash_funcs=HASH_FUNCS)
@@ -79,16 +80,12 @@ def hover_text(store: Store) -> NDArray[np.str_]:
     return film_captions(store)
 
 
-@st.cache_resource(max_entries=3, show_spinner="Loading the image tower")
-def _tower(folder: Path, weights_sha256: str) -> ImageTower:
-    from explorer.model.encoder import ImageTower
-
-    return ImageTower.load(folder)
-
-
+@st.cache_resource(max_entries=3, show_spinner="Loading the image tower", hash_funcs=HASH_FUNCS)
 def tower(store: Store, encoder_id: str) -> ImageTower:
     """The image tower of an encoder. Imports torch: call it only where a visitor asked for a model to run."""
-    return _tower(store.encoder_folder(encoder_id), store.encoder(encoder_id).weights_sha256)
+    from explorer.model.encoder import ImageTower
+
+    return ImageTower.load(store.encoder_folder(encoder_id))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)
@@ -134,24 +131,23 @@ def film_image(store: Store, row: int) -> Image.Image:
         raise UserError(f"The film {name} cannot be read: {error}.", "Restore it.") from error
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def _depth(folder: Path, weights_sha256: str) -> int:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(folder / tower_files.WEIGHTS, framework="np") as file:
-            blocks = {name.split(".")[2] for name in file.keys() if name.startswith("trunk.blocks.")}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"The store holds no weights of the encoder {folder.name}: {error}.",
-            f"Copy {folder.name}/{tower_files.WEIGHTS} from the original run, or run precompute again: maps need it.",
-        ) from error
-    return max(1, len(blocks))
-
-
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
 def depth(store: Store, encoder_id: str) -> int:
     """How many transformer blocks an encoder has, read from the names of its weights."""
-    return _depth(store.encoder_folder(encoder_id), store.encoder(encoder_id).weights_sha256)
+    from safetensors import SafetensorError, safe_open
+
+    weights = layout.encoder_files(encoder_id).weights
+    if weights not in store.artefacts:
+        raise UserError(
+            f"The store holds no weights of the encoder {encoder_id}.",
+            f"Copy {weights} from the original run, or run precompute again: saliency maps need it.",
+        )
+    try:
+        with safe_open(store.file(weights), framework="np") as file:
+            blocks = {name.split(".")[2] for name in file.keys() if name.startswith("trunk.blocks.")}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise store.damaged(weights, f"{error}; saliency maps need it") from error
+    return max(1, len(blocks))
 
 
 @st.cache_resource

@@ -12,14 +12,14 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from explorer.data.samples import Split
+from explorer.environment import APP, store_root
 from explorer.errors import UserError
 from explorer.store.reader import Store
 from explorer.store.runs import latest_run, list_runs
 from explorer.tables.training import protocol_title
 from explorer.ui.shared import cache
 from explorer.ui.shared.build import offer_demo
-
-PROJECT = Path(__file__).resolve().parents[3]
+from explorer.ui.shared.file_check import FileCheck
 
 PAGES: tuple[tuple[str, str], ...] = (
     ("pages/overview.py", "Overview"),
@@ -55,10 +55,10 @@ def navigation() -> Page:
     page without the entry point, and would stand there without this menu.
     """
     (first, title), *others = PAGES
-    pages = [st.Page(PROJECT / first, title=title, url_path="home", default=True)]
-    pages += [st.Page(PROJECT / file, title=title) for file, title in others]
+    pages = [st.Page(APP / first, title=title, url_path="home", default=True)]
+    pages += [st.Page(APP / file, title=title) for file, title in others]
     # the default page lives at the root alone; its own name must not be "page not found"
-    pages += [st.Page(PROJECT / first, title=title, visibility="hidden")]
+    pages += [st.Page(APP / first, title=title, visibility="hidden")]
     return st.navigation(pages)
 
 
@@ -77,13 +77,15 @@ def page(title: str) -> Iterator[View]:
     """
     st.set_page_config(page_title=f"{title} · Embedding explorer", page_icon=FAVICON, layout="wide")
     navigation()
-    view = None
+    view, n = None, 0
     with errors_shown():
-        view = _open(title)
+        opened = _open(title)
+        n = len(opened.store.rows(opened.split)) if opened else 0  # of the samples, without which no page is drawn
+        view = opened
     if view is None:
         st.stop()
     st.title(title)
-    st.caption(f"{len(view.store.rows(view.split)):,} films in {view.split}. Research use only. Not a medical device.")
+    st.caption(f"{n:,} films in {view.split}. Research use only. Not a medical device.")
     with errors_shown():
         yield view
 
@@ -99,10 +101,10 @@ def errors_shown() -> Iterator[None]:
 
 def _open(title: str) -> View | None:
     """Open the chosen run and draw the sidebar; None where there is no store yet, after saying so."""
-    root = cache.store_root()
+    root = store_root()
     if latest_run(root) is None:
         st.title(title)
-        offer_demo(root, PROJECT, sys.executable)
+        offer_demo(root, APP, sys.executable)
         return None
     store = cache.store(root, _choose_run(root))
     return View(store, _sidebar(store))
@@ -131,6 +133,24 @@ def _sidebar(store: Store) -> Split:
             help="Films shown and scored. Thresholds were chosen on val: its figures are optimistic.",
         )
         st.markdown(f"**{dataset.name}**  \n{store.n:,} films  \n{protocol_title(store)}")
+        _file_verdict(cache.file_check(store))
         if split == "val":
             st.caption("Thresholds and stopping were chosen on val: its figures are optimistic.")
     return split
+
+
+def _file_verdict(check: FileCheck) -> None:
+    """Whether the run's files are what its manifest says; followed until all are checked."""
+    if not check.done:
+        _follow(check)
+    elif check.damaged:
+        st.warning(check.verdict, icon=":material/warning:")
+    else:
+        st.caption(check.verdict)
+
+
+@st.fragment(run_every=2)
+def _follow(check: FileCheck) -> None:
+    if check.done:
+        st.rerun()
+    st.caption(check.verdict)
