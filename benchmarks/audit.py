@@ -1,4 +1,4 @@
-"""The search for near copies: pairs proposed, then laid on each other, beside laying every film on every other."""
+"""The search for near copies: pairs proposed, then registered, beside registering every film with every other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import Measurement
-from precompute.audit.duplicates import Details, aligned, details, near_pairs
+from precompute.audit.duplicates import Film, agreement, near_pairs, prepare
 
 FILMS = 4_000
 PICTURES = 64
@@ -34,14 +34,14 @@ def run(repeats: int) -> list[Measurement]:
     ours, theirs = [], []
     for _ in range(repeats):
         start = time.perf_counter()
-        near_pairs(picture, vectors, np.arange(n), np.full(n, "", object), lambda done, total: None)
+        near_pairs(picture, vectors, np.arange(n), lambda done, total: None)
         ours.append(time.perf_counter() - start)
-        theirs.append(_all_pairs([details(picture(row)) for row in range(PICTURES)]) * n * (n - 1) / 2)
+        theirs.append(_all_pairs([prepare(picture(row)) for row in range(PICTURES)]) * n * (n - 1) / 2)
     return [
         Measurement(
             f"audit: near copies, {n:,} films",
-            "near_pairs: hash and embedding propose, the proposed are laid on each other",
-            f"every film on every other, from {TIMED:,} pairs",
+            "near_pairs: a hash of every variant proposes, the proposed are registered",
+            f"every film registered with every other, from {TIMED:,} pairs",
             ours,
             theirs,
             f"{n:,} synthetic films of 256 x 256, {DIM} dimensions",
@@ -49,13 +49,13 @@ def run(repeats: int) -> list[Measurement]:
     ]
 
 
-def _all_pairs(films: list[Details]) -> float:
+def _all_pairs(films: list[Film]) -> float:
     """Seconds a pair, in as many threads as ours has."""
     cv2.setNumThreads(1)
     pairs = list(combinations(films, 2))[:TIMED]
     start = time.perf_counter()
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda pair: aligned(*pair), pairs))
+        list(pool.map(lambda pair: agreement(*pair), pairs))
     return (time.perf_counter() - start) / len(pairs)
 
 
