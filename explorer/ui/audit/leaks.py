@@ -43,7 +43,8 @@ def leaks_view(view: View) -> None:
     st.caption(
         "Same pixels: SHA-256 of the decoded film. Near copies: pairs proposed by a perceptual hash of the film's "
         f"variants, then registered and compared in coarse and fine detail ({rule['n_pairs']:,} pairs). A copy from "
-        f"correlation {rule['threshold']:.2f}, {rule['rule']}. Only pairs of different patients. {rule.get('limits', SOUGHT_BEFORE)}"
+        f"correlation {rule['threshold']:.2f}, {rule['rule']}. Only pairs of different patients. "
+        + rule.get("limits", SOUGHT_BEFORE)
     )
     if len(leaks):
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")

@@ -19,7 +19,6 @@ from explorer.store.runs import open_store
 from precompute.audit.duplicates import (
     KEPT,
     LIMITS,
-    PROPOSED,
     SIGNS,
     THRESHOLD,
     agreement,
@@ -127,7 +126,7 @@ def test_a_copy_of_each_kind_is_sought(change: Change) -> None:
 
 def test_one_patients_copies_are_not_pairs_and_no_copy_is_left_out_of_a_long_list() -> None:
     picture = noise(np.random.default_rng(6), 1)[0]
-    n = PROPOSED + 4
+    n = 20
     vectors = np.eye(n, n, dtype=np.float32)
     found, rule = near_pairs(lambda row: picture, vectors, np.zeros(n, np.int64), lambda *_: None)
     assert found.empty
