@@ -1,8 +1,8 @@
 """Near copies: planted ones found, and other films taken for copies
 
 Each kind of copy is planted from films chosen by chance, among phantoms and, where the shared films are there, among
-real ones. A copy is found where its pair reaches the search's threshold. False are pairs above it that are not planted and differ
-in their pixels. Real films may hold true copies that nobody has marked.
+real ones. A copy is found where its pair reaches the search's threshold. False are pairs above it that are not planted
+and differ in their pixels. Real films may hold true copies that nobody has marked.
 """
 
 from __future__ import annotations
