@@ -64,7 +64,7 @@ def resolve_patients(source: Source, ids: PatientIds | None, warn: Callable[[str
     if ids == "normalised":
         if source.split_origin is not None:
             check_crossing(joined, source.where)
-        warn(f"Joined {len(several):,} patients whose ids are written in several ways: {names}.")
+        warn(f"Joined as one patient, since the id is only written in several ways ({len(several):,} such): {names}.")
         return replace(source, frame=joined, sha256=fingerprint(joined, source.annotations))
     if source.split_origin is not None:
         splits = joined.groupby("patient_id")["split"].nunique()
@@ -75,7 +75,7 @@ def resolve_patients(source: Source, ids: PatientIds | None, warn: Callable[[str
                 "Put each patient's films in one split; if they are different patients, give --patients exact.",
             )
     warn(
-        f"{len(several):,} patients' ids are written in several ways, and each spelling counts as another patient: "
+        f"Ids that may be one patient's, written in several ways ({len(several):,} such), count as different patients: "
         f"{names}. Join them with --patients normalised; if they are different patients, give --patients exact."
     )
     return source

@@ -119,6 +119,7 @@ def test_bad_csvs(call: Call, films: Path, tmp_path: Path) -> None:
     }.items():
         csv.write_text(bad)
         assert_told(call(*asked(films, tmp_path / "out")), csv, *words)
+    assert not (tmp_path / "out").exists()
 
 
 def test_patients_written_in_several_ways_are_told_before_the_encoder_loads(
@@ -127,7 +128,7 @@ def test_patients_written_in_several_ways_are_told_before_the_encoder_loads(
     csv = films / "labels.csv"
     csv.write_text(csv.read_text().replace("p1,train", "P0,train"))
     given = ["nonsense" if argument == ENCODER else argument for argument in asked(films, tmp_path / "out")]
-    for ids, words in {None: "--patients normalised", "normalised": "Joined 1 patients", "exact": ""}.items():
+    for ids, words in {None: "--patients normalised", "normalised": "Joined as one patient", "exact": ""}.items():
         result = call(*given, *(["--patients", ids] if ids else []))
         assert_told(result, "'nonsense'", words)
         assert ("written in several ways" in result[2]) == (ids != "exact")

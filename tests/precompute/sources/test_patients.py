@@ -87,7 +87,7 @@ def test_spellings_in_two_given_splits_are_refused_unless_exact(tmp_path: Path) 
 def test_a_long_list_is_counted(tmp_path: Path) -> None:
     spellings = [s for i in range(NAMED + 2) for s in (f"p{i}", f"P{i}")]
     _, warning = resolved(source(tmp_path, *spellings), None)
-    assert warning.startswith(f"{NAMED + 2} patients'")
+    assert f"({NAMED + 2} such)" in warning
     assert "'P4'" in warning
     assert "'P5'" not in warning
     assert "and 2 more" in warning
