@@ -15,21 +15,21 @@ from precompute.audit.duplicates import Film, agreement, near_pairs, prepare
 
 FILMS = 4_000
 PICTURES = 64
-"""Pictures drawn; every film is one of them, shifted and scaled in grey, so that none has to be kept."""
+"""Different pictures; every film is one of them, shifted and scaled in grey, so that none has to be kept."""
 TIMED = 2_000
 """Pairs of the baseline that are timed; all N (N - 1) / 2 would take hours at 4,000 films."""
 DIM = 512
 
 
 def run(repeats: int) -> list[Measurement]:
-    n, drawn = FILMS, _pictures()
+    n, pictures = FILMS, _pictures()
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(n, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     shifts = rng.integers(0, 256, (n, 2))
 
     def picture(row: int) -> NDArray[np.uint8]:
-        return np.roll(drawn[row % PICTURES], tuple(shifts[row]), (0, 1))
+        return np.roll(pictures[row % PICTURES], tuple(shifts[row]), (0, 1))
 
     ours, theirs = [], []
     for _ in range(repeats):

@@ -134,7 +134,7 @@ def phantoms(rng: np.random.Generator, sizes: Sequence[int]) -> list[Share]:
 
 
 def real_films(rng: np.random.Generator, sizes: Sequence[int]) -> list[Share]:
-    """Sets drawn from the shared films, with some copies of each kind in each; no rows where there are none."""
+    """Sets chosen from the shared films, with some copies of each kind in each; no rows where there are none."""
     folder = SHARED / "nih_cxr14"
     if not folder.is_dir():
         return []
@@ -159,7 +159,7 @@ def trial(films: Sequence[Image.Image], patients: Sequence[str], rng: np.random.
     pictures = [np.asarray(Image.open(io.BytesIO(thumbnail(film, 256)))) for film in (*films, *copies)]
     codes = pd.factorize(np.array(patients, dtype=object))[0]
     apart = np.concatenate([codes, codes.max() + 1 + np.arange(len(copies))])
-    vectors = np.ones((len(pictures), 1), dtype=np.float32)  # only told to the reader, not used
+    vectors = np.ones((len(pictures), 1), dtype=np.float32)  # shown to the reader, not used
     pairs, rule = near_pairs(lambda row: pictures[row], vectors, apart, lambda done, total: None)
     near = {(int(a), int(b)) for a, b in pairs[pairs["near"]][["a", "b"]].to_numpy()}
     planted_pairs = {(int(row), n + i): str(kind) for i, (row, kind) in enumerate(zip(sources, kinds, strict=True))}
@@ -172,8 +172,8 @@ def trial(films: Sequence[Image.Image], patients: Sequence[str], rng: np.random.
 
 def shares(what: str, counts: Counter[str]) -> list[Share]:
     """Recall of each kind, and the false copies."""
-    found = [(f"{what}: {kind}, found", counts[kind], counts["planted"], RECALL) for kind in KINDS]
-    return [*found, (f"{what}: pairs falsely called copies", counts["false"], counts["compared"], NONE)]
+    recalls = [(f"{what}: {kind}, found", counts[kind], counts["planted"], RECALL) for kind in KINDS]
+    return [*recalls, (f"{what}: pairs falsely called copies", counts["false"], counts["compared"], NONE)]
 
 
 PARTS = (

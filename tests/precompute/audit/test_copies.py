@@ -62,13 +62,13 @@ def test_twenty_planted_copies_are_found_without_false_alarms(tiny_store: Path, 
     pictures = [picture_of(film) for film in films]
     thumbnails = Thumbnails(store.path)
     patients = np.concatenate([store.patients, store.patients.max() + 1 + np.arange(PLANTED)])
-    found, rule = near_pairs(
+    frame, rule = near_pairs(
         lambda row: thumbnails(row) if row < store.n else pictures[row - store.n],
         vectors,
         patients,
         lambda done, total: None,
     )
-    near = found[found["near"]]
+    near = frame[frame["near"]]
     pairs = set(zip(near["a"], near["b"], strict=True))
     planted = {(int(row), store.n + i) for i, row in enumerate(sources)}
     assert pairs == planted
@@ -120,20 +120,20 @@ def test_a_copy_of_each_kind_is_sought(change: Change) -> None:
     rng = np.random.default_rng(4)
     pictures = noise(rng, 6)
     pictures.append(np.asarray(change(Image.fromarray(pictures[2]), rng)))
-    found, _ = near_pairs(lambda row: pictures[row], np.eye(7, 8, dtype=np.float32), np.arange(7), lambda *_: None)
-    assert found[found["near"]][["a", "b"]].to_numpy().tolist() == [[2, 6]]
+    frame, _ = near_pairs(lambda row: pictures[row], np.eye(7, 8, dtype=np.float32), np.arange(7), lambda *_: None)
+    assert frame[frame["near"]][["a", "b"]].to_numpy().tolist() == [[2, 6]]
 
 
 def test_one_patients_copies_are_not_pairs_and_no_copy_is_left_out_of_a_long_list() -> None:
     picture = noise(np.random.default_rng(6), 1)[0]
     n = 20
     vectors = np.eye(n, n, dtype=np.float32)
-    found, rule = near_pairs(lambda row: picture, vectors, np.zeros(n, np.int64), lambda *_: None)
-    assert found.empty
+    frame, rule = near_pairs(lambda row: picture, vectors, np.zeros(n, np.int64), lambda *_: None)
+    assert frame.empty
     assert rule["n_pairs"] == 0
-    found, rule = near_pairs(lambda row: picture, vectors, np.arange(n), lambda *_: None)
-    assert found["near"].all()
-    assert len(found) == rule["n_pairs"] > KEPT
+    frame, rule = near_pairs(lambda row: picture, vectors, np.arange(n), lambda *_: None)
+    assert frame["near"].all()
+    assert len(frame) == rule["n_pairs"] > KEPT
 
 
 def test_a_patients_own_films_are_never_proposed() -> None:
