@@ -48,8 +48,8 @@ STEPS = {COARSE: 8, FINE: 4}
 """Iterations of the registration at each size."""
 EDGE = 3
 """Pixels along a film's edge that are not registered: detail there depends on where the film was cut."""
-ROUGH = 0.8
-"""Films whose coarse registration correlates less than this are not compared further: copies reach 0.86."""
+ROUGH = 0.84
+"""Films whose coarse registration correlates less than this are not compared further: copies reach 0.88."""
 COVERED = 0.6
 """Share of the one film that the other must cover once registered; less is a registration that went astray."""
 BANDS = ((COARSE, 4.0, 1), (FINE, 1.5, 2))
