@@ -64,8 +64,8 @@ RULE = "fixed by trials with planted copies"
 LIMITS = (
     "Sought are copies that are compressed, resized, noisy, of other contrast, mirrored or in negative. Also "
     "sought are copies cropped by up to a fifth, turned by up to 5 degrees, or stretched by a tenth. Not sought are "
-    "larger crops, turns and stretches, quarter turns, and several of mirroring, turning, negative and large crops at once. A nearly "
-    "flat film can be missed."
+    "larger crops, turns and stretches, quarter turns, and several of mirroring, turning, negative and large crops "
+    "at once. A nearly flat film can be missed."
 )
 """What the search covers, for the reader of its result."""
 KEPT = 50
