@@ -1,4 +1,4 @@
-"""The search for near copies: pairs proposed, then laid on each other, beside laying every film on every other."""
+"""The search for near copies: pairs proposed, then registered, beside registering every film with every other."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import Measurement
-from precompute.audit.duplicates import Details, aligned, details, near_pairs
+from precompute.audit.duplicates import Film, agreement, near_pairs, prepare
 
 FILMS = 4_000
 PICTURES = 64
-"""Pictures drawn; every film is one of them, shifted and scaled in grey, so that none has to be kept."""
+"""Different pictures; every film is one of them, shifted and scaled in grey, so that none has to be kept."""
 TIMED = 2_000
 """Pairs of the baseline that are timed; all N (N - 1) / 2 would take hours at 4,000 films."""
 DIM = 512
 
 
 def run(repeats: int) -> list[Measurement]:
-    n, drawn = FILMS, _pictures()
+    n, pictures = FILMS, _pictures()
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(n, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     shifts = rng.integers(0, 256, (n, 2))
 
     def picture(row: int) -> NDArray[np.uint8]:
-        return np.roll(drawn[row % PICTURES], tuple(shifts[row]), (0, 1))
+        return np.roll(pictures[row % PICTURES], tuple(shifts[row]), (0, 1))
 
     ours, theirs = [], []
     for _ in range(repeats):
         start = time.perf_counter()
-        near_pairs(picture, vectors, np.arange(n), np.full(n, "", object), lambda done, total: None)
+        near_pairs(picture, vectors, np.arange(n), lambda done, total: None)
         ours.append(time.perf_counter() - start)
-        theirs.append(_all_pairs([details(picture(row)) for row in range(PICTURES)]) * n * (n - 1) / 2)
+        theirs.append(_all_pairs([prepare(picture(row)) for row in range(PICTURES)]) * n * (n - 1) / 2)
     return [
         Measurement(
             f"audit: near copies, {n:,} films",
-            "near_pairs: hash and embedding propose, the proposed are laid on each other",
-            f"every film on every other, from {TIMED:,} pairs",
+            "near_pairs: a hash of every variant proposes, the proposed are registered",
+            f"every film registered with every other, from {TIMED:,} pairs",
             ours,
             theirs,
             f"{n:,} synthetic films of 256 x 256, {DIM} dimensions",
@@ -49,13 +49,13 @@ def run(repeats: int) -> list[Measurement]:
     ]
 
 
-def _all_pairs(films: list[Details]) -> float:
+def _all_pairs(films: list[Film]) -> float:
     """Seconds a pair, in as many threads as ours has."""
     cv2.setNumThreads(1)
     pairs = list(combinations(films, 2))[:TIMED]
     start = time.perf_counter()
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda pair: aligned(*pair), pairs))
+        list(pool.map(lambda pair: agreement(*pair), pairs))
     return (time.perf_counter() - start) / len(pairs)
 
 

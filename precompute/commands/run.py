@@ -30,6 +30,7 @@ from precompute.settings import PAPER, Settings
 from precompute.sources import SourceName, read_source
 from precompute.sources.corrections import correct
 from precompute.sources.options import flag
+from precompute.sources.patients import PatientIds, resolve_patients
 
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip
@@ -80,6 +81,14 @@ def run(
     source: Annotated[SourceName, typer.Option("--source", help="The layout of the input; see sources.")] = "csv",
     source_options: Given,
     out: StoreFolder = Path("store"),
+    patients: Annotated[
+        PatientIds | None,
+        typer.Option(
+            "--patients",
+            help="Ids that differ only in how they are written (001 and 1, P1 and p1): exact keeps them apart, "
+            "normalised joins them. By default they are kept apart with a warning, and refused across given splits.",
+        ),
+    ] = None,
     corrections: Corrections = None,
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="Your own prompt file for zero-shot, as in precompute/prompt_sets.")
@@ -107,7 +116,7 @@ def run(
 
     if protocol == "paper":
         _refuse_what_the_paper_decides({*training, *(["prompts"] if prompts else [])})
-    films = read_source(source, source_options)
+    films = resolve_patients(read_source(source, source_options), patients, MESSAGES.print)
     if corrections is not None:
         films = correct(films, corrections)
     reporter = Reporter(MESSAGES, _stages(seeds), out)

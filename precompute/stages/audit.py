@@ -44,14 +44,13 @@ def outliers(run: Run) -> None:
 
 def copies(run: Run) -> None:
     """Films that are in the set twice, by their pixels and nearly."""
-    seed = run.settings.seed
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         pixels = [film["pixels_sha256"] for film in run.decoded["kept"]]
-        return write_copies(folder, pixels, run.samples, np.asarray(run.embeddings("frozen")), report, seed)
+        return write_copies(folder, pixels, run.samples, np.asarray(run.embeddings("frozen")), report)
 
     files = (layout.THUMBNAILS, layout.encoder_files("frozen").embeddings, layout.SAMPLES, layout.FILMS)
-    run.stage("copies", {**run.hashes(*files), "seed": seed}, make)
+    run.stage("copies", run.hashes(*files), make)
 
 
 def label_errors(run: Run) -> None:
@@ -119,7 +118,6 @@ def write_copies(
     samples: pd.DataFrame,
     vectors: NDArray[np.float32],
     report: ReportProgress,
-    seed: int,
 ) -> list[str]:
     """Pairs of films that are one film, exact ones first, and by what rule near ones were called so.
 
@@ -127,14 +125,12 @@ def write_copies(
     ----------
     pixel_hashes : (N,) SHA-256 of each film's decoded pixels
     samples : DataFrame
-        patient_id and view.
+        patient_id.
     vectors : (N, D) unit norm, of the frozen encoder
     """
     exact = exact_pairs(pixel_hashes)
     patients = pd.factorize(samples["patient_id"])[0]
-    near, rule = near_pairs(
-        Thumbnails(folder), vectors, patients, samples["view"].fillna("").to_numpy(object), report, seed
-    )
+    near, rule = near_pairs(Thumbnails(folder), vectors, patients, report)
     same = set(map(tuple, exact.tolist()))
     # an array: of an empty frame an empty list would take no columns
     near = near[np.array([pair not in same for pair in zip(near["a"], near["b"], strict=True)], dtype=bool)]

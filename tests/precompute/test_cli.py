@@ -113,12 +113,25 @@ def test_bad_csvs(call: Call, films: Path, tmp_path: Path) -> None:
         "": ["no rows"],
         good.replace("3.png,p3,train,1", "3.png,p3,train,maybe"): ["row 5", "'maybe'", "--ignore"],
         good.replace("p15,test", "p0,test"): ["'p0'", "row 2", "row 17"],
+        good.replace("p15,test", "P0,test"): ["'p0'", "row 2", "'P0'", "row 17", "--patients exact"],
         good.replace("9.png", "8.png"): ["rows 10 and 11", "8.png"],
         good.replace("0.png", "../labels.csv", 1): ["row 2", "leaves"],
     }.items():
         csv.write_text(bad)
         assert_told(call(*asked(films, tmp_path / "out")), csv, *words)
     assert not (tmp_path / "out").exists()
+
+
+def test_patients_written_in_several_ways_are_told_before_the_encoder_loads(
+    call: Call, films: Path, tmp_path: Path
+) -> None:
+    csv = films / "labels.csv"
+    csv.write_text(csv.read_text().replace("p1,train", "P0,train"))
+    given = ["nonsense" if argument == ENCODER else argument for argument in asked(films, tmp_path / "out")]
+    for ids, words in {None: "--patients normalised", "normalised": "Joined as one patient", "exact": ""}.items():
+        result = call(*given, *(["--patients", ids] if ids else []))
+        assert_told(result, "'nonsense'", words)
+        assert ("written in several ways" in result[2]) == (ids != "exact")
 
 
 def test_bad_films(call: Call, films: Path, tmp_path: Path) -> None:

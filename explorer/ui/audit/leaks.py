@@ -27,6 +27,8 @@ KINDS = {
     "near": "near copy",
     "alike": "no copy: among the most alike",
 }
+SOUGHT_BEFORE = "This run was made before mirrored, turned, stretched and negative copies were sought; run it again."
+"""For a run that does not say what was sought."""
 
 
 def leaks_view(view: View) -> None:
@@ -39,9 +41,10 @@ def leaks_view(view: View) -> None:
     _counts(store, splits, pairs)
     rule = store.audit.copy_rule
     st.caption(
-        "Same pixels: SHA-256 of the decoded film. Near copies: pairs proposed by embedding and by a perceptual hash "
-        "of the film and its crops, then registered and compared in fine detail. A copy from correlation "
-        f"{rule['threshold']:.2f} ({rule['rule']}; {rule['n_pairs']:,} such pairs). Only pairs of different patients."
+        "Same pixels: SHA-256 of the decoded film. Near copies: pairs proposed by a perceptual hash of the film's "
+        f"variants, then registered and compared in coarse and fine detail ({rule['n_pairs']:,} pairs). A copy from "
+        f"correlation {rule['threshold']:.2f}, {rule['rule']}. Only pairs of different patients. "
+        + rule.get("limits", SOUGHT_BEFORE)
     )
     if len(leaks):
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
@@ -52,7 +55,7 @@ def leaks_view(view: View) -> None:
             "leaving out patients in turn. Baseline last."
         )
     else:
-        st.success(f"No film of {split} has a copy in another split: no figure needs correcting.")
+        st.success(f"Of the kinds of copies sought, no film of {split} has one in another split.")
     st.subheader("Pairs")
     _pairs(store, pairs, splits)
 
@@ -78,7 +81,7 @@ def _count(title: str, value: int, of: str) -> None:
 
 def _pairs(store: Store, pairs: pd.DataFrame, splits: np.ndarray) -> None:
     if pairs.empty:
-        st.caption("No two patients' films are even roughly alike.")
+        st.caption("No two patients' films agree even in coarse detail.")
         return
     order = {"exact": 0, "near": 1, "alike": 2}
     pairs = pairs.assign(place=pairs["kind"].map(order)).sort_values(
@@ -103,13 +106,13 @@ def _pair(store: Store, pair: dict[str, Any], splits: np.ndarray) -> None:
                 st.caption(f"**{sample_id}** · {splits[row]}  \n{findings_text(store, row)}")
                 link("pages/case.py", "Case", sample_id)
     crosses = ", across splits" if splits[int(pair["a"])] != splits[int(pair["b"])] else ""
-    said = f"**{KINDS[pair['kind']]}**{crosses}"
+    text = f"**{KINDS[pair['kind']]}**{crosses}"
     if pair["kind"] != "exact":
-        said += (
+        text += (
             f"  \ndetail {number(pair['correlation'])} · cosine {number(pair['similarity'], 3)} · "
             f"hash {int(pair['hash_bits'])} of 576 bits apart"
         )
-    st.markdown(said)
+    st.markdown(text)
 
 
 @st.cache_data(max_entries=8, show_spinner="Scoring with and without the copies", hash_funcs=HASH_FUNCS)

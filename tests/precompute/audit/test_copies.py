@@ -17,18 +17,19 @@ from explorer.analysis.metrics import MACRO, METRICS, Scored, evaluate
 from explorer.data.images import read_film, thumbnail
 from explorer.store.runs import open_store
 from precompute.audit.duplicates import (
-    CAP,
-    FEWEST,
-    MARGIN,
-    aligned,
-    choose_threshold,
-    crop_hashes,
-    details,
+    KEPT,
+    LIMITS,
+    SIGNS,
+    THRESHOLD,
+    agreement,
     exact_pairs,
     near_pairs,
+    prepare,
     propose,
+    variant_hashes,
 )
 from precompute.stages.audit import Thumbnails, write_copies
+from tests.validation.planted_copies import KINDS, Change
 
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip
@@ -61,20 +62,18 @@ def test_twenty_planted_copies_are_found_without_false_alarms(tiny_store: Path, 
     pictures = [picture_of(film) for film in films]
     thumbnails = Thumbnails(store.path)
     patients = np.concatenate([store.patients, store.patients.max() + 1 + np.arange(PLANTED)])
-    views = store.samples["view"].to_numpy(object)
-    found, rule = near_pairs(
+    frame, rule = near_pairs(
         lambda row: thumbnails(row) if row < store.n else pictures[row - store.n],
         vectors,
         patients,
-        np.concatenate([views, views[sources]]),
         lambda done, total: None,
     )
-    near = found[found["near"]]
+    near = frame[frame["near"]]
     pairs = set(zip(near["a"], near["b"], strict=True))
     planted = {(int(row), store.n + i) for i, row in enumerate(sources)}
-    assert planted <= pairs, f"{len(planted - pairs)} not found"
-    assert len(pairs - planted) <= 2
-    assert 0 < float(rule["threshold"]) <= CAP
+    assert pairs == planted
+    assert rule["threshold"] == THRESHOLD
+    assert rule["limits"] == LIMITS
 
 
 def test_exact_copies_are_paired_with_the_first() -> None:
@@ -94,37 +93,59 @@ def noise(rng: np.random.Generator, n: int) -> list[NDArray[np.uint8]]:
     return pictures
 
 
-def test_a_crop_keeps_the_fine_detail_and_another_film_does_not() -> None:
+def test_a_crop_keeps_the_detail_and_another_film_does_not() -> None:
     first, second = noise(np.random.default_rng(0), 2)
     crop = np.asarray(Image.fromarray(first[8:240, 12:250]).resize((256, 250), Image.Resampling.LANCZOS))
-    assert aligned(details(first), details(first)) == pytest.approx(1, abs=1e-4)
-    assert aligned(details(first), details(crop)) > 0.7
-    assert aligned(details(first), details(crop)) == aligned(details(crop), details(first))
-    assert aligned(details(first), details(second)) < 0.3
     dim = (first * 0.5 + 20).astype(np.uint8)
-    assert aligned(details(first), details(dim)) > 0.8
+    film = prepare(first)
+    assert agreement(film, film) == pytest.approx(1, abs=1e-3)
+    assert agreement(film, prepare(crop)) > THRESHOLD
+    assert agreement(film, prepare(crop)) == agreement(prepare(crop), film)
+    assert agreement(film, prepare(dim)) > THRESHOLD
+    assert agreement(film, prepare(second)) == 0, "they differ already in coarse detail"
+    flat = np.full_like(first, 90)
+    assert agreement(film, prepare(flat)) == 0
+
+
+def test_the_negative_of_a_variant_has_the_opposite_hash() -> None:
+    picture = noise(np.random.default_rng(5), 1)[0]
+    hashes, negative = variant_hashes(picture), variant_hashes(255 - picture)
+    whole = np.flatnonzero(SIGNS < 0)[0]
+    np.testing.assert_array_equal(hashes[whole], ~hashes[0])
+    assert np.bitwise_count(negative[0] ^ hashes[whole]).sum() < 10
+
+
+@pytest.mark.parametrize("change", KINDS.values(), ids=KINDS)
+def test_a_copy_of_each_kind_is_sought(change: Change) -> None:
+    rng = np.random.default_rng(4)
+    pictures = noise(rng, 6)
+    pictures.append(np.asarray(change(Image.fromarray(pictures[2]), rng)))
+    frame, _ = near_pairs(lambda row: pictures[row], np.eye(7, 8, dtype=np.float32), np.arange(7), lambda *_: None)
+    assert frame[frame["near"]][["a", "b"]].to_numpy().tolist() == [[2, 6]]
+
+
+def test_one_patients_copies_are_not_pairs_and_no_copy_is_left_out_of_a_long_list() -> None:
+    picture = noise(np.random.default_rng(6), 1)[0]
+    n = 20
+    vectors = np.eye(n, n, dtype=np.float32)
+    frame, rule = near_pairs(lambda row: picture, vectors, np.zeros(n, np.int64), lambda *_: None)
+    assert frame.empty
+    assert rule["n_pairs"] == 0
+    frame, rule = near_pairs(lambda row: picture, vectors, np.arange(n), lambda *_: None)
+    assert frame["near"].all()
+    assert len(frame) == rule["n_pairs"] > KEPT
 
 
 def test_a_patients_own_films_are_never_proposed() -> None:
     rng = np.random.default_rng(1)
-    hashes = np.stack([crop_hashes(picture) for picture in noise(rng, 12)])
-    vectors = rng.standard_normal((12, 8)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    hashes = np.stack([variant_hashes(picture) for picture in noise(rng, 12)])
     patients = np.repeat(np.arange(4), 3)
-    pairs = propose(hashes, vectors, patients)
+    pairs = propose(lambda row: hashes[row], hashes[:, 0], patients)
     assert (pairs[:, 0] < pairs[:, 1]).all()
     assert (patients[pairs[:, 0]] != patients[pairs[:, 1]]).all()
     assert set(pairs.ravel()) == set(range(12))
-    assert propose(hashes[:3], vectors[:3], np.zeros(3, np.int64)).shape == (0, 2), "one patient has no pair"
-
-
-def test_the_threshold_lies_above_the_most_alike_of_different_films_and_never_a_copys() -> None:
-    null = np.linspace(0.1, 0.4, FEWEST)
-    assert choose_threshold(null)["threshold"] == pytest.approx(0.4 + MARGIN)
-    assert choose_threshold(null[1:])["threshold"] == CAP
-    copies = choose_threshold(np.append(null, [0.9, 0.95]))
-    assert copies["threshold"] == CAP
-    assert "2 of one patient's pairs" in str(copies["rule"])
+    one_patient = propose(lambda row: hashes[row], hashes[:3, 0], np.zeros(3, np.int64))
+    assert one_patient.shape == (0, 2), "one patient has no pair"
 
 
 def test_copies_are_written_once_each_with_their_kind(tmp_path: Path) -> None:
@@ -136,9 +157,9 @@ def test_copies_are_written_once_each_with_their_kind(tmp_path: Path) -> None:
     (tmp_path / "thumbnails/data.bin").write_bytes(b"".join(data))
     np.save(tmp_path / "thumbnails/offsets.npy", np.cumsum([0, *map(len, data)]))
     vectors = np.eye(10, 16, dtype=np.float32)
-    samples = pd.DataFrame({"patient_id": [f"p{i}" for i in range(10)], "view": [""] * 10})
+    samples = pd.DataFrame({"patient_id": [f"p{i}" for i in range(10)]})
     hashes = [str(i % 7 if i == 8 else i) for i in range(10)]  # 8 and 1 have the same pixels, 7 is nearly 1
-    paths = write_copies(tmp_path, hashes, samples, vectors, lambda done, total: None, seed=0)
+    paths = write_copies(tmp_path, hashes, samples, vectors, lambda done, total: None)
     frame = pd.read_parquet(tmp_path / paths[0])
     assert frame[frame["kind"] == "exact"][["a", "b"]].to_numpy().tolist() == [[1, 8]]
     assert frame[frame["kind"] == "near"][["a", "b"]].to_numpy().tolist() == [[1, 7]]
