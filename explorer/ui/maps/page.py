@@ -228,4 +228,5 @@ def _go_to_case() -> None:
     sample_id = st.session_state.pop("case-to-open", None)
     if sample_id:
         choose.open_film(sample_id)
-        st.switch_page("pages/case.py", query_params=st.query_params.to_dict())
+        kept = {key: st.query_params[key] for key in ("film", selection.PARAMETER) if key in st.query_params}
+        st.switch_page("pages/case.py", query_params=kept)  # of a control's parameter, Streamlit would raise

@@ -233,10 +233,8 @@ def _write_link(token: str) -> None:
 
 
 def _open(file: str, selected: Selection, film: str | None) -> None:
-    """Go to a page with what the address says now: run, split and label stay."""
-    kept = {key: value for key, value in st.query_params.to_dict().items() if key not in ("film", PARAMETER)}
+    """Go to a page with a selection and a film; run, split and label are bound to the address and go along."""
+    kept = {PARAMETER: selected.token} if selected.token else {}
     if film is not None:
         st.session_state["film"] = kept["film"] = film
-    if selected.token:
-        kept[PARAMETER] = selected.token
     st.switch_page(file, query_params=kept)
