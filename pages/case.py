@@ -1,9 +1,9 @@
 """One film: what is known of it, what each regime makes of it, and what lies near it."""
 
-from explorer.ui import case
+from explorer.ui import case, parameters
 from explorer.ui.shared.frame import page
 
-with page("Case") as view:
+with page("Case", parameters.CASE) as view:
     film = case.choose_case(view)
     case.film_panel(view, film)
     case.score_panel(view, film)

@@ -1,9 +1,10 @@
 """What each regime looks at when it scores a film for a label, and whether a radiologist would."""
 
+from explorer.ui import parameters
 from explorer.ui.grad_cam import agreement, controls, marking, pictures, sanity
 from explorer.ui.shared.frame import page
 
-with page("Grad-CAM") as view:
+with page("Grad-CAM", parameters.GRAD_CAM) as view:
     match controls.choose_view():
         case "agreement":
             agreement.agreement_view(view)

@@ -1,9 +1,9 @@
 """The paper's figures, this set under the paper's and the sound protocol, and baselines that never look at a film."""
 
-from explorer.ui import protocols
+from explorer.ui import parameters, protocols
 from explorer.ui.shared.frame import page
 
-with page("Protocols") as view:
+with page("Protocols", parameters.PROTOCOLS) as view:
     protocols.comparison(view)
     protocols.changes(view)
     protocols.limits(view)

@@ -1,9 +1,9 @@
 """How far each label stands apart, in the full space of every regime."""
 
-from explorer.ui import separability
+from explorer.ui import parameters, separability
 from explorer.ui.shared.frame import page
 
-with page("Separability") as view:
+with page("Separability", parameters.SEPARABILITY) as view:
     choice = separability.choose_measure(view)
     separability.measure_summary(view, choice)
     separability.measure_heatmap(view, choice)

@@ -13,6 +13,7 @@ from rich.markup import escape
 from explorer.errors import UserError
 from precompute.commands.add import annotate, saliency
 from precompute.commands.console import MESSAGES
+from precompute.commands.doctor import doctor
 from precompute.commands.inspect import check, sources, summary, verify
 from precompute.commands.make import pack_encoder, phantom, pretrain
 from precompute.commands.run import demo, run
@@ -23,7 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Precompute zero-shot, linear probe and full fine-tune of a CLIP-style model into a store for the explorer.",
 )
-for command in (demo, run, sources, check, verify, summary, saliency, annotate, phantom, pack_encoder, pretrain):
+COMMANDS = (
+    *(demo, run, sources, check, verify, summary, doctor),
+    *(saliency, annotate, phantom, pack_encoder, pretrain),
+)
+for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(command)
 
 _HOME = re.compile(r"^((?:--[\w-]+=)?(?:local-dir:)?)~(?=/|$)")

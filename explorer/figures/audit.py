@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.data.text import in_html, on_axis
 from explorer.figures.style import GREY, compact
 
 if TYPE_CHECKING:
@@ -61,32 +62,42 @@ def association(frame: pd.DataFrame, labels: Sequence[str], attributes: Sequence
     shape = (len(labels), len(attributes))
     columns_of = ("value", "ci_low", "ci_high", "n_pos", "n_neg")
     value, low, high, n_pos, n_neg = (cells[column].to_numpy(float).reshape(shape) for column in columns_of)
+    label_names, attribute_names = (
+        np.array([in_html(name) for name in names], dtype=object) for names in (labels, attributes)
+    )
     figure = go.Figure(
         go.Heatmap(
             z=value,
-            x=list(attributes),
-            y=list(labels),
-            customdata=np.dstack([low, high, n_pos, n_neg]),
+            x=list(range(shape[1])),
+            y=list(range(shape[0])),
+            customdata=np.dstack([low, high, n_pos, n_neg, *np.meshgrid(attribute_names, label_names)]),
             colorscale=[[0, "#2f7fc1"], [0.5, "rgba(138,143,152,0.06)"], [1, "#E69F00"]],
             zmin=0.2,
             zmax=0.8,
             xgap=1,
             ygap=1,
             showscale=False,
-            hovertemplate="%{x} for %{y}: AUROC %{z:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], "
+            hovertemplate="%{customdata[4]} for %{customdata[5]}: AUROC %{z:.3f} "
+            "[%{customdata[0]:.3f}, %{customdata[1]:.3f}], "
             "%{customdata[2]:.0f} positive, %{customdata[3]:.0f} negative<extra></extra>",
         )
     )
     rows, columns = np.nonzero((low > 0.5) | (high < 0.5))
     figure.add_scatter(
-        x=[attributes[c] for c in columns.tolist()],
-        y=[labels[r] for r in rows.tolist()],
+        x=columns,
+        y=rows,
         text=[f"{value[r, c]:.2f}".lstrip("0") for r, c in zip(rows, columns, strict=True)],
         mode="text",
         textfont={"size": 11},
         hoverinfo="skip",
         showlegend=False,
     )
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    figure.update_xaxes(side="top", showgrid=False, tickangle=-90)
+    figure.update_yaxes(**_ticks(labels), range=[shape[0] - 0.5, -0.5])
+    figure.update_xaxes(**_ticks(attributes), range=[-0.5, shape[1] - 0.5], side="top", tickangle=-90)
     return compact(figure, 170 + 25 * len(labels)).update_layout(dragmode=False)
+
+
+def _ticks(names: Sequence[str]) -> dict[str, object]:
+    """One tick for each name, at 0, 1, …"""
+    ticktext = [on_axis(name) for name in names]
+    return {"tickvals": list(range(len(names))), "ticktext": ticktext, "showgrid": False, "zeroline": False}

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
 
+from explorer.data.text import in_html, on_axis
 from explorer.figures.style import GREY, compact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -42,7 +43,7 @@ def margins(frame: pd.DataFrame, styles: Mapping[str, Style]) -> go.Figure:
             mode="markers",
             name=series,
             marker={"color": style.colour, "symbol": style.symbol, "size": 9},
-            customdata=part[["label", "logit", "threshold", "rank"]].to_numpy(),
+            customdata=np.column_stack([part["label"].map(in_html), part[["logit", "threshold", "rank"]]]),
             hovertemplate="%{customdata[0]}: logit %{customdata[1]:.2f}, threshold %{customdata[2]:.2f}<br>"
             f"{series}, rank %{{customdata[3]}}<extra></extra>",
         )
@@ -50,7 +51,7 @@ def margins(frame: pd.DataFrame, styles: Mapping[str, Style]) -> go.Figure:
     signs = {"positive": "<b>{} +</b>", "unknown": "{} ?", "negative": "{}"}
     figure.update_yaxes(
         tickvals=list(place.values()),
-        ticktext=[signs[state].format(label) for label, state in states.items()],
+        ticktext=[signs[state].format(on_axis(label)) for label, state in states.items()],
         range=[-0.6, len(states) - 0.4],
         showgrid=True,
         zeroline=False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.data.text import in_html, on_axis
 from explorer.figures.style import GREY, compact
 
 if TYPE_CHECKING:
@@ -26,19 +27,21 @@ def cooccurrence_heatmap(share: NDArray[np.float64], both: NDArray[np.int64], la
         Films with both, for the hover text.
     """
     percent = np.where(np.nan_to_num(share) > 0, np.char.mod("%.0f", np.nan_to_num(share) * 100), "")
+    places, names = list(range(len(labels))), [in_html(label) for label in labels]
     figure = go.Figure(
         go.Heatmap(
             z=share,
-            x=list(labels),
-            y=list(labels),
-            customdata=np.dstack([percent, both]),
+            x=places,
+            y=places,
+            customdata=np.dstack([percent, both, *np.meshgrid(names, names)]),
             colorscale=[[0, "rgba(122,92,196,0.04)"], [1, "rgba(122,92,196,1)"]],
             zmin=0,
             zmax=1,
             xgap=1,
             ygap=1,
             showscale=False,
-            hovertemplate="of films with %{y}, %{customdata[0]}% also have %{x}: %{customdata[1]}<extra></extra>",
+            hovertemplate="of films with %{customdata[3]}, %{customdata[0]}% also have %{customdata[2]}: "
+            "%{customdata[1]}<extra></extra>",
         )
     )
     # Written by hand: the heat map's own text takes a colour for an opaque ground and vanishes on the dark page. The
@@ -47,14 +50,15 @@ def cooccurrence_heatmap(share: NDArray[np.float64], both: NDArray[np.int64], la
     dark = share[rows, columns] > 0.5
     for colour, chosen in ((GREY, ~dark), ("#ffffff", dark)):
         figure.add_scatter(
-            x=[labels[c] for c in columns[chosen]],
-            y=[labels[r] for r in rows[chosen]],
+            x=columns[chosen],
+            y=rows[chosen],
             text=percent[rows[chosen], columns[chosen]],
             mode="text",
             textfont={"color": colour, "size": 11},
             hoverinfo="skip",
             showlegend=False,
         )
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    figure.update_xaxes(tickangle=-45, showgrid=False)
+    ticks = {"tickvals": places, "ticktext": [on_axis(label) for label in labels], "showgrid": False, "zeroline": False}
+    figure.update_yaxes(**ticks, range=[len(labels) - 0.5, -0.5])
+    figure.update_xaxes(**ticks, tickangle=-45, range=[-0.5, len(labels) - 0.5])
     return compact(figure, height=120 + 25 * len(labels))

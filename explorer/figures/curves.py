@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.analysis.curves import least_precision
+from explorer.data.text import in_html, on_axis
 from explorer.figures.style import GREY, Style, compact, translucent
 
 if TYPE_CHECKING:
@@ -210,14 +211,14 @@ def difference_dots(frame: pd.DataFrame, colour: str, title: str) -> go.Figure:
         y=places,
         mode="markers",
         marker={"color": colours, "size": 10, "symbol": np.where(sure, "circle", "circle-open"), "line": {"width": 2}},
-        customdata=frame[["label", "ci_low", "ci_high", "p_holm", "n_pos"]].to_numpy(),
+        customdata=np.column_stack([frame["label"].map(in_html), frame[["ci_low", "ci_high", "p_holm", "n_pos"]]]),
         hovertemplate="%{customdata[0]}: %{x:+.3f} [%{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>"
         "Holm's p %{customdata[3]:.3f}, positives %{customdata[4]}<extra></extra>",
         showlegend=False,
     )
     figure.update_yaxes(
         tickvals=places,
-        ticktext=[f"{label} ({n:,})" for label, n in zip(frame["label"], frame["n_pos"], strict=True)],
+        ticktext=[f"{on_axis(label)} ({n:,})" for label, n in zip(frame["label"], frame["n_pos"], strict=True)],
         range=[-0.6, len(frame) - 0.4],
         showgrid=False,
         zeroline=False,

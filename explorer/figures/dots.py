@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.data.text import in_html, on_axis
 from explorer.figures.style import GREY, compact
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int)
                 hoverinfo="skip",
                 showlegend=False,
             )
-        facts = np.column_stack([part["label"], part["ci_low"], part["ci_high"], part["n_pos"], part["baseline"]])
+        facts = np.column_stack(
+            [part["label"].map(in_html), part["ci_low"], part["ci_high"], part["n_pos"], part["baseline"]]
+        )
         figure.add_scatter(
             x=part["value"],
             y=y,
@@ -83,7 +86,7 @@ def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int)
     )
     figure.update_yaxes(
         tickvals=list(place.values()),
-        ticktext=[f"{label} ({int(counts[label])})" for label in labels],
+        ticktext=[f"{on_axis(label)} ({int(counts[label])})" for label in labels],
         range=[-0.6, len(labels) - 0.4],
         showgrid=False,
         zeroline=False,

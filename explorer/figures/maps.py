@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.data.text import in_html, on_axis
 from explorer.figures.style import GREY
 
 if TYPE_CHECKING:
@@ -291,11 +292,12 @@ def lift_figure(frame: pd.DataFrame) -> go.Figure:
     shown = frame[frame["lift"] > 0].sort_values("lift", kind="stable")
     apart = (shown["low"] > 1) | (shown["high"] < 1)
     colours = np.where(apart, "#E69F00", GREY)
+    places = list(range(len(shown)))
     figure = go.Figure()
     figure.add_vline(x=1, line={"color": GREY, "width": 2})
     figure.add_scatter(
         x=shown["lift"],
-        y=[f"{label} ({k} of {n})" for label, k, n in zip(shown["label"], shown["n_pos"], shown["n"], strict=True)],
+        y=places,
         mode="markers",
         marker={"size": 10, "color": colours},
         error_x={
@@ -307,16 +309,23 @@ def lift_figure(frame: pd.DataFrame) -> go.Figure:
             "thickness": 2,
             "width": 0,
         },
-        customdata=shown[["share", "base", "low", "high"]].to_numpy(),
-        hovertemplate="lift %{x:.2f} [%{customdata[2]:.2f}, %{customdata[3]:.2f}]<br>%{customdata[0]:.0%} here, "
-        "%{customdata[1]:.0%} of all<extra>%{y}</extra>",
+        customdata=np.column_stack([shown["label"].map(in_html), shown[["share", "base", "low", "high"]]]),
+        hovertemplate="lift %{x:.2f} [%{customdata[3]:.2f}, %{customdata[4]:.2f}]<br>%{customdata[1]:.0%} here, "
+        "%{customdata[2]:.0%} of all<extra>%{customdata[0]}</extra>",
         showlegend=False,
     )
     ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50]
     figure.update_xaxes(
         type="log", title="lift over all films shown", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks]
     )
-    figure.update_yaxes(automargin=True, showgrid=False)
+    counts = zip(shown["label"], shown["n_pos"], shown["n"], strict=True)
+    figure.update_yaxes(
+        tickvals=places,
+        ticktext=[f"{on_axis(label)} ({k} of {n})" for label, k, n in counts],
+        automargin=True,
+        showgrid=False,
+        zeroline=False,
+    )
     return figure.update_layout(
         height=90 + 26 * len(shown),
         margin={"l": 8, "r": 8, "t": 10, "b": 8},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.data.text import on_axis
 from explorer.figures.dots import dots
 from explorer.figures.style import GREY, Style, compact
 
@@ -139,7 +140,12 @@ def whiskers(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: 
 def confusion_heatmap(labels: Sequence[str], cells: Sequence[Sequence[Cell]]) -> go.Figure:
     """Labels against labels; filled as on the board."""
     figure = go.Figure([_fill(cells), _written(cells, 18, size=10)])
-    ticks = {"tickvals": list(range(len(labels))), "ticktext": list(labels), "showgrid": False, "zeroline": False}
+    ticks = {
+        "tickvals": list(range(len(labels))),
+        "ticktext": [on_axis(label) for label in labels],
+        "showgrid": False,
+        "zeroline": False,
+    }
     figure.update_xaxes(**ticks, tickangle=-45, range=[-0.5, len(labels) - 0.5])
     figure.update_yaxes(**ticks, range=[len(labels) - 0.5, -0.5])
     return compact(figure, height=140 + 27 * len(labels)).update_layout(hovermode="closest", dragmode=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from explorer.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +38,16 @@ def clear_temporary(folder: Path) -> None:
     """Delete what a killed job was writing anywhere below a folder."""
     for temp in folder.rglob(f".*{TEMPORARY}"):
         temp.unlink()
+
+
+def unwritable(path: Path, error: OSError) -> UserError:
+    """What a person is told where a file cannot be written."""
+    what = f"{path} cannot be written: {error.strerror or error}."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(what, "Make room on that disk, then save again; what was saved before is still there.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return UserError(what, "Give the app a folder it may write to.")
+    return UserError(what, "Try again; what was saved before is still there.")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -102,7 +102,7 @@ class RegimeRecord(_Record):
     """``embedding_space`` and ``decision_space`` name folders under spaces/; two regimes may share the first."""
 
     name: Name
-    title: str
+    title: str = Field(pattern=r"^[\w ,.()+-]{1,40}$", description="stands in every text and figure: no markup")
     encoder: Name
     embedding_space: Name
     decision_space: Name

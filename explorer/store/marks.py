@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
+from explorer.data.text import plain
 from explorer.errors import UserError
-from explorer.store.files import atomic_path
+from explorer.store.files import atomic_path, unwritable
 from explorer.store.layout import added_marks
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ MARK_COLUMNS = (
 
 WAIT = 10
 """Seconds to wait for another writer."""
+MOST_POINTS = 5_000
+"""Points of a polygon: an outline drawn by hand has some hundred."""
+LONGEST_NAME = 200
+"""Characters of an annotator's name."""
+BEYOND = 1
+"""Pixels that a shape may reach beyond the film, since programs round its edge differently."""
 
 
 def marks_file(store: Store) -> Path:
@@ -105,10 +112,11 @@ def add_marks(store: Store, marks: pd.DataFrame, origin: str | list[str]) -> int
     Raises
     ------
     UserError
-        Where NOTHING contradicts a shape of the same reader.
+        Where NOTHING contradicts a shape of the same reader, or a mark does not lie on its film.
     """
     sizes = store.samples.loc[marks["row"], ["sample_id", "height", "width"]].reset_index(drop=True)
     new = pd.concat([marks[["label", "annotator", *SHAPE, "polygon"]].reset_index(drop=True), sizes], axis=1)
+    _refuse_impossible(new)
     new["made"], new["origin"] = _now(), origin
     new["blind"] = marks["blind"].to_numpy() if "blind" in marks else False
     new["mark_id"] = [uuid.uuid4().hex for _ in range(len(new))]
@@ -144,6 +152,7 @@ def edit_marks(store: Store, edited: pd.DataFrame) -> None:
             new.loc[known.index, column] = known[column]
         new.loc[known.index, "made"] = _now()
         new = new.reset_index()
+        _refuse_impossible(new[new["mark_id"].isin(known.index)])
         new = new[new["x"].notna() | ~_same_reading(new, new[new["mark_id"].isin(known.index)])]
         return new[list(MARK_COLUMNS)]
 
@@ -165,10 +174,7 @@ def _change(file: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     except Timeout as error:
         raise UserError(f"Another program is writing {file}.", "Wait a moment, then try again.") from error
     except OSError as error:
-        raise UserError(
-            f"{file} cannot be written: {error.strerror}.",
-            "Give the app a folder it may write to, or export the marks.",
-        ) from error
+        raise unwritable(file, error) from error
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -194,6 +200,39 @@ def _same_reading(marks: pd.DataFrame, others: pd.DataFrame) -> NDArray[np.bool_
     what = ["sample_id", "label", "annotator"]
     same: NDArray[np.bool_] = pd.MultiIndex.from_frame(marks[what]).isin(pd.MultiIndex.from_frame(others[what]))
     return same
+
+
+def _refuse_impossible(marks: pd.DataFrame) -> None:
+    """Refuse what nobody can have marked on a film: MARK_COLUMNS but for the ids and times."""
+    for mark in marks.to_dict("records"):
+        if problem := _impossible(mark):
+            where = f"{plain(mark['annotator'])}'s mark of {plain(mark['label'])} on {plain(mark['sample_id'])}"
+            raise UserError(f"{where} {problem}.", "Correct or leave out this mark; nothing was saved.")
+
+
+def _impossible(mark: Mapping[Hashable, Any]) -> str:
+    """What is wrong with a mark; empty where nothing is."""
+    if not 0 < len(mark["annotator"]) <= LONGEST_NAME:
+        return f"names an annotator of {len(mark['annotator']):,} characters, not 1 to {LONGEST_NAME}"
+    box, polygon = np.array([mark[side] for side in SHAPE], dtype=float), mark["polygon"]
+    if np.isnan(box).all() and polygon is None:
+        return ""  # NOTHING
+    if not np.isfinite(box).all():
+        return "has a coordinate that is no finite number"
+    size = np.array([mark["width"], mark["height"]], dtype=float)
+    film = f"the film of {mark['width']:,} × {mark['height']:,} pixels"
+    if (box[2:] <= 0).any():
+        return "has no area"
+    if (box[:2] < -BEYOND).any() or (box[:2] + box[2:] > size + BEYOND).any():
+        return f"reaches beyond {film}"
+    if polygon is None:
+        return ""
+    if len(polygon) % 2 or not 3 <= len(polygon) // 2 <= MOST_POINTS:
+        return f"has an outline of {len(polygon) // 2:,} points, not 3 to {MOST_POINTS:,} of x and y each"
+    points = np.asarray(polygon, dtype=float).reshape(-1, 2)
+    if not np.isfinite(points).all():
+        return "has a coordinate that is no finite number"
+    return f"reaches beyond {film}" if (points < -BEYOND).any() or (points > size + BEYOND).any() else ""
 
 
 def _refuse_contradiction(marks: pd.DataFrame) -> None:

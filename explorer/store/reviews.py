@@ -1,6 +1,7 @@
 """Reviewers' verdicts on labels: beside the runs, never inside one, since a run is hashed and does not change.
 
 A file holds one verdict per line, oldest first; of two verdicts on the same film and label, the later one counts.
+A line ends at ``\\n`` alone: a note may hold other characters at which ``str.splitlines`` cuts.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from explorer.data.text import csv
 from explorer.errors import UserError
-from explorer.store.files import write_text
+from explorer.store.files import unwritable, write_text
 
 Verdict = Literal["keep", "wrong", "unsure"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -46,28 +48,34 @@ def read_reviews(file: Path) -> list[Review]:
     UserError
         Where a line is no verdict.
     """
-    if not file.is_file():
+    if not file.is_file() or file.stat().st_size == 0:
         return []
-    found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    reviews = []
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}.", "Let the app read it.") from error
+    for number, line in enumerate(content.removesuffix(b"\n").split(b"\n"), start=1):
         try:
-            found.append(Review.model_validate_json(line))
+            reviews.append(Review.model_validate_json(line))
         except ValidationError as error:
             raise UserError(
                 f"{file} line {number} is no review: {error.errors()[0]['msg']}.", "Mend or delete the line."
             ) from error
-    return found
+    return reviews
 
 
 def add_review(file: Path, review: Review) -> None:
     """Add a verdict: the whole file is rewritten and renamed; concurrent reviewers wait for each other."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_suffix(".lock")).acquire(timeout=10):
             lines = [json.dumps(r.model_dump(), ensure_ascii=False) for r in (*read_reviews(file), review)]
             write_text(file, "\n".join(lines) + "\n")
     except Timeout as error:
         raise UserError(f"{file} has been locked for 10 seconds.", "Try again.") from error
+    except OSError as error:
+        raise unwritable(file, error) from error
 
 
 def latest(reviews: list[Review]) -> dict[tuple[str, str], Review]:
@@ -78,4 +86,4 @@ def latest(reviews: list[Review]) -> dict[tuple[str, str], Review]:
 def as_csv(reviews: list[Review]) -> bytes:
     """The verdicts that count, as ``precompute run --corrections`` takes them."""
     rows = [review.model_dump() for review in latest(reviews).values()]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False).encode()
+    return csv(pd.DataFrame(rows, columns=list(COLUMNS)))

@@ -11,6 +11,7 @@ from explorer.analysis.curves import gain, gain_interval, pr_curve
 from explorer.analysis.differences import holm
 from explorer.analysis.metrics import MACRO, MACRO_ALL
 from explorer.analysis.pooled import MICRO, domains, tasks
+from explorer.data.text import plain
 from explorer.errors import UserError
 from explorer.figures.curves import Curve, CurveAxes
 from explorer.figures.style import Style, difference_with_interval, regime_style
@@ -66,7 +67,7 @@ def scored_counts(store: Store, split: Split, name: str) -> tuple[int, int, int]
     rows = frame[(frame["split"] == split) & (frame["label"] == name)]
     if rows.empty:
         raise UserError(
-            f"{METRICS_FILE} has no {split} figure of {pool_title(name)}.",
+            f"{METRICS_FILE} has no {split} figure of {plain(pool_title(name))}.",
             "Choose another label, or run the same precompute command again.",
         )
     positive, negative, unknown = rows[["n_pos", "n_neg", "n_unknown"]].to_numpy(dtype=int)[0].tolist()

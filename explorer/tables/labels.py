@@ -9,8 +9,11 @@ import pandas as pd
 
 from explorer.analysis.joint_labels import cooccurrence
 from explorer.data.samples import SPLITS, Split
+from explorer.data.text import in_html, in_markdown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from explorer.store.reader import Store
@@ -78,9 +81,9 @@ def positive_labels(store: Store, row: int) -> list[str]:
     return [label for label, value in zip(store.labels, store.targets[row], strict=True) if value == 1]
 
 
-def findings_text(store: Store, row: int) -> str:
-    """A film's positive labels in one line."""
-    positives = ", ".join(positive_labels(store, row))
+def findings_text(store: Store, row: int, shown: Callable[[str], str] = in_markdown) -> str:
+    """A film's positive labels in one line, each as a function of :mod:`explorer.data.text` shows it."""
+    positives = ", ".join(map(shown, positive_labels(store, row)))
     if positives:
         return positives
     return "labels unknown" if np.isnan(store.targets[row]).all() else "no positive label"
@@ -96,6 +99,9 @@ def film_captions(store: Store) -> NDArray[np.str_]:
     """(N,) each film's id, split and findings."""
     ids, parts = store.samples["sample_id"], store.samples["split"]
     return np.array(
-        [f"{i} · {s}<br>{findings_text(store, row)}" for row, (i, s) in enumerate(zip(ids, parts, strict=True))],
+        [
+            f"{in_html(i)} · {s}<br>{findings_text(store, row, in_html)}"
+            for row, (i, s) in enumerate(zip(ids, parts, strict=True))
+        ],
         dtype=str,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from explorer.analysis.map_trust import DENSITY
+from explorer.data.text import AXIS, plain
 from explorer.errors import UserError
 from explorer.figures.maps import (
     CONTEXT,
@@ -101,8 +102,8 @@ def _label(store: Store, asked: Asked, regime: str) -> Paint:
 
 
 def _labels(store: Store, asked: Asked, regime: str) -> Paint:
-    rows, names = rows_on_map(store, asked), asked.labels
-    columns = [store.labels.index(name) for name in names]
+    rows, names = rows_on_map(store, asked), [plain(label, AXIS) for label in asked.labels]
+    columns = [store.labels.index(label) for label in asked.labels]
     matched, unknown = match(store.targets[rows], columns, asked.match)
     beneath = [
         Points("unknown", rows[unknown], UNKNOWN),
@@ -194,7 +195,9 @@ def _right(store: Store, asked: Asked, regime: str) -> Paint:
     truth = store.targets[:, c]
     judged = [(i, r) for i, r in enumerate(store.regimes) if not np.isnan(store.threshold_array(r.name)[c])]
     if not judged:
-        raise UserError(f"No regime has a threshold for {asked.label}.", "Choose another label or another colour.")
+        raise UserError(
+            f"No regime has a threshold for {plain(asked.label)}.", "Choose another label or another colour."
+        )
     right = np.stack(
         [(store.logits(r.name)[:, c] >= store.threshold_array(r.name)[c]) == (truth == 1) for _, r in judged], axis=1
     )
@@ -234,7 +237,8 @@ def _split(store: Store, asked: Asked, regime: str) -> Paint:
 def _cluster(store: Store, asked: Asked, regime: str) -> Paint:
     rows = rows_on_map(store, asked)
     codes, clusters = store.clusters(store.space_of(regime, asked.kind).name)
-    layers = [Points(f"{i + 1} {one.name}", rows[codes[rows] == i], cluster_mark(i)) for i, one in enumerate(clusters)]
+    names = [f"{i + 1} {plain(one.name, AXIS)}" for i, one in enumerate(clusters)]
+    layers = [Points(name, rows[codes[rows] == i], cluster_mark(i)) for i, name in enumerate(names)]
     legend = [Legend(f"{layer.name} ({len(layer.rows):,})", layer.mark) for layer in layers if len(layer.rows)]
     return layered(store.n, layers, legend)
 

@@ -5,6 +5,7 @@ The picture is matplotlib's: it needs no browser, and what is printed is the vec
 
 from __future__ import annotations
 
+import codecs
 import io
 from itertools import groupby
 from textwrap import wrap
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from explorer.data.text import AXIS, csv, plain
 from explorer.figures.style import GREY, Style
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class Forest(NamedTuple):
 
 def report_csv(frame: pd.DataFrame) -> bytes:
     """UTF-8 with a byte order mark, which spreadsheets need to read it as such."""
-    return frame.to_csv(index=False).encode("utf-8-sig")
+    return codecs.BOM_UTF8 + csv(frame)
 
 
 def report_latex(frame: pd.DataFrame, note: str) -> bytes:
@@ -83,7 +85,7 @@ def report_picture(forest: Forest, note: str, kind: Literal["png", "svg"]) -> by
             axes.set_xlabel(metric)
             if m == 0:
                 for i, (name, positives, _) in enumerate(forest.rows):
-                    axes.text(-0.05, i, f"{name} ({positives:,})", ha="right", va="center")
+                    axes.text(-0.05, i, f"{plain(name, AXIS)} ({positives:,})", ha="right", va="center")
         for style, regime in zip(forest.styles, forest.regimes, strict=True):
             axes.plot([], [], marker=_MARKERS[style.symbol], color=style.colour, label=regime)
         axes.plot([], [], color=GREY, lw=1.5, label="trivial baseline")

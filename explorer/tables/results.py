@@ -11,6 +11,7 @@ from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import MACRO, METRICS, LabelMean, interval, label_mean
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.samples import Split
+from explorer.data.text import in_markdown
 from explorer.figures.style import with_interval
 from explorer.store.layout import METRICS as METRICS_FILE
 from explorer.tables.labels import label_counts
@@ -70,7 +71,7 @@ def missing_results(store: Store, split: Split) -> str:
     """The figures that a complete run has and this store lacks, with the next step; empty where there are none."""
     by_key = merits(store, split)
     missing = [
-        f"{METRIC_TITLES[metric]} of {regime.title} ({'mean over labels' if label == MACRO else label})"
+        f"{METRIC_TITLES[metric]} of {regime.title} ({'mean over labels' if label == MACRO else in_markdown(label)})"
         for metric in METRICS
         for regime in store.regimes
         for label in (*store.labels, MACRO)

@@ -11,6 +11,7 @@ import pandas as pd
 from explorer.analysis.centroid import CENTROID
 from explorer.analysis.evidence import FEW
 from explorer.analysis.separability import CLASSES, NEIGHBOURS
+from explorer.data.text import in_html, in_markdown
 from explorer.figures.separability import Cell
 from explorer.figures.style import number, regime_style, with_interval
 from explorer.tables.labels import by_prevalence, label_counts
@@ -160,7 +161,7 @@ def heatmap_cells(store: Store, split: Split, measure: str) -> list[list[Cell]]:
 
 
 def _cell(measure: str, label: str, column: Column, row: Row) -> Cell:
-    hint = f"{label}, {column.title} {'embedding' if column.kind == 'embedding' else 'logits'}<br>"
+    hint = f"{in_html(label)}, {column.title} {'embedding' if column.kind == 'embedding' else 'logits'}<br>"
     counts = f"{row['n_pos']:,} positive, {row['n_neg']:,} negative, {row['n_unknown']:,} unknown"
     if "space" not in row:
         return Cell("—", None, f"{hint}not in this store: run the same precompute command again")
@@ -186,18 +187,18 @@ def measure_sentences(store: Store, split: Split, kind: SpaceKind, measure: str)
         rows = {column.title: by_key[label, column.space] for column in spaces}
         n_pos = label_counts(store, split, label)[0]
         if n_pos < FEW:
-            few.append(f"{label} ({n_pos})")
+            few.append(f"{in_markdown(label)} ({n_pos})")
             continue
         rows = {title: row for title, row in rows.items() if "space" in row}
         if not rows:
-            missing.append(label)
+            missing.append(in_markdown(label))
             continue
         yes = [f"{_lower(title)} ({_short(measure, row)})" for title, row in rows.items() if separates(row)]
         no = [f"{_lower(title)} ({_short(measure, row)})" for title, row in rows.items() if not separates(row)]
         if yes:
-            apart.append(f"**{label}** separates in {_and(yes)}{', not in ' + _or(no) if no else ''}.")
+            apart.append(f"**{in_markdown(label)}** separates in {_and(yes)}{', not in ' + _or(no) if no else ''}.")
         else:
-            never.append(label)
+            never.append(in_markdown(label))
     if missing:
         apart.append(f"No figure in this store: {_and(missing)}. Run the same precompute command again.")
     if never:
@@ -253,13 +254,15 @@ def confusion_cells(store: Store, split: Split, space: str) -> tuple[list[str], 
 
 
 def _confusion(by_pair: SeparabilityRows, one: str, other: str) -> Cell:
+    one_name, other_name = in_html(one), in_html(other)
     if one == other:
-        return Cell("", None, one)
+        return Cell("", None, one_name)
     row = by_pair[one, other]
     if "space" not in row:
-        return Cell("—", None, f"{one}, {other}<br>not in this store: run the same precompute command again")
+        return Cell("—", None, f"{one_name}, {other_name}<br>not in this store: run the same precompute command again")
     hint = (
-        f"{one} without {other} ({row['n_label']:,} films)<br>around them, {other} without {one} ({row['n_other']:,})"
+        f"{one_name} without {other_name} ({row['n_label']:,} films)<br>"
+        f"around them, {other_name} without {one_name} ({row['n_other']:,})"
     )
     if np.isnan(row["value"]):
         return Cell("", None, f"{hint}<br>no figure: there are no such films")
@@ -278,12 +281,12 @@ def confused_with(store: Store, split: Split, space: str, label: str) -> str:
     frame = frame[(frame["split"] == split) & (frame["space"] == space) & (frame["label"] == label)]
     frame = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & frame["value"].notna()]
     if frame.empty:
-        return f"Too few films to say which labels {label} is confused with."
+        return f"Too few films to say which labels {in_markdown(label)} is confused with."
     top = frame[frame["value"] > 1].sort_values("value", ascending=False, kind="stable").head(3)
     if top.empty:
-        return f"Around films with **{label}** no other label is over-represented."
-    labels = [f"{other} {_figure(row)} (p {_p(row, 'p')})" for (other,), row in _by(top, "other").items()]
-    return f"Around films with **{label}**, most over-represented: {'; '.join(labels)}."
+        return f"Around films with **{in_markdown(label)}** no other label is over-represented."
+    labels = [f"{in_markdown(other)} {_figure(row)} (p {_p(row, 'p')})" for (other,), row in _by(top, "other").items()]
+    return f"Around films with **{in_markdown(label)}**, most over-represented: {'; '.join(labels)}."
 
 
 def likeness_table(store: Store, split: Split) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from explorer.data.text import in_markdown, listed, plain, whole
 from explorer.errors import UserError
 from explorer.figures.case import add_ring, grouped_map, margins
 from explorer.figures.style import regime_style
@@ -17,10 +18,14 @@ from explorer.tables.spaces import distinct_spaces, nearest_films, point_groups_
 from explorer.ui.components.viewer import shapes_to_draw, viewer
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
+from explorer.ui.shared.frame import LONGEST_ERROR
 from explorer.ui.shared.gallery import link
+from explorer.ui.shared.show import show_table
 from explorer.ui.shared.stepper import FilmOrder, step, stepper
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
@@ -53,7 +58,7 @@ def _order(view: View, row: int) -> FilmOrder:
     """The selection where the film is in it, else the film's split."""
     selected = selection.current(view)
     if row in selected.rows:
-        return FilmOrder(selected.rows, selected.name or "the selection")
+        return FilmOrder(selected.rows, in_markdown(selected.name) or "the selection")
     return FilmOrder(view.store.peers(row), str(view.store.samples["split"].iat[row]))
 
 
@@ -95,26 +100,29 @@ def _jpeg(store: Store, row: int) -> tuple[bytes, str]:
     try:
         return cache.film_jpeg(store, row), ""
     except UserError as error:
-        return store.thumbnail(row), f"{error.what} Its thumbnail is shown."
+        return store.thumbnail(row), f"{in_markdown(error.what, LONGEST_ERROR)} Its thumbnail is shown."
 
 
 def _facts(store: Store, row: int) -> None:
     sample = store.samples.iloc[row]
     about = [
         str(sample["split"]),
-        f"patient {sample['patient_id']}",
-        f"study {sample['study_id']}",
-        str(sample["view"]),
+        f"patient {in_markdown(sample['patient_id'])}",
+        f"study {in_markdown(sample['study_id'])}",
+        in_markdown(sample["view"]),
     ]
     about += [f"{sample['width']:,} × {sample['height']:,} pixels"]
-    st.markdown(f"**{sample['sample_id']}** · " + " · ".join(part for part in about if part))
-    badges = " ".join(f":blue-badge[{label}]" for label in positive_labels(store, row))
+    st.markdown(
+        f"**{in_markdown(sample['sample_id'])}** · " + " · ".join(part for part in about if part),
+        help=_whole_ids(sample),
+    )
+    badges = " ".join(f":blue-badge[{in_markdown(label)}]" for label in positive_labels(store, row))
     st.markdown(badges or findings_text(store, row))
     unknown = [label for label, value in zip(store.labels, store.targets[row], strict=True) if np.isnan(value)]
     if unknown:
-        st.caption(f"Unknown: {', '.join(unknown)}")
+        st.caption(f"Unknown: {listed(unknown)}")
     if sample["report"]:
-        st.markdown("> " + str(sample["report"]).replace("\n", "\n> "))
+        st.markdown("\n".join(f"> {in_markdown(line, None)}" for line in str(sample["report"]).split("\n")))
     others = np.flatnonzero((store.patients == store.patients[row]) & (np.arange(store.n) != row))
     with st.container(horizontal=True, gap="small"):
         link("pages/grad_cam.py", "Grad-CAM", str(sample["sample_id"]))
@@ -127,17 +135,23 @@ def _facts(store: Store, row: int) -> None:
                 _open_button(store, int(other), "patient")
 
 
+def _whole_ids(sample: pd.Series) -> str | None:
+    """The tooltip of ids that are too long to stand in a line."""
+    ids = (whole(sample[column]) for column in ("sample_id", "patient_id", "study_id"))
+    return " · ".join(text for text in ids if text) or None
+
+
 def _open_button(store: Store, row: int, key: str) -> None:
     """To another film on this page: a page link would be drawn as the current page."""
     sample_id = str(store.samples["sample_id"].iat[row])
-    st.button(sample_id, key=f"{key}-{row}", type="tertiary", on_click=choose.open_film, args=(sample_id,))
+    st.button(in_markdown(sample_id), key=f"{key}-{row}", type="tertiary", on_click=choose.open_film, args=(sample_id,))
 
 
 def score_panel(view: View, case: Case) -> None:
     """Every label's logit, threshold, outcome and rank, in every regime."""
     frame = film_scores(view.store, case.row)
     st.subheader("Scores")
-    st.dataframe(score_table(frame), hide_index=True, height="content")
+    show_table(score_table(frame), hide_index=True, height="content")
     st.caption(
         "Logit against the threshold chosen on val · outcome · rank among the split's "
         f"{len(view.store.peers(case.row)):,} films. #1 is the highest; a random score would stand in the middle."
@@ -155,7 +169,9 @@ def nearest_panel(view: View, case: Case) -> None:
         with st.container(horizontal=True, gap="small"):
             for other, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
                 with st.container(width=118, gap="xxsmall"):
-                    st.image(store.thumbnail(other), width=118, alt=f"Film {store.samples['sample_id'].iat[other]}")
+                    st.image(
+                        store.thumbnail(other), width=118, alt=f"Film {plain(store.samples['sample_id'].iat[other])}"
+                    )
                     st.caption(f"**{similarity:.3f}** · {findings_text(store, other)}")
                     _open_button(store, other, space.name)
 
@@ -182,4 +198,4 @@ def map_panel(view: View, case: Case) -> None:
                 config={"displayModeBar": False},
                 alt=f"Where the film lies: {space.title}",
             )
-    st.caption(f"Films of {view.split}, coloured by {label}; the ring is this film.")
+    st.caption(f"Films of {view.split}, coloured by {in_markdown(label)}; the ring is this film.")

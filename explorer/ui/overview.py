@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer.analysis.evidence import FEW
 from explorer.data.samples import SPLITS
+from explorer.data.text import in_markdown
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.dots import dots
 from explorer.figures.style import regime_style
@@ -23,6 +24,7 @@ from explorer.tables.results import (
 )
 from explorer.tables.spaces import distinct_spaces
 from explorer.tables.training import fine_tune_start
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
@@ -64,7 +66,7 @@ def results(view: View) -> None:
     if notice := missing_results(store, split):
         st.warning(notice, icon=":material/warning:")
     mean = mean_of_labels(store, split)
-    st.dataframe(regime_table(store, split, mean.name), hide_index=True)
+    show_table(regime_table(store, split, mean.name), hide_index=True)
     st.caption(
         f"{mean.note} Each with its 95% interval from leaving out patients in turn, then its trivial baseline. "
         f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
@@ -103,7 +105,7 @@ def labels(view: View) -> None:
     bar = st.column_config.ProgressColumn(
         "Prevalence", min_value=0, max_value=float(frame["Prevalence"].max()), format="%.1f%%", width=110
     )
-    st.dataframe(frame, hide_index=True, column_config={"Prevalence": bar}, height="content")
+    show_table(frame, hide_index=True, column_config={"Prevalence": bar}, height="content")
     st.caption(
         f"Prevalence in {split}, over films where the label is known. Counts are positive / negative / unknown; "
         "unknown never counts as negative."
@@ -128,12 +130,12 @@ def provenance(view: View) -> None:
     st.subheader("Where it came from")
     sources = [("Films", manifest.dataset.name, manifest.dataset.source, manifest.dataset.licence)]
     sources += [(f"Encoder {e.id}", e.title, e.source, e.licence) for e in manifest.encoders]
-    st.dataframe(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
+    show_table(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
     st.caption(
-        f"Labels: {manifest.dataset.label_origin}. Split: {manifest.dataset.split_origin}. "
-        f"The model sees {store.fit('frozen').words}. "
-        f"Run {manifest.run_id}, made {manifest.created}, seed {manifest.seed}."
+        f"Labels: {in_markdown(manifest.dataset.label_origin, 200)}. "
+        f"Split: {in_markdown(manifest.dataset.split_origin, 200)}. The model sees {store.fit('frozen').words}. "
+        f"Run {in_markdown(manifest.run_id)}, made {in_markdown(manifest.created)}, seed {manifest.seed}."
     )
     if len(store.tables.skipped):
         with st.expander(f"Films left out, and why ({len(store.tables.skipped):,})"):
-            st.dataframe(store.tables.skipped, hide_index=True)
+            show_table(store.tables.skipped, hide_index=True)

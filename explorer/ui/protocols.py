@@ -10,6 +10,7 @@ import streamlit as st
 
 from explorer.analysis import paper
 from explorer.analysis.multilabel import complete
+from explorer.data.text import in_markdown
 from explorer.figures.protocols import learning_curves, protocol_dots
 from explorer.figures.style import difference_with_interval, regime_style
 from explorer.store.reader import Store
@@ -21,6 +22,7 @@ from explorer.tables.thresholds import has_bare_names
 from explorer.tables.training import fine_tune_start, learning_frame, losses_tried, protocol_title, recipe
 from explorer.ui.shared import cache
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,7 +106,7 @@ def comparison(view: View) -> None:
     with st.expander("The same as a table", icon=":material/table:"):
         baselines = {_never(run): split_baselines(run, split) for run in runs}
         shown = protocol_tables.figures_table([ScoredGroup(name, frame) for name, frame in groups], baselines)
-        st.dataframe(
+        show_table(
             shown,
             hide_index=True,
             height="content",
@@ -134,9 +136,9 @@ def changes(view: View) -> None:
         both = {regime.title: _training(paper_run, sound_run, split, regime.name) for regime in sound_run.regimes[1:]}
         st.markdown("\n".join(f"- {_trained(title, ladder, n)}" for title, (ladder, n) in both.items()))
     with st.expander("Step by step", icon=":material/stairs:"):
-        st.dataframe(protocol_tables.step_table(steps), hide_index=True, height="content")
+        show_table(protocol_tables.step_table(steps), hide_index=True, height="content")
         for ladder, _ in (both or {}).values():
-            st.dataframe(protocol_tables.step_table(ladder), hide_index=True, height="content")
+            show_table(protocol_tables.step_table(ladder), hide_index=True, height="content")
         st.caption("One change per row, against the row above, on the same films; changes and intervals are paired.")
 
 
@@ -145,7 +147,7 @@ def limits(view: View) -> None:
     store, split = view.store, view.split
     st.subheader("What the paper's figures can't support")
     st.markdown(_table(("Printed", "Beside it", "So"), CLAIMS))
-    st.dataframe(_frame("support", store, split), hide_index=True, height="content")
+    show_table(_frame("support", store, split), hide_index=True, height="content")
     st.caption(
         "† the interval spans more than half of the range: such a figure alone says next to nothing. The paper's test "
         f"positives are its counts times {paper.TEST_FILMS} of {paper.FILMS:,} films; the third column is Wilson's "
@@ -160,7 +162,7 @@ def domain_scores(view: View) -> None:
     if frame.empty:
         return
     st.subheader("By domain")
-    st.dataframe(frame, hide_index=True, height="content")
+    show_table(frame, hide_index=True, height="content")
     st.caption(
         f"{protocol_title(view.store)}. As in the paper, a film has a domain if it has any of its labels. It is "
         "predicted positive for the domain if it is for any label. F1 at thresholds from val with 95% intervals; "
@@ -172,7 +174,7 @@ def embedding_distances(view: View) -> None:
     """The paper's embedding distances, and why two regimes share them."""
     store = view.store
     st.subheader("Distances between classes")
-    st.dataframe(_frame("distances", store, view.split), hide_index=True, height="content")
+    show_table(_frame("distances", store, view.split), hide_index=True, height="content")
     kept = store.projections(store.regimes[0].encoder) is not None
     st.caption(
         f"{protocol_title(store)}. The paper's measure: a film's class is its first positive label in label order. "
@@ -194,12 +196,15 @@ def training(view: View) -> None:
     st.subheader("How they were trained")
     recipes = [recipe(run) for run in runs]
     st.markdown(
-        _table(("", *map(protocol_title, runs)), [(name, *(values[name] for values in recipes)) for name in recipes[0]])
+        _table(
+            ("", *map(protocol_title, runs)),
+            [(name, *(in_markdown(values[name], 300) for values in recipes)) for name in recipes[0]],
+        )
     )
     for run in runs:
         tried = losses_tried(run) if run.manifest.protocol == "sound" else None
         if tried is not None:
-            st.dataframe(tried, hide_index=True, height="content")
+            show_table(tried, hide_index=True, height="content")
             st.caption(
                 "Losses tried for the linear probe, each at its own best penalty C. The simplest within one standard "
                 "error of the largest macro average precision on val is used for the probe and the fine-tune. Unknown "
@@ -212,7 +217,7 @@ def training(view: View) -> None:
         if spread.empty:
             st.caption(f"{name}: one seed. `--seeds 3` trains three and shows their spread.")
         else:
-            st.dataframe(spread, hide_index=True, height="content")
+            show_table(spread, hide_index=True, height="content")
             st.caption(
                 f"{name}, by its own rules on {split}: mean ± standard deviation over seeds (lowest to highest), "
                 "the split the same. "
@@ -285,8 +290,8 @@ def _sentences(steps: list[Step], positives: float) -> list[str]:
     for step in steps:
         if step.change == "Prompt":
             lines.append(
-                f"**Prompt.** {step.rule.removeprefix('… ').capitalize()} in place of bare names: macro F1 "
-                f"{step.macro_f1[0]:.2f}, {_difference_text(step)}."
+                f"**Prompt.** {in_markdown(step.rule.removeprefix('… ').capitalize())} in place of bare names: "
+                f"macro F1 {step.macro_f1[0]:.2f}, {_difference_text(step)}."
             )
     trained = [step for step in steps if step.change == "Training"]
     against = ["zero-shot", *(f"the {step.rule.split(',')[0].lower()}" for step in trained)]

@@ -10,6 +10,7 @@ import streamlit as st
 
 from explorer.analysis.evidence import FEW
 from explorer.analysis.separability import NEIGHBOURS
+from explorer.data.text import in_markdown, on_axis
 from explorer.figures import separability as figures
 from explorer.figures.style import number, with_interval
 from explorer.tables.labels import by_prevalence, label_counts
@@ -29,6 +30,7 @@ from explorer.tables.separability import (
 from explorer.ui.maps.signs import gaps
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -97,7 +99,7 @@ def measure_heatmap(view: View, choice: MeasureChoice) -> None:
         "chosen label."
     )
     with st.container(horizontal=True, gap="medium"):
-        st.markdown(f"**{choice.label}**")
+        st.markdown(f"**{in_markdown(choice.label)}**")
         # the label is bound to the address, so the link carries it
         st.page_link("pages/map.py", label="on the map")
         st.page_link("pages/pr_curves.py", label="PR curves", query_params={"view": "One label"})
@@ -119,7 +121,7 @@ def measure_intervals(view: View, choice: MeasureChoice) -> None:
         f"{FEW} positives." + (" Below a quarter is drawn at the edge." if measure.ratio else "")
     )
     with st.expander("All figures in a table"):
-        st.dataframe(
+        show_table(
             measure_table(store, split, choice.measure),
             hide_index=True,
             column_config={p: st.column_config.NumberColumn(format="%.3f") for p in ("p", "p adjusted")},
@@ -130,7 +132,7 @@ def confusable_labels(view: View, choice: MeasureChoice) -> None:
     """Which labels' films lie among another's, in one space."""
     store, split = view.store, view.split
     st.subheader("Labels confused with each other")
-    spaces = {column.space: column.title for column in columns(store, choice.kind)}
+    spaces = {column.space: in_markdown(column.title) for column in columns(store, choice.kind)}
     space = choose.pick_one("In the space of", list(spaces), next(iter(spaces)), f"{choice.kind}_space", spaces)
     labels, cells, low, pairs = confusion_cells(store, split, space)
     st.markdown(confused_with(store, split, space, choice.label))
@@ -155,7 +157,7 @@ def confusable_labels(view: View, choice: MeasureChoice) -> None:
 def space_similarity(view: View) -> None:
     """How alike the spaces are."""
     st.subheader("How alike the spaces are")
-    st.dataframe(likeness_table(view.store, view.split), hide_index=True, height="content")
+    show_table(likeness_table(view.store, view.split), hide_index=True, height="content")
     st.caption(
         "CKA: 1 for spaces that place films alike up to rotation and scale, 0 for unrelated ones. Debiased (Kornblith "
         f"et al., ICML 2019), interval by leaving out patients. Neighbours shared: of a film's {NEIGHBOURS} nearest "
@@ -167,7 +169,7 @@ def class_distances(view: View) -> None:
     """The paper's distances."""
     st.subheader("The paper's class distances")
     frame, n = class_table(view.store, view.split)
-    st.dataframe(frame, hide_index=True, height="content")
+    show_table(frame, hide_index=True, height="content")
     st.caption(
         f"As Sadman et al. (BIOKDD 2025) computed them: a film's class is its first positive label, distances are "
         f"Euclidean ({n:,} films have a class). Inter: mean distance between class centroids. Intra: mean over classes "
@@ -192,7 +194,7 @@ def modality_gaps(view: View) -> None:
             "Labels": [one.prompts for one in by_prompt_set],
         }
     )
-    st.dataframe(frame, hide_index=True, height="content")
+    show_table(frame, hide_index=True, height="content")
     st.caption(
         f"Modality gap: distance between the mean of the {view.split} films and that of the set's positive prompts, in "
         "the frozen encoder. From 0 to 2 (Liang et al., NeurIPS 2022). Beside it is what two random halves of the "
@@ -209,7 +211,7 @@ def measures() -> None:
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _board(store: Store, split: Split, measure: str, label: str) -> go.Figure:
     labels, spaces = by_prevalence(store, split), columns(store)
-    rows = [f"{name} ({label_counts(store, split, name)[0]:,})" for name in labels]
+    rows = [f"{on_axis(name)} ({label_counts(store, split, name)[0]:,})" for name in labels]
     headings = [(title, sum(column.kind == kind for column in spaces)) for kind, title in HEADINGS.items()]
     lines = [column.lines for column in spaces]
     return figures.board(rows, lines, headings, heatmap_cells(store, split, measure), labels.index(label))

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from explorer.data.text import from_csv
 from explorer.errors import UserError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _csv(path: Path) -> Iterator[SourceMark]:
     for i, cells in enumerate(rows):
         if not any(cells):
             continue
-        row = dict(zip(names, [*(cell.strip() for cell in cells), *[""] * len(names)], strict=False))
+        row = dict(zip(names, [*(from_csv(cell.strip()) for cell in cells), *[""] * len(names)], strict=False))
         where = f"{path} row {i + 2}"
         sides = ("x_min", "y_min", "x_max", "y_max") if corners else ("x", "y", "w", "h")
         if corners and row["label"] == "No finding":

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from explorer.data.text import from_csv
 from explorer.errors import UserError
 from explorer.store.files import sha256_file, sha256_json
 from explorer.store.reviews import COLUMNS, VERDICTS, Verdict
@@ -72,7 +73,7 @@ def read_corrections(
     found: dict[tuple[str, str], Verdict] = {}
     for index, cells in enumerate(table.to_dict("records")):
         place = f"{file} row {index + 2}"
-        sample_id, label, said = (str(cells[column]).strip() for column in needed)
+        sample_id, label, said = (from_csv(str(cells[column]).strip()) for column in needed)
         if sample_id not in row_of:
             raise UserError(f"{place}: no film {sample_id!r} in {source}.", "Correct the id, or delete the row.")
         if label not in labels:

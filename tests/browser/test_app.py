@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -20,54 +13,15 @@ import pytest
 from explorer.store.marks import read_marks
 from explorer.store.runs import open_store
 from explorer.ui.shared import selection
-from tests.conftest import ROOT
+from tests.browser.conftest import WAIT, serve, settle
 from tests.pages import TITLES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, FloatRect, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAGES = tuple(TITLES)
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-
-WAIT = 60_000
-
-
-def serve(store: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """A fresh server over a store, on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--server.headless=true", f"--server.port={port}", "--server.address=127.0.0.1"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", *options, "--server.fileWatcherType=none"],
-        cwd=ROOT,
-        env={**os.environ, "EXPLORER_STORE": str(store)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(120):
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
-                return server, address
-        except (URLError, OSError):
-            time.sleep(0.25)
-    server.terminate()
-    raise TimeoutError("the server did not come up in 30 s")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"],
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +38,6 @@ def page(browser: Browser) -> Iterator[Page]:
     opened.set_default_timeout(WAIT)
     yield opened
     opened.close()
-
-
-def settle(page: Page) -> None:
-    """Wait until the page's script has run to its end."""
-    page.wait_for_selector("h1")
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
 
 
 def assert_whole(page: Page) -> None:

@@ -119,5 +119,6 @@ def test_lifts_stand_in_order_with_1_marked() -> None:
 
     rows = [("a", 3, 9, 0.3, 0.1, 3.0, 1.5, 6.0), ("b", 1, 9, 0.1, 0.1, 1.0, 0.4, 2.5), ("c", 0, 9, 0, 0.1, 0, 0, 3)]
     figure = lift_figure(pd.DataFrame(rows, columns=["label", "n_pos", "n", "share", "base", "lift", "low", "high"]))
-    assert list(figure.data[0].y) == ["b (1 of 9)", "a (3 of 9)"]
+    assert list(figure.data[0].y) == [0, 1]
+    assert list(figure.layout.yaxis.ticktext) == ["b (1 of 9)", "a (3 of 9)"]
     assert figure.layout.shapes[0].x0 == 1

@@ -78,7 +78,13 @@ def test_cooccurrence_leaves_none_and_the_diagonal_blank() -> None:
     share = np.array([[1.0, 0.0, 0.25], [np.nan, np.nan, np.nan], [1.0, 0.0, 1.0]])
     together = np.array([[4, 0, 1], [0, 0, 0], [1, 0, 1]])
     figure = cooccurrence_heatmap(share, together, ["Edema", "Hernia", "Mass"])
-    written = {(t.y[i], t.x[i]): t.text[i] for t in figure.data if t.type == "scatter" for i in range(len(t.text))}
+    labels = figure.layout.yaxis.ticktext
+    written = {
+        (labels[t.y[i]], labels[t.x[i]]): t.text[i]
+        for t in figure.data
+        if t.type == "scatter"
+        for i in range(len(t.text))
+    }
     assert written == {("Edema", "Mass"): "25", ("Mass", "Edema"): "100"}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -211,3 +214,62 @@ def test_a_sample_of_more_films_than_there_are_is_all_of_them() -> None:
     targets = np.array([[1, 0], [np.nan, 0], [0, 0]], np.float32)
     assert stratified_films(targets, 9, 0).tolist() == [0, 1, 2]
     assert stratified_films(targets, 1, 0).tolist() == [0], "the one film with a positive first"
+
+
+BOX = [10.0, 20.0, 40.0, 20.0, 40.0, 60.0]
+IMPOSSIBLE = {
+    "infinite": ({"x": np.inf}, "no finite number"),
+    "no number beside numbers": ({"w": np.nan}, "no finite number"),
+    "huge": ({"x": 1e308}, "reaches beyond the film of 500 × 400 pixels"),
+    "negative": ({"y": -5.0}, "reaches beyond"),
+    "below the edge": ({"h": 500.0}, "reaches beyond"),
+    "flat": ({"w": 0.0}, "no area"),
+    "turned round": ({"h": -3.0}, "no area"),
+    "a million points": ({"polygon": [10.0, 20.0] * 1_000_000}, "an outline of 1,000,000 points, not 3 to 5,000"),
+    "a line": ({"polygon": [10.0, 20.0, 30.0, 40.0]}, "an outline of 2 points"),
+    "half a point": ({"polygon": [*BOX, 3.0]}, "an outline of 3 points"),
+    "an infinite outline": ({"polygon": [*BOX[:5], np.inf]}, "no finite number"),
+    "an outline elsewhere": ({"polygon": [*BOX[:5], 9e9]}, "reaches beyond"),
+    "a megabyte of name": ({"annotator": "R" * 2**20}, "names an annotator of 1,048,576 characters"),
+    "no name": ({"annotator": ""}, "names an annotator of 0 characters"),
+}
+
+
+@pytest.mark.parametrize("kind", IMPOSSIBLE)
+def test_a_mark_that_nobody_can_have_made_is_refused_and_nothing_is_saved(store: Store, kind: str) -> None:
+    values, why = IMPOSSIBLE[kind]
+    marks.add_marks(store, a_mark(label="Fracture"), "app")
+    before = marks.marks_file(store).read_bytes()
+    mark = a_mark(annotator=str(values.get("annotator", "R1")))
+    for column, value in values.items():
+        mark[column] = [value]
+    with pytest.raises(UserError, match=re.escape(why)):
+        marks.add_marks(store, pd.concat([a_mark(x=50), mark]), "app")
+    if "annotator" not in values and "polygon" not in values:
+        edited = marks.read_marks(store).assign(**values)
+        with pytest.raises(UserError, match=re.escape(why)):
+            marks.edit_marks(store, edited)
+    assert marks.marks_file(store).read_bytes() == before
+
+
+def test_a_mark_at_the_very_edge_is_taken(store: Store) -> None:
+    assert (
+        marks.add_marks(
+            store, a_mark(x=0, y=0.0, w=500.0, h=400.0, polygon=[0.0, 0.0, 500.0, 0.0, 500.0, 400.0]), "app"
+        )
+        == 1
+    )
+
+
+def test_a_full_disk_is_said_and_keeps_every_mark(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    marks.add_marks(store, a_mark(), "app")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("explorer.store.files.os.replace", full)
+        with pytest.raises(UserError, match="No space left") as caught:
+            marks.add_marks(store, a_mark(x=99), "app")
+    assert "Make room" in caught.value.fix
+    assert len(marks.read_marks(store)) == 1

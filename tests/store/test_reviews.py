@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +21,7 @@ from explorer.store.runs import open_store
 from explorer.store.verify import verify_store
 from precompute.demo import _planned
 from precompute.sources import CsvOptions, Source, read_csv
-from precompute.sources.corrections import correct
+from precompute.sources.corrections import correct, read_corrections
 from tests.conftest import Call
 
 
@@ -176,3 +179,45 @@ def test_what_the_demo_checks_against_is_what_it_draws(tiny_store: Path) -> None
     planned, drawn = _planned(96, 0), open_store(tiny_store)
     assert planned["sample_id"].tolist() == drawn.samples["sample_id"].tolist()
     np.testing.assert_array_equal(planned[list(drawn.labels)].to_numpy(np.float32), drawn.targets)
+
+
+@pytest.mark.parametrize(
+    "cut", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r", "\r\n", "\n"]
+)
+def test_a_note_with_any_kind_of_line_end_is_one_review(tmp_path: Path, cut: str) -> None:
+    file = reviews_file(tmp_path, "run-1")
+    for place in range(3):
+        add_review(file, said(str(place), "wrong", label=f"a{cut}b", note=f"before{cut}after"))
+    assert [(review.label, review.note) for review in read_reviews(file)] == [(f"a{cut}b", f"before{cut}after")] * 3
+
+
+@pytest.mark.parametrize(
+    ("number", "word"), [(errno.ENOSPC, "Make room"), (errno.EROFS, "may write"), (errno.EIO, "Try")]
+)
+def test_a_review_that_cannot_be_written_says_why_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, word: str
+) -> None:
+    file = reviews_file(tmp_path, "run-1")
+    add_review(file, said("7", "wrong"))
+    whole = file.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("explorer.store.files.os.replace", full)
+    with pytest.raises(UserError, match=re.escape(os.strerror(number))) as caught:
+        add_review(file, said("8", "wrong"))
+    assert word in caught.value.fix
+    assert file.read_bytes() == whole
+    assert [path.name for path in file.parent.iterdir() if path.suffix == ".tmp"] == []
+
+
+def test_a_spreadsheet_runs_nothing_of_an_export_and_precompute_reads_it_back(tmp_path: Path) -> None:
+    names = ["=1+1", "+1", "-1", "@x", "'=1", "'plain", "7"]
+    file = tmp_path / "corrections.csv"
+    file.write_bytes(as_csv([said(name, "wrong", note="=HYPERLINK(1)") for name in names]))
+    cells = pd.read_csv(file, dtype=str)
+    assert not cells.map(lambda cell: str(cell).startswith(("=", "+", "-", "@"))).any(axis=None)
+    samples = pd.DataFrame({"sample_id": names, "Edema": np.ones(len(names), np.float32)})
+    verdicts = read_corrections(file, samples, ["Edema"], tmp_path / "labels.csv")
+    assert [sample_id for sample_id, _ in verdicts] == names

@@ -251,7 +251,7 @@ def test_the_explain_button_writes_the_link_and_a_foreign_one_is_told(store: Sto
     next(button for button in app.button if button.label == "Explain").click().run()
     assert not app.exception
     assert app.query_params["explain"] == first
-    assert "This run has no film 'nobody'" in said(open_page(explain="nobody"))
+    assert "does not know: explain nobody." in said(open_page(explain="nobody"))
 
 
 def test_an_upload_is_explained_and_nobody_else_holds_it(

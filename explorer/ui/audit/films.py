@@ -12,11 +12,13 @@ from explorer.analysis.hard_cases import confident_errors, disagreement
 from explorer.analysis.operating import wilson
 from explorer.analysis.outliers import DISTANCES, OUTLYING
 from explorer.data.samples import SPLITS
+from explorer.data.text import in_markdown
 from explorer.figures.audit import percentile_histogram
 from explorer.figures.style import number
 from explorer.tables.labels import label_states
 from explorer.ui.shared import choose, selection
 from explorer.ui.shared.gallery import gallery
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +47,7 @@ def outliers_view(view: View) -> None:
             alt="Films of each split by percentile",
         )
     with right:
-        st.dataframe(_outlying_table(store), hide_index=True, height="content")
+        show_table(_outlying_table(store), hide_index=True, height="content")
         st.caption(
             f"Films from percentile {OUTLYING:.0f} on, with a 95% Wilson interval; 1% is what films like the training "
             "films would give."
@@ -87,7 +89,7 @@ def hard_cases_view(view: View) -> None:
     logits = np.stack([np.asarray(store.logits(r.name)[rows, c]) for r in store.regimes])
     spread, ranks = disagreement(logits)
     most = np.argsort(-spread, kind="stable")[:SHOWN]
-    st.subheader(f"Regimes disagree most on {label}")
+    st.subheader(f"Regimes disagree most on {in_markdown(label)}")
     st.caption(
         f"By how far apart the regimes rank the film among the {len(rows):,} of {split}, 100 being the highest score. "
         f"{len(logits)} independent rankings would lie "
@@ -98,13 +100,16 @@ def hard_cases_view(view: View) -> None:
 
     def ranked(row: int) -> str:
         told = " · ".join(f"{r.title} {100 * ranks[i, place[row]]:.0f}" for i, r in enumerate(store.regimes))
-        return f"{label}: {states[row]}  \n{told}"
+        return f"{in_markdown(label)}: {states[row]}  \n{told}"
 
     selection.actions(view, rows[most], f"regimes disagree on {label}", "disagree")
     _sheet(view, rows[most], "disagreement", ranked)
     threshold = float(store.threshold_array(regime.name)[c])
     if np.isnan(threshold):
-        st.info(f"{regime.title} has no threshold for {label}: val could not decide, so no film is predicted positive.")
+        st.info(
+            f"{regime.title} has no threshold for {in_markdown(label)}: val could not decide, so no film is "
+            "predicted positive."
+        )
         return
     mine = np.asarray(store.logits(regime.name)[:, c])
     wrong, missed = confident_errors(store.targets[rows, c], mine[rows], threshold)
@@ -119,7 +124,10 @@ def hard_cases_view(view: View) -> None:
             chosen = rows[found[:SHOWN]]
             selection.actions(view, chosen, f"{regime.title} {title} {label}", f"errors-{state}")
             _sheet(
-                view, chosen, f"errors-{state}", lambda row: f"{label}: {number(mine[row] - threshold, signed=True)}"
+                view,
+                chosen,
+                f"errors-{state}",
+                lambda row: f"{in_markdown(label)}: {number(mine[row] - threshold, signed=True)}",
             )
 
 

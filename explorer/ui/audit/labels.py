@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.data.text import in_markdown, plain
 from explorer.figures.style import number
 from explorer.store.layout import reviews_file
 from explorer.store.reviews import VERDICTS, Review, add_review, as_csv, latest, read_reviews
 from explorer.tables.labels import positive_labels
 from explorer.ui.shared import choose
 from explorer.ui.shared.gallery import links
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +38,13 @@ def label_errors_view(view: View) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         regime = _regime(store)
         with st.container(width=240):
-            wanted = st.selectbox("Doubted label", [ALL, *store.labels], key="doubted", bind="query-params")
+            wanted = st.selectbox(
+                "Doubted label",
+                [ALL, *store.labels],
+                key="doubted",
+                bind="query-params",
+                format_func=lambda name: plain(name, None),
+            )
         state = choose.pick_one("Show", ["to review", "reviewed", "all"], "to review", "show")
     audit = store.audit.labels(regime.name)
     file = reviews_file(store.path.parent, store.manifest.run_id)
@@ -55,14 +63,14 @@ def label_errors_view(view: View) -> None:
         _one(view, kept.iloc[place - 1], file)
         st.subheader("The queue")
         listed = kept.head(LISTED).drop(columns=["row", "column"])
-        st.dataframe(listed.assign(place=range(1, len(listed) + 1)).set_index("place"), height=320)
+        show_table(listed.assign(place=range(1, len(listed) + 1)).set_index("place"), height=320)
         if len(kept) > LISTED:
             st.caption(f"The first {LISTED} of {len(kept):,}.")
     _export(store, file)
 
 
 def _regime(store: Store) -> RegimeRecord:
-    names = {regime.name: regime.title for regime in store.audit.regimes}
+    names = {regime.name: in_markdown(regime.title) for regime in store.audit.regimes}
     return store.regime(choose.pick_one("Doubted by", list(names), next(iter(names)), "doubter", names))
 
 
@@ -117,12 +125,17 @@ def _one(view: View, item: pd.Series, file: Path) -> None:
     sample = store.samples.iloc[row]
     picture, words, verdict = st.columns([4, 5, 4], gap="medium")
     with picture:
-        st.image(store.thumbnail(row), width="stretch", alt=f"Film {item['film']}")
+        st.image(store.thumbnail(row), width="stretch", alt=f"Film {plain(item['film'])}")
         links(str(item["film"]))
     with words:
-        st.markdown(f"**{item['film']}** · {sample['split']}  \n**{label}** is given as **{item['given']}**")
-        st.markdown(" ".join(f":blue-badge[{name}]" for name in positive_labels(store, row)) or "no positive label")
-        st.dataframe(_scores(store, row, int(item["column"])), hide_index=True, height="content")
+        st.markdown(
+            f"**{in_markdown(item['film'])}** · {sample['split']}  \n**{in_markdown(label)}** is given as "
+            f"**{item['given']}**"
+        )
+        st.markdown(
+            " ".join(f":blue-badge[{in_markdown(name)}]" for name in positive_labels(store, row)) or "no positive label"
+        )
+        show_table(_scores(store, row, int(item["column"])), hide_index=True, height="content")
         st.caption("Unseen: the probability of the label from a model that had not seen this film.")
         if sample["report"]:
             st.markdown("> " + str(sample["report"]).replace("\n", "\n> "))
@@ -180,7 +193,7 @@ def _export(store: Store, file: Path) -> None:
     if not reviews:
         return
     st.subheader("Reviews")
-    st.dataframe(pd.DataFrame([r.model_dump() for r in latest(reviews).values()]), hide_index=True)
+    show_table(pd.DataFrame([r.model_dump() for r in latest(reviews).values()]), hide_index=True)
     st.download_button(
         "Corrections as CSV",
         as_csv(reviews),

@@ -10,11 +10,13 @@ import streamlit as st
 
 from explorer.analysis.leaks import crossing, leaking, without
 from explorer.analysis.metrics import ENOUGH, Scored
+from explorer.data.text import in_markdown, plain
 from explorer.figures.style import difference_with_interval, number, with_interval
 from explorer.tables.labels import findings_text
 from explorer.tables.results import METRIC_TITLES
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.gallery import link
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
@@ -48,7 +50,7 @@ def leaks_view(view: View) -> None:
     )
     if len(leaks):
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
-        st.dataframe(_with_and_without(store, split), hide_index=True, height="content")
+        show_table(_with_and_without(store, split), hide_index=True, height="content")
         st.caption(
             f"Mean over the labels with {ENOUGH} positive and {ENOUGH} negative patients without the copies; over "
             "those with both classes if none has so many. Both means are over the same labels. 95% interval from "
@@ -102,8 +104,8 @@ def _pair(store: Store, pair: dict[str, Any], splits: np.ndarray) -> None:
         for row in (int(pair["a"]), int(pair["b"])):
             with st.container(width=148, gap="xxsmall"):
                 sample_id = str(store.samples["sample_id"].iat[row])
-                st.image(store.thumbnail(row), width=148, alt=f"Film {sample_id}")
-                st.caption(f"**{sample_id}** · {splits[row]}  \n{findings_text(store, row)}")
+                st.image(store.thumbnail(row), width=148, alt=f"Film {plain(sample_id)}")
+                st.caption(f"**{in_markdown(sample_id)}** · {splits[row]}  \n{findings_text(store, row)}")
                 link("pages/case.py", "Case", sample_id)
     crosses = ", across splits" if splits[int(pair["a"])] != splits[int(pair["b"])] else ""
     text = f"**{KINDS[pair['kind']]}**{crosses}"

@@ -10,11 +10,13 @@ import streamlit as st
 
 from explorer.analysis.evidence import FEW
 from explorer.analysis.shortcuts import mostly_acquisition
+from explorer.data.text import in_markdown, listed
 from explorer.figures.audit import association
 from explorer.figures.style import with_interval
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.results import NO_FIGURE, Merit, merits
 from explorer.tables.spaces import distinct_spaces
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.store.reader import Store
@@ -44,12 +46,12 @@ def shortcuts_view(view: View) -> None:
         )
     with right:
         st.subheader("Attribute from the embedding")
-        st.dataframe(_from_embeddings(store), hide_index=True, height="content")
+        show_table(_from_embeddings(store), hide_index=True, height="content")
         st.caption(
             "AUROC of a logistic regression on the embedding, cross-fitted by patient; chance is 0.5. Numbers "
             "are split at their median. An embedding that encodes an attribute may not use it for a label."
         )
-    lacking = "; ".join(f"**{name}** ({why})" for name, why in facts["lacking"].items())
+    lacking = "; ".join(f"**{in_markdown(name)}** ({in_markdown(why, 200)})" for name, why in facts["lacking"].items())
     st.caption(
         (f"The set lacks {lacking}. " if lacking else "")
         + "Border, collimation, white in the margin (markers, print) and brightness are measured on the thumbnails. "
@@ -61,17 +63,17 @@ def _warnings(view: View) -> None:
     store, split = view.store, view.split
     st.subheader("Is a label's separability mostly acquisition?")
     table, flagged = _warning_table(store, view)
-    st.dataframe(table, hide_index=True, height="content")
+    show_table(table, hide_index=True, height="content")
     chosen = [name for name, kind in store.audit.attribute_facts["kinds"].items() if kind == "acquisition"]
     if flagged:
         st.warning(
-            f"In {split}, {', '.join(flagged)}: acquisition alone reaches at least half of what a regime gains over "
+            f"In {split}, {listed(flagged)}: acquisition alone reaches at least half of what a regime gains over "
             "chance. Such figures may not carry over to another hospital.",
             icon=":material/warning:",
         )
     st.caption(
         f"AUROC in {split} with 95% interval, chance 0.5. Acquisition alone: a logistic regression on "
-        f"{', '.join(chosen) or 'nothing the set has'}, cross-fitted by patient. A regime is named where both "
+        f"{listed(chosen) or 'nothing the set has'}, cross-fitted by patient. A regime is named where both "
         "intervals lie above 0.5 and acquisition's gain over chance is at least half of the regime's. No verdict with "
         f"fewer than {FEW} positives. A dash: the run has no such figure; run the same precompute command again."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from explorer.data.text import plain
 from explorer.figures.overlay import Box
 from explorer.ui.components.modules import joined
 from explorer.ui.components.viewer import shapes_to_draw
@@ -60,7 +61,7 @@ def pencil(name: str, jpeg: bytes, size: tuple[int, int], drawn: pd.DataFrame, o
             "width": size[0],
             "height": size[1],
             "marks": shapes_to_draw(drawn),
-            "alt": f"Film {name}: draw a box around the finding",
+            "alt": f"Film {plain(name)}: draw a box around the finding",
         },
         on_box_change=finished,
     )

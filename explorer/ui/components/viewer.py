@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.data.regions import with_shape
+from explorer.data.text import plain
 from explorer.ui.components.modules import joined
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def viewer(
             "width": size[0],
             "height": size[1],
             "marks": shapes,
-            "alt": f"Film {name}",
+            "alt": f"Film {plain(name)}",
         },
         on_step_change=stepped,
     )

@@ -11,11 +11,13 @@ import streamlit as st
 from explorer.analysis import localisation as loc
 from explorer.analysis.evidence import FEW
 from explorer.data.regions import with_shape
+from explorer.data.text import csv, in_markdown
 from explorer.figures.dots import dots
 from explorer.figures.style import regime_style, with_interval
 from explorer.store.saliency import list_saliency, saliency_command
 from explorer.ui.shared import cache, choose
 from explorer.ui.shared.frame import errors_shown
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.store.reader import Store
@@ -51,7 +53,7 @@ def choose_saliency_set(store: Store) -> SaliencySet | None:
         )
         st.code(saliency_command(store), language=None)
         return None
-    titles = {f"{one.record.method}-{one.record.block}": one.title for one in sets}
+    titles = {f"{one.record.method}-{one.record.block}": in_markdown(one.title) for one in sets}
     first = next(iter(titles))
     key = choose.pick_one("Maps", list(titles), first, "maps", titles) if len(sets) > 1 else first
     return sets[list(titles).index(key)]
@@ -137,10 +139,10 @@ def _all_figures(store: Store, table: pd.DataFrame, metric: str) -> None:
             mark = " ▲" if gain_low > 0 else " ▼" if gain_high < 0 else ""
             cells[titles.get(source, source.capitalize())] = with_interval(value, low, high) + mark
         rows.append(cells)
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+    show_table(pd.DataFrame(rows), hide_index=True, height="content")
     st.download_button(
         "All figures",
-        table.to_csv(index=False).encode(),
+        csv(table),
         file_name="agreement.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -163,9 +165,7 @@ def _presence(store: Store, saliency: SaliencySet) -> None:
         for agree, low, high, *others in numbers.to_numpy(dtype=float)
     ]
     shown = pd.concat([table[["label", "n"]], pd.DataFrame(cells)], axis=1)
-    st.dataframe(
-        shown.set_axis(["Label", "n", "Agree", "By chance", "Kappa"], axis=1), hide_index=True, height="content"
-    )
+    show_table(shown.set_axis(["Label", "n", "Agree", "By chance", "Kappa"], axis=1), hide_index=True, height="content")
     st.caption(
         f"n: films that two or more annotators looked at; under {FEW} no figure. Agree: share of pairs of "
         "annotators who say the same, marked or nothing to mark. By chance: the agreement of annotators who call the "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast
 
 import streamlit as st
 
 from explorer.data.regions import with_shape
 from explorer.data.saliency_map import METHODS, MethodName
+from explorer.data.text import in_markdown, whole
 from explorer.figures.overlay import Colours, MapStyle
 from explorer.tables.labels import findings_text, label_states, rows_in_state
 from explorer.ui.shared import cache, choose, selection
@@ -26,6 +27,7 @@ TITLES = {
     "sanity": "Sanity checks",
     "mark": "Mark",
 }
+COLOUR_TITLES: dict[str, str] = {"tint": "Tint", "heat": "Heat", "none": "None"}
 FORMER_TITLES: dict[str, ViewName] = {"Proof": "sanity"}
 """Links hold a view's title: those made under a former title still open the view."""
 
@@ -130,8 +132,7 @@ def _sentence() -> str:
 
 def _look() -> tuple[MapStyle, bool]:
     with st.popover("Look", icon=":material/tune:"):
-        titles = {"tint": "Tint", "heat": "Heat", "none": "None"}
-        colours = choose.pick_one("Colour map", get_args(Colours), "tint", "colours", titles)
+        colours = choose.pick_one("Colour map", list(COLOUR_TITLES), "tint", "colours", COLOUR_TITLES)
         st.caption("A tint changes hue alone: the film's greys stay readable.")
         opacity = st.slider("Opacity", 0, 100, 60, 5, format="%d%%", key="opacity", bind="query-params")
         contour = st.slider(
@@ -151,8 +152,10 @@ def film_order(view: View, label: str) -> FilmOrder:
     """What Previous and Next step through: the selection, or without one the split's films that have the label."""
     selected = selection.current(view)
     if len(selected.rows):
-        return FilmOrder(selected.rows, f"the selection {selected.name}")
-    return FilmOrder(rows_in_state(view.store, view.split, label, "positive"), f"{view.split} with {label}")
+        return FilmOrder(selected.rows, f"the selection {in_markdown(selected.name)}")
+    return FilmOrder(
+        rows_in_state(view.store, view.split, label, "positive"), f"{view.split} with {in_markdown(label)}"
+    )
 
 
 def film_summary(view: View, question: Question) -> None:
@@ -162,10 +165,11 @@ def film_summary(view: View, question: Question) -> None:
     state = label_states(store, question.label)[question.row]
     annotations = cache.run_annotations(store)
     of_label = annotations[(annotations["row"] == question.row) & (annotations["label"] == question.label)]
-    n = len(with_shape(of_label))
+    n, label = len(with_shape(of_label)), in_markdown(question.label)
     st.markdown(
-        f"**{sample['sample_id']}** · {sample['split']} · {question.label}: **{state}** · all labels: "
-        f"{findings_text(store, question.row)} · {n} annotation{'' if n == 1 else 's'} of {question.label}"
+        f"**{in_markdown(sample['sample_id'])}** · {sample['split']} · {label}: **{state}** · all labels: "
+        f"{findings_text(store, question.row)} · {n} annotation{'' if n == 1 else 's'} of {label}",
+        help=whole(sample["sample_id"]),
     )
     if not question.maps:
         st.button(

@@ -13,6 +13,7 @@ import streamlit as st
 from explorer.analysis import localisation as loc
 from explorer.analysis.sampling import stratified_films
 from explorer.data.regions import grid_size, reader_masks, with_shape
+from explorer.data.text import csv, in_markdown
 from explorer.errors import UserError
 from explorer.figures.overlay import Box
 from explorer.store.marks import NOTHING, SHAPE, add_marks, delete_marks, edit_marks, read_marks
@@ -21,6 +22,7 @@ from explorer.ui.grad_cam.controls import film_order
 from explorer.ui.models.heatmaps import has_seen_map
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
+from explorer.ui.shared.frame import error_text
 from explorer.ui.shared.stepper import stepper
 
 if TYPE_CHECKING:
@@ -63,7 +65,8 @@ def marking_view(view: View) -> None:
         else:
             seen, kind = ("not seen", "blind") if _blind(row) else ("seen", "not blind")
             st.markdown(
-                f"Press on the film, drag and let go: a box for **{label}**. You have {seen} a map of this film: marks "
+                f"Press on the film, drag and let go: a box for **{in_markdown(label)}**. You have {seen} a "
+                "map of this film: marks "
                 f"are **{kind}**."
             )
             _without_drawing(store, row, label, annotator, shown)
@@ -129,7 +132,8 @@ def _without_drawing(store: Store, row: int, label: str, annotator: str, shown: 
                 "Nothing to mark",
                 icon=":material/visibility_off:",
                 disabled=marked,
-                help=f"Records that you looked for {label} and saw none. A film without it counts as not looked at.",
+                help=f"Records that you looked for {in_markdown(label)} and saw none. A film without it "
+                "counts as not looked at.",
                 on_click=_save,
                 args=(store, row, label, annotator, pd.DataFrame([NOTHING]), "app"),
             )
@@ -215,7 +219,7 @@ def _tried(act: Callable[[], object]) -> None:
     try:
         act()
     except UserError as error:
-        st.session_state[_FAILED] = f"{error.what}\n\n{error.fix}"
+        st.session_state[_FAILED] = error_text(error)
 
 
 def _pairwise_agreement(store: Store, annotations: pd.DataFrame, row: int) -> None:
@@ -227,7 +231,8 @@ def _pairwise_agreement(store: Store, annotations: pd.DataFrame, row: int) -> No
         st.caption(f"{len(masks)} annotator{'' if len(masks) == 1 else 's'} looked for this label here.")
         return
     pairs = [
-        f"{one} and {other}: {_alike(masks[one], masks[other])}" for one, other in itertools.combinations(masks, 2)
+        f"{in_markdown(one)} and {in_markdown(other)}: {_alike(masks[one], masks[other])}"
+        for one, other in itertools.combinations(masks, 2)
     ]
     st.caption("Annotators of this label here. " + " · ".join(pairs))
 
@@ -248,7 +253,7 @@ def _export(store: Store) -> None:
     st.download_button(
         f"All {n:,} mark{'' if n == 1 else 's'}{f' and {nothing:,} × nothing' if nothing else ''} of {annotators} "
         f"annotator{'' if annotators == 1 else 's'}",
-        out.to_csv(index=False).encode(),
+        csv(out),
         file_name="marks.csv",
         mime="text/csv",
         icon=":material/download:",

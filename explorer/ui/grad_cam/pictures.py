@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.data.saliency_map import METHODS, silence
+from explorer.data.text import in_markdown, plain
 from explorer.figures import overlay
 from explorer.figures.style import regime_style
 from explorer.tables.labels import by_prevalence, label_states
@@ -62,7 +64,7 @@ def _regimes(view: View, question: Question) -> None:
                 note = heatmaps.silence_remark(grid, question.settings.look)
                 note = note or _drift(store, regime, saliency, question)
             picture = _picture(store, regime, canvas, grid, question)
-            st.image(picture, width="stretch", alt=f"{question.label} according to {regime.title}")
+            st.image(picture, width="stretch", alt=f"{plain(question.label)} according to {regime.title}")
             if note:
                 st.caption(note)
             exports[regime.name] = grid
@@ -71,7 +73,7 @@ def _regimes(view: View, question: Question) -> None:
             _own_words(store, canvas, question)
     _legend(store, question, (question.label,))
     sample_id = str(store.samples["sample_id"].iat[question.row])
-    name = f"{sample_id}-{question.label}-{question.settings.method}".replace(" ", "_").replace("/", "_")
+    name = re.sub(r"[^\w.-]+", "_", f"{sample_id[:60]}-{question.label[:60]}-{question.settings.method}")
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "Pictures and maps",
@@ -103,7 +105,7 @@ def _own_words(store: Store, canvas: overlay.Canvas, question: Question) -> None
         st.markdown(f"**Own words, frozen encoder**  \ncosine {saliency.logits[0]:.3f} · no threshold: none was chosen")
         picture = _picture(store, regime, canvas, grid, question)
         st.image(picture, width="stretch", alt="The sentence according to the frozen encoder")
-        st.caption(sentence.replace("[", "").replace("]", ""))
+        st.caption(in_markdown(sentence, None))
         if note := heatmaps.silence_remark(grid, settings.look):
             st.caption(note)
 
@@ -123,7 +125,7 @@ def _layers(view: View, question: Question) -> None:
                 grid = saliency.maps[0, block]
                 with st.container(width=112, gap="xxsmall"):
                     picture = _picture(store, regime, canvas, grid, question)
-                    st.image(picture, width=112, alt=f"{question.label} at block {block + 1}, {regime.title}")
+                    st.image(picture, width=112, alt=f"{plain(question.label)} at block {block + 1}, {regime.title}")
                     what = silence(grid)
                     st.caption(f"**{block + 1}** · " + (what or f"{grid.max():.2g}"))
     st.caption("Under each map its block, b, and its largest value, unscaled.")
@@ -143,12 +145,14 @@ def _labels(view: View, question: Question) -> None:
             grid = saliency.maps[store.labels.index(label), 0]
             with st.container(width=168, gap="xxsmall"):
                 st.image(
-                    _picture(store, regime, canvas, grid, question, label), width=168, alt=f"{label}, {regime.title}"
+                    _picture(store, regime, canvas, grid, question, label),
+                    width=168,
+                    alt=f"{plain(label)}, {regime.title}",
                 )
                 what = silence(grid)
                 state = label_states(store, label)[question.row]
                 st.caption(
-                    f"**{label}** · {state}  \n{_score(store, regime, label, question.row)}"
+                    f"**{in_markdown(label)}** · {state}  \n{_score(store, regime, label, question.row)}"
                     + (f"  \nmap is {what}" if what else "")
                 )
     _legend(store, question, store.labels)

@@ -14,6 +14,7 @@ from explorer.store.saliency import saliency_command
 from explorer.ui.grad_cam.agreement import choose_saliency_set
 from explorer.ui.shared import cache
 from explorer.ui.shared.frame import errors_shown
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.store.saliency import SaliencySet
@@ -74,4 +75,4 @@ def _others(view: View, summary: pd.DataFrame) -> None:
         for check, title in CHECKS.items():
             cells[title] = with_interval(*numbers[check]) if check in numbers else "—"
         rows.append(cells)
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+    show_table(pd.DataFrame(rows), hide_index=True, height="content")

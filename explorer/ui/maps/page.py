@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis.map_trust import doubts
+from explorer.data.text import in_markdown, plain
 from explorer.figures.maps import paint_bytes
 from explorer.tables import map_colours
 from explorer.tables.labels import by_prevalence, findings_text
@@ -69,7 +70,13 @@ def choose_maps(view: View) -> MapChoice:
             first = [name for name in by_count if name != "No Finding"][:3]
             with st.container(width=420):
                 chosen = st.multiselect(
-                    "Labels", by_count, first, key="labels", bind="query-params", max_selections=MOST_LABELS
+                    "Labels",
+                    by_count,
+                    first,
+                    key="labels",
+                    bind="query-params",
+                    max_selections=MOST_LABELS,
+                    format_func=lambda name: plain(name, None),
                 )
             labels = tuple(name for name in by_count if name in chosen) or (label,)
         kinds = list(signs.KINDS)
@@ -107,7 +114,7 @@ def _meaning(store: Store, choice: MapChoice) -> str:
     if asked.colour in ("outcome", "right", "score"):
         cuts = [(r.title, store.thresholds(r.name).labels[label].value) for r in choice.regimes]
         words = ", ".join(f"{title} {'has none' if cut is None else f'logit {cut:.2f}'}" for title, cut in cuts)
-        return f"Thresholds for {label}, chosen on val by max F1: {words}."
+        return f"Thresholds for {in_markdown(label)}, chosen on val by max F1: {words}."
     return {
         "labels": f"Coloured: films with {MATCHES[asked.match]}; a film with several is a pie.",
         "count": "Known positive labels other than No Finding.",
@@ -142,12 +149,17 @@ def answer_hovers(view: View, choice: MapChoice) -> None:
 def _can_draw(store: Store, asked: Asked, regime: RegimeRecord) -> bool:
     no_threshold = store.thresholds(regime.name).labels[asked.label].value is None
     if asked.colour == "outcome" and no_threshold:
-        st.info(f"val has no positive or no negative for {asked.label}, so {regime.title} has no threshold for it.")
+        st.info(
+            f"val has no positive or no negative for {in_markdown(asked.label)}, so {regime.title} has no "
+            "threshold for it."
+        )
         return False
     if asked.colour == "right" and all(
         store.thresholds(r.name).labels[asked.label].value is None for r in store.regimes
     ):
-        st.info(f"val has no positive or no negative for {asked.label}, so no regime can be right or wrong.")
+        st.info(
+            f"val has no positive or no negative for {in_markdown(asked.label)}, so no regime can be right or wrong."
+        )
         return False
     return True
 
@@ -207,7 +219,7 @@ def _tip(store: Store, label: str, row: int) -> Tip:
     scores = " · ".join(f"{r.title} {store.logits(r.name)[row, c]:.2f}" for r in store.regimes)
     report = " ".join(str(sample["report"] or "").split()) if pd.notna(sample["report"]) else ""
     where = " · ".join(str(part) for part in (sample["sample_id"], sample["split"], sample["view"]) if pd.notna(part))
-    lines = [where, findings_text(store, row), f"{label}, logits: {scores}"]
+    lines = [where, findings_text(store, row, plain), f"{plain(label)}, logits: {scores}"]
     return Tip(row, store.thumbnail(row), (*lines, f"{report[:140]}…") if len(report) > 140 else (*lines, report))
 
 
@@ -216,4 +228,5 @@ def _go_to_case() -> None:
     sample_id = st.session_state.pop("case-to-open", None)
     if sample_id:
         choose.open_film(sample_id)
-        st.switch_page("pages/case.py", query_params=st.query_params.to_dict())
+        kept = {key: st.query_params[key] for key in ("film", selection.PARAMETER) if key in st.query_params}
+        st.switch_page("pages/case.py", query_params=kept)  # of a control's parameter, Streamlit would raise

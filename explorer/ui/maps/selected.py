@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.analysis.composition import lifts
+from explorer.data.text import in_markdown
 from explorer.figures.maps import lift_figure
 from explorer.tables import map_colours
 from explorer.ui.shared import selection
@@ -32,7 +33,7 @@ def selected(view: View, asked: Asked, regime: RegimeRecord, picked: Selection) 
             "them; Shift and click adds or takes away one, Esc clears."
         )
     if film is not None:
-        st.subheader(f"Film {store.samples['sample_id'].iat[film]}")
+        st.subheader(f"Film {in_markdown(store.samples['sample_id'].iat[film])}")
         gallery(store, [film], asked.label, regime, key="film")
     if len(picked.rows):
         _films(view, asked, regime, picked)
@@ -66,7 +67,7 @@ def _composition(view: View, asked: Asked, picked: NDArray[np.int64]) -> None:
         st.caption("No film of the selection has a positive label.")
         return
     more = frame[frame["low"] > 1].sort_values("lift", ascending=False, kind="stable")
-    labels = ", ".join(f"{r.label} {r.lift:.1f} [{r.low:.1f}, {r.high:.1f}]" for r in more.itertuples())
+    labels = ", ".join(f"{in_markdown(r.label)} {r.lift:.1f} [{r.low:.1f}, {r.high:.1f}]" for r in more.itertuples())
     st.markdown(
         f"More than among the {len(shown):,} films compared: **{labels}** (lift, 95%)."
         if labels

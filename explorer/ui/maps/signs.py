@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer.analysis.metrics import patient_weights
 from explorer.analysis.modality_gap import centroids, halves_gap, modality_gap, place
+from explorer.data.text import AXIS, plain
 from explorer.figures.maps import Frame, MapSign
 from explorer.figures.style import with_interval
 from explorer.tables.map_colours import cluster_mark
@@ -45,7 +46,7 @@ def _prompts(store: Store, space: str) -> list[MapSign]:
     out = []
     for side, sign, word in (("positive", "▲", ""), ("negative", "▽", "not ")):
         vectors, labels = prompt_means(store, store.manifest.prompt_sets[0].name, side)
-        names = [word + label for label in labels]
+        names = [word + plain(label, AXIS) for label in labels]
         out += _placed(store, space, vectors, names, "prompt", sign, "#D55E00")
     return out
 
@@ -63,9 +64,8 @@ def prompt_means(store: Store, prompt_set: str, side: str) -> tuple[NDArray[np.f
 def _centroids(store: Store, space: str) -> list[MapSign]:
     middle = centroids(np.asarray(store.vectors(space)), store.targets)
     has_centroid = np.flatnonzero(~np.isnan(middle[:, 0]))
-    return _placed(
-        store, space, middle[has_centroid], [store.labels[c] for c in has_centroid], "centroid", "✚", "#1F83C6"
-    )
+    names = [plain(store.labels[c], AXIS) for c in has_centroid]
+    return _placed(store, space, middle[has_centroid], names, "centroid", "✚", "#1F83C6")
 
 
 def _clusters(store: Store, space: str) -> list[MapSign]:
@@ -75,7 +75,7 @@ def _clusters(store: Store, space: str) -> list[MapSign]:
     out = []
     for i, one in enumerate(clusters):
         x, y = frame.units(np.median(layout[codes == i], axis=0)[None])[0].tolist()
-        out.append(MapSign(x, y, f"{i + 1} {one.name}", "cluster", colour=cluster_mark(i).colours[0]))
+        out.append(MapSign(x, y, f"{i + 1} {plain(one.name, AXIS)}", "cluster", colour=cluster_mark(i).colours[0]))
     return out
 
 

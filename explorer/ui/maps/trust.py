@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.data.text import in_markdown
 from explorer.tables.spaces import regimes_of_space
 from explorer.ui.shared import choose, selection
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +68,8 @@ def trust_table(store: Store, regimes: Sequence[RegimeRecord], kind: SpaceKind) 
             st.warning(f"Do not read the map of {titles}: it shows other neighbours than the space has.")
         params = ", ".join(f"{key} {value}" for key, value in trust["params"].items())
         methods.append(
-            f"{titles}: {trust['method']}, {params}, seed {trust['seed']}, k {trust['k']}, n {trust['n']:,}."
+            f"{titles}: {in_markdown(trust['method'])}, {in_markdown(params)}, seed {trust['seed']}, k "
+            f"{trust['k']}, n {trust['n']:,}."
         )
         rows.append(
             {
@@ -79,7 +82,7 @@ def trust_table(store: Store, regimes: Sequence[RegimeRecord], kind: SpaceKind) 
                 "Spread over seeds": f"{_figure(trust, 'spread', '.2f')} (up to {_figure(trust, 'spread_max', '.2f')})",
             }
         )
-    st.dataframe(
+    show_table(
         pd.DataFrame(rows),
         hide_index=True,
         height="content",
@@ -109,7 +112,7 @@ def cluster_table(view: View, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
         }
         for i, one in enumerate(clusters)
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+    show_table(pd.DataFrame(rows), hide_index=True, height="content")
     st.caption(
         "k-means in the full space, the number by silhouette. A name is a finding that train films of the cluster have "
         "more often than chance allows (5%, Bonferroni). Purity, share of all films and lift are measured on val and "
@@ -117,6 +120,6 @@ def cluster_table(view: View, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
     )
     with st.container(horizontal=True, gap="small"):
         for i, one in enumerate(clusters):
-            if st.button(f"{i + 1} {one.name}", key=f"cluster-{i}", help="Select its films."):
+            if st.button(f"{i + 1} {in_markdown(one.name)}", key=f"cluster-{i}", help="Select its films."):
                 selection.put(view, np.flatnonzero(codes == i), f"Cluster {i + 1} {one.name}, {regime.title}")
                 st.rerun()

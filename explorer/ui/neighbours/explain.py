@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.data.saliency_map import METHODS, silence
+from explorer.data.text import in_markdown, plain
 from explorer.figures import overlay
 from explorer.figures.style import regime_style
 from explorer.tables.labels import by_prevalence
@@ -67,8 +68,6 @@ def explain_result(view: View, query: Query) -> None:
         _dialog(view, query, row)
     elif which == OWN and query.upload:
         _dialog(view, query, None)
-    elif which and which != OWN:
-        st.warning(f"This run has no film {which!r} to explain.")
 
 
 @st.dialog("What the regimes look at", width="large", on_dismiss=_close)
@@ -84,9 +83,22 @@ def _dialog(view: View, query: Query, row: int | None) -> None:
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
             with st.container(width=230):
                 about = (
-                    st.selectbox("Explain", labels, labels.index(query.label), key="why_own", bind="query-params")
+                    st.selectbox(
+                        "Explain",
+                        labels,
+                        labels.index(query.label),
+                        key="why_own",
+                        bind="query-params",
+                        format_func=lambda name: plain(name, None),
+                    )
                     if row is None
-                    else st.selectbox("Explain", [LIKENESS, *labels], key="why", bind="query-params")
+                    else st.selectbox(
+                        "Explain",
+                        [LIKENESS, *labels],
+                        key="why",
+                        bind="query-params",
+                        format_func=lambda name: plain(name, None),
+                    )
                 )
             comparison = Comparison(tuple(films), map_settings(view))
         if row is not None and about == LIKENESS:
@@ -166,8 +178,9 @@ def _draw(
     width, height = canvas.film_size
     seen = store.fit(regime.encoder).window(height, width)
     picture = overlay.compose(canvas, None if silence(grid) else grid, seen, annotations, settings.look)
-    st.image(picture, width="stretch", alt=f"{title} according to {regime.title}")
-    st.caption("  \n".join(part for part in (title, score, heatmaps.silence_remark(grid, settings.look)) if part))
+    st.image(picture, width="stretch", alt=f"{plain(title)} according to {regime.title}")
+    parts = (in_markdown(title), score, heatmaps.silence_remark(grid, settings.look))
+    st.caption("  \n".join(part for part in parts if part))
 
 
 def _legend(comparison: Comparison, about: str) -> None:
@@ -177,7 +190,7 @@ def _legend(comparison: Comparison, about: str) -> None:
     if not method.by_label:
         what = "the model looks, whatever is asked about"
     elif about != LIKENESS:
-        what = f"evidence {direction} the logit of {about}"
+        what = f"evidence {direction} the logit of {in_markdown(about)}"
     elif len(comparison.films) == 2:
         what = f"each film {direction} its likeness to the other"
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import METRICS
 from explorer.analysis.rewording import EDITED, STORED, RewordingEffect, compare
+from explorer.data.text import in_markdown, listed, plain
 from explorer.figures.style import with_interval
 from explorer.tables.labels import label_states
 from explorer.tables.results import METRIC_TITLES
@@ -22,6 +24,7 @@ from explorer.ui.shared import choose
 from explorer.ui.shared.frame import errors_shown
 from explorer.ui.shared.gallery import link
 from explorer.ui.shared.links import DAMAGED, BadLink, from_text, to_text
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +58,7 @@ def prompt_lab(view: View) -> None:
     with errors_shown():
         store = view.store
         _read_link(store)
-        sets = {record.name: record.title for record in store.manifest.prompt_sets}
+        sets = {record.name: in_markdown(record.title) for record in store.manifest.prompt_sets}
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
             with st.container(width=240):
                 label = choose.label(view)
@@ -88,13 +91,13 @@ def _editor(base: str, label: str, stored: Sides) -> Sides:
     for column, side in zip(st.columns(2, gap="medium"), ("positive", "negative"), strict=True):
         with column:
             text = st.text_area(
-                f"{side.capitalize()} prompts for {label}",
+                f"{side.capitalize()} prompts for {in_markdown(label)}",
                 "\n".join(held[side]),
                 height=130,
                 max_chars=LONGEST,
                 key=f"lab-{base}-{label}-{side}",
             )
-        lines = dict.fromkeys(" ".join(line.split()) for line in text.splitlines())
+        lines = dict.fromkeys(" ".join(line.split()) for line in text.split("\n"))
         boxes[side] = [inference.check_sentence(line) for line in lines if line][:MOST]
     if not boxes["positive"]:
         st.info("Without a positive prompt there is nothing to search for: the stored ones are used.")
@@ -179,7 +182,7 @@ def _figures(store: Store, label: str, change: RewordingEffect, *, same: bool) -
     targets = store.targets[rows, store.labels.index(label)]
     positive, negative = int((targets == 1).sum()), int((targets == 0).sum())
     st.markdown(
-        f"**{label}** on val: {positive:,} positive, {negative:,} negative, "
+        f"**{in_markdown(label)}** on val: {positive:,} positive, {negative:,} negative, "
         f"{len(rows) - positive - negative:,} unknown."
     )
     if positive < FEW:
@@ -206,7 +209,7 @@ def _figures(store: Store, label: str, change: RewordingEffect, *, same: bool) -
         }
         for metric in METRICS
     ]
-    st.dataframe(pd.DataFrame(table), hide_index=True)
+    show_table(pd.DataFrame(table), hide_index=True)
     cut = {version: "none" if np.isnan(value) else f"{value:.2f}" for version, value in change.thresholds.items()}
     words = (
         "Nothing is edited yet."
@@ -242,7 +245,7 @@ def _movers(store: Store, label: str, rows: NDArray[np.int64], change: Rewording
                     row = int(rows[place])
                     sample_id = str(store.samples["sample_id"].iat[row])
                     with st.container(width=110, gap="xxsmall"):
-                        st.image(store.thumbnail(row), width=110, alt=f"Film {sample_id}")
+                        st.image(store.thumbnail(row), width=110, alt=f"Film {plain(sample_id)}")
                         st.caption(f"{change.rises[place]:+,} places · {states[row]}")
                         link("pages/case.py", sample_id, sample_id)
 
@@ -250,18 +253,17 @@ def _movers(store: Store, label: str, rows: NDArray[np.int64], change: Rewording
 def _save(store: Store, base: str) -> None:
     edits: Edits = st.session_state.get(_EDITS, {})
     mine = {label: sides for (chosen, label), sides in edits.items() if chosen == base}
-    summary = f"{len(mine)} label{'' if len(mine) == 1 else 's'} edited: {', '.join(mine)}. " if mine else ""
+    file_name = re.sub(r"[^\w-]+", "-", base) + "-edited.toml"
+    summary = f"{len(mine)} label{'' if len(mine) == 1 else 's'} edited: {listed(mine)}. " if mine else ""
     st.download_button(
         "Save the set as TOML",
         as_toml(f"{base}, edited", {label: mine.get(label, sides) for label, sides in store.prompts(base).items()}),
-        file_name=f"{base}-edited.toml",
+        file_name=file_name,
         mime="application/toml",
         icon=":material/download:",
         on_click="ignore",
     )
-    st.caption(
-        f"{summary}`python -m precompute run … --prompts {base}-edited.toml` makes it the zero-shot regime's own set."
-    )
+    st.caption(f"{summary}`python -m precompute run … --prompts {file_name}` makes it the zero-shot regime's own set.")
 
 
 def as_toml(title: str, labels: Mapping[str, Mapping[str, list[str]]]) -> str:

@@ -13,6 +13,7 @@ from explorer.analysis.evidence import FEW
 from explorer.analysis.hubness_agreement import HUB
 from explorer.analysis.metrics import MACRO, MACRO_ALL
 from explorer.analysis.retrieval import K
+from explorer.data.text import plain
 from explorer.figures.dots import dots
 from explorer.figures.style import regime_style
 from explorer.tables.labels import findings_text
@@ -20,6 +21,7 @@ from explorer.tables.results import Merit, merits
 from explorer.tables.spaces import distinct_spaces, regimes_of_space
 from explorer.ui.shared import choose
 from explorer.ui.shared.gallery import link
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.store.manifest import SpaceKind, SpaceRecord
@@ -103,7 +105,7 @@ def retrieval_means(view: View) -> None:
                 cells["k of the vote"] = ", ".join(one["k"].astype(str))
         rows.append(cells)
     st.subheader("Mean over all labels")
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    show_table(pd.DataFrame(rows), hide_index=True)
     own = ", ".join(
         f"{regime.title} {merits(store, view.split)[regime.name, MACRO_ALL, 'average_precision']}"
         for regime in store.regimes
@@ -127,7 +129,7 @@ def list_agreement(view: View) -> None:
             cells["Jaccard" if metric == "jaccard" else "Rank-biased overlap"] = f"{m} · {m.baseline:.3f}"
         rows.append(cells)
     st.subheader("Do the spaces agree?")
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    show_table(pd.DataFrame(rows), hide_index=True)
     st.caption(
         f"Of the {K} nearest among all films: the share both lists hold (Jaccard), and the same with the first places "
         f"counting most (RBO, p = 0.9). Mean over the films of {view.split} [95% interval] · random lists. "
@@ -161,6 +163,6 @@ def _top_hubs(store: Store, space: SpaceRecord) -> None:
         for row in np.argsort(-counts, kind="stable")[:SHOWN_HUBS].tolist():
             sample_id = str(store.samples["sample_id"].iat[row])
             with st.container(width=110, gap="xxsmall"):
-                st.image(store.thumbnail(row), width=110, alt=f"Film {sample_id}")
+                st.image(store.thumbnail(row), width=110, alt=f"Film {plain(sample_id)}")
                 st.caption(f"{counts[row]:,} lists · {findings_text(store, row)}")
                 link("pages/case.py", sample_id, sample_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.analysis.neighbours import comparable, decision_vectors
+from explorer.data.text import in_markdown
 from explorer.errors import UserError
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.models import inference
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
+LENGTHS = ("6", "12", "24")
+OWN = "My own"
+"""In place of a prompt set's title: a sentence of the visitor's."""
 WAYS = {"film": "A film", "upload": "Upload", "words": "Words", "selection": "Selection"}
 VIEWS = {"frontal": "frontal", "lateral": "lateral", "": "not known"}
 UPLOAD = "upload-embedded"
@@ -84,7 +87,7 @@ def choose_query(view: View) -> Query | None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         way = choose.pick_one("Search by", list(WAYS), "film", "by", WAYS)
         kind: SpaceKind = "embedding" if way == "words" else choose.space_kind()
-        k = int(choose.pick_one("Neighbours", ["6", "12", "24"], "6", "k"))
+        k = int(choose.pick_one("Neighbours", LENGTHS, "6", "k"))
         with st.container(width=240):
             label = choose.label(view)
         same_patient = st.toggle("Same patient too", key="same_patient", bind="query-params")
@@ -180,9 +183,9 @@ def _upload(view: View, label: str, kind: SpaceKind) -> _Source | None:
 
 def _words(view: View, label: str, kind: SpaceKind) -> _Source | None:
     store = view.store
-    sets = {record.name: record.title for record in store.manifest.prompt_sets}
+    sets = {record.name: in_markdown(record.title) for record in store.manifest.prompt_sets}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        chosen = choose.pick_one("Prompts", [*sets, "own"], next(iter(sets)), "prompts", {**sets, "own": "My own"})
+        chosen = choose.pick_one("Prompts", [*sets, "own"], next(iter(sets)), "prompts", {**sets, "own": OWN})
         if chosen == "own":
             text = st.text_input(
                 "What a film should show", key="text", bind="query-params", placeholder="enlarged heart", width=420
@@ -208,14 +211,10 @@ def _sentence(view: View, text: str) -> _Source:
     unread = [] if sentence in view.store.texts else inference.unread_words(view.store, sentence)
     if unread:
         st.warning(
-            f"The text tower cannot read: {escaped(', '.join(unread)[:200])}. The rest of the sentence is searched for."
+            f"The text tower cannot read: {in_markdown(', '.join(unread), 200)}. The rest of the sentence is "
+            "searched for."
         )
     return _Source(sentence, _in_every_space(view.store, vector))
-
-
-def escaped(text: str) -> str:
-    """A visitor's words as Markdown that shows them as they are: a link must not bring links of its own."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+.!|$:~^-])", r"\\\1", text)
 
 
 def mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ import streamlit as st
 from explorer.analysis.hubness_agreement import hubs
 from explorer.analysis.neighbours import search
 from explorer.analysis.outliers import OUTLYING
+from explorer.data.text import in_markdown, plain, whole
 from explorer.figures.case import margins
 from explorer.figures.dots import dots
 from explorer.figures.style import regime_style
@@ -21,7 +22,7 @@ from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, label_agreement
 from explorer.ui.maps import signs
 from explorer.ui.neighbours import explain
-from explorer.ui.neighbours.query import Query, choose_query, escaped
+from explorer.ui.neighbours.query import Query, choose_query
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.gallery import link
 
@@ -91,7 +92,7 @@ def query_summary(view: View, query: Query, neighbours: list[Neighbours]) -> Non
     if jpeg:
         picture, words, chart = st.columns([4, 5, 11], gap="medium")
         with picture:
-            st.image(jpeg, width="stretch", alt=f"Film {query.name}")
+            st.image(jpeg, width="stretch", alt=f"Film {plain(query.name)}")
     else:
         words, chart = st.columns([9, 11], gap="medium")
     with words:
@@ -109,15 +110,19 @@ def query_summary(view: View, query: Query, neighbours: list[Neighbours]) -> Non
 
 def _about(store: Store, query: Query) -> None:
     if query.row is None:
-        st.markdown(f"**{query.name}**" if query.upload else f"> {escaped(query.name)}")
+        name = in_markdown(query.name, 300)
+        st.markdown(f"**{name}**" if query.upload else f"> {name}")
         if query.upload:
             _outlying(query.upload.outlying)
         return
     sample = store.samples.iloc[query.row]
-    st.markdown(f"**{query.name}**  \n{sample['split']} · patient {sample['patient_id']}")
+    st.markdown(
+        f"**{in_markdown(query.name)}**  \n{sample['split']} · patient {in_markdown(sample['patient_id'])}",
+        help=whole(query.name),
+    )
     st.markdown(_badges(positive_labels(store, query.row)) or findings_text(store, query.row))
     if sample["report"]:
-        st.caption(str(sample["report"])[:REPORT])
+        st.caption(in_markdown(sample["report"], REPORT))
     with st.container(horizontal=True, gap="small"):
         link("pages/case.py", "Case", query.name)
         link("pages/grad_cam.py", "Grad-CAM", query.name)
@@ -205,12 +210,15 @@ def _neighbour(
         flags += " · same patient"
     if row in hub_counts:
         flags += f" · :violet-badge[hub: {hub_counts[row]} lists]"
-    lines = [f"**{similarity:.3f}** · {sample['split']}{flags}  \n{sample_id}", _compared(store, query.known, row)]
+    lines = [
+        f"**{similarity:.3f}** · {sample['split']}{flags}  \n{in_markdown(sample_id)}",
+        _compared(store, query.known, row),
+    ]
     lines.append(_scores(store, row, query.label, titles))
     if sample["report"]:
-        lines.append(f":small[{_sentence(str(sample['report']))}]")
+        lines.append(f":small[{in_markdown(_sentence(str(sample['report'])), None)}]")
     with st.container(width=TILE, gap="xxsmall"):
-        st.image(store.thumbnail(row), width=TILE, alt=f"Film {sample_id}")
+        st.image(store.thumbnail(row), width=TILE, alt=f"Film {plain(sample_id)}")
         st.markdown("  \n".join(lines))
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             link("pages/case.py", "Case", sample_id)
@@ -235,7 +243,7 @@ def _scores(store: Store, row: int, label: str, titles: list[str]) -> str:
             logit, cut = float(store.logits(regime.name)[row, c]), float(store.threshold_array(regime.name)[c])
             against = "" if np.isnan(cut) else f" {'≥' if logit >= cut else '<'} {cut:.2f}"
             out.append((f"{regime.title} " if len(titles) > 1 else "") + f"{logit:.2f}{against}")
-    return f":small[{label} logit: {', '.join(out)}]"
+    return f":small[{in_markdown(label)} logit: {', '.join(out)}]"
 
 
 def _sentence(report: str) -> str:
@@ -244,7 +252,7 @@ def _sentence(report: str) -> str:
 
 
 def _badges(labels: list[str]) -> str:
-    return " ".join(f":blue-badge[{label}]" for label in labels)
+    return " ".join(f":blue-badge[{in_markdown(label)}]" for label in labels)
 
 
 def _compared(store: Store, known: NDArray[np.float32], other: int) -> str:
@@ -252,13 +260,13 @@ def _compared(store: Store, known: NDArray[np.float32], other: int) -> str:
     out = []
     for label, mine, theirs in zip(store.labels, known, store.targets[other], strict=True):
         if mine == 1 and theirs == 1:
-            out.append(f":green-badge[✓ {label}]")
+            out.append(f":green-badge[✓ {in_markdown(label)}]")
         elif mine == 1 and np.isnan(theirs):
-            out.append(f":gray-badge[? {label}]")
+            out.append(f":gray-badge[? {in_markdown(label)}]")
         elif mine == 1:
-            out.append(f":gray-badge[− {label}]")
+            out.append(f":gray-badge[− {in_markdown(label)}]")
         elif theirs == 1:
-            out.append(f":orange-badge[+ {label}]")
+            out.append(f":orange-badge[+ {in_markdown(label)}]")
     return " ".join(out) or "no positive label"
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.analysis.calibration import BINS, METHODS, Method, fit, reliability
+from explorer.data.text import in_markdown, plain
 from explorer.figures import thresholds as threshold_figures
 from explorer.figures.style import with_interval
 from explorer.tables import curves as curve_tables
@@ -17,6 +18,7 @@ from explorer.tables.labels import by_prevalence, label_counts
 from explorer.ui.pr_curves import curves
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
@@ -36,7 +38,9 @@ def calibration_view(view: View) -> None:
         method = cast("Method", choose.pick_one("Probabilities", list(titles), "none", "fitted", titles))
         few = curves.fewest(view)
     positive, negative, unknown = label_counts(store, split, label)
-    st.markdown(f"**{label}** in {split}: {positive:,} positive, {negative:,} negative, {unknown:,} unknown.")
+    st.markdown(
+        f"**{in_markdown(label)}** in {split}: {positive:,} positive, {negative:,} negative, {unknown:,} unknown."
+    )
     if positive < few or negative == 0:
         st.info(f"Fewer than {few} positives: too few to say.", icon=":material/hourglass_empty:")
     else:
@@ -46,14 +50,14 @@ def calibration_view(view: View) -> None:
                 _reliability(store, split, label, method),
                 key="reliability",
                 config={"displayModeBar": False},
-                alt=f"Reliability of {label} in every regime",
+                alt=f"Reliability of {plain(label)} in every regime",
             )
             st.caption(
                 f"{BINS} bins of equal number of films, with Wilson's 95% intervals; below them, films per bin. "
                 "On the dashed line the predicted probability equals the observed rate."
             )
         with right:
-            st.dataframe(_by_method(store, split, label), hide_index=True, height="content")
+            show_table(_by_method(store, split, label), hide_index=True, height="content")
             st.caption(
                 "Lower is better. Value [95% interval from resampling patients] · baseline. For the Brier score: "
                 "predicting val's rate for every film. For ECE: what perfectly calibrated probabilities would show on "
@@ -78,7 +82,7 @@ def _all_labels(view: View, method: Method, few: int) -> None:
                 text = texts.get((regime.name, label, method, metric), "—")
                 cells[f"{title}: {regime.title}"] = text if positive >= few else "too few to say"
         rows.append(cells)
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+    show_table(pd.DataFrame(rows), hide_index=True, height="content")
     st.caption("Value [95% interval] · baseline, as above.")
 
 

@@ -12,6 +12,7 @@ from explorer.analysis.differences import DELONG_FROM
 from explorer.analysis.evidence import FEW
 from explorer.analysis.pooled import MICRO
 from explorer.analysis.ranking import BINARY_METRICS
+from explorer.data.text import in_markdown, plain
 from explorer.figures import curves as curve_figures
 from explorer.figures.curves import CurveAxes
 from explorer.figures.style import regime_style
@@ -21,6 +22,7 @@ from explorer.tables.labels import by_prevalence
 from explorer.tables.results import mean_of_labels, merits, missing_results, regime_table
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
@@ -33,6 +35,8 @@ AREAS: dict[str, str] = {
     "roc": "AUROC",
     "gain": "the area under the curve (1 is perfect; 0 is what one score for all films reaches)",
 }
+MOST_POSITIVES = 1000
+"""The largest of the least numbers of positives that may be asked for."""
 METRICS = {name: metric.short for name, metric in BINARY_METRICS.items() if metric.compared}
 
 
@@ -65,10 +69,11 @@ def gains(view: View, few: int) -> None:
     with st.container(horizontal=True, gap="medium"):
         metric = choose.pick_one("Metric", list(METRICS), "average_precision", "gain", METRICS)
         pairs = curve_tables.regime_pairs(store)
-        chosen = choose.pick_one("Regimes", list(pairs), next(iter(pairs)), "pair")
+        titles = {pair: in_markdown(pair) for pair in pairs}
+        chosen = choose.pick_one("Regimes", list(pairs), next(iter(pairs)), "pair", titles)
     frame = curve_tables.pair_differences(store, split, metric, pairs[chosen], few)
-    titles = [regime.name for regime in store.regimes]
-    colour = regime_style(titles.index(pairs[chosen][0])).colour
+    names = [regime.name for regime in store.regimes]
+    colour = regime_style(names.index(pairs[chosen][0])).colour
     left, right = st.columns([6, 5], gap="medium")
     with left:
         known = frame[frame["difference"].notna()]
@@ -78,7 +83,7 @@ def gains(view: View, few: int) -> None:
             alt=f"Differences in {METRICS[metric]} with 95% intervals, {chosen}",
         )
     with right:
-        st.dataframe(curve_tables.difference_table(frame), hide_index=True, height="content")
+        show_table(curve_tables.difference_table(frame), hide_index=True, height="content")
     st.caption(
         "Paired: both regimes are scored without each patient in turn; 95% intervals. A filled mark has Holm's p below "
         "0.05, which allows for all labels tested at once. In brackets the positives; grey has fewer than "
@@ -99,14 +104,20 @@ def one_label(view: View) -> None:
         first = next((i for i, option in enumerate(options) if option != "No Finding"), 0)
         with st.container(width=280):
             name = st.selectbox(
-                "Label", options, index=first, key="label", bind="query-params", format_func=curve_tables.pool_title
+                "Label",
+                options,
+                index=first,
+                key="label",
+                bind="query-params",
+                format_func=lambda option: plain(curve_tables.pool_title(option), None),
             )
         axes = _curve_kind()
         few = fewest(view)
     positive, negative, unknown = curve_tables.scored_counts(store, split, name)
     unit = "film-label pairs " if name in (*MEANS, MICRO) else ""
     st.markdown(
-        f"**{curve_tables.pool_title(name)}** in {split}: {unit}{positive:,} positive, {negative:,} negative, "
+        f"**{in_markdown(curve_tables.pool_title(name))}** in {split}: {unit}{positive:,} positive, "
+        f"{negative:,} negative, "
         f"{unknown:,} unknown."
     )
     if positive < few or negative == 0:
@@ -117,14 +128,14 @@ def one_label(view: View) -> None:
             icon=":material/hourglass_empty:",
         )
         return
-    st.dataframe(regime_table(store, split, name), hide_index=True)
+    show_table(regime_table(store, split, name), hide_index=True)
     st.caption("Value [95% interval] · trivial baseline. Precision, recall and F1 at thresholds chosen on val.")
     left, right = st.columns([9, 11], gap="medium")
     with left:
         st.plotly_chart(
             _large(store, split, name, axes),
             key="curve",
-            alt=f"Curves of every regime for {curve_tables.pool_title(name)}",
+            alt=f"Curves of every regime for {plain(curve_tables.pool_title(name))}",
         )
         st.caption(
             f"In brackets, {AREAS[axes]}, with its 95% interval; bands are pointwise. "
@@ -133,7 +144,7 @@ def one_label(view: View) -> None:
     if len(store.regimes) < 2:
         return
     with right:
-        st.dataframe(_own_differences(view, name, few), hide_index=True)
+        show_table(_own_differences(view, name, few), hide_index=True)
         st.caption("Differences are paired. Holm's p allows for all labels tested in this pair and metric.")
 
 
@@ -143,7 +154,7 @@ def fewest(view: View) -> int:
         value = st.number_input(
             "Least positives",
             min_value=1,
-            max_value=1000,
+            max_value=MOST_POSITIVES,
             value=FEW,
             key="few",
             bind="query-params",
@@ -203,7 +214,7 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
         for name, note, figure in small:
             with st.container(width=238, gap="xxsmall"):
                 st.button(
-                    f"**{curve_tables.pool_title(name)}**  {note}",
+                    f"**{in_markdown(curve_tables.pool_title(name))}**  {note}",
                     type="tertiary",
                     key=f"open-{name}",
                     on_click=_open_label,
@@ -213,7 +224,7 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
                     figure,
                     key=f"small-{name}",
                     config={"displayModeBar": False},
-                    alt=f"Curves of every regime for {curve_tables.pool_title(name)}",
+                    alt=f"Curves of every regime for {plain(curve_tables.pool_title(name))}",
                 )
 
 

@@ -18,6 +18,7 @@ from explorer.tables.protocol_scores import predict_sound_protocol
 from explorer.tables.results import mean_of_labels, merits, resampled_interval
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ def joint_labels(view: View) -> None:
     """Whole-film figures, then co-prediction beside co-occurrence in one regime."""
     store, split = view.store, view.split
     st.subheader("All labels of a film")
-    st.dataframe(_whole(store, split), hide_index=True, height="content")
+    show_table(_whole(store, split), hide_index=True, height="content")
     whole = int(complete(store.targets[store.rows(split)]).sum())
     st.caption(
         "95% intervals from resampling patients. Predicted at thresholds of largest F1, ranked by Platt "
@@ -71,7 +72,7 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
     frame = frame[frame["called"] + frame["true"] > 0]
     excess = frame["called"] - frame["true"]
     st.subheader("Predicted together in most excess")
-    st.dataframe(
+    show_table(
         pd.DataFrame(
             {
                 "Labels": frame["one"] + " + " + frame["other"],

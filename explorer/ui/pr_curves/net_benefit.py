@@ -11,6 +11,7 @@ import streamlit as st
 from explorer.analysis.calibration import fit
 from explorer.analysis.evidence import FEW
 from explorer.analysis.operating import net_benefit
+from explorer.data.text import in_markdown, plain
 from explorer.figures import thresholds as threshold_figures
 from explorer.tables import curves as curve_tables
 from explorer.tables.labels import label_counts
@@ -29,7 +30,7 @@ def decision_curves(view: View, label: str) -> None:
     with errors_shown():
         store = view.store
         positive, negative, _ = label_counts(store, view.split, label)
-        st.subheader(f"Net benefit of predicting {label}")
+        st.subheader(f"Net benefit of predicting {in_markdown(label)}")
         if positive < FEW or negative == 0:
             st.info("Too few positives to say.", icon=":material/hourglass_empty:")
             return
@@ -37,7 +38,7 @@ def decision_curves(view: View, label: str) -> None:
             _decision(store, view.split, label),
             key="decision",
             config={"displayModeBar": False},
-            alt=f"Net benefit of every regime for {label}",
+            alt=f"Net benefit of every regime for {plain(label)}",
         )
         st.caption(
             "Net benefit (Vickers & Elkin 2006): true positives less false ones, these weighted by p / (1 − p) at "

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from explorer.data.text import in_markdown
 from explorer.tables import curves as curve_tables
 from explorer.tables import report as report_files
 from explorer.tables.results import mean_of_labels, missing_results
 from explorer.ui.pr_curves import curves
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
@@ -23,14 +25,14 @@ def report_view(view: View) -> None:
     if notice := missing_results(store, split):
         st.warning(notice, icon=":material/warning:")
     frame = curve_tables.report_table(store, split, few)
-    st.dataframe(frame, hide_index=True, height="content")
+    show_table(frame, hide_index=True, height="content")
     n = f"{len(store.rows(split)):,} {split} films, {store.manifest.title}, run {store.manifest.run_id}"
     note = (
         f"{n}. AP, AUROC and F1 with 95% intervals from leaving out patients in turn. Lift: AP over its baseline. "
         "F1 at the threshold of largest F1 on val. Baselines: a random ranking for AP, 0.5 for AUROC, predicting every "
         f"film positive for F1. {mean_of_labels(store, split).note} Fewer than {few} positives: too few to say."
     )
-    st.caption(note)
+    st.caption(in_markdown(note, None))
     forest = curve_tables.report_forest(store, split, few)
     stem = f"pr-{split}-{store.manifest.run_id}"
     with st.container(horizontal=True, gap="small"):

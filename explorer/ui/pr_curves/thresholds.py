@@ -14,6 +14,7 @@ from explorer.analysis.curves import pr_curve
 from explorer.analysis.evidence import FEW
 from explorer.analysis.operating import Estimate, at_threshold, outcome_cells
 from explorer.data.reports import sentence_about
+from explorer.data.text import in_markdown
 from explorer.figures import curves as curve_figures
 from explorer.figures import thresholds as threshold_figures
 from explorer.figures.curves import Curve
@@ -34,6 +35,7 @@ from explorer.ui.pr_curves.net_benefit import decision_curves
 from explorer.ui.shared import choose, selection
 from explorer.ui.shared.frame import errors_shown
 from explorer.ui.shared.gallery import gallery
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -51,6 +53,7 @@ FIGURES = {
     "mcc": "MCC",
 }
 COLOURS = ("#E69F00", "#3a9bdc")
+CELLS = ("tp", "fn", "fp", "tn", "gained", "lost", "up", "down")
 """Positive and negative films."""
 
 
@@ -197,7 +200,10 @@ def _cells(view: View, point: Point) -> str:
                     on_click=partial(st.query_params.__setitem__, "cell", name),
                 )
     unknown = int(np.isnan(view.store.targets[view.store.rows(view.split), view.store.labels.index(point.label)]).sum())
-    st.caption(f"{unknown:,} films where {point.label} is unknown are in no cell. Click one to see its films below.")
+    st.caption(
+        f"{unknown:,} films where {in_markdown(point.label)} is unknown are in no cell. Click one to see its "
+        "films below."
+    )
     return chosen
 
 
@@ -236,7 +242,7 @@ def _table(view: View, point: Point) -> None:
         }
         lines.append(line | {title: _figure_text(figures[name]) for name, title in FIGURES.items()})
     positive, negative, _ = label_counts(store, view.split, point.label)
-    st.dataframe(pd.DataFrame(lines), hide_index=True, height="content")
+    show_table(pd.DataFrame(lines), hide_index=True, height="content")
     few = f" Fewer than {FEW} positives: too few to say." if positive < FEW else ""
     st.caption(
         f"{view.split}: {positive:,} positive, {negative:,} negative. Value [95% interval] · what random predictions "
@@ -263,7 +269,7 @@ def _gallery(view: View, point: Point, shown: str) -> None:
         "up": "newly predicted positive",
         "down": "no longer predicted positive",
     }
-    st.subheader(f"{point.label}: {names[shown]}")
+    st.subheader(f"{in_markdown(point.label)}: {names[shown]}")
     if not len(rows):
         st.caption("No film.")
         return
@@ -280,7 +286,7 @@ def _gallery(view: View, point: Point, shown: str) -> None:
             predicted = score > cut if operating.strict else score >= cut
             scores.append(f"{regime.title} {number(score)}{' ●' if predicted else ''}")
         report = str(store.samples["report"].iat[row] or "")
-        return f"{sentence_about(report, point.label)}  \n" + "  \n".join(scores)
+        return f"{in_markdown(sentence_about(report, point.label), 300)}  \n" + "  \n".join(scores)
 
     gallery(store, [int(row) for row in rows], point.label, point.regime, "cell", describe)
     st.caption(f"Furthest from {point.regime.title}'s threshold first. ● is predicted positive.")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from explorer.data.regions import with_shape
+from explorer.data.text import in_html
 from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def legend(annotations: pd.DataFrame) -> None:
     lines = []
     for annotator, mine in annotations.groupby("annotator"):
         counts = with_shape(mine)["label"].value_counts(sort=False)
-        marked = ", ".join(str(label) if n == 1 else f"{label} ({n})" for label, n in counts.items())
-        nothing = ", ".join(mine.loc[mine["x"].isna(), "label"])
+        marked = ", ".join(in_html(label) if n == 1 else f"{in_html(label)} ({n})" for label, n in counts.items())
+        nothing = ", ".join(map(in_html, mine.loc[mine["x"].isna(), "label"]))
         summary = "; ".join(part for part in (marked, nothing and f"nothing to mark: {nothing}") if part)
         swatch = (
             '<span style="display:inline-block;width:.8em;height:.8em;margin-right:.5em;border:1px solid #0006;'
             f'background:{mine["colour"].iat[0]}"></span>'
         )
-        lines.append(f"<div>{swatch}{html.escape(f'{annotator}: {summary}')}</div>")
+        lines.append(f'<div title="{in_html(annotator, None)}">{swatch}{in_html(annotator)}: {summary}</div>')
     if lines:
         st.html(f'<div style="font-size:.875rem;line-height:1.6">{"".join(lines)}</div>')

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from explorer.data.text import in_markdown
 from explorer.store.progress import read_progress
 from explorer.store.runs import BUILD, latest_run
 
@@ -78,7 +79,10 @@ def offer_demo(root: Path, project: Path, python: str) -> None:
     if job.running(root):
         _follow(root)
         return
-    st.markdown(f"There is no store at `{root}` yet. A store holds all that these pages show, computed beforehand.")
+    st.markdown(
+        f"There is no store at {in_markdown(root, None)} yet. A store holds all that these pages show, "
+        "computed beforehand."
+    )
     if os.environ.get("EXPLORER_READONLY") == "1":
         st.markdown("This viewer is read-only. On the machine that holds the store, run")
         st.code(f"{BUILD} --out {root}", language="bash")
@@ -86,11 +90,12 @@ def offer_demo(root: Path, project: Path, python: str) -> None:
     progress = read_progress(root)
     if progress and progress.state == "failed":
         st.error(
-            f"The last build failed in stage {progress.stage}: {progress.message}\n\nIts log is {root / LOG}.",
+            f"The last build failed in stage {in_markdown(progress.stage)}: {in_markdown(progress.message, 1000)}\n\n"
+            f"Its log is {in_markdown(root / LOG, None)}.",
             icon=":material/error:",
         )
     elif progress and progress.state == "running":
-        st.warning(f"The last build was stopped in stage {progress.stage}. It will go on from there.")
+        st.warning(f"The last build was stopped in stage {in_markdown(progress.stage)}. It will go on from there.")
     st.markdown(
         "The demo is made of synthetic films drawn on this computer. Nothing is downloaded. It takes some minutes."
     )
@@ -110,8 +115,8 @@ def _follow(root: Path) -> None:
         st.progress(0.0, text="Starting")
         return
     share = progress.done / progress.total if progress.total else 0.0
-    text = f"Stage {progress.stage_number} of {progress.stages}: {progress.stage}"
-    st.progress(min(share, 1.0), text=f"{text} · {progress.done:,} of {progress.total:,} {progress.unit}")
+    text = f"Stage {progress.stage_number} of {progress.stages}: {in_markdown(progress.stage)}"
+    st.progress(min(share, 1.0), text=f"{text} · {progress.done:,} of {progress.total:,} {in_markdown(progress.unit)}")
     left = "" if progress.left is None else f" · about {_span(progress.left)} left"
     st.caption(f"{_span(progress.elapsed)} so far{left}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from explorer.data.text import in_markdown
 from explorer.errors import UserError
 from explorer.store import layout
 from explorer.store.marks import all_annotations, marks_file
@@ -70,7 +71,7 @@ def index(store: Store, space: str) -> faiss.Index:
     """The FAISS index of a space; where its file could not be used, the page says so."""
     opened, note = _index(store, space)
     if note:
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {in_markdown(note, 1000)}")
     return opened
 
 

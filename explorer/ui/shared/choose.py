@@ -6,22 +6,32 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import streamlit as st
 
+from explorer.data.text import in_markdown, plain
 from explorer.tables.labels import by_prevalence, findings_text, rows_in_state
 from explorer.tables.results import METRIC_TITLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from explorer.store.manifest import RegimeRecord, SpaceKind
+    from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
 Among = Literal["positive", "negative", "unknown", "any"]
 
+SPACES: dict[str, str] = {"embedding": "Embedding", "decision": "Decision (logits)"}
 PICKER_PAGE = 18
 
 
-def pick_one(title: str, options: Sequence[str], default: str, key: str, names: dict[str, str] | None = None) -> str:
-    """A segmented control that always has one option chosen."""
+def pick_one(
+    title: str,
+    options: Sequence[str],
+    default: str,
+    key: str,
+    names: Mapping[str, str] | None = None,
+    help: str | None = None,
+) -> str:
+    """A segmented control that always has one option chosen; title and names are Markdown."""
     chosen = st.segmented_control(
         title,
         options,
@@ -30,6 +40,7 @@ def pick_one(title: str, options: Sequence[str], default: str, key: str, names: 
         key=key,
         bind="query-params",
         format_func=lambda option: (names or {}).get(option, option),
+        help=help,
     )
     return chosen if chosen in options else default
 
@@ -38,20 +49,21 @@ def label(view: View) -> str:
     """One label; by default the most frequent that names a finding."""
     options = by_prevalence(view.store, view.split)
     first = next((i for i, option in enumerate(options) if option != "No Finding"), 0)
-    chosen = st.selectbox("Label", options, index=first, key="label", bind="query-params")
+    chosen = st.selectbox(
+        "Label", options, index=first, key="label", bind="query-params", format_func=lambda name: plain(name, None)
+    )
     return chosen
 
 
 def regime(view: View) -> RegimeRecord:
     """One regime."""
-    names = {record.name: record.title for record in view.store.regimes}
+    names = {record.name: in_markdown(record.title) for record in view.store.regimes}
     return view.store.regime(pick_one("Regime", list(names), next(iter(names)), "regime", names))
 
 
 def space_kind() -> SpaceKind:
     """Embeddings or logits."""
-    names = {"embedding": "Embedding", "decision": "Decision (logits)"}
-    return cast("SpaceKind", pick_one("Space", list(names), "embedding", "space", names))
+    return cast("SpaceKind", pick_one("Space", list(SPACES), "embedding", "space", SPACES))
 
 
 def metric() -> str:
@@ -71,18 +83,16 @@ def film(view: View, among_label: str) -> int:
     store = view.store
     start = rows_in_state(store, view.split, among_label, "positive")
     fallback = int(start[0] if len(start) else store.rows(view.split)[0])
-    wanted = st.session_state["film_box"] = _film_in_address()
+    wanted = st.session_state["film_box"] = _film_in_address(store)
     with st.container(width=240):
         st.text_input(
             "Film",
             key="film_box",
-            placeholder=str(store.samples["sample_id"].iat[fallback]),
+            placeholder=plain(store.samples["sample_id"].iat[fallback]),
             help="A sample id. Or open the sheet below and choose by sight.",
             on_change=lambda: open_film(st.session_state["film_box"].strip()),
         )
-    row = store.row_of(wanted) if wanted else None
-    if wanted and row is None:
-        st.warning(f"This run has no film {wanted!r}. Another is shown.")
+    row = store.row_of(wanted)
     return fallback if row is None else row
 
 
@@ -92,10 +102,10 @@ def sheet(view: View, among_label: str) -> None:
     if not opened.open:
         return
     with opened:
-        among = cast("Among", pick_one(f"{among_label} is", get_args(Among), "positive", "among"))
+        among = cast("Among", pick_one(f"{in_markdown(among_label)} is", get_args(Among), "positive", "among"))
         rows = rows_in_state(view.store, view.split, among_label, None if among == "any" else among)
         if len(rows) == 0:
-            st.caption(f"No film in {view.split} has {among_label} {among}.")
+            st.caption(f"No film in {view.split} has {in_markdown(among_label)} {among}.")
             return
         pages = -(-len(rows) // PICKER_PAGE)
         number = st.pagination(pages, key=f"sheet-{among_label}-{among}-{view.split}") if pages > 1 else 1
@@ -104,9 +114,9 @@ def sheet(view: View, among_label: str) -> None:
             for row in rows[(number - 1) * PICKER_PAGE : number * PICKER_PAGE]:
                 sample_id = str(view.store.samples["sample_id"].iat[row])
                 with st.container(width=118, gap="xxsmall"):
-                    st.image(view.store.thumbnail(int(row)), width=118, alt=f"Film {sample_id}")
+                    st.image(view.store.thumbnail(int(row)), width=118, alt=f"Film {plain(sample_id)}")
                     st.button(
-                        sample_id,
+                        in_markdown(sample_id),
                         key=f"open-{row}",
                         type="tertiary",
                         help=findings_text(view.store, int(row)),
@@ -127,10 +137,12 @@ def open_film(sample_id: str) -> None:
         st.query_params.pop("film", None)
 
 
-def _film_in_address() -> str:
-    """The film the address names; without one, the film last looked at, which the address then names."""
+def _film_in_address(store: Store) -> str:
+    """The film the address names; without one, the film of this run last looked at, which the address then names."""
     if "film" in st.query_params:
         st.session_state["film"] = st.query_params["film"]
-    elif st.session_state.get("film"):
+    elif store.row_of(st.session_state.get("film", "")) is None:
+        st.session_state["film"] = ""
+    elif st.session_state["film"]:
         st.query_params["film"] = st.session_state["film"]
-    return str(st.session_state.get("film", ""))
+    return str(st.session_state["film"])

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import cast
 
 import streamlit as st
 from streamlit.navigation.page import Page
 
 from explorer.data.samples import Split
+from explorer.data.text import in_markdown, whole
 from explorer.environment import APP, store_root
 from explorer.errors import UserError
 from explorer.store.reader import Store
 from explorer.store.runs import latest_run, list_runs
 from explorer.tables.training import protocol_title
-from explorer.ui.shared import cache
+from explorer.ui.shared import address, cache, choose
 from explorer.ui.shared.build import offer_demo
 from explorer.ui.shared.file_check import FileCheck
+
+SHOWN_SPLITS: tuple[Split, ...] = ("test", "val")
+LONGEST_ERROR = 1000
+"""Characters of each half of an error that a page shows."""
 
 PAGES: tuple[tuple[str, str], ...] = (
     ("pages/overview.py", "Overview"),
@@ -63,8 +68,8 @@ def navigation() -> Page:
 
 
 @contextmanager
-def page(title: str) -> Iterator[View]:
-    """Frame a page's body.
+def page(title: str, parameters: Mapping[str, address.Parameter]) -> Iterator[View]:
+    """Frame a page's body; ``parameters`` are what its address may hold.
 
     A problem the user can mend is shown in place of what follows it, never as a traceback.
 
@@ -72,19 +77,20 @@ def page(title: str) -> Iterator[View]:
     --------
     ::
 
-        with page("Map") as view:
+        with page("Map", parameters.MAP) as view:
             ...
     """
     st.set_page_config(page_title=f"{title} · Embedding explorer", page_icon=FAVICON, layout="wide")
     navigation()
     view, n = None, 0
     with errors_shown():
-        opened = _open(title)
+        opened = _open(title, parameters)
         n = len(opened.store.rows(opened.split)) if opened else 0  # of the samples, without which no page is drawn
         view = opened
     if view is None:
         st.stop()
     st.title(title)
+    address.notice()
     st.caption(f"{n:,} films in {view.split}. Research use only. Not a medical device.")
     with errors_shown():
         yield view
@@ -96,25 +102,32 @@ def errors_shown() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        st.error(f"{error.what}\n\n{error.fix}", icon=":material/error:")
+        st.error(error_text(error), icon=":material/error:")
 
 
-def _open(title: str) -> View | None:
+def error_text(error: UserError) -> str:
+    """What is wrong and what to do, as Markdown: both may quote a file's name or what is in it."""
+    return f"{in_markdown(error.what, LONGEST_ERROR)}\n\n{in_markdown(error.fix, LONGEST_ERROR)}"
+
+
+def _open(title: str, parameters: Mapping[str, address.Parameter]) -> View | None:
     """Open the chosen run and draw the sidebar; None where there is no store yet, after saying so."""
     root = store_root()
-    if latest_run(root) is None:
+    default = latest_run(root)
+    if default is None:
         st.title(title)
         offer_demo(root, APP, sys.executable)
         return None
-    store = cache.store(root, _choose_run(root))
+    runs = list_runs(root)
+    asked = st.query_params.get("run", st.session_state.get("run"))
+    address.check(cache.store(root, asked if asked in runs else default), {"run": address.one_of(runs), **parameters})
+    store = cache.store(root, _choose_run(runs, default))
     return View(store, _sidebar(store))
 
 
-def _choose_run(root: Path) -> str:
-    runs = list_runs(root)
-    default = latest_run(root)
-    if len(runs) == 1 or default is None:
-        return runs[0]
+def _choose_run(runs: list[str], default: str) -> str:
+    if len(runs) == 1:
+        return default
     chosen = st.sidebar.selectbox("Run", runs, index=runs.index(default), key="run", bind="query-params")
     return chosen
 
@@ -122,17 +135,18 @@ def _choose_run(root: Path) -> str:
 def _sidebar(store: Store) -> Split:
     dataset = store.manifest.dataset
     with st.sidebar:
-        splits: list[Split] = ["test", "val"]
-        split = st.segmented_control(
+        chosen = choose.pick_one(
             "Split",
-            splits,
-            default="test",
-            required=True,
-            key="split",
-            bind="query-params",
+            SHOWN_SPLITS,
+            "test",
+            "split",
             help="Films shown and scored. Thresholds were chosen on val: its figures are optimistic.",
         )
-        st.markdown(f"**{dataset.name}**  \n{store.n:,} films  \n{protocol_title(store)}")
+        split = cast("Split", chosen)
+        st.markdown(
+            f"**{in_markdown(dataset.name)}**  \n{store.n:,} films  \n{protocol_title(store)}",
+            help=whole(dataset.name),
+        )
         _file_verdict(cache.file_check(store))
         if split == "val":
             st.caption("Thresholds and stopping were chosen on val: its figures are optimistic.")

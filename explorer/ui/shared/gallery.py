@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from explorer.data.text import in_markdown, plain
 from explorer.tables.labels import findings_text
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ def gallery(
         for row in rows[(number - 1) * PAGE : number * PAGE]:
             sample_id = str(store.samples["sample_id"].iat[row])
             with st.container(width=150, gap="xxsmall"):
-                st.image(store.thumbnail(row), width=150, alt=f"Film {sample_id}")
+                st.image(store.thumbnail(row), width=150, alt=f"Film {plain(sample_id)}")
                 st.caption(
-                    f"**{sample_id}** · {store.samples['split'].iat[row]}  \n{findings_text(store, row)}  \n"
+                    f"**{in_markdown(sample_id)}** · {store.samples['split'].iat[row]}  "
+                    f"\n{findings_text(store, row)}  \n"
                     + (describe(row) if describe else f"{regime.title} logit {logits[row]:.2f}")
                 )
                 links(sample_id)
@@ -56,5 +58,8 @@ def links(sample_id: str) -> None:
 
 
 def link(file: str, title: str, sample_id: str) -> None:
-    """To another page about a film; run, split and label go along by themselves, being bound to the address."""
-    st.page_link(file, label=title, query_params={"film": sample_id})
+    """To another page about a film, under a title that may be its id.
+
+    Run, split and label go along by themselves, being bound to the address.
+    """
+    st.page_link(file, label=in_markdown(title), query_params={"film": sample_id})

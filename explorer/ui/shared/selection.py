@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.data.text import csv, in_markdown
 from explorer.ui.shared.links import DAMAGED, BadLink, from_text, most_bytes, row_forms, to_text, unpack_rows
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def actions(view: View, rows: NDArray[np.int64], name: str, key: str) -> None:
         ("pages/grad_cam.py", "Grad-CAM", ":material/center_focus_strong:"),
         ("pages/case.py", "Case", ":material/assignment_ind:"),
     ):
-        targets.append((file, title, icon, f"Opens {first}; the selection goes along."))
+        targets.append((file, title, icon, f"Opens {in_markdown(first)}; the selection goes along."))
     with st.container(horizontal=True, gap="small"):
         for file, title, icon, text in targets:
             if st.button(title, icon=icon, help=text, key=f"{key}-{file}"):
@@ -135,7 +136,8 @@ def actions(view: View, rows: NDArray[np.int64], name: str, key: str) -> None:
             )
     if not selected.token:
         st.caption(
-            f"{selected.name}: {films} are too many for a link. They stay selected while this tab is open; "
+            f"{in_markdown(selected.name)}: {films} are too many for a link. They stay selected while this "
+            "tab is open; "
             "to pass them on, save them as CSV or Parquet."
         )
 
@@ -155,7 +157,7 @@ def exported(store: Store, rows: NDArray[np.int64], kind: str) -> bytes:
     ]
     frame = pd.concat([frame, *logits], axis=1)
     if kind == "csv":
-        return frame.to_csv(index=False).encode()
+        return csv(frame)
     file = io.BytesIO()
     frame.to_parquet(file, index=False)
     return file.getvalue()
@@ -231,10 +233,8 @@ def _write_link(token: str) -> None:
 
 
 def _open(file: str, selected: Selection, film: str | None) -> None:
-    """Go to a page with what the address says now: run, split and label stay."""
-    kept = {key: value for key, value in st.query_params.to_dict().items() if key not in ("film", PARAMETER)}
+    """Go to a page with a selection and a film; run, split and label are bound to the address and go along."""
+    kept = {PARAMETER: selected.token} if selected.token else {}
     if film is not None:
         st.session_state["film"] = kept["film"] = film
-    if selected.token:
-        kept[PARAMETER] = selected.token
     st.switch_page(file, query_params=kept)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FilmOrder:
-    """The films that Previous and Next step through: their rows, ascending, and what they are called."""
+    """The films that Previous and Next step through: their rows, ascending, and what they are called, as Markdown."""
 
     rows: NDArray[np.int64]
     name: str

@@ -1,0 +1,17 @@
+"""The Neighbours page's parts."""
+
+from __future__ import annotations
+
+from explorer.ui.neighbours import prompt_lab, quality, results
+from explorer.ui.shared import choose
+
+PARTS = {"search": "Search", "lists": "How good the lists are", "lab": "Prompt lab"}
+
+
+def choose_part() -> str:
+    """The part that the link or the visitor asks for; the others are not computed."""
+    return choose.pick_one("Show", list(PARTS), "search", "show", PARTS)
+
+
+SHOWN = {"search": results.search_view, "lists": quality.quality_view, "lab": prompt_lab.prompt_lab}
+"""What draws each part."""

@@ -1,0 +1,21 @@
+"""The PR curves page's views."""
+
+from __future__ import annotations
+
+from explorer.ui.pr_curves import calibration, curves, joint_labels, report, thresholds
+from explorer.ui.shared import choose
+
+VIEWS = {
+    "overview": ("Overview", curves.overview),
+    "label": ("One label", curves.one_label),
+    "thresholds": ("Thresholds", thresholds.thresholds),
+    "calibration": ("Calibration", calibration.calibration_view),
+    "together": ("Together", joint_labels.joint_labels),
+    "report": ("Report", report.report_view),
+}
+
+
+def choose_view() -> str:
+    """The view that the link or the visitor asks for; the others are not computed."""
+    names = {key: title for key, (title, _) in VIEWS.items()}
+    return choose.pick_one("View", list(names), "overview", "view", names)

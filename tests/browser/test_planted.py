@@ -1,0 +1,95 @@
+"""A store whose every text is Markdown, HTML and worse, in a real browser: nothing is fetched, linked or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+
+from explorer.store.reader import Store
+from tests.browser.conftest import WAIT, serve, settle
+from tests.planted import HOST, KINDS, PLANTS, VIEWS, plant_store, said_as_written
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+FOREIGN = f'a[href*="{HOST}"], img[src*="{HOST}"], [href^="mailto:"], .katex, [aria-label="home icon"], .emoji'
+"""What a browser would make of the plants."""
+
+
+@pytest.fixture(scope="module")
+def planted(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Store]]:
+    root = tmp_path_factory.mktemp("planted")
+    store = plant_store(tiny_store, root)
+    server, url = serve(root)
+    yield url, store
+    server.terminate()
+    server.wait(20)
+
+
+def visit(browser: Browser, url: str, page: str, query: dict[str, str]) -> tuple[str, list[str], int, list[float]]:
+    """A page's text, the requests to other hosts, what was made of plants, and the shares of charts left to plots."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.set_default_timeout(WAIT)
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    try:
+        tab.goto(f"{url}/{page}?{urlencode(query)}")
+        settle(tab)
+        tab.wait_for_timeout(700)
+        text = tab.inner_text("[data-testid=stMain]")
+        made = tab.locator(FOREIGN).count()
+        shares = tab.eval_on_selector_all(
+            ".js-plotly-plot",
+            """charts => charts.flatMap(chart => {
+                const plot = chart.querySelector(".nsewdrag");
+                const width = chart.getBoundingClientRect().width;
+                return plot && width > 500 ? [plot.getBoundingClientRect().width / width] : [];
+            })""",
+        )
+    finally:
+        tab.close()
+    own = (url, "data:", "blob:", url.replace("http", "ws"))
+    return said_as_written(text), [address for address in asked if not address.startswith(own)], made, shares
+
+
+@pytest.mark.parametrize(("page", "query"), VIEWS)
+def test_no_view_asks_links_or_squeezes(
+    browser: Browser, planted: tuple[str, Store], page: str, query: dict[str, str]
+) -> None:
+    _, outside, made, shares = visit(browser, planted[0], page, query)
+    assert outside == []
+    assert made == 0
+    assert all(share > 0.4 for share in shares), "a name of 250 characters leaves room for the chart"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_films_texts_stand_on_its_page_as_they_are_written(
+    browser: Browser, planted: tuple[str, Store], kind: str
+) -> None:
+    url, store = planted
+    ids = store.samples["sample_id"]
+    film = str(ids[ids.str.startswith(PLANTS[kind])].iat[0])
+    text, outside, made, _ = visit(browser, url, "case", {"film": film})
+    assert outside == []
+    assert made == 0
+    hidden = {"override": "\u202e", "zero width": "\u200b"}
+    if kind == "new line":
+        written = "b # a"
+    elif kind == "long":
+        written = "L" * 59 + "…"
+    else:
+        written = PLANTS[kind].replace(hidden.get(kind, "\ufffd"), "\ufffd")
+    assert written in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_address_brings_no_markup(browser: Browser, planted: tuple[str, Store], kind: str) -> None:
+    address = dict.fromkeys(("film", "label", "split", "sel", "view", "text", PLANTS[kind]), PLANTS[kind])
+    text, outside, made, _ = visit(browser, planted[0], "case", address)
+    assert outside == []
+    assert made == 0
+    assert "This address asks for what this page does not know" in text

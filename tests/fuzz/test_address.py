@@ -1,0 +1,186 @@
+"""Hundreds of hostile addresses, each from its seed: a page draws itself, and one notice names what it does not know.
+
+``FUZZ_CASES`` sets how many (``make fuzz``: many more), ``FUZZ_FIRST`` the first seed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
+from explorer.ui import parameters
+from explorer.ui.shared import selection
+from explorer.ui.shared.address import Parameter
+from tests.pages import TITLES, open_page
+
+CASES = int(os.environ.get("FUZZ_CASES", "200"))
+FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
+DRAWN = CASES // 10
+"""Cases in which the whole page is drawn; in the others only its frame, which checks the address."""
+
+OF_PAGE: dict[str, dict[str, Parameter]] = {name: getattr(parameters, name.upper()) for name in TITLES}
+HOSTILE = (
+    "",
+    " ",
+    "0",
+    "-1",
+    "1e309",
+    "nan",
+    "inf",
+    "9" * 400,
+    "0x10",
+    "1_000",
+    "٣",
+    "None",
+    "TRUE",
+    "true",
+    "false",
+    "\x00",
+    "a\r\nb",
+    "a\u2028b",
+    "\u202etset",
+    "\ufeff",
+    "../../etc/passwd",
+    "<script>",
+    "![x](http://host.invalid/x.png)",
+    "%00%ff",
+    "x" * 5_000,
+    "[]",
+    "{}",
+    "*",
+    "test",
+    "val",
+    "train",
+    "🩻" * 300,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What the controls of every page know of a store: the values that fit each parameter."""
+
+    store: Store
+    fitting: dict[tuple[str, str], list[str]]
+
+
+@pytest.fixture(scope="module")
+def known(tiny_store: Path) -> Known:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    store = open_store(tiny_store)
+    pool = [*known_values(store), *HOSTILE]
+    fitting = {
+        (page, name): [value for value in pool if parameter.fits(store, value)]
+        for page, declared in OF_PAGE.items()
+        for name, parameter in declared.items()
+    }
+    return Known(store, fitting)
+
+
+def known_values(store: Store) -> list[str]:
+    """Texts that some control of some page knows."""
+    texts = [*store.labels, *(regime.title for regime in store.regimes), *store.samples["sample_id"].iloc[:3]]
+    texts += [selection.pack(store.manifest.run_id, store.n, store.rows("test")[:4], "four")]
+    texts += sorted({name for declared in OF_PAGE.values() for name in declared})
+    for source in (parameters.LAYOUTS, parameters.COLOURS, parameters.MATCHES, parameters.KINDS, parameters.PARTS):
+        texts += list(source.values())
+    texts += [title for title, _ in (*parameters.VIEWS.values(), *parameters.SECTIONS.values())]
+    texts += [
+        *parameters.RULE_TITLES.values(),
+        *parameters.controls.TITLES.values(),
+        "Proof",
+        "Words",
+        "My own",
+        "3",
+        "0.35",
+    ]
+    return texts
+
+
+def an_address(seed: int, known: Known) -> tuple[str, dict[str, list[str]]]:
+    """A page and what its address says."""
+    rng = random.Random(seed)
+    page = rng.choice(tuple(TITLES))
+    names = [*OF_PAGE[page], "run", "unheard", "film ", "\u202eeman", "x" * 300]
+    address = {}
+    for name in rng.sample(names, rng.randint(1, min(8, len(names)))):
+        fitting = known.fitting.get((page, name), [])
+        values = [
+            rng.choice(fitting if fitting and rng.random() < 0.5 else HOSTILE) for _ in range(rng.choice((1, 1, 2)))
+        ]
+        address[name] = values
+    return page, address
+
+
+def framed(page: str, address: dict[str, list[str]]) -> AppTest:
+    """A page's frame alone."""
+
+    def body(name: str) -> None:
+        from explorer.ui import parameters
+        from explorer.ui.shared import frame
+        from tests.pages import TITLES
+
+        with frame.page(TITLES[name], getattr(parameters, name.upper())):
+            pass
+
+    app = AppTest.from_function(body, args=(page,), default_timeout=60)
+    for name, values in address.items():
+        app.query_params[name] = values
+    return app.run()
+
+
+def unknown(page: str, address: dict[str, list[str]], known: Known) -> set[str]:
+    """Names of the parameters that the page must refuse."""
+    fitting = {**known.fitting, (page, "run"): [known.store.path.name]}
+    declared = OF_PAGE[page]
+    return {
+        name
+        for name, values in address.items()
+        if not set(values) <= set(fitting.get((page, name), []))
+        or (len(values) > 1 and not (name in declared and declared[name].several))
+    }
+
+
+def assert_whole(app: AppTest, page: str, address: dict[str, list[str]], known: Known) -> None:
+    assert not app.exception, address
+    assert app.title[0].value == TITLES[page]
+    notices = [box.value for box in app.warning if box.value.startswith("This address")]
+    refused = unknown(page, address, known)
+    assert len(notices) == (1 if refused else 0), address
+    for name in refused:
+        assert app.query_params.get(name) != address[name], "it is gone from the address"
+    app.run()
+    assert not app.exception, "the session still works"
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + CASES))
+def test_the_frame_of_every_page_stands_any_address(known: Known, seed: int) -> None:
+    page, address = an_address(seed, known)
+    assert_whole(framed(page, address), page, address, known)
+
+
+@pytest.mark.parametrize("seed", range(FIRST + CASES, FIRST + CASES + DRAWN))
+def test_every_page_stands_any_address(known: Known, seed: int) -> None:
+    page, address = an_address(seed, known)
+    for model in ("cam", "explain", "by", "show", "prompts"):  # these may run a model: slow, and tested by themselves
+        address.pop(model, None)
+    assert_whole(open_page(page, **address), page, address, known)
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("page", TITLES)
+def test_an_empty_or_doubled_parameter_leaves_the_page_and_its_session_whole(page: str) -> None:
+    for value in ("", ["test", "val"]):
+        app = open_page(page, **dict.fromkeys(OF_PAGE[page], value))
+        assert not app.exception
+        assert app.title[0].value == TITLES[page]
+        assert "split" not in app.query_params
+        assert not app.switch_page("pages/overview.py").run().exception

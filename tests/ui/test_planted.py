@@ -1,0 +1,71 @@
+"""Every page over a store whose texts are Markdown, HTML and worse: each is shown as it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+
+from explorer.store.reader import Store
+from explorer.store.runs import open_store
+from tests.pages import open_page
+from tests.planted import KINDS, PLANTS, VIEWS, plant_store, read_plants
+
+
+@pytest.fixture(scope="module")
+def planted(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    root = tmp_path_factory.mktemp("planted")
+    plant_store(tiny_store, root)
+    return root
+
+
+@pytest.fixture
+def store(planted: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("EXPLORER_STORE", str(planted))
+    return open_store(planted)
+
+
+def film_of(store: Store, kind: str) -> str:
+    ids = store.samples["sample_id"]
+    return str(ids[ids.str.startswith(PLANTS[kind])].iat[0])
+
+
+@pytest.mark.parametrize(("page", "query"), VIEWS)
+def test_no_view_reads_a_text_of_the_store(store: Store, page: str, query: dict[str, str]) -> None:
+    app = open_page(page, **query)
+    assert not app.exception
+    assert read_plants(app) == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_page_of_a_film_reads_its_texts(store: Store, kind: str) -> None:
+    for page in ("case", "neighbours", "grad_cam", "map"):
+        app = open_page(page, film=film_of(store, kind), label=store.labels[1 + KINDS.index(kind) % 13])
+        assert not app.exception
+        assert read_plants(app) == {}, page
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_page_reads_what_its_address_holds(store: Store, kind: str) -> None:
+    names = (
+        "film",
+        "label",
+        "split",
+        "sel",
+        "explain",
+        "edits",
+        "view",
+        "show",
+        "run",
+        "text",
+        "unheard",
+        PLANTS[kind],
+    )
+    for page in ("case", "neighbours"):
+        app = open_page(page, **dict.fromkeys(names, PLANTS[kind]))
+        assert not app.exception
+        assert read_plants(app) == {}, page
+        assert len([box for box in app.warning if "This address" in box.value]) == 1
