@@ -61,6 +61,6 @@ def share(what: str, hits: float, sets: float, band: tuple[float, float] = NO_BA
     return Row(what, p, float(np.sqrt(softened * (1 - softened) / (sets + 4))), *band)
 
 
-def mean(what: str, values: np.ndarray, band: tuple[float, float] = NO_BAND) -> Row:
+def mean(what: str, values: np.ndarray, band: tuple[float, float] = NO_BAND, *, percent: bool = False) -> Row:
     """The mean of one number for each simulated set."""
-    return Row(what, float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), *band, percent=False)
+    return Row(what, float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), *band, percent)

@@ -68,7 +68,6 @@ class Films:
         better : how much further apart each regime sets the classes than ``auroc`` says
         """
         patients = np.repeat(np.arange(self.films), rng.integers(1, 5, self.films))[: self.films]
-        # one patient's films are one after another; without this, a rare label's ties would go to the first of them
         latent = self._noise(rng, patients, SAME_PATIENT)
         if self.fixed:
             counts = np.rint(self.shares * self.films).astype(int)

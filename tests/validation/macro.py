@@ -1,8 +1,8 @@
 """The mean over labels: intervals, paired differences and tests
 
 Each label's scores are binormal with an AUROC between 0.70 and 0.95. Patients have one to four films, whose labels and
-scores are correlated. The mean is over labels with 10 positive and 10 negative patients, and its truth is over the same
-labels. Two regimes share 60% of their scores' variance: equally good ones for the size of the test, ones apart for the
+scores are correlated. The mean is over labels with 10 positive and 10 negative patients in this set and in a second one,
+as in val and test. Its truth is over the same labels. Two regimes share 60% of their scores' variance: equally good ones for the size of the test, ones apart for the
 coverage of a true difference. "By chance" lets the number of positives vary as in films that come as they come; "fixed"
 gives each set the same number.
 """
@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from explorer.analysis.jackknife import difference_intervals, intervals
-from explorer.analysis.metrics import MACRO, METRICS, estimate
+from explorer.analysis.metrics import MACRO, METRICS, estimate, well_known
 from explorer.analysis.ranking import BINARY_METRICS
 from tests.validation import COVERAGE, SIZE, Row, share
 from tests.validation.binormal import AUROC, DEMO, PAPER, Films
@@ -30,8 +30,10 @@ def coverage(rng: np.random.Generator, name: str, films: Films, sets: int) -> li
     at = [METRICS.index(metric) for metric in metrics]
     inside, rejected, apart = np.zeros((3, len(metrics)))
     for _ in range(sets):
+        on_val, of_val, _ = films.draw(rng, ())
         targets, patients, scored = films.draw(rng, (0.0, 0.0, BETTER))
-        one, equal, better = estimate(films.labels, targets, scored, patients).values()
+        averaged = well_known(on_val, of_val) & well_known(targets, patients)
+        one, equal, better = estimate(films.labels, targets, scored, patients, averaged).values()
         mean = one.names.index(MACRO)
         true, far = (np.array([t[metric][one.members[mean]].mean() for metric in metrics]) for t in truths)
         low, high = intervals(one)

@@ -1,0 +1,52 @@
+"""Perfect labels: the exact one-sided bounds
+
+A label whose positives all rank above its negatives has no spread between resamples. Its lower bound is exact: over all
+sets it lies above the truth at most 5% of the time. The true AUROC is high enough for a perfect ranking to be common.
+"Above the baseline" counts perfect rankings whose whole interval lies above what a random ranking reaches.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from explorer.analysis.jackknife import intervals
+from explorer.analysis.metrics import METRICS, estimate
+from explorer.analysis.ranking import BINARY_METRICS
+from tests.validation import Row, share
+from tests.validation.binormal import Films
+
+SETS = 1000
+FILMS = 375
+AUROCS = (0.97, 0.99, 0.998)
+AT_MOST = (0.0, 0.05)
+ALL = (1.0, 1.0)
+
+
+def bounds(rng: np.random.Generator, positives: int) -> list[Row]:
+    """How often the bound of a perfect figure lies above the truth, and above the baseline."""
+    films = Films(FILMS, np.full(len(AUROCS), positives / FILMS), np.array(AUROCS), fixed=True)
+    truth, rows = films.truth(), []
+    too_high = {metric: np.zeros(len(AUROCS)) for metric in ("average_precision", "auroc")}
+    perfect, above = np.zeros(2)
+    for _ in range(SETS):
+        targets, patients, scored = films.draw(rng, (0.0,))
+        one = estimate(films.labels, targets, scored, patients)["0"]
+        low, _ = intervals(one)
+        for metric, count in too_high.items():
+            m = METRICS.index(metric)
+            at_edge = one.value[: len(AUROCS), m] == 1
+            count += at_edge & (low[: len(AUROCS), m] > truth[metric])
+            if metric == "average_precision":
+                perfect += at_edge.sum()
+                above += (at_edge & (low[: len(AUROCS), m] > one.baseline[: len(AUROCS), m])).sum()
+    for metric, count in too_high.items():
+        for a, k in zip(AUROCS, count, strict=True):
+            what = f"{positives} positives, true AUROC {a}: bound of perfect {BINARY_METRICS[metric].short} too high"
+            rows.append(share(what, k, SETS, AT_MOST))
+    rows.append(share(f"{positives} positives: perfect labels above the baseline, of {perfect:.0f}", above, perfect, ALL))
+    return rows
+
+
+PARTS = [partial(bounds, positives=n) for n in (5, 8, 12, 20)]
