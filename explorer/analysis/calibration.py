@@ -40,7 +40,40 @@ CALIBRATION_COLUMNS: tuple[str, ...] = (
 Calibrated = Callable[["NDArray[np.floating]"], "NDArray[np.float64]"]
 """Logits to probabilities."""
 
+TEMPERATURES = (float(np.exp(-6)), float(np.exp(6)))
+"""Where a temperature is searched."""
+
 _CHUNK = 2**22
+
+
+def temperature(targets: NDArray[np.float32], logits: NDArray[np.floating]) -> float:
+    """T of temperature scaling, fitted on validation; NaN where nothing can be fitted.
+
+    T ends at the low bound of TEMPERATURES where a cut at 0 separates the classes: no T is small enough. It ends at the
+    high one where larger logits do not mean the label: no T is large enough.
+
+    Parameters
+    ----------
+    targets : (m,) 1, 0 or NaN
+    logits : (m,)
+    """
+    known = ~np.isnan(targets)
+    y, x = targets[known].astype(np.float64), logits[known].astype(np.float64)
+    if len(np.unique(y)) < 2 or np.ptp(x) == 0:
+        return np.nan
+    best = minimize_scalar(lambda t: _loss(y, x * np.exp(-t)), bounds=np.log(TEMPERATURES), method="bounded")
+    return float(np.exp(best.x))
+
+
+def at_bound(t: float) -> bool:
+    """Whether a temperature is an end of its search, and no minimum.
+
+    Examples
+    --------
+    >>> at_bound(1.2), at_bound(TEMPERATURES[1] * 0.9999), at_bound(float("nan"))
+    (False, True, False)
+    """
+    return bool((np.abs(np.log(t) - np.log(TEMPERATURES)) < 0.001).any())
 
 
 def fit(method: Method, targets: NDArray[np.float32], logits: NDArray[np.floating]) -> Calibrated:
@@ -69,9 +102,8 @@ def fit(method: Method, targets: NDArray[np.float32], logits: NDArray[np.floatin
         rate = (positives + 1) / (len(y) + 2)
         return lambda z: np.full(z.shape, rate)
     if method == "temperature":
-        found = minimize_scalar(lambda t: _loss(y, x * np.exp(-t)), bounds=(-6, 6), method="bounded")
-        scale = float(np.exp(-found.x))
-        return lambda z: np.asarray(expit(z.astype(np.float64) * scale))
+        t = temperature(targets, logits)
+        return lambda z: np.asarray(expit(z.astype(np.float64) / t))
     if method == "platt":
         soft = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
         middle, spread = x.mean(), x.std()

@@ -50,9 +50,9 @@ def main(
     sections = read_sections()
     for name in chosen:
         sections[name] = section(name, [row for part, rows in results.items() if part[0] == name for row in rows])
-        print(sections[name])
+        typer.echo(sections[name])
     write_text(DOCUMENT, "\n".join([OPENING, *(sections[name] for name in NAMES if name in sections)]))
-    print(f"{monotonic() - start:.0f} seconds")
+    typer.echo(f"{monotonic() - start:.0f} seconds")
 
 
 def simulate(name: str, part: int) -> list[Row]:
@@ -65,7 +65,9 @@ def simulate(name: str, part: int) -> list[Row]:
 def section(name: str, rows: list[Row]) -> str:
     """A simulation's heading, text and table."""
     heading, _, text = str(import_module(f"tests.validation.{name}").__doc__).partition("\n")
-    lines = [f"| {row.what} | {number(row, row.figure)} | {error(row)} | {band(row)} | {verdict(row)} |" for row in rows]
+    lines = [
+        f"| {row.what} | {number(row, row.figure)} | {error(row)} | {band(row)} | {verdict(row)} |" for row in rows
+    ]
     head = ["| what | figure | error | band | |", "| --- | --- | --- | --- | --- |"]
     return "\n".join([f"## {heading}", "", f"`{name}`", "", text.strip(), "", *head, *lines, ""])
 

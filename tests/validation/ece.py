@@ -60,6 +60,4 @@ def ece(rng: np.random.Generator, rate: float, same_patient: float) -> list[Row]
     ]
 
 
-PARTS = [
-    partial(ece, rate=rate, same_patient=correlated) for rate in (0.5, 0.1) for correlated in (0.0, SAME_PATIENT)
-]
+PARTS = [partial(ece, rate=rate, same_patient=correlated) for rate in (0.5, 0.1) for correlated in (0.0, SAME_PATIENT)]

@@ -45,7 +45,9 @@ def bounds(rng: np.random.Generator, positives: int) -> list[Row]:
         for a, k in zip(AUROCS, count, strict=True):
             what = f"{positives} positives, true AUROC {a}: bound of perfect {BINARY_METRICS[metric].short} too high"
             rows.append(share(what, k, SETS, AT_MOST))
-    rows.append(share(f"{positives} positives: perfect labels above the baseline, of {perfect:.0f}", above, perfect, ALL))
+    rows.append(
+        share(f"{positives} positives: perfect labels above the baseline, of {perfect:.0f}", above, perfect, ALL)
+    )
     return rows
 
 

@@ -1,10 +1,12 @@
 """The mean over labels: intervals, paired differences and tests
 
 Each label's scores are binormal with an AUROC between 0.70 and 0.95. Patients have one to four films, whose labels and
-scores are correlated. The mean is over labels with 10 positive and 10 negative patients in this set and in a second one,
-as in val and test. Its truth is over the same labels. Two regimes share 60% of their scores' variance: equally good ones for the size of the test, ones apart for the
-coverage of a true difference. "By chance" lets the number of positives vary as in films that come as they come; "fixed"
-gives each set the same number.
+scores are correlated. The mean is over labels with 10 positive and 10 negative patients in this set and in a second
+one, as in val and test. Its truth is over the same labels.
+
+Two regimes share 60% of their scores' variance: equally good ones for the size of the test, ones apart for the coverage
+of a true difference. "By chance" lets the number of positives vary, as in films that come as they come. "Fixed" gives
+each set the same number.
 """
 
 from __future__ import annotations
@@ -41,10 +43,16 @@ def coverage(rng: np.random.Generator, name: str, films: Films, sets: int) -> li
         rejected += difference_intervals(equal - one)[2][mean, at] < 0.05
         low, high, _ = difference_intervals(better - one)
         apart += (low[mean, at] <= far - true) & (far - true <= high[mean, at])
-    shorts = [BINARY_METRICS[metric].short for metric in metrics]
-    kinds = (("coverage", inside, COVERAGE), ("coverage of a true difference", apart, COVERAGE))
-    rows = [share(f"{name}: {s}, {kind}", k, sets, band) for kind, hits, band in kinds for s, k in zip(shorts, hits)]
-    return rows + [share(f"{name}: {s}, size of the paired test", k, sets, SIZE) for s, k in zip(shorts, rejected)]
+    kinds = (
+        ("coverage", inside, COVERAGE),
+        ("coverage of a true difference", apart, COVERAGE),
+        ("size of the paired test", rejected, SIZE),
+    )
+    return [
+        share(f"{name}: {BINARY_METRICS[metric].short}, {kind}", hits[m], sets, band)
+        for kind, hits, band in kinds
+        for m, metric in enumerate(metrics)
+    ]
 
 
 PARTS = [

@@ -14,7 +14,7 @@ import numpy as np
 from explorer.analysis.jackknife import intervals
 from explorer.analysis.metrics import METRICS, Scored, estimate
 from explorer.analysis.ranking import BINARY_METRICS
-from tests.validation import Row, mean, share
+from tests.validation import Row, mean
 from tests.validation.binormal import DEMO, Films
 
 SETS, MODELS = 25, 40
@@ -35,7 +35,8 @@ def noise(rng: np.random.Generator, films: Films) -> list[Row]:
         scored = {str(i): Scored(scores, films.cut.astype(np.float32)) for i, scores in enumerate(random)}
         models = estimate(films.labels, targets, scored, patients).values()
         lows = np.stack([intervals(one)[0] for one in models])[:, MEANS][:, :, at]  # (models, 2, metrics)
-        values, baselines = (np.stack(f)[:, MEANS][:, :, at] for f in zip(*((m.value, m.baseline) for m in models)))
+        values = np.stack([one.value for one in models])[:, MEANS][:, :, at]
+        baselines = np.stack([one.baseline for one in models])[:, MEANS][:, :, at]
         above.append((lows > baselines).mean(axis=0))
         gap.append((values - baselines).mean(axis=0))
     rows = []
