@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from explorer.analysis.evidence import ENOUGH
 from explorer.data.saliency_map import MethodName
 from explorer.errors import UserError
 from explorer.store import layout
@@ -118,6 +119,11 @@ class Manifest(_Record):
     def protocol(self) -> str:
         """Whose settings split and trained it: ``sound`` or ``paper``."""
         return str(self.settings.get("protocol", "sound"))
+
+    @property
+    def macro_patients(self) -> int:
+        """Positive and negative patients that a label needs to count in the mean over labels."""
+        return int(str(self.settings.get("macro_patients", ENOUGH)))
 
 
 class SaliencyRecord(_Record):

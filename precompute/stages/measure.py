@@ -84,7 +84,9 @@ def _table(
 
 def _averaged(run: Run) -> NDArray[np.bool_]:
     """(C,) labels that are well known in every split that is shown: one mean for all splits and regimes."""
-    by_split = [well_known(run.targets[rows], run.patients[rows]) for rows in map(run.rows, SHOWN)]
+    by_split = [
+        well_known(run.targets[rows], run.patients[rows], run.settings.macro_patients) for rows in map(run.rows, SHOWN)
+    ]
     return np.asarray(np.all(by_split, axis=0))
 
 
@@ -101,4 +103,5 @@ def _inputs(run: Run) -> dict[str, object]:
         for files in [layout.regime_files(regime.name)]
     }
     samples = run.writer.sha256(layout.SAMPLES)
-    return {**inputs, "samples": samples, "resamples": run.settings.resamples, "seed": run.settings.seed}
+    settings = run.settings.model_dump(include={"resamples", "seed", "macro_patients"})
+    return {**inputs, "samples": samples, **settings}

@@ -74,7 +74,7 @@ def section(name: str, rows: list[Row]) -> str:
 
 def number(row: Row, value: float) -> str:
     """A figure of a row as text."""
-    return f"{100 * value:.1f}%" if row.percent else f"{value:.3f}"
+    return f"{100 * value:z.1f}%" if row.percent else f"{value:z.3f}"
 
 
 def error(row: Row) -> str:

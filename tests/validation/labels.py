@@ -10,13 +10,14 @@ from functools import partial
 
 import numpy as np
 
+from explorer.analysis.evidence import ENOUGH
 from explorer.analysis.jackknife import difference_intervals, intervals
-from explorer.analysis.metrics import ENOUGH, METRICS, estimate
+from explorer.analysis.metrics import METRICS, estimate
 from explorer.analysis.ranking import BINARY_METRICS
 from tests.validation import COVERAGE, SIZE, Row, share
 from tests.validation.binormal import AUROC, DEMO, Films
 
-SETS = 600
+SETS = 1000
 LABELS = 6
 """The commonest, whose positives are 10 patients often enough."""
 
