@@ -61,7 +61,7 @@ def calibrated(run: Run) -> None:
     def measure(rows: NDArray[np.int64]) -> pd.DataFrame:
         on_val, here = ({r.name: run.logits(r.name)[part] for r in run.regimes} for part in (val, rows))
         scored_films = (run.labels, (run.targets[val], on_val), run.targets[rows], here, run.patients[rows])
-        return calibration(*scored_films, resamples=run.settings.resamples, seed=run.settings.seed)
+        return calibration(*scored_films)
 
     run.stage("calibration", _inputs(run), _table(run, layout.CALIBRATION, CALIBRATION_COLUMNS, measure))
 

@@ -17,7 +17,7 @@ from explorer.analysis.calibration import calibration
 from tests.validation import COVERAGE, Row, mean, share
 from tests.validation.binormal import SAME_PATIENT
 
-SETS, FILMS, RESAMPLES = 400, 375, 400
+SETS, FILMS = 400, 375
 AT_MOST = (0.0, 0.05)
 RATIO = (0.95, 1.05)
 
@@ -36,7 +36,7 @@ def ece(rng: np.random.Generator, rate: float, same_patient: float) -> list[Row]
         uniform = ndtr(np.sqrt(same_patient) * effect[patients] + np.sqrt(1 - same_patient) * own)
         targets = (uniform < expit(right)).astype(np.float32)
         logits = {"right": right, "overconfident": 2 * right}
-        frame = calibration(("label",), (targets, logits), targets, logits, patients, resamples=RESAMPLES)
+        frame = calibration(("label",), (targets, logits), targets, logits, patients)
         rows = frame[frame["method"] == "none"].iloc[:3]
         value[i], low[i], high[i], baseline[i] = rows[["value", "ci_low", "ci_high", "baseline"]].to_numpy(float).T
     expected = value[:, 0].mean()
@@ -49,6 +49,7 @@ def ece(rng: np.random.Generator, rate: float, same_patient: float) -> list[Row]
             f"{name}: ECE intervals that hold the mean ECE of so many films",
             ((low[:, 0] <= expected) & (expected <= high[:, 0])).sum(),
             SETS,
+            COVERAGE,
         ),
         share(f"{name}: overconfident, ECE intervals above the chance baseline", (low > baseline)[:, 2].sum(), SETS),
         share(

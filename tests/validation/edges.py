@@ -17,20 +17,19 @@ from explorer.analysis.ranking import BINARY_METRICS
 from tests.validation import Row, share
 from tests.validation.binormal import Films
 
-SETS = 1000
 FILMS = 375
 AUROCS = (0.98, 0.995, 0.999)
 AT_MOST = (0.0, 0.05)
 ALL = (1.0, 1.0)
 
 
-def bounds(rng: np.random.Generator, positives: int) -> list[Row]:
+def bounds(rng: np.random.Generator, positives: int, sets: int = 1000) -> list[Row]:
     """How often the bound of a perfect figure lies above the truth, and above the baseline."""
     films = Films(FILMS, np.full(len(AUROCS), positives / FILMS), np.array(AUROCS), fixed=True)
     truth, rows = films.truth(), []
     too_high = {metric: np.zeros(len(AUROCS)) for metric in ("average_precision", "auroc")}
     perfect, above = np.zeros(2)
-    for _ in range(SETS):
+    for _ in range(sets):
         targets, patients, scored = films.draw(rng, (0.0,))
         one = estimate(films.labels, targets, scored, patients)["0"]
         low, _ = intervals(one)
@@ -44,7 +43,7 @@ def bounds(rng: np.random.Generator, positives: int) -> list[Row]:
     for metric, count in too_high.items():
         for a, k in zip(AUROCS, count, strict=True):
             what = f"{positives} positives, true AUROC {a}: bound of perfect {BINARY_METRICS[metric].short} too high"
-            rows.append(share(what, k, SETS, AT_MOST))
+            rows.append(share(what, k, sets, AT_MOST))
     rows.append(
         share(f"{positives} positives: perfect labels above the baseline, of {perfect:.0f}", above, perfect, ALL)
     )

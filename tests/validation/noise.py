@@ -17,26 +17,25 @@ from explorer.analysis.ranking import BINARY_METRICS
 from tests.validation import Row, mean
 from tests.validation.binormal import DEMO, Films
 
-SETS, MODELS = 25, 40
 FEW = (0.0, 0.05)
 EXACT = (-0.002, 0.002)
 MEANS = [-2, -1]
 """The means over the labels with enough patients, and over all."""
 
 
-def noise(rng: np.random.Generator, films: Films) -> list[Row]:
+def noise(rng: np.random.Generator, films: Films, sets: int = 25, models: int = 40) -> list[Row]:
     """How many intervals of the means lie above the baseline, and how far the figures lie from it."""
     metrics = ("average_precision", "auroc")
     at = [METRICS.index(metric) for metric in metrics]
     above, gap = [], []
-    for _ in range(SETS):
+    for _ in range(sets):
         targets, patients, _ = films.draw(rng, ())
-        random = rng.normal(size=(MODELS, *targets.shape)).astype(np.float32)
+        random = rng.normal(size=(models, *targets.shape)).astype(np.float32)
         scored = {str(i): Scored(scores, films.cut.astype(np.float32)) for i, scores in enumerate(random)}
-        models = estimate(films.labels, targets, scored, patients).values()
-        lows = np.stack([intervals(one)[0] for one in models])[:, MEANS][:, :, at]  # (models, 2, metrics)
-        values = np.stack([one.value for one in models])[:, MEANS][:, :, at]
-        baselines = np.stack([one.baseline for one in models])[:, MEANS][:, :, at]
+        figures = estimate(films.labels, targets, scored, patients).values()
+        lows = np.stack([intervals(one)[0] for one in figures])[:, MEANS][:, :, at]  # (models, 2, metrics)
+        values = np.stack([one.value for one in figures])[:, MEANS][:, :, at]
+        baselines = np.stack([one.baseline for one in figures])[:, MEANS][:, :, at]
         above.append((lows > baselines).mean(axis=0))
         gap.append((values - baselines).mean(axis=0))
     rows = []

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 METRICS = {"brier": "Brier score", "ece": "ECE"}
 ECE_INTERVAL = (
-    "The ECE's interval is of the ECE on so many films, which chance keeps above 0. It does not hold 0 for a perfectly "
-    "calibrated model either: compare it with its baseline."
+    "The ECE's interval is of the mean ECE on so many films, which chance keeps above 0. It does not hold 0 for a "
+    "perfectly calibrated model either: compare it with its baseline."
 )
 
 AT_BOUND = (
@@ -64,7 +64,7 @@ def calibration_view(view: View) -> None:
         with right:
             st.dataframe(_by_method(store, split, label), hide_index=True, height="content")
             st.caption(
-                "Lower is better. Value [95% interval from resampling patients] · baseline. For the Brier score: "
+                "Lower is better. Value [95% interval from leaving out patients in turn] · baseline. For the Brier score: "
                 "predicting val's rate for every film. For ECE: what perfectly calibrated probabilities show on so "
                 f"many films by chance. {ECE_INTERVAL} Temperature, Platt and isotonic are fitted on val"
                 + (", the films shown here, which is optimistic." if split == "val" else ".")
