@@ -181,8 +181,8 @@ def calibration(
     Notes
     -----
     ECE is the mean over bins of equal number of |said - seen|, weighted by their films (Nixon et al., CVPR-W 2019:
-    with rare labels, bins of equal width would leave all films in the first). Its interval is of the mean ECE on as many
-    films, which chance keeps above 0: nothing takes that bias off, and the baseline shows its size.
+    with rare labels, bins of equal width would leave all films in the first). Its interval is of the mean ECE on as
+    many films, which chance keeps above 0: nothing takes that bias off, and the baseline shows its size.
     """
     asked, measures, parts = [], [], []
     for regime, scores in logits.items():
@@ -198,8 +198,9 @@ def calibration(
     once = np.ones((len(targets), 1), dtype=np.float32)
     value = np.stack([measure.of(once)[0] for measure in measures])
     counts = np.stack([(targets == 1).sum(0), (targets == 0).sum(0)], axis=1)
-    evidence = np.array([len(np.unique(patients[~np.isnan(targets[:, c])])) for *_, c in asked])
-    low, high = on_logit_scale(value, standard_error(left_out), np.maximum(evidence - 1, 1)[:, None])
+    evidence = np.array([[len(np.unique(patients[~np.isnan(targets[:, c])]))] for *_, c in asked])  # (T, 1)
+    error = np.where(evidence > 1, standard_error(left_out), np.nan)
+    low, high = on_logit_scale(value, error, np.maximum(evidence - 1, 1))
     rows = []
     for i, (regime, label, method, c) in enumerate(asked):
         for m, metric in enumerate(("ece", "brier")):
