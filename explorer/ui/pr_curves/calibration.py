@@ -65,8 +65,8 @@ def calibration_view(view: View) -> None:
             st.dataframe(_by_method(store, split, label), hide_index=True, height="content")
             st.caption(
                 "Lower is better. Value [95% interval from leaving out patients in turn] · baseline. For the Brier "
-                "score: predicting val's rate for every film. For ECE: what perfectly calibrated probabilities show on so "
-                f"many films by chance. {ECE_INTERVAL} Temperature, Platt and isotonic are fitted on val"
+                "score: predicting val's rate for every film. For ECE: what perfectly calibrated probabilities show on "
+                f"so many films by chance. {ECE_INTERVAL} Temperature, Platt and isotonic are fitted on val"
                 + (", the films shown here, which is optimistic." if split == "val" else ".")
                 + (f" {AT_BOUND}" if any(map(at_bound, _temperatures(store, label).values())) else "")
             )
