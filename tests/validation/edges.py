@@ -2,7 +2,8 @@
 
 A label whose positives all rank above its negatives has no spread between resamples. Its lower bound is exact: over all
 sets it lies above the truth at most 5% of the time. The true AUROC is high enough for a perfect ranking to be common.
-"Above the baseline" counts perfect rankings whose whole interval lies above what a random ranking reaches.
+"Above the baseline" counts perfect rankings of at least 5 positive patients whose whole interval lies above what a
+random ranking reaches. One or two patients cannot show that, however they rank.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from explorer.analysis.evidence import FEW
 from explorer.analysis.jackknife import intervals
 from explorer.analysis.metrics import METRICS, estimate
 from explorer.analysis.ranking import BINARY_METRICS
@@ -38,6 +40,7 @@ def bounds(rng: np.random.Generator, positives: int, sets: int = 1000) -> list[R
             at_edge = one.value[: len(AUROCS), m] == 1
             count += at_edge & (low[: len(AUROCS), m] > truth[metric])
             if metric == "average_precision":
+                at_edge &= one.units[: len(AUROCS)] >= FEW
                 perfect += at_edge.sum()
                 above += (at_edge & (low[: len(AUROCS), m] > one.baseline[: len(AUROCS), m])).sum()
     for metric, count in too_high.items():
@@ -45,7 +48,12 @@ def bounds(rng: np.random.Generator, positives: int, sets: int = 1000) -> list[R
             what = f"{positives} positives, true AUROC {a}: bound of perfect {BINARY_METRICS[metric].short} too high"
             rows.append(share(what, k, sets, AT_MOST))
     rows.append(
-        share(f"{positives} positives: perfect labels above the baseline, of {perfect:.0f}", above, perfect, ALL)
+        share(
+            f"{positives} positives: perfect labels of 5 patients above the baseline, of {perfect:.0f}",
+            above,
+            perfect,
+            ALL,
+        )
     )
     return rows
 
