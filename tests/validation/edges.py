@@ -40,22 +40,15 @@ def bounds(rng: np.random.Generator, positives: int, sets: int = 1000) -> list[R
             at_edge = one.value[: len(AUROCS), m] == 1
             count += at_edge & (low[: len(AUROCS), m] > truth[metric])
             if metric == "average_precision":
-                at_edge &= one.units[: len(AUROCS)] >= FEW
-                perfect += at_edge.sum()
-                above += (at_edge & (low[: len(AUROCS), m] > one.baseline[: len(AUROCS), m])).sum()
+                known_enough = at_edge & (one.units[: len(AUROCS)] >= FEW)
+                perfect += known_enough.sum()
+                above += (known_enough & (low[: len(AUROCS), m] > one.baseline[: len(AUROCS), m])).sum()
     for metric, count in too_high.items():
         for a, k in zip(AUROCS, count, strict=True):
             what = f"{positives} positives, true AUROC {a}: bound of perfect {BINARY_METRICS[metric].short} too high"
             rows.append(share(what, k, sets, AT_MOST))
-    rows.append(
-        share(
-            f"{positives} positives: perfect labels of 5 patients above the baseline, of {perfect:.0f}",
-            above,
-            perfect,
-            ALL,
-        )
-    )
-    return rows
+    what = f"{positives} positives: perfect labels above the baseline, of {perfect:.0f}"
+    return [*rows, share(what, above, perfect, ALL)]
 
 
 PARTS = [partial(bounds, positives=n) for n in (5, 8, 12, 20)]
