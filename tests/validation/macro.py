@@ -58,7 +58,7 @@ def coverage(rng: np.random.Generator, name: str, films: Films, sets: int) -> li
 PARTS = [
     partial(coverage, name="3,818 films, the demo's mix by chance", films=Films(3818, DEMO, AUROC), sets=100),
     partial(coverage, name="375 films, the demo's mix by chance", films=Films(375, DEMO, AUROC), sets=1000),
-    partial(coverage, name="375 films, the demo's mix fixed", films=Films(375, DEMO, AUROC, fixed=True), sets=1000),
-    partial(coverage, name="750 films, the demo's mix by chance", films=Films(750, DEMO, AUROC), sets=1000),
-    partial(coverage, name="572 films, the paper's mix by chance", films=Films(572, PAPER, AUROC), sets=1000),
+    partial(coverage, name="375 films, the demo's mix fixed", films=Films(375, DEMO, AUROC, fixed=True), sets=500),
+    partial(coverage, name="750 films, the demo's mix by chance", films=Films(750, DEMO, AUROC), sets=500),
+    partial(coverage, name="572 films, the paper's mix by chance", films=Films(572, PAPER, AUROC), sets=500),
 ]
