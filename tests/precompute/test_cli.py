@@ -22,13 +22,8 @@ from explorer.errors import UserError
 from explorer.store import list_runs, open_store
 from explorer.store.progress import read_progress
 from explorer.store.verify import verify_store
-<<<<<<< HEAD
-from tests.conftest import ROOT, Call
-=======
 from explorer.tables.results import mean_of_labels
-from precompute.commands.console import RESULTS
-from tests.conftest import ROOT
->>>>>>> 3458d74 (Calibration: intervals leave out patients in turn, since resampling adds chance to the ECE; tests and Makefile target)
+from tests.conftest import ROOT, Call
 
 ENCODER = f"local-dir:{ROOT / 'encoders' / 'phantom-clip'}"
 
