@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.calibration import TEMPERATURES
@@ -96,7 +97,7 @@ def test_temperatures_are_shown_and_one_at_an_end_of_its_search_is_named(
     assert {f"T: {regime.title}" for regime in store.regimes} <= set(every)
     assert "does not hold 0" in said(app)
     monkeypatch.setattr("explorer.ui.pr_curves.calibration.temperature", lambda targets, logits: TEMPERATURES[1])
-    streamlit.cache_data.clear()
+    st.cache_data.clear()
     app = opened("Calibration", label=common(store), few="1")
     assert "larger logits do not mean the label" in said(app)
     assert app.dataframe[0].value["Probabilities"].str.contains("end of search").sum() == len(store.regimes)
