@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STORE ?= store
 
-.PHONY: demo test test-numerics fuzz check bench clean
+.PHONY: demo test test-numerics validate fuzz check bench clean
 
 demo: .venv/ready
 	$(BIN)/python -m precompute demo --out $(STORE)
@@ -16,6 +16,10 @@ test: check
 # the tests with floating-point figures, under the kernels that other processors choose
 test-numerics: .venv/ready-dev
 	$(BIN)/python -m tests.numerics
+
+# simulated coverage, sizes and baselines, into docs/validation.md: half an hour on two cores
+validate: .venv/ready-dev
+	$(BIN)/python -m tests.validation
 
 # more damaged input than the suite's
 fuzz: .venv/ready-dev

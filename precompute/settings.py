@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from explorer.analysis.evidence import ENOUGH
+
 Protocol = Literal["sound", "paper"]
 LossName = Literal["plain", "weighted", "focal", "asymmetric"]
 
@@ -45,6 +47,11 @@ class Settings(BaseModel):
     )
     neighbours: int = Field(default=15, ge=2, description="Neighbours of UMAP and of the maps' trust figures.")
     resamples: int = Field(default=1000, ge=2, description="Resamples of the patient-level bootstrap.")
+    macro_patients: int = Field(
+        default=ENOUGH,
+        ge=2,
+        description="The mean over labels leaves out labels with fewer positive or negative patients, in val or test.",
+    )
     permutations: int = Field(
         default=500,
         ge=1,

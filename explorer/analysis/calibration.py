@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.optimize import isotonic_regression, minimize, minimize_scalar
 from scipy.special import expit, logit
 
-from explorer.analysis.metrics import interval, weight_blocks
+from explorer.analysis.jackknife import groups_of, on_logit_scale, standard_error
 from explorer.analysis.operating import wilson
 
 if TYPE_CHECKING:
@@ -40,7 +40,40 @@ CALIBRATION_COLUMNS: tuple[str, ...] = (
 Calibrated = Callable[["NDArray[np.floating]"], "NDArray[np.float64]"]
 """Logits to probabilities."""
 
+TEMPERATURES = (float(np.exp(-6)), float(np.exp(6)))
+"""Where a temperature is searched."""
+
 _CHUNK = 2**22
+
+
+def temperature(targets: NDArray[np.float32], logits: NDArray[np.floating]) -> float:
+    """T of temperature scaling, fitted on validation; NaN where nothing can be fitted.
+
+    T ends at the low bound of TEMPERATURES where a cut at 0 separates the classes: no T is small enough. It ends at the
+    high one where larger logits do not mean the label: no T is large enough.
+
+    Parameters
+    ----------
+    targets : (m,) 1, 0 or NaN
+    logits : (m,)
+    """
+    known = ~np.isnan(targets)
+    y, x = targets[known].astype(np.float64), logits[known].astype(np.float64)
+    if len(np.unique(y)) < 2 or np.ptp(x) == 0:
+        return np.nan
+    best = minimize_scalar(lambda t: _loss(y, x * np.exp(-t)), bounds=np.log(TEMPERATURES), method="bounded")
+    return float(np.exp(best.x))
+
+
+def at_bound(t: float) -> bool:
+    """Whether a temperature is an end of its search, and no minimum.
+
+    Examples
+    --------
+    >>> at_bound(1.2), at_bound(TEMPERATURES[1] * 0.9999), at_bound(float("nan"))
+    (False, True, False)
+    """
+    return bool((np.abs(np.log(t) - np.log(TEMPERATURES)) < 0.001).any())
 
 
 def fit(method: Method, targets: NDArray[np.float32], logits: NDArray[np.floating]) -> Calibrated:
@@ -69,9 +102,8 @@ def fit(method: Method, targets: NDArray[np.float32], logits: NDArray[np.floatin
         rate = (positives + 1) / (len(y) + 2)
         return lambda z: np.full(z.shape, rate)
     if method == "temperature":
-        found = minimize_scalar(lambda t: _loss(y, x * np.exp(-t)), bounds=(-6, 6), method="bounded")
-        scale = float(np.exp(-found.x))
-        return lambda z: np.asarray(expit(z.astype(np.float64) * scale))
+        t = temperature(targets, logits)
+        return lambda z: np.asarray(expit(z.astype(np.float64) / t))
     if method == "platt":
         soft = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
         middle, spread = x.mean(), x.std()
@@ -128,11 +160,8 @@ def calibration(
     targets: NDArray[np.float32],
     logits: Mapping[str, NDArray[np.floating]],
     patients: NDArray[np.int64],
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
 ) -> pd.DataFrame:
-    """ECE and Brier score of every label, regime and method, with 95% intervals from resampling patients.
+    """ECE and Brier score of every label, regime and method, with 95% intervals from leaving out patients in turn.
 
     Parameters
     ----------
@@ -152,7 +181,8 @@ def calibration(
     Notes
     -----
     ECE is the mean over bins of equal number of |said - seen|, weighted by their films (Nixon et al., CVPR-W 2019:
-    with rare labels, bins of equal width would leave all films in the first).
+    with rare labels, bins of equal width would leave all films in the first). Its interval is of the mean ECE on as
+    many films, which chance keeps above 0: nothing takes that bias off, and the baseline shows its size.
     """
     asked, measures, parts = [], [], []
     for regime, scores in logits.items():
@@ -161,15 +191,16 @@ def calibration(
                 p = fit(method, val[0][:, c], val[1][regime][:, c])(np.asarray(scores[:, c]))
                 asked.append((regime, label, method, c))
                 measures.append(_Measure(targets[:, c], p, val[0][:, c]))
-    block = max(1, _CHUNK // max(len(targets), 1))
-    for weights in weight_blocks(patients, resamples, seed, block):
-        parts.append(np.stack([measure.of(weights) for measure in measures]))
-    drawn = np.concatenate(parts, axis=1)  # (T, B, 2)
+    block, without = max(1, _CHUNK // max(len(targets), 1)), groups_of(patients)
+    for start in range(0, without.shape[1], block):
+        parts.append(np.stack([measure.of(without[:, start : start + block]) for measure in measures]))
+    left_out = np.concatenate(parts, axis=1)  # (T, G, 2)
     once = np.ones((len(targets), 1), dtype=np.float32)
     value = np.stack([measure.of(once)[0] for measure in measures])
     counts = np.stack([(targets == 1).sum(0), (targets == 0).sum(0)], axis=1)
-    evidence = np.array([len(np.unique(patients[~np.isnan(targets[:, c])])) for *_, c in asked])
-    low, high = interval(value, drawn, evidence)
+    evidence = np.array([[len(np.unique(patients[~np.isnan(targets[:, c])]))] for *_, c in asked])  # (T, 1)
+    error = np.where(evidence > 1, standard_error(left_out), np.nan)
+    low, high = on_logit_scale(value, error, np.maximum(evidence - 1, 1))
     rows = []
     for i, (regime, label, method, c) in enumerate(asked):
         for m, metric in enumerate(("ece", "brier")):

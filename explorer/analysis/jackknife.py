@@ -83,9 +83,7 @@ class Estimates:
     @property
     def error(self) -> NDArray[np.float64]:
         """(T, M) standard errors; NaN where the figure needs each of its patients, as from a single one."""
-        groups = self.left_out.shape[1]
-        error = np.sqrt((groups - 1) * self.left_out.var(axis=1))
-        return np.where((self.units > 1)[:, None], error, np.nan)
+        return np.where((self.units > 1)[:, None], standard_error(self.left_out), np.nan)
 
     @property
     def degrees(self) -> NDArray[np.float64]:
@@ -97,6 +95,11 @@ class Estimates:
             together = (self.members @ variance) ** 2 / (self.members @ (variance**2 / own[:n_labels]))
         mean = np.asarray(self.members.any(axis=1))[:, None] & np.isfinite(together)
         return np.where(mean, np.maximum(together, own), own)
+
+
+def standard_error(left_out: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T, M) standard errors of figures from their values without each group of patients, (T, G, M)."""
+    return np.asarray(np.sqrt((left_out.shape[1] - 1) * left_out.var(axis=1)))
 
 
 def groups_of(patients: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -118,11 +121,8 @@ def intervals(estimates: Estimates) -> tuple[NDArray[np.float64], NDArray[np.flo
     """
     value, error = estimates.value, estimates.error
     centre = np.clip(value - estimates.bias, value / 2, (1 + value) / 2)  # at most half way to the edge
-    with np.errstate(invalid="ignore", divide="ignore"):
-        reach = stdtrit(estimates.degrees, 0.975) * error / (centre * (1 - centre))
-        low, high = (expit(logit(centre) + side * reach) for side in (-1, 1))
+    low, high = on_logit_scale(centre, error, estimates.degrees)
     spread = error > SILENT
-    low, high = (np.where(spread, end, np.nan) for end in (low, high))
     alone: NDArray[np.bool_] = ~estimates.members.any(axis=1) & (estimates.units > 1)
     for i in np.flatnonzero(alone):
         positives, negatives, called = (int(n) for n in estimates.patients[i])
@@ -135,6 +135,16 @@ def intervals(estimates: Estimates) -> tuple[NDArray[np.float64], NDArray[np.flo
                 prevalence = float(known[0] / known.sum())
                 low[i, m], high[i, m] = edge(name, value[i, m] == 1, prevalence, positives, negatives, called)
     return low, high
+
+
+def on_logit_scale(
+    centre: NDArray[np.float64], error: NDArray[np.float64], degrees: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of 95% intervals around figures between 0 and 1; NaN where the error shows no spread."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reach = stdtrit(degrees, 0.975) * error / (centre * (1 - centre))
+        low, high = (expit(logit(centre) + side * reach) for side in (-1, 1))
+    return np.where(error > SILENT, low, np.nan), np.where(error > SILENT, high, np.nan)
 
 
 def difference_intervals(

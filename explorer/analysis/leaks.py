@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from explorer.analysis.evidence import ENOUGH
 from explorer.analysis.jackknife import difference_intervals, intervals
 from explorer.analysis.metrics import MACRO, METRICS, estimate, well_known
 
@@ -49,6 +50,7 @@ def without(
     regimes: Mapping[str, Scored],
     patients: NDArray[np.int64],
     left_out: NDArray[np.bool_],
+    enough: int = ENOUGH,
 ) -> pd.DataFrame:
     """Each regime's mean figures with and without some films, and their difference, paired by patient.
 
@@ -58,6 +60,8 @@ def without(
     left_out : (n,)
         Films left out; their label cells are masked, so that both figures have the same patients. Both means are over
         the labels that are well known without them, or where none is, over those with both classes.
+    enough : int
+        Patients that a label needs to be well known.
 
     Returns
     -------
@@ -66,7 +70,7 @@ def without(
         baseline is the trivial one on the films scored, and 0 for the difference.
     """
     masked = np.where(left_out[:, None], np.float32(np.nan), targets)
-    averaged = well_known(masked, patients)
+    averaged = well_known(masked, patients, enough)
     averaged = averaged if averaged.any() else well_known(masked, patients, enough=1)
     both = [estimate(labels, cells, regimes, patients, averaged) for cells in (targets, masked)]
     rows = []

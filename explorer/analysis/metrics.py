@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri, stdtrit  # scipy.stats takes a page's first second
 
+from explorer.analysis.evidence import ENOUGH
 from explorer.analysis.jackknife import Estimates, groups_of, intervals
 from explorer.analysis.pooled import MICRO, evidence, tasks
 from explorer.analysis.ranking import BINARY_METRICS, baselines, rank, score
@@ -42,9 +43,6 @@ MACRO = "macro"
 """The pseudo-label of figures averaged over the labels with enough patients."""
 MACRO_ALL = "macro over all labels"
 """The pseudo-label of figures averaged over every label that has one, as the paper does."""
-ENOUGH = 10
-"""Patients with a positive, and with a negative, that a label needs to count in MACRO: from here on the jackknife's
-intervals hold what they promise (``tests/analysis/test_coverage.py``)."""
 
 METRICS: tuple[str, ...] = tuple(BINARY_METRICS)
 """Names of the figures; the last axis of every array of them."""
@@ -202,8 +200,8 @@ class LabelMean(NamedTuple):
     note: str
 
 
-def label_mean(frame: pd.DataFrame) -> LabelMean:
-    """Which mean over labels to show, from a frame of METRIC_COLUMNS of one split.
+def label_mean(frame: pd.DataFrame, enough: int = ENOUGH) -> LabelMean:
+    """Which mean over labels to show, from a frame of METRIC_COLUMNS of one split; ``enough`` is the run's.
 
     Examples
     --------
@@ -227,10 +225,10 @@ def label_mean(frame: pd.DataFrame) -> LabelMean:
     if chosen:
         if left_out:
             note += (
-                f" Left out, with fewer than {ENOUGH} positive or {ENOUGH} negative patients: {', '.join(left_out)}."
+                f" Left out, with fewer than {enough} positive or {enough} negative patients: {', '.join(left_out)}."
             )
         return LabelMean(MACRO, labels, title, note)
-    note += f" No label has {ENOUGH} positive and {ENOUGH} negative patients in val and test, so it rests on few."
+    note += f" No label has {enough} positive and {enough} negative patients in val and test, so it rests on few."
     return LabelMean(MACRO_ALL, labels, title, note)
 
 

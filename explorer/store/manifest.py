@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
+from explorer.analysis.evidence import ENOUGH
 from explorer.data.saliency_map import MethodName
 from explorer.errors import UserError
 from explorer.store import layout
@@ -150,6 +151,11 @@ class Manifest(_Record):
     def protocol(self) -> str:
         """Whose settings split and trained it: ``sound`` or ``paper``."""
         return str(self.settings.get("protocol", "sound"))
+
+    @property
+    def macro_patients(self) -> int:
+        """Positive and negative patients that a label needs to count in the mean over labels."""
+        return int(str(self.settings.get("macro_patients", ENOUGH)))
 
     @model_validator(mode="after")
     def _check_names(self) -> Manifest:

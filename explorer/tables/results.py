@@ -64,7 +64,8 @@ def merits(store: Store, split: Split) -> Merits:
 
 def mean_of_labels(store: Store, split: Split) -> LabelMean:
     """The mean over labels that a split's tables show, and which labels it is over."""
-    return label_mean(store.tables.metrics[store.tables.metrics["split"] == split])
+    frame = store.tables.metrics
+    return label_mean(frame[frame["split"] == split], store.manifest.macro_patients)
 
 
 def missing_results(store: Store, split: Split) -> str:

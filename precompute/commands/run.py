@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from precompute.run.job import Job
 
 DEMO_ENCODER = APP / "encoders" / "phantom-clip"
-TRAINING = ("epochs", "learning_rate", "patch_dropout", "batch_size", "train_batch_size", "seed")
+TRAINING = ("epochs", "learning_rate", "patch_dropout", "batch_size", "train_batch_size", "macro_patients", "seed")
 """Settings that a command may change."""
 
 

@@ -38,7 +38,7 @@ def as_table(store: Store) -> Table:
     """Macro figures on the test split: value [95% interval], trivial baseline."""
     n = len(store.rows("test"))
     frame = store.tables.metrics[store.tables.metrics["split"] == "test"]
-    mean = label_mean(frame)
+    mean = label_mean(frame, store.manifest.macro_patients)
     table = Table(
         title=f"{store.manifest.title}: {mean.title}, test, n = {n} films",
         caption="value [95% patient-level interval], trivial baseline. Thresholds: max F1 on validation. " + mean.note,

@@ -61,7 +61,7 @@ def calibrated(run: Run) -> None:
     def measure(rows: NDArray[np.int64]) -> pd.DataFrame:
         on_val, here = ({r.name: run.logits(r.name)[part] for r in run.regimes} for part in (val, rows))
         scored_films = (run.labels, (run.targets[val], on_val), run.targets[rows], here, run.patients[rows])
-        return calibration(*scored_films, resamples=run.settings.resamples, seed=run.settings.seed)
+        return calibration(*scored_films)
 
     run.stage("calibration", _inputs(run), _table(run, layout.CALIBRATION, CALIBRATION_COLUMNS, measure))
 
@@ -84,7 +84,9 @@ def _table(
 
 def _averaged(run: Run) -> NDArray[np.bool_]:
     """(C,) labels that are well known in every split that is shown: one mean for all splits and regimes."""
-    by_split = [well_known(run.targets[rows], run.patients[rows]) for rows in map(run.rows, SHOWN)]
+    by_split = [
+        well_known(run.targets[rows], run.patients[rows], run.settings.macro_patients) for rows in map(run.rows, SHOWN)
+    ]
     return np.asarray(np.all(by_split, axis=0))
 
 
@@ -101,4 +103,5 @@ def _inputs(run: Run) -> dict[str, object]:
         for files in [layout.regime_files(regime.name)]
     }
     samples = run.writer.sha256(layout.SAMPLES)
-    return {**inputs, "samples": samples, "resamples": run.settings.resamples, "seed": run.settings.seed}
+    settings = run.settings.model_dump(include={"resamples", "seed", "macro_patients"})
+    return {**inputs, "samples": samples, **settings}

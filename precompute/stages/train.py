@@ -179,7 +179,7 @@ def _fine_tune_inputs(run: Run) -> dict[str, object]:
 
 def _training_settings(run: Run) -> dict[str, object]:
     """What decides a training: settings that only measure, or number the seeds, are left out."""
-    measuring = {"seeds", "fractions", "batch_size", "neighbours", "resamples", "thumbnail"}
+    measuring = {"seeds", "fractions", "batch_size", "neighbours", "resamples", "thumbnail", "macro_patients"}
     return run.settings.model_dump(mode="json", exclude=measuring)
 
 

@@ -16,10 +16,13 @@ from explorer.analysis.calibration import (
     BINS,
     CALIBRATION_COLUMNS,
     METHODS,
+    TEMPERATURES,
+    at_bound,
     calibration,
     fit,
     probabilities,
     reliability,
+    temperature,
 )
 
 
@@ -35,6 +38,20 @@ def test_fitting_finds_the_scale_again(method: str, scale: float, offset: float)
     targets, logits = drawn(4000, scale, offset)
     x = np.linspace(-4, 2, 20)
     assert fit(method, targets, logits)(scale * x + offset) == pytest.approx(expit(x), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("targets", "bound"),
+    [([1, 1, 0, 0], TEMPERATURES[0]), ([0, 0, 1, 1], TEMPERATURES[1]), ([1, 0, 1, 0], None), ([1, 1, 1, np.nan], None)],
+)
+def test_a_temperature_at_an_end_of_its_search_is_known(targets: list[float], bound: float | None) -> None:
+    t = temperature(np.float32(targets), np.float32([2, 1, -1, -2]))
+    assert at_bound(t) == (bound is not None)
+    if bound is not None:
+        assert t == pytest.approx(bound, rel=1e-3)
+    elif not np.isnan(t):
+        x = np.float32([-1, 0, 3])
+        assert fit("temperature", np.float32(targets), np.float32([2, 1, -1, -2]))(x) == pytest.approx(expit(x / t))
 
 
 def test_platt_is_logistic_regression_on_many_films() -> None:
@@ -101,9 +118,7 @@ def test_figures_intervals_and_baselines() -> None:
     }
     targets = np.stack([right, np.zeros_like(right)], axis=1)
     val = (targets[:n], {name: x[:n] for name, x in given.items()})
-    frame = calibration(
-        ("a", "none"), val, targets[n:], {k: x[n:] for k, x in given.items()}, np.arange(n), resamples=300
-    )
+    frame = calibration(("a", "none"), val, targets[n:], {k: x[n:] for k, x in given.items()}, np.arange(n))
     assert set(frame.columns) == set(CALIBRATION_COLUMNS) - {"split"}
     assert frame.loc[frame["label"] == "none", ["value", "ci_low", "ci_high"]].isna().all(axis=None)
     found = frame[frame["label"] == "a"].set_index(["regime", "method", "metric"])
@@ -124,7 +139,7 @@ def test_the_baseline_of_ece_is_what_right_probabilities_show() -> None:
     for seed in range(40):
         y, logits = drawn(300, seed=seed)
         rest = (y[:, None], {"r": logits[:, None]})
-        frame = calibration("a", rest, y[:, None], {"r": logits[:, None]}, np.arange(300), resamples=2)
+        frame = calibration("a", rest, y[:, None], {"r": logits[:, None]}, np.arange(300))
         found.append(frame[(frame["method"] == "none") & (frame["metric"] == "ece")].iloc[0])
     values = np.array([[row["value"], row["baseline"]] for row in found]).mean(axis=0)
     assert values[0] == pytest.approx(values[1], rel=0.12)

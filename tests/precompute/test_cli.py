@@ -22,6 +22,7 @@ from explorer.errors import UserError
 from explorer.store import list_runs, open_store
 from explorer.store.progress import read_progress
 from explorer.store.verify import verify_store
+from explorer.tables.results import mean_of_labels
 from tests.conftest import ROOT, Call
 
 ENCODER = f"local-dir:{ROOT / 'encoders' / 'phantom-clip'}"
@@ -330,7 +331,7 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     )
     (films / "images/6.png").write_bytes(bytes(128) + b"DICM" + odd + b"many")  # Rows in words
     root, log = tmp_path / "store", tmp_path / "log.txt"
-    command_line = asked(films, root, "--skip-bad", "--name", "Few films")
+    command_line = asked(films, root, "--skip-bad", "--name", "Few films", "--macro-patients", 2)
     records: dict[str, tuple[str, int]] = {}
 
     def remember() -> None:
@@ -371,6 +372,10 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     assert "empty" in store.tables.skipped["reason"][0]
     assert "Rows" in store.tables.skipped["reason"][1]
     assert "missing" in store.tables.skipped["reason"][2]
+    assert store.manifest.macro_patients == 2
+    metrics = store.tables.metrics
+    assert set(metrics.loc[metrics["in_macro"], "label"]) == {"Edema"}, "two patients of each kind in val and test"
+    assert "fewer than 2 positive or 2 negative patients: Fracture" in mean_of_labels(store, "test").note
     for name, (text, _) in records.items():
         saved = json.loads(text)
         assert store.manifest.seconds[name] == saved["seconds"], "an earlier stage was done again"

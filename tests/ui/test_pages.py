@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from explorer.analysis.map_trust import disparity
 from explorer.analysis.metrics import METRICS
 from explorer.store.progress import Progress, write_progress
 from explorer.store.reader import Store
@@ -50,12 +51,16 @@ def test_every_page_renders_whole_for_every_kind_of_label(store: Store, name: st
 @pytest.mark.parametrize("colour", list(COLOURS.values()))
 @pytest.mark.parametrize(("space", "layout"), [("Embedding", "All regimes"), ("Decision (logits)", "One map")])
 def test_every_map_renders(store: Store, colour: str, space: str, layout: str) -> None:
+    kind = "embedding" if space == "Embedding" else "decision"
     app = open_page("map", colour=colour, space=space, layout=layout, doubtful="true")
     assert_whole(app, "Map")
     assert "Distances between far groups mean nothing" in said(app)
     table = next(frame.value for frame in app.dataframe if "Trustworthiness" in frame.value)
     assert len(table) == (2 if layout == "All regimes" else 1), "a map that two regimes share is told of once"
     assert table["Neighbours kept"].str.contains("random").all()
+    if layout == "All regimes":
+        first, second = (store.map(store.space_of(regime, kind).name) for regime in ("zero_shot", "fine_tune"))
+        assert table["Away from the first map"].iloc[[0, -1]].tolist() == ["—", f"{disparity(first, second):.2f}"]
 
 
 def test_prompts_centroids_and_clusters_are_drawn_where_they_live(store: Store) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from explorer.analysis.calibration import TEMPERATURES
 from explorer.analysis.differences import COMPARED
 from explorer.analysis.metrics import MACRO, MACRO_ALL, METRICS
 from explorer.analysis.pooled import MICRO
@@ -83,6 +85,22 @@ def test_a_click_on_a_name_opens_it(store: Store) -> None:
     app = opened("One label", few="1", label=mean)
     assert_whole(app, "PR curves")
     assert f"**{mean}** in test" in said(app)
+
+
+def test_temperatures_are_shown_and_one_at_an_end_of_its_search_is_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened("Calibration", fitted="Temperature", label=common(store), few="1")
+    assert_whole(app, "PR curves")
+    methods, every = (frame.value for frame in app.dataframe[:2])
+    assert methods["Probabilities"].str.contains(r"Temperature, T = [\d.]+").sum() == len(store.regimes)
+    assert {f"T: {regime.title}" for regime in store.regimes} <= set(every)
+    assert "does not hold 0" in said(app)
+    monkeypatch.setattr("explorer.ui.pr_curves.calibration.temperature", lambda targets, logits: TEMPERATURES[1])
+    st.cache_data.clear()
+    app = opened("Calibration", label=common(store), few="1")
+    assert "larger logits do not mean the label" in said(app)
+    assert app.dataframe[0].value["Probabilities"].str.contains("end of search").sum() == len(store.regimes)
 
 
 @pytest.mark.parametrize("rule", ["recall", "cosine", "typed", "share"])

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis.leaks import crossing, leaking, without
-from explorer.analysis.metrics import ENOUGH, Scored
+from explorer.analysis.metrics import Scored
 from explorer.data.text import in_markdown, plain
 from explorer.figures.style import difference_with_interval, number, with_interval
 from explorer.tables.labels import findings_text
@@ -48,11 +48,12 @@ def leaks_view(view: View) -> None:
         f"correlation {rule['threshold']:.2f}, {rule['rule']}. Only pairs of different patients. "
         + rule.get("limits", SOUGHT_BEFORE)
     )
+    enough = store.manifest.macro_patients
     if len(leaks):
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
         show_table(_with_and_without(store, split), hide_index=True, height="content")
         st.caption(
-            f"Mean over the labels with {ENOUGH} positive and {ENOUGH} negative patients without the copies; over "
+            f"Mean over the labels with {enough} positive and {enough} negative patients without the copies; over "
             "those with both classes if none has so many. Both means are over the same labels. 95% interval from "
             "leaving out patients in turn. Baseline last."
         )
@@ -132,6 +133,7 @@ def _with_and_without(store: Store, split: Split) -> pd.DataFrame:
         scored,
         store.patients[rows],
         np.isin(rows, leaks),
+        store.manifest.macro_patients,
     )
     lines = []
     for regime in store.regimes:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.analysis.map_trust import disparity
 from explorer.data.text import in_markdown
 from explorer.tables.spaces import regimes_of_space
 from explorer.ui.shared import choose, selection
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 FAR = "Distances between far groups mean nothing, nor do a group's size and density."
+AWAY = "Away from the first map"
 HELP = {
     "Trustworthiness": "What is near on the map is near in the space. 1 is perfect, a random map has 0.5.",
     "Continuity": "What is near in the space is near on the map. 1 is perfect, a random map has 0.5.",
@@ -29,6 +31,9 @@ HELP = {
     "Torn or faked": "Films whose own trustworthiness or continuity is below 0.75: nearer to a random map's.",
     "Spread over seeds": "Laid out again with other seeds and laid over one another (Procrustes), what still differs: "
     "0 the same picture, 1 another. Where it is large, read who is next to whom, never where a group lies.",
+    AWAY: "What differs from the first map, laid over one another in the same way: what the regime moves, beside what "
+    "another seed moves. Up to the spread over seeds it may be chance. The maps start from one layout, which keeps "
+    "them nearer than two seeds' maps.",
 }
 
 
@@ -82,6 +87,9 @@ def trust_table(store: Store, regimes: Sequence[RegimeRecord], kind: SpaceKind) 
                 "Spread over seeds": f"{_figure(trust, 'spread', '.2f')} (up to {_figure(trust, 'spread_max', '.2f')})",
             }
         )
+        if len(names) > 1:
+            away = disparity(store.map(name), store.map(next(iter(names))))
+            rows[-1][AWAY] = f"{away:.2f}" if len(rows) > 1 else "—"
     show_table(
         pd.DataFrame(rows),
         hide_index=True,

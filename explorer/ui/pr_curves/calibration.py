@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.analysis.calibration import BINS, METHODS, Method, fit, reliability
+from explorer.analysis.calibration import BINS, METHODS, TEMPERATURES, Method, at_bound, fit, reliability, temperature
 from explorer.data.text import in_markdown, plain
 from explorer.figures import thresholds as threshold_figures
 from explorer.figures.style import with_interval
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 METRICS = {"brier": "Brier score", "ece": "ECE"}
+ECE_INTERVAL = (
+    "The ECE's interval is of the mean ECE on so many films, which chance keeps above 0. It does not hold 0 for a "
+    "perfectly calibrated model either: compare it with its baseline."
+)
+
+AT_BOUND = (
+    f"A temperature T at an end of its search, {TEMPERATURES[0]:.2g} or {TEMPERATURES[1]:.0f}, is no fit. At the low "
+    "end, a logit of 0 separates val's films; at the high end, larger logits do not mean the label."
+)
 
 
 def calibration_view(view: View) -> None:
@@ -59,10 +68,11 @@ def calibration_view(view: View) -> None:
         with right:
             show_table(_by_method(store, split, label), hide_index=True, height="content")
             st.caption(
-                "Lower is better. Value [95% interval from resampling patients] · baseline. For the Brier score: "
-                "predicting val's rate for every film. For ECE: what perfectly calibrated probabilities would show on "
-                "so few films by chance. Temperature, Platt and isotonic are fitted on val"
-                + (", the very films shown: optimistic." if split == "val" else ".")
+                "Lower is better. Value [95% interval from leaving out patients in turn] · baseline. For the Brier "
+                "score: predicting val's rate for every film. For ECE: what perfectly calibrated probabilities show on "
+                f"so many films by chance. {ECE_INTERVAL} Temperature, Platt and isotonic are fitted on val"
+                + (", the films shown here, which is optimistic." if split == "val" else ".")
+                + (f" {AT_BOUND}" if any(map(at_bound, _temperatures(store, label).values())) else "")
             )
     _all_labels(view, method, few)
 
@@ -81,21 +91,48 @@ def _all_labels(view: View, method: Method, few: int) -> None:
             for regime in store.regimes:
                 text = texts.get((regime.name, label, method, metric), "—")
                 cells[f"{title}: {regime.title}"] = text if positive >= few else "too few to say"
+        if method == "temperature":
+            temperatures = _temperatures(store, label)
+            cells |= {f"T: {regime.title}": _temperature_text(temperatures[regime.name]) for regime in store.regimes}
         rows.append(cells)
     show_table(pd.DataFrame(rows), hide_index=True, height="content")
-    st.caption("Value [95% interval] · baseline, as above.")
+    st.caption("Value [95% interval] · baseline, as above." + (f" {AT_BOUND}" if method == "temperature" else ""))
 
 
 def _by_method(store: Store, split: Split, label: str) -> pd.DataFrame:
     """One row per regime and method: Brier score and ECE."""
     frame = store.tables.calibration
     texts = _texts(frame[(frame["split"] == split) & (frame["label"] == label)])
+    temperatures = _temperatures(store, label)
     rows = []
     for regime in store.regimes:
         for method, name in METHODS.items():
+            if method == "temperature":
+                name += f", T = {_temperature_text(temperatures[regime.name])}"
             cells = {title: texts.get((regime.name, label, method, metric), "—") for metric, title in METRICS.items()}
             rows.append({"Regime": regime.title, "Probabilities": name, **cells})
     return pd.DataFrame(rows)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _temperatures(store: Store, label: str) -> dict[str, float]:
+    """Each regime's temperature of a label, fitted on val."""
+    val, c = store.rows("val"), store.labels.index(label)
+    targets = store.targets[val, c]
+    return {r.name: temperature(targets, np.asarray(store.logits(r.name)[val, c])) for r in store.regimes}
+
+
+def _temperature_text(t: float) -> str:
+    """A temperature, and whether it is an end of its search.
+
+    Examples
+    --------
+    >>> _temperature_text(1.234), _temperature_text(TEMPERATURES[0]), _temperature_text(float("nan"))
+    ('1.23', '0.0025 (end of search)', 'not fitted')
+    """
+    if np.isnan(t):
+        return "not fitted"
+    return f"{t:.2g} (end of search)" if at_bound(t) else f"{t:.2f}"
 
 
 def _texts(frame: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
