@@ -204,7 +204,9 @@ def _sanity_checks(
     file, mark = folder / layout.saliency_table("sanity"), folder / layout.SALIENCY_CHECKED_FROM
     if file.is_file() and mark.is_file() and mark.read_text(encoding="utf-8") == key:
         return
-    maps = {r.name: np.load(folder / layout.saliency_maps(wanted.split, r.name), mmap_mode="r") for r in store.regimes}
+    maps = {
+        r.name: np.load(folder / layout.saliency_maps_file(wanted.split, r.name), mmap_mode="r") for r in store.regimes
+    }
     checks = Checks(wanted.method, wanted.block - 1, wanted.labels, rows, maps, sample, marked or sample)
     frame = run_checks(store, checks, device, report)
     with atomic_path(file) as temp:
