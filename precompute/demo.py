@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from precompute.phantom import LABELS, plan, write_dataset
+from precompute.phantom.dataset import true_labels
 from precompute.reporter import Reporter
 from precompute.sources import CsvOptions, Source, read_csv
 from precompute.sources.corrections import correct, read_corrections
@@ -29,6 +31,7 @@ def draw_films(store: Path, n: int, seed: int, reporter: Reporter, corrections: 
             annotations=folder / "annotations.csv",
         )
     )
+    source = replace(source, truth=true_labels(plan(n, "target", seed)))
     return source if corrections is None else correct(source, corrections)
 
 

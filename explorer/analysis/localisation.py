@@ -185,8 +185,8 @@ def presence(annotations: pd.DataFrame, patients: NDArray[np.int64]) -> pd.DataF
         pairs of readers who say the same), ci_low, ci_high, chance (agreement of readers who say "there" as often,
         whatever the film) and kappa (Fleiss 1971), NaN where chance agreement is whole.
     """
-    said = annotations.assign(found=annotations["x"].notna()).groupby(["row", "label", "annotator"])["found"].any()
-    counts = said.groupby(["row", "label"]).agg(["sum", "size"]).reset_index()
+    marked = annotations.assign(marked=annotations["x"].notna()).groupby(["row", "label", "annotator"])["marked"].any()
+    counts = marked.groupby(["row", "label"]).agg(["sum", "size"]).reset_index()
     counts = counts[counts["size"] > 1]
     denied = [label for label, part in counts.groupby("label") if (part["sum"] < part["size"]).any()]
     counts = counts[counts["label"].isin(denied)]
@@ -210,8 +210,8 @@ def _interval(
     """95% interval of the weighted mean of (n, M) values: (M,) low and high."""
     total = weights.sum(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
-        drawn = weights @ values / total  # (B, M); NaN where a resample holds none of these films
-    low, high = interval(values.mean(axis=0)[None], drawn[None], np.array([patients]))
+        means = weights @ values / total  # (B, M); NaN where a resample holds none of these films
+    low, high = interval(values.mean(axis=0)[None], means[None], np.array([patients]))
     return low[0], high[0]
 
 

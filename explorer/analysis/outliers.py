@@ -24,6 +24,10 @@ DISTANCES: tuple[str, ...] = ("knn", "mahalanobis")
 NEIGHBOUR = 10
 """The distance is to this neighbour: one chance likeness does not bring a film near."""
 
+DEFAULT = "mahalanobis"
+"""The distance that a page shows first: at the same percentile it calls more truly foreign films outlying
+(``docs/decisions/audit.md``)."""
+
 OUTLYING = 99.0
 """From this percentile a film is outlying: one training film in a hundred lies as far out."""
 
@@ -97,12 +101,13 @@ def distances(
     return np.stack([np.maximum(1 - similarities[:, -1], 0), np.sqrt(np.maximum(squared, 0))], axis=1)
 
 
-def percentiles(found: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
+def percentiles(raw: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of held-out training films, in percent, that lie nearer than each film.
 
     Parameters
     ----------
-    found : (m, 2)
+    raw : (m, 2)
+        Distances.
     reference : (n, 2) ascending by column
 
     Examples
@@ -110,7 +115,7 @@ def percentiles(found: NDArray[np.float64], reference: NDArray[np.float64]) -> N
     >>> percentiles(np.array([[0.25, 9.0]]), np.array([[0.1, 1.0], [0.2, 2.0], [0.3, 3.0], [0.4, 4.0]]))
     array([[ 50., 100.]])
     """
-    columns = [np.searchsorted(reference[:, i], found[:, i], side="left") for i in range(len(DISTANCES))]
+    columns = [np.searchsorted(reference[:, i], raw[:, i], side="left") for i in range(len(DISTANCES))]
     return np.stack(columns, axis=1) * 100.0 / len(reference)
 
 
@@ -127,8 +132,8 @@ def outlyingness(cloud: Cloud, query: NDArray[np.float32]) -> NDArray[np.float64
     (m, 2) float64
         By ``DISTANCES``; from ``OUTLYING`` on a film is unlike nearly all training films.
     """
-    found = distances(query, cloud.vectors, cloud.mean, cloud.precision)
-    return percentiles(found, cloud.reference)
+    raw = distances(query, cloud.vectors, cloud.mean, cloud.precision)
+    return percentiles(raw, cloud.reference)
 
 
 def _gauss(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -2,7 +2,7 @@
 
 A model may earn its figures from how a film was taken (Zech et al., PLoS Medicine 2018; DeGrave et al., Nature Machine
 Intelligence 2021). Three questions. How well does each attribute alone rank each label? How well does an
-embedding predict the attribute? How much of a regime's AUROC would acquisition alone reach?
+embedding predict the attribute? How much of a regime's AUROC would the attributes of one kind alone reach?
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.acquisition import MEASURES
+from explorer.analysis.acquisition import MEASURES, PICTURE_MEASURES
 from explorer.analysis.crossfit import cross_fit
 from explorer.analysis.metrics import evaluate
 
@@ -22,14 +22,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-AttributeKind = Literal["acquisition", "patient", "device", "exposure"]
+AttributeKind = Literal["acquisition", "patient", "device", "picture"]
+KINDS: dict[AttributeKind, str] = {
+    "acquisition": "Acquisition",
+    "patient": "Patient",
+    "device": "Device",
+    "picture": "Picture",
+}
 
+BINS = 5
+"""Bins of an attribute with more than two values: a label may be common at both ends, or in the middle."""
 FEWEST = 20
 """Films that must have, and that must lack, a category for it to be an attribute."""
 DEVICE = "Support Devices"
 
 FIGURES = ["value", "ci_low", "ci_high", "n_pos", "n_neg", "baseline"]
-_EXPOSURE = MEASURES[-1]
+_BINNED = ["binned", "binned_low", "binned_high"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,7 @@ class Attributes:
     values : DataFrame
         One float column an attribute, NaN where unknown.
     kinds : dict
-        Attribute to kind. "exposure" is the brightness, which disease changes too: it is shown, and never counted as
-        acquisition.
+        Attribute to kind. "picture" is brightness, noise and sharpness, which body and disease change, too.
     lacking : dict
         What the set does not tell, and why.
     """
@@ -59,7 +66,7 @@ def attributes(samples: pd.DataFrame, labels: Sequence[str], measures: NDArray[n
     ----------
     samples : DataFrame
         view, sex, age, height, width, and the labels' columns.
-    measures : (N, 4) of :func:`explorer.analysis.acquisition.measure`
+    measures : (N, 6) of :func:`explorer.analysis.acquisition.measure`
     """
     values: dict[str, NDArray[np.float64]] = {}
     kinds: dict[str, AttributeKind] = {}
@@ -77,13 +84,13 @@ def attributes(samples: pd.DataFrame, labels: Sequence[str], measures: NDArray[n
     grouped: tuple[tuple[str, AttributeKind], ...] = (("view", "acquisition"), ("sex", "patient"))
     for column, kind in grouped:
         words = samples[column].fillna("").astype(str).to_numpy(object)
-        found = {name: (words == name).sum() for name in sorted({*words} - {""})}
-        often = [name for name, count in found.items() if count >= FEWEST and (words != "").sum() - count >= FEWEST]
-        if len(found) == 2:
+        counts = {name: (words == name).sum() for name in sorted({*words} - {""})}
+        often = [name for name, count in counts.items() if count >= FEWEST and (words != "").sum() - count >= FEWEST]
+        if len(counts) == 2:
             often = often[:1]  # the other category says the same
         for name in often:
             add(f"{column} {name}", np.where(words == "", np.nan, words == name), kind, "")
-        if not found:
+        if not counts:
             lacking[column] = "not given"
         elif not often:
             lacking[column] = f"fewer than {FEWEST} films differ"
@@ -96,34 +103,42 @@ def attributes(samples: pd.DataFrame, labels: Sequence[str], measures: NDArray[n
     add("film size", height * width, "acquisition", "not given")
     add("film shape", height / width, "acquisition", "not given")
     for i, name in enumerate(MEASURES):
-        add(name, measures[:, i].astype(np.float64), "exposure" if name == _EXPOSURE else "acquisition", "not measured")
+        measured: AttributeKind = "picture" if name in PICTURE_MEASURES else "acquisition"
+        add(name, measures[:, i].astype(np.float64), measured, "not measured")
     return Attributes(pd.DataFrame(values, index=samples.index), kinds, lacking)
 
 
 def of_labels(
-    found: Attributes, labels: Sequence[str], targets: NDArray[np.float32], patients: NDArray[np.int64]
+    given: Attributes, labels: Sequence[str], targets: NDArray[np.float32], patients: NDArray[np.int64], seed: int = 0
 ) -> pd.DataFrame:
-    """How well each attribute alone, unfitted, ranks each label: AUROC, below 0.5 where it speaks against it.
+    """How well each attribute alone ranks each label.
 
     Returns
     -------
     DataFrame
-        attribute, kind, label, FIGURES; without the device attribute for the device label.
+        attribute, kind, label, FIGURES (AUROC of the unfitted value, below 0.5 where it speaks against the label), and
+        binned, binned_low, binned_high: AUROC of the label's rate in the value's bin, cross-fitted by patient; NaN for
+        two values. Without the device attribute for the device label.
     """
     parts = []
-    for name in map(str, found.values):
-        value = found.values[name]
-        known = np.flatnonzero(value.notna().to_numpy())
+    for name, kind in given.kinds.items():
+        value = given.values[name].to_numpy(np.float64)
+        known = np.flatnonzero(~np.isnan(value))
         asked = [label for label in labels if not (name == "device" and label == DEVICE)]
-        scores = np.repeat(value.to_numpy(np.float32)[known, None], len(asked), axis=1)
         columns = [list(labels).index(label) for label in asked]
-        part = _auroc(asked, targets[known][:, columns], scores, patients[known])
-        parts.append(part.assign(attribute=name, kind=found.kinds[name]))
-    return pd.concat(parts, ignore_index=True)[["attribute", "kind", "label", *FIGURES]]
+        mine, people = targets[known][:, columns], patients[known]
+        scores = np.repeat(value[known, None].astype(np.float32), len(asked), axis=1)
+        part = _auroc(asked, mine, scores, people).assign(attribute=name, kind=kind)
+        bins = _bins(value[known])
+        if bins.shape[1]:
+            binned = _auroc(asked, mine, cross_fit(bins, mine, people, seed), people)
+            part[_BINNED] = binned[["value", "ci_low", "ci_high"]].to_numpy()
+        parts.append(part.reindex(columns=["attribute", "kind", "label", *FIGURES, *_BINNED]))
+    return pd.concat(parts, ignore_index=True)
 
 
 def from_embedding(
-    found: Attributes, vectors: NDArray[np.float32], patients: NDArray[np.int64], seed: int
+    given: Attributes, vectors: NDArray[np.float32], patients: NDArray[np.int64], seed: int
 ) -> pd.DataFrame:
     """How well an embedding tells each attribute: AUROC of a logistic regression cross-fitted by patient.
 
@@ -134,46 +149,68 @@ def from_embedding(
     DataFrame
         attribute, kind, FIGURES
     """
-    asked = np.column_stack([_halves(value.to_numpy(np.float64)) for _, value in found.values.items()])
-    names = [str(name) for name in found.values]
-    told = cross_fit(vectors, asked, patients, seed)
-    frame = _auroc(names, asked, told, patients).rename(columns={"label": "attribute"})
-    return frame.assign(kind=frame["attribute"].map(found.kinds))[["attribute", "kind", *FIGURES]]
+    asked = np.column_stack([_halves(value.to_numpy(np.float64)) for _, value in given.values.items()])
+    names = [str(name) for name in given.values]
+    scores = cross_fit(vectors, asked, patients, seed)
+    frame = _auroc(names, asked, scores, patients).rename(columns={"label": "attribute"})
+    return frame.assign(kind=frame["attribute"].map(given.kinds))[["attribute", "kind", *FIGURES]]
 
 
-def acquisition_scores(
-    found: Attributes, targets: NDArray[np.float32], patients: NDArray[np.int64], seed: int
-) -> NDArray[np.float32]:
-    """(N, C) each label's probability from all acquisition attributes together, cross-fitted by patient."""
-    chosen = [name for name, kind in found.kinds.items() if kind == "acquisition"]
-    if not chosen:
-        return np.broadcast_to(np.nanmean(targets, axis=0), targets.shape).astype(np.float32)
-    values = found.values[chosen]
+def kind_scores(
+    given: Attributes,
+    kind: AttributeKind,
+    targets: NDArray[np.float32],
+    patients: NDArray[np.int64],
+    seed: int,
+) -> NDArray[np.float32] | None:
+    """(N, C) each label's probability from all attributes of a kind together, cross-fitted by patient.
+
+    An attribute enters by its value, whether it is missing, and its bins. None where the set has none of the kind.
+    """
+    values = given.values[[name for name, of in given.kinds.items() if of == kind]]
+    if values.empty:
+        return None
     missing = values.isna()
     filled = values.fillna(values.mean())
-    features = np.column_stack([filled, missing.loc[:, missing.any()]]).astype(np.float64)
+    bins = [_bins(column.to_numpy(np.float64)) for _, column in values.items()]
+    features = np.column_stack([filled, missing.loc[:, missing.any()], *bins]).astype(np.float64)
     return cross_fit(features, targets, patients, seed)
 
 
-def of_acquisition(
+def of_kind(
+    kind: AttributeKind,
     labels: Sequence[str],
     targets: NDArray[np.float32],
     scores: NDArray[np.float32],
     patients: NDArray[np.int64],
 ) -> pd.DataFrame:
-    """AUROC of :func:`acquisition_scores` on some films: label, FIGURES."""
-    return _auroc(labels, targets, scores, patients)
+    """AUROC of :func:`kind_scores` on some films: kind, label, FIGURES; without devices for the device label."""
+    frame = _auroc(labels, targets, scores, patients).assign(kind=kind)
+    return frame[~((frame["kind"] == "device") & (frame["label"] == DEVICE))]
 
 
-def mostly_acquisition(auroc: float, acquisition: float, acquisition_low: float) -> bool:
-    """Whether acquisition alone is surely above chance and reaches half or more of what a regime gains over chance.
+def reaches_half(auroc: float, alone: float, alone_low: float) -> bool:
+    """Whether attributes alone are surely above chance and reach half or more of what a regime gains over chance.
 
     Examples
     --------
-    >>> mostly_acquisition(0.8, 0.7, 0.62), mostly_acquisition(0.8, 0.6, 0.52), mostly_acquisition(0.8, 0.7, 0.49)
+    >>> reaches_half(0.8, 0.7, 0.62), reaches_half(0.8, 0.6, 0.52), reaches_half(0.8, 0.7, 0.49)
     (True, False, False)
     """
-    return acquisition_low > 0.5 and acquisition - 0.5 >= (auroc - 0.5) / 2
+    return alone_low > 0.5 and alone - 0.5 >= (auroc - 0.5) / 2
+
+
+def strongest(of_labels: pd.DataFrame, kind: str, label: str) -> str:
+    """The attribute of a kind that alone tells most of a label, rising, falling or by bins.
+
+    Parameters
+    ----------
+    of_labels : DataFrame
+        As :func:`of_labels` gives it.
+    """
+    mine = of_labels[(of_labels["kind"] == kind) & (of_labels["label"] == label)].set_index("attribute")
+    gains = pd.concat([(mine["value"] - 0.5).abs(), mine["binned"] - 0.5], axis=1).max(axis=1)
+    return str(gains.idxmax())
 
 
 def _auroc(
@@ -195,3 +232,13 @@ def _halves(value: NDArray[np.float64]) -> NDArray[np.float32]:
     if not (known > split).any():  # the median is the maximum
         split = known[known < split].max()
     return np.where(np.isnan(value), np.nan, value > split).astype(np.float32)
+
+
+def _bins(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, b) 1 in the one of BINS equally full bins that a value lies in, if known; no columns for two values."""
+    known = value[~np.isnan(value)]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]))
+    if len(np.unique(known)) < 3:
+        return np.empty((len(value), 0))
+    place = np.where(np.isnan(value), -1, np.searchsorted(edges, value, side="right"))
+    return np.asarray(place[:, None] == np.arange(len(edges) + 1), dtype=np.float64)

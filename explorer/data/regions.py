@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +24,35 @@ def with_shape(annotations: pd.DataFrame) -> pd.DataFrame:
     """The annotations with a shape. In a row without one, the reader looked for the label and found nothing."""
     shapes: pd.DataFrame = annotations[annotations["x"].notna()]
     return shapes
+
+
+def inside_polygon(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
+    """The pixels whose centres lie inside a polygon, by the even-odd rule.
+
+    Drawing libraries also fill the pixels that the outline touches, which makes a small region 1 to 5% too large.
+
+    Parameters
+    ----------
+    points : (P, 2)
+        x and y of the corners; (0, 0) is the picture's upper left corner.
+
+    Returns
+    -------
+    (height, width) bool
+
+    Examples
+    --------
+    >>> inside_polygon(np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]]), 2, 3).astype(int).tolist()
+    [[1, 1, 0], [0, 0, 0]]
+    """
+    y = np.arange(height) + 0.5
+    (x0, y0), (x1, y1) = points.T, np.roll(points, -1, axis=0).T
+    rows, edges = np.nonzero((y0 <= y[:, None]) != (y1 <= y[:, None]))  # each edge that crosses a row of centres
+    x = x0[edges] + (y[rows] - y0[edges]) * (x1 - x0)[edges] / (y1 - y0)[edges]
+    crossings = np.zeros((height, width + 1), dtype=np.int64)
+    np.add.at(crossings, (rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)), 1)
+    inside: NDArray[np.bool_] = crossings.cumsum(axis=1)[:, :-1] % 2 == 1
+    return inside
 
 
 def reader_masks(annotations: pd.DataFrame, height: int, width: int, scale: float) -> dict[str, NDArray[np.bool_]]:
@@ -54,10 +82,7 @@ def reader_masks(annotations: pd.DataFrame, height: int, width: int, scale: floa
         if polygon is None:
             mask |= ((rows >= y) & (rows < y + h))[:, None] & ((columns >= x) & (columns < x + w))[None]
         else:
-            picture = Image.new("1", (width, height))
-            points = (np.asarray(polygon, dtype=float) * scale - 0.5).tolist()  # PIL counts pixel centres
-            ImageDraw.Draw(picture).polygon(points, fill=1)
-            mask |= np.asarray(picture, dtype=bool)
+            mask |= inside_polygon(np.asarray(polygon, dtype=float).reshape(-1, 2) * scale, height, width)
         middle = min(int(y + h / 2), height - 1), min(int(x + w / 2), width - 1)
         if not mask[int(y) : int(y + h) + 1, int(x) : int(x + w) + 1].any():
             mask[middle] = True

@@ -55,13 +55,16 @@ def association(frame: pd.DataFrame, labels: Sequence[str], attributes: Sequence
     Parameters
     ----------
     frame : DataFrame
-        attribute, label, value, ci_low, ci_high, n_pos, n_neg; a number is written where the interval excludes 0.5.
+        attribute, label, value, ci_low, ci_high, n_pos, n_neg, binned, binned_low; a number is written where the
+        interval excludes 0.5, and that of the bins after ∪ where only theirs does.
     labels, attributes : in drawing order, top down and left to right
     """
     cells = frame.set_index(["label", "attribute"]).reindex([(b, a) for b in labels for a in attributes])
     shape = (len(labels), len(attributes))
-    columns_of = ("value", "ci_low", "ci_high", "n_pos", "n_neg")
-    value, low, high, n_pos, n_neg = (cells[column].to_numpy(float).reshape(shape) for column in columns_of)
+    columns_of = ("value", "ci_low", "ci_high", "n_pos", "n_neg", "binned", "binned_low")
+    value, low, high, n_pos, n_neg, binned, binned_low = (
+        cells[column].to_numpy(float).reshape(shape) for column in columns_of
+    )
     label_names, attribute_names = (
         np.array([in_html(name) for name in names], dtype=object) for names in (labels, attributes)
     )
@@ -82,11 +85,15 @@ def association(frame: pd.DataFrame, labels: Sequence[str], attributes: Sequence
             "%{customdata[2]:.0f} positive, %{customdata[3]:.0f} negative<extra></extra>",
         )
     )
-    rows, columns = np.nonzero((low > 0.5) | (high < 0.5))
+    excludes = (low > 0.5) | (high < 0.5)
+    rows, columns = np.nonzero(excludes | (binned_low > 0.5))
     figure.add_scatter(
         x=columns,
         y=rows,
-        text=[f"{value[r, c]:.2f}".lstrip("0") for r, c in zip(rows, columns, strict=True)],
+        text=[
+            f"{value[r, c]:.2f}".lstrip("0") if excludes[r, c] else f"∪{binned[r, c]:.2f}".replace("0.", ".")
+            for r, c in zip(rows, columns, strict=True)
+        ],
         mode="text",
         textfont={"size": 11},
         hoverinfo="skip",

@@ -18,25 +18,36 @@ if TYPE_CHECKING:
 def with_random_blocks(tower: ImageTower, blocks: int, seed: int) -> ImageTower:
     """A copy of a tower with everything from its last ``blocks`` blocks on randomised.
 
+    With all blocks, what comes before them is random too: patch embedding, class token and position embedding.
+
     Every weight matrix is drawn from a normal distribution of its own trained spread, so that activations keep their
     size; biases become 0, normalisation the identity.
     """
     visual = copy.deepcopy(tower.visual)
     trunk = vit_trunk(visual)
-    torch.manual_seed(seed)
-    _draw(trunk.blocks[len(trunk.blocks) - blocks :].modules())
+    generator = torch.Generator(tower.device).manual_seed(seed)
+    _randomise(trunk.blocks[len(trunk.blocks) - blocks :].modules(), generator)
     for part in (trunk.norm, trunk.fc_norm, visual.get_submodule("head")):
-        _draw(part.modules())
+        _randomise(part.modules(), generator)
+    if blocks == len(trunk.blocks):
+        _randomise([*trunk.patch_embed.modules(), *trunk.norm_pre.modules()], generator)
+        for token in (trunk.cls_token, trunk.reg_token, trunk.pos_embed):
+            if token is not None:
+                _draw(token, generator)
     return ImageTower(visual, tower.config, tower.device, unit=tower.unit)
 
 
-def _draw(modules: Iterable[nn.Module]) -> None:
+def _randomise(modules: Iterable[nn.Module], generator: torch.Generator) -> None:
+    for module in modules:
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            _draw(module.weight, generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm) and module.elementwise_affine:
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
+def _draw(weight: torch.Tensor, generator: torch.Generator) -> None:
     with torch.no_grad():
-        for module in modules:
-            if isinstance(module, nn.Linear):
-                module.weight.normal_(0, float(module.weight.std()))
-                if module.bias is not None:
-                    module.bias.zero_()
-            elif isinstance(module, nn.LayerNorm) and module.elementwise_affine:
-                module.weight.fill_(1)
-                module.bias.zero_()
+        weight.normal_(0, float(weight.std()), generator=generator)

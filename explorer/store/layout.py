@@ -55,11 +55,16 @@
       audit/labels/<regime>/probabilities.npy, quality.npy (N, C) float32, flagged.npy (N, C) bool
                                               out of sample: the probe cross-fitted by patient, the fine-tune on val and
                                               test; quality is the probability of the given label; NaN where unknown
+      audit/labels/trial.parquet              what the probe's flags find of labels inverted on purpose: given (any,
+                                              positive, negative), n_judged, n_wrong, n_flagged, n_hits, n_top,
+                                              n_top_hits
+      audit/labels/truth.npy                  (N, C) float32: what phantom films show; of no other set
       audit/shortcuts/attributes.parquet, attributes.json
-                                              (N rows) view, sex, age, device, film and border; kinds, what is lacking
-      audit/shortcuts/labels.parquet          AUROC of each attribute alone for each label
+                                              (N rows) view, sex, age, device, film, border, picture; kinds, what
+                                              is lacking
+      audit/shortcuts/labels.parquet          AUROC of each attribute alone for each label, by value and by bins
       audit/shortcuts/embeddings.parquet      AUROC of each encoder's embedding for each attribute, cross-fitted
-      audit/shortcuts/acquisition.parquet     AUROC of all acquisition attributes together, cross-fitted, by split
+      audit/shortcuts/kinds.parquet           AUROC of all attributes of a kind together, cross-fitted, by split
     STORE/LATEST                 the run_id to open by default
     STORE/<run_id>.partial/      a run under way, with what only later stages need below scratch/
     STORE/progress.json          how far the job at work is
@@ -75,8 +80,10 @@ Beside a run, and outside its hashes, because they are made later or grow::
       maps/<split>/<regime>.npy  (n, K, g, g) float32 over the model's patches, unscaled; the split's rows, ascending
       agreement.parquet          one row per film, label and source (regime, prior, reader): patient, row, label,
                                  source, silent, pointing, energy, iou, dice, average_precision
-      proof.parquet              a sample of positive films: patient, row, label, regime, check (randomisation,
-                                 deletion, insertion, prompts), step, value
+      sanity.parquet             patient, row, label, regime, check (randomisation and prompts on a sample of positive
+                                 films; deletion and insertion on all marked ones), step (what is random, or the
+                                 opponent: rolled, other film; region is the region against itself rolled), draw (of
+                                 random weights), value
 
 Paths inside a run are strings relative to its folder, as the manifest names them. Paths beside the runs are whole.
 """
@@ -260,10 +267,12 @@ def space_files(space: str) -> SpaceFiles:
 # --- in a run: the audit ---------------------------------------------------------------------------------------------
 
 OutlierArray = Literal["percentiles", "mean", "precision", "reference"]
-ShortcutTable = Literal["attributes", "labels", "embeddings", "acquisition"]
+ShortcutTable = Literal["attributes", "labels", "embeddings", "kinds"]
 
 COPIES = "audit/copies/pairs.parquet"
 COPY_RULE = "audit/copies/rule.json"
+LABEL_TRIAL = "audit/labels/trial.parquet"
+LABEL_TRUTH = "audit/labels/truth.npy"
 ATTRIBUTE_FACTS = "audit/shortcuts/attributes.json"
 
 
@@ -320,11 +329,13 @@ def added_marks(root: Path, data_set: str) -> Path:
 
 # --- saliency maps, beside their run ---------------------------------------------------------------------------------
 
-SaliencyTable = Literal["agreement", "proof"]
+SaliencyTable = Literal["agreement", "sanity"]
 
 SALIENCY_RECORD = "saliency.json"
 """Written last, as a run's manifest is; its name differs, so that a folder of maps never opens as a run."""
 SALIENCY_MADE_FROM = "made_from"
+SALIENCY_CHECKED_FROM = "checked_from"
+"""The marks and films that the sanity checks used."""
 MAP_PIECES = "pieces"
 """Maps of a few films each, until a split is whole."""
 

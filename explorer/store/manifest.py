@@ -16,7 +16,7 @@ from explorer.store import layout
 from explorer.store.checked import first_error
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.4"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.5"
 """The minor rises when runs hold more, so that the same command makes a run that has it."""
 
 LARGEST = 64 * 2**20

@@ -37,6 +37,11 @@ class SaliencySet:
         method = METHODS[self.record.method]
         return f"{method.title} {method.layer.format(self.record.block)}"
 
+    @property
+    def has_checks(self) -> bool:
+        """Whether the set is new enough to hold sanity checks against opponents of a map's own shape."""
+        return layout.saliency_table("sanity") in self.record.sha256
+
     def maps(self, split: str, regime: str) -> NDArray[np.float32]:
         """(n, K, g, g) unscaled maps of a split's films in row order, for the record's K labels; memory-mapped."""
         file = layout.saliency_maps_file(split, regime)

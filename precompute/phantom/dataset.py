@@ -7,7 +7,7 @@ import io
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -23,7 +23,7 @@ from precompute.phantom.findings import DEVICES, Sign
 from precompute.phantom.labels import LABELS
 from precompute.phantom.physics import Mask
 
-VERSION = "2"
+VERSION = "3"
 """Raised whenever a film of the same seed, or what is written of it, would be different."""
 
 TARGET_COUNTS = (2400, 70, 415, 516, 165, 49, 31, 68, 216, 20, 129, 56, 127, 163)
@@ -33,6 +33,9 @@ SOURCE_SHARES = (0.20, 0.11, 0.16, 0.20, 0.14, 0.12, 0.13, 0.14, 0.16, 0.12, 0.1
 """Share of positive source films per label: nearly balanced, so that rare signs are learnt too."""
 
 FINDINGS = LABELS[1:-1]
+
+FINE = 4
+"""Outlines are traced on a mask so many times enlarged."""
 
 MIXED_UP, UNCERTAIN, BLANK = 0.05, 0.01, 0.02
 """Shares of target records: rows of another study (most of which differ somewhere), -1 cells, blank cells."""
@@ -212,6 +215,16 @@ def plan(n: int, domain: Domain, seed: int) -> list[FilmSpec]:
     return [replace(film, sample_id=f"{domain}-{index:05d}") for index, film in enumerate(films[:n])]
 
 
+def true_labels(films: Sequence[FilmSpec]) -> NDArray[np.float32]:
+    """(n, 14) what films show, 1 or 0, whatever their records say."""
+    truth = np.zeros((len(films), len(LABELS)), dtype=np.float32)
+    for row, film in enumerate(films):
+        for sign in film.signs:
+            truth[row, LABELS.index(sign.label)] = 1
+    truth[:, 0] = truth[:, 1:-1].sum(axis=1) == 0
+    return truth
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file so that it is either whole or absent."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -222,18 +235,20 @@ def write_bytes(path: Path, data: bytes) -> None:
 def regions(mask: Mask, smallest: int = 12) -> list[tuple[float, float, float, float, str]]:
     """Connected regions of a mask: x, y, w, h in pixels, and the outline as "x1 y1 x2 y2 ...".
 
-    A strip a pixel or two thin is its box alone: its outline would be a line.
+    OpenCV's outlines join pixel centres. So they are taken of an enlarged mask, an eighth of a pixel within the edges.
+    A strip one pixel thin is its box alone: its outline would be a line.
     """
-    boxes = []
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    fine = np.kron(mask, np.ones((FINE, FINE), bool)).astype(np.uint8)
+    contours, _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    marked = []
     for contour in contours:
-        x, y, w, h = cv2.boundingRect(contour)
+        x, y, w, h = (int(side) // FINE for side in cv2.boundingRect(contour))
         if int(mask[y : y + h, x : x + w].sum()) < smallest:
             continue
-        outline = cv2.approxPolyDP(contour, 1.0, True).reshape(-1, 2)
-        words = " ".join(str(int(v)) for v in outline.ravel()) if len(outline) > 2 else ""
-        boxes.append((float(x), float(y), float(w), float(h), words))
-    return boxes
+        corners = (cv2.approxPolyDP(contour, FINE, True).reshape(-1, 2) + 0.5) / FINE
+        words = " ".join(f"{v:g}" for v in corners.ravel()) if len(corners) > 2 else ""
+        marked.append((float(x), float(y), float(w), float(h), words))
+    return marked
 
 
 def write_film(spec: FilmSpec, out: Path) -> tuple[list[object], list[list[object]]]:

@@ -27,7 +27,7 @@ from explorer.store.files import atomic_path, sha256_file, sha256_json, write_ar
 from explorer.store.manifest import SaliencyRecord
 from explorer.store.saliency import SaliencySet
 from precompute.reporter import Reporter, ReportProgress, Stages
-from precompute.saliency.sanity import write_sanity_checks
+from precompute.saliency.sanity import Case, Checks, run_checks, sample_cases
 from precompute.threads import WORKERS, one_thread
 
 if TYPE_CHECKING:
@@ -36,20 +36,25 @@ if TYPE_CHECKING:
 
     from explorer.store.reader import Store
 
-SALIENCY: Stages = {"maps": ("films", 70), "agreement": ("pairs", 10), "sanity checks": ("films", 20)}
+SALIENCY: Stages = {"maps": ("films", 40), "agreement": ("pairs", 5), "sanity checks": ("films", 55)}
 CHUNK = 32
 """Films between two files: what a killed job loses at most."""
 
 
 @dataclass(frozen=True)
 class SaliencyPlan:
-    """The maps to make. ``block`` counts from 1; ``films`` are how many the sanity checks use."""
+    """The maps to make. ``block`` counts from 1.
+
+    The sanity checks randomise weights on ``films`` films, and delete and insert patches of all marked pairs of film
+    and label, at most ``most_marked``; where nothing is marked, of the films.
+    """
 
     labels: tuple[str, ...]
     split: Split
     method: MethodName
     block: int
     films: int = 24
+    most_marked: int = 500
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -95,13 +100,8 @@ def make_saliency(
     with reporter.stage("agreement") as report:
         shares, n_annotated, n_absent = _agreement(store, annotations, wanted, folder, report)
     with reporter.stage("sanity checks") as report:
-        checks = folder / layout.saliency_table("proof")
-        if not checks.is_file():
-            rows = store.rows(wanted.split)
-            write_sanity_checks(
-                store, wanted.labels, rows, wanted.method, wanted.block, wanted.films, device, checks, report
-            )
-    files += [layout.saliency_table("agreement"), layout.saliency_table("proof")]
+        _sanity_checks(store, annotations, wanted, folder, device, report)
+    files += [layout.saliency_table("agreement"), layout.saliency_table("sanity")]
     record = SaliencyRecord(
         run_id=store.manifest.run_id,
         run_created=store.manifest.created,
@@ -178,6 +178,40 @@ def _piece(
     with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
         made = list(pool.map(one, rows.tolist()))
     return {r.name: np.stack(maps) for r, maps in zip(store.regimes, zip(*made, strict=True), strict=True)}
+
+
+# --- sanity checks ---------------------------------------------------------------------------------------------------
+
+
+def _sanity_checks(
+    store: Store,
+    annotations: pd.DataFrame,
+    wanted: SaliencyPlan,
+    folder: Path,
+    device: torch.device,
+    report: ReportProgress,
+) -> None:
+    """Write the checks unless they are there, made from the same marks."""
+    rows = store.rows(wanted.split)
+    pairs, _ = _pairs(store, annotations, wanted.labels, wanted.split)
+    marked = [Case(pair.row, pair.label, pair.region) for pair in pairs]
+    if len(marked) > wanted.most_marked:
+        chosen = np.random.default_rng(0).choice(len(marked), wanted.most_marked, replace=False)
+        marked = [marked[i] for i in np.sort(chosen)]
+    sample = sample_cases(store, wanted.labels, rows, wanted.films)
+    regions = [np.packbits(pair.region).tobytes().hex() for pair in pairs]
+    key = sha256_json([regions, [(case.row, case.label) for case in (*marked, *sample)]])
+    file, mark = folder / layout.saliency_table("sanity"), folder / layout.SALIENCY_CHECKED_FROM
+    if file.is_file() and mark.is_file() and mark.read_text(encoding="utf-8") == key:
+        return
+    maps = {
+        r.name: np.load(folder / layout.saliency_maps_file(wanted.split, r.name), mmap_mode="r") for r in store.regimes
+    }
+    checks = Checks(wanted.method, wanted.block - 1, wanted.labels, rows, maps, sample, marked or sample)
+    frame = run_checks(store, checks, device, report)
+    with atomic_path(file) as temp:
+        frame.to_parquet(temp, index=False)
+    mark.write_text(key, encoding="utf-8")
 
 
 # --- agreement -------------------------------------------------------------------------------------------------------

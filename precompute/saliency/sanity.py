@@ -1,11 +1,13 @@
-"""Sanity checks of the maps, on a sample of a split's positive films."""
+"""Sanity checks of a split's maps: randomisation and wording on a sample of films, deletion and insertion on all marked
+ones."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +15,22 @@ import pandas as pd
 from PIL import Image, ImageFilter
 
 from explorer.analysis.sampling import stratified_films
-from explorer.analysis.sanity import RANDOM_STEPS, area_under, patch_steps, similarity
+from explorer.analysis.sanity import (
+    OTHER_FILM,
+    RANDOM_STEPS,
+    REGION,
+    ROLLED,
+    area_under,
+    descending,
+    patch_steps,
+    roll_elsewhere,
+    similarity,
+)
 from explorer.data.images import read_film
 from explorer.model.encoder import ImageTower
 from explorer.model.randomised import with_random_blocks
 from explorer.model.saliency.grad_cam import explain
 from explorer.model.saliency.tokens import Tokens, read_tokens, vit_trunk
-from explorer.store.files import atomic_path
 from precompute.reporter import ReportProgress
 from precompute.threads import WORKERS, one_thread
 
@@ -28,175 +39,237 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from explorer.data.saliency_map import MethodName
+    from explorer.store.manifest import RegimeRecord
     from explorer.store.reader import Store
 
-DELETION_STEPS = 10
-"""Steps of deletion and insertion, a tenth of the patches each."""
-ORDERS = 2
-"""Random orders each film is compared with."""
-CHECK_COLUMNS = ["patient", "row", "label", "regime", "check", "step", "value"]
+DELETION_STEPS = 5
+"""Steps of deletion and insertion, a fifth of the patches each."""
+DRAWS = 3
+"""Draws of random weights."""
+CHECK_COLUMNS = ["patient", "row", "label", "regime", "check", "step", "draw", "value"]
 
 
 @dataclass(frozen=True)
-class _Encoder:
-    """A tower, and copies with more and more blocks random: 1, 2, 4 and all."""
+class Case:
+    """A film and a label it has, with the annotators' region on a picture of the film, or None."""
 
-    tower: ImageTower
-    random: list[ImageTower]
-
-    def unnormalised(self) -> _Encoder:
-        return _Encoder(self.tower.unnormalised(), [tower.unnormalised() for tower in self.random])
+    row: int
+    label: str
+    region: NDArray[np.bool_] | None = None
 
 
-def write_sanity_checks(
-    store: Store,
-    labels: tuple[str, ...],
-    rows: NDArray[np.int64],
-    method: MethodName,
-    block: int,
-    films: int,
-    device: torch.device,
-    file: Path,
-    report: ReportProgress,
-) -> None:
-    """Write every sanity check of every regime on a sample of films, each for one label it has.
+@dataclass(frozen=True)
+class Checks:
+    """What is checked.
 
-    Parameters
+    Attributes
     ----------
-    rows : (m,)
-        The split's rows; films are sampled from those with a positive label, every label in turn.
-    films : int
-        Size of the sample.
-    block : int
-        From 1.
+    method, block
+        How the maps are made; block 0 is the first.
+    labels : tuple of str
+        The K labels of the maps.
+    rows : (n,)
+        The films of the maps.
+    maps : mapping
+        Regime to its (n, K, g, g) maps.
+    sample : cases
+        For randomisation and wording.
+    marked : cases
+        For deletion and insertion.
     """
-    pairs = _pairs(store, labels, rows, films)
-    encoders = {}
-    for regime in store.regimes:
-        if regime.encoder not in encoders:
-            tower = ImageTower.load(store.encoder_folder(regime.encoder), device)
-            depth = len(vit_trunk(tower.visual).blocks)
-            random = [with_random_blocks(tower, blocks, seed=0) for blocks in (1, 2, 4, depth)]
-            encoders[regime.encoder] = _Encoder(tower, random)
+
+    method: MethodName
+    block: int
+    labels: tuple[str, ...]
+    rows: NDArray[np.int64]
+    maps: Mapping[str, NDArray[np.float32]]
+    sample: Sequence[Case]
+    marked: Sequence[Case]
+
+    def grid(self, regime: str, case: Case) -> NDArray[np.float32]:
+        """(g, g) a regime's map of a case."""
+        place = int(np.searchsorted(self.rows, case.row))
+        return np.asarray(self.maps[regime][place, self.labels.index(case.label)])
+
+
+def run_checks(store: Store, checks: Checks, device: torch.device, report: ReportProgress) -> pd.DataFrame:
+    """Every sanity check of every regime, as rows of CHECK_COLUMNS."""
+    encoders = dict.fromkeys(regime.encoder for regime in store.regimes)
+    total = len(encoders) * (DRAWS * len(checks.sample) + len(checks.marked))
     records: list[tuple[object, ...]] = []
-    with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
-        tried = pool.map(lambda pair: _try(store, encoders, pair[0], pair[1], method, block), pairs)
-        for i, checked in enumerate(tried):
-            records += checked
-            report(i + 1, len(pairs))
-    with atomic_path(file) as temp:
-        pd.DataFrame(records, columns=CHECK_COLUMNS).to_parquet(temp, index=False)
+    done = 0
+    for name in encoders:
+        tower = ImageTower.load(store.encoder_folder(name), device)
+        regimes = [regime for regime in store.regimes if regime.encoder == name]
+        depth = len(vit_trunk(tower.visual).blocks)
+        with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
+            for draw in range(DRAWS):
+                random = [with_random_blocks(tower, blocks, seed=draw) for blocks in (1, 2, 4, depth)]
+                tried = partial(_randomised, store, checks, regimes, tower, random, draw)
+                for part in pool.map(tried, checks.sample):
+                    records += part
+                    done += 1
+                    report(done, total)
+            for part in pool.map(partial(_moved, store, checks, regimes, tower), checks.marked):
+                records += part
+                done += 1
+                report(done, total)
+    return pd.DataFrame(records, columns=CHECK_COLUMNS)
 
 
-def _try(
-    store: Store, encoders: dict[str, _Encoder], row: int, label: str, method: MethodName, block: int
-) -> list[tuple[object, ...]]:
-    """Every check of every regime on one film, as rows of CHECK_COLUMNS."""
-    records: list[tuple[object, ...]] = []
-    c = store.labels.index(label)
-    for name, encoder in encoders.items():
-        pixels = encoder.tower.fit.apply(read_film(store.film(row)))
-        tokens = read_tokens(encoder.tower, pixels)
-        random_tokens = [read_tokens(tower, pixels) for tower in encoder.random]
-        random_orders = _random_orders(encoder.tower, pixels, seed=row)
-        for regime in store.regimes:
-            if regime.encoder != name:
-                continue
-            weight, bias = (part[c : c + 1] for part in store.head(regime.name))
-            read = encoder if regime.unit else encoder.unnormalised()
-            about = int(store.patients[row]), row, label, regime.name
-            grid = explain(read.tower, tokens, weight, bias, method, [block - 1]).maps[0, 0]
-            alike = _randomisation(read, tokens, random_tokens, grid, weight, bias, method, block, row)
-            for step, value in zip(RANDOM_STEPS, alike, strict=True):
-                records.append((*about, "randomisation", step, value))
-            gains = _deletion_insertion(read.tower, pixels, grid, weight[0], random_orders)
-            for check, value in zip(("deletion", "insertion"), gains, strict=True):
-                records.append((*about, check, "", value))
-            if regime.name == store.regimes[0].name and len(store.manifest.prompt_sets) > 1:
-                records.append((*about, "prompts", "", _wording(store, encoder.tower, tokens, c, method, block)))
-    return records
-
-
-def _pairs(store: Store, labels: tuple[str, ...], rows: NDArray[np.int64], films: int) -> list[tuple[int, str]]:
+def sample_cases(store: Store, labels: tuple[str, ...], rows: NDArray[np.int64], films: int) -> list[Case]:
     """A random sample of films, each with its rarest label; No Finding has no place on a film."""
     chosen = [store.labels.index(label) for label in labels if label != "No Finding"]
     targets = store.targets[rows][:, chosen]
     some = (targets == 1).any(axis=1)
     sample = np.flatnonzero(some)[stratified_films(targets[some], films, seed=0)] if some.any() else np.zeros(0, int)
     counts = (targets == 1).sum(axis=0)
-    pairs = []
+    cases = []
     for place in sample:
         has = np.flatnonzero(targets[place] == 1)
-        pairs.append((int(rows[place]), store.labels[chosen[has[counts[has].argmin()]]]))
-    return pairs
+        cases.append(Case(int(rows[place]), store.labels[chosen[has[counts[has].argmin()]]]))
+    return cases
 
 
-def _randomisation(
-    encoder: _Encoder,
-    tokens: Tokens,
-    random_tokens: list[Tokens],
-    grid: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    bias: NDArray[np.float32],
-    method: MethodName,
-    block: int,
-    seed: int,
-) -> list[float]:
-    """Similarity of the map to itself with ever more random: RANDOM_STEPS."""
-    random_weight = np.random.default_rng(seed).normal(size=weight.shape).astype(np.float32)
-    random_weight *= np.linalg.norm(weight) / np.linalg.norm(random_weight)
-    grids = [grid, explain(encoder.tower, tokens, random_weight, bias, method, [block - 1]).maps[0, 0]]
-    for tower, seen in zip(encoder.random, random_tokens, strict=True):
-        grids.append(explain(tower, seen, random_weight, bias, method, [block - 1]).maps[0, 0])
-    return [similarity(grid, other) for other in grids]
+# --- randomisation and wording ---------------------------------------------------------------------------------------
+
+
+def _randomised(
+    store: Store,
+    checks: Checks,
+    regimes: Sequence[RegimeRecord],
+    tower: ImageTower,
+    random: Sequence[ImageTower],
+    draw: int,
+    case: Case,
+) -> list[tuple[object, ...]]:
+    """Similarity of a film's maps to themselves with ever more random, in one draw; with the first, of wordings."""
+    pixels = tower.fit.apply(read_film(store.film(case.row)))
+    seen = [(tower, read_tokens(tower, pixels)), *((other, read_tokens(other, pixels)) for other in random)]
+    records: list[tuple[object, ...]] = []
+    for regime in regimes:
+        weight, bias = _head_row(store, regime, case)
+        random_weight = np.random.default_rng([draw, case.row]).normal(size=weight.shape).astype(np.float32)
+        random_weight *= np.linalg.norm(weight) / np.linalg.norm(random_weight)
+        grid = checks.grid(regime.name, case)
+        grids = [grid]
+        for model, tokens in seen:
+            read = model if regime.unit else model.unnormalised()
+            grids.append(explain(read, tokens, random_weight, bias, checks.method, [checks.block]).maps[0, 0])
+        about = int(store.patients[case.row]), case.row, case.label, regime.name
+        records += [
+            (*about, "randomisation", step, draw, similarity(grid, other))
+            for step, other in zip(RANDOM_STEPS, grids, strict=True)
+        ]
+        if draw == 0 and regime.name == store.regimes[0].name and len(store.manifest.prompt_sets) > 1:
+            records.append((*about, "prompts", "", 0, _wording(store, checks, *seen[0], case)))
+    return records
+
+
+def _wording(store: Store, checks: Checks, tower: ImageTower, tokens: Tokens, case: Case) -> float:
+    """Mean similarity of the maps of every two prompt sets."""
+    c = store.labels.index(case.label)
+    heads = [store.prompt_head(prompt_set.name) for prompt_set in store.manifest.prompt_sets]
+    weight, bias = np.stack([head[0][c] for head in heads]), np.stack([head[1][c] for head in heads])
+    maps = explain(tower, tokens, weight, bias, checks.method, [checks.block]).maps[:, 0]
+    return float(np.mean([similarity(one, other) for one, other in combinations(maps, 2)]))
 
 
 # --- deletion and insertion ------------------------------------------------------------------------------------------
 
 
-def _embedded(tower: ImageTower, pixels: NDArray[np.uint8], shown: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(n, D) projections of a film of which only some of (n, P) patches are sharp; the rest is blurred away."""
-    size = pixels.shape[0]
-    side = round(shown.shape[1] ** 0.5)
-    blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(size / 12)))
-    patch = size // side
-    masks = shown.reshape(-1, side, side).repeat(patch, axis=1).repeat(patch, axis=2)
-    return tower.unnormalised().embed(np.where(masks, pixels, blurred), batch_size=len(shown))
+class _Deletion:
+    """A film of which some patches are sharp and the rest is blurred away."""
+
+    def __init__(self, tower: ImageTower, pixels: NDArray[np.uint8]) -> None:
+        self.tower = tower
+        self.pixels = pixels
+        self.blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(pixels.shape[0] / 12)))
+        self.ends = self._project(np.stack([pixels, self.blurred]))
+
+    def projections(self, order: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(DELETION_STEPS + 1, D) while patches go in an order, from the whole film; and while they come."""
+        side = round(len(order) ** 0.5)
+        patch = self.pixels.shape[0] // side
+        taken = patch_steps(order, DELETION_STEPS)[1:-1].reshape(-1, side, side)
+        masks = taken.repeat(patch, axis=1).repeat(patch, axis=2)
+        some = self._project(
+            np.concatenate([np.where(~masks, self.pixels, self.blurred), np.where(masks, self.pixels, self.blurred)])
+        )
+        whole, nothing = self.ends[:1], self.ends[1:]
+        gone, come = some[: len(masks)], some[len(masks) :]
+        return np.concatenate([whole, gone, nothing]), np.concatenate([nothing, come, whole])
+
+    def _project(self, films: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.tower.unnormalised().embed(films, batch_size=len(films))
 
 
-def _area(tower: ImageTower, projected: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
-    """The area under the logit's curve, as the tower's head reads (DELETION_STEPS + 1, D) projections."""
-    scale = np.linalg.norm(projected, axis=1) if tower.unit else 1
+def _moved(
+    store: Store, checks: Checks, regimes: Sequence[RegimeRecord], tower: ImageTower, case: Case
+) -> list[tuple[object, ...]]:
+    """What the maps and the region gain over their opponents on one film, by deletion and by insertion."""
+    film = _Deletion(tower, tower.fit.apply(read_film(store.film(case.row))))
+    rng = np.random.default_rng([0, case.row, store.labels.index(case.label)])
+    region = None if case.region is None else _on_patches(tower, case.region, checks.maps[regimes[0].name].shape[-1])
+    if region is not None and region.any():
+        ceiling = _curves(film, region, rng), _curves(film, roll_elsewhere(region, rng), rng)
+    else:
+        ceiling = None  # nothing marked that the model saw
+    records: list[tuple[object, ...]] = []
+    for regime in regimes:
+        weight, _ = _head_row(store, regime, case)
+        grid = checks.grid(regime.name, case)
+        mine = _curves(film, grid, rng)
+        pairs = {ROLLED: (mine, _curves(film, roll_elsewhere(grid, rng), rng))}
+        other = _another(store, checks, regime.name, case, rng)
+        if other is not None:
+            pairs[OTHER_FILM] = mine, _curves(film, other, rng)
+        if ceiling is not None:
+            pairs[REGION] = ceiling
+        about = int(store.patients[case.row]), case.row, case.label, regime.name
+        for opponent, (ours, theirs) in pairs.items():
+            (gone, come), (gone_theirs, come_theirs) = (
+                [_area(projected, weight[0], unit=regime.unit) for projected in curves] for curves in (ours, theirs)
+            )
+            records += [
+                (*about, "deletion", opponent, 0, gone_theirs - gone),
+                (*about, "insertion", opponent, 0, come - come_theirs),
+            ]
+    return records
+
+
+def _curves(
+    film: _Deletion, grid: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return film.projections(descending(grid, rng))
+
+
+def _area(projected: NDArray[np.float32], weight: NDArray[np.float32], *, unit: bool) -> float:
+    """The area under the logit's curve, as the regime's head reads (DELETION_STEPS + 1, D) projections."""
+    scale = np.linalg.norm(projected, axis=1) if unit else 1
     return area_under(projected @ weight / scale)
 
 
-def _random_orders(tower: ImageTower, pixels: NDArray[np.uint8], seed: int) -> list[NDArray[np.float32]]:
-    """(DELETION_STEPS + 1, D) projections while patches go in random order, for ORDERS orders."""
-    rows, columns = vit_trunk(tower.visual).patch_embed.grid_size
-    rng = np.random.default_rng(seed)
-    orders = [rng.permutation(rows * columns) for _ in range(ORDERS)]
-    return [_embedded(tower, pixels, ~patch_steps(order, DELETION_STEPS)) for order in orders]
+def _another(
+    store: Store, checks: Checks, regime: str, case: Case, rng: np.random.Generator
+) -> NDArray[np.float32] | None:
+    """The label's map of another patient's film that has the label, at random; None where there is none."""
+    positive = store.targets[checks.rows, store.labels.index(case.label)] == 1
+    places = np.flatnonzero(positive & (store.patients[checks.rows] != store.patients[case.row]))
+    if not len(places):
+        return None
+    return np.asarray(checks.maps[regime][rng.choice(places), checks.labels.index(case.label)])
 
 
-def _deletion_insertion(
-    tower: ImageTower,
-    pixels: NDArray[np.uint8],
-    grid: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    random_orders: list[NDArray[np.float32]],
-) -> tuple[float, float]:
-    """Mean fall of the logit as patches go in the map's order rather than at random; mean rise as they come."""
-    taken = patch_steps(np.argsort(-grid.ravel(), kind="stable"), DELETION_STEPS)
-    gone = _area(tower, _embedded(tower, pixels, ~taken), weight)
-    come = _area(tower, _embedded(tower, pixels, taken), weight)
-    # a random order of deletion, read backwards, is a random order of insertion
-    at_random = float(np.mean([_area(tower, projected, weight) for projected in random_orders]))
-    return at_random - gone, come - at_random
+def _on_patches(tower: ImageTower, region: NDArray[np.bool_], side: int) -> NDArray[np.float32]:
+    """(g, g) the share of each patch that a region covers, as the model sees the film."""
+    seen = tower.fit.apply(Image.fromarray(region.astype(np.uint8) * 255)).astype(np.float32) / 255
+    patch = seen.shape[0] // side
+    shares: NDArray[np.float32] = seen.reshape(side, patch, side, patch).mean(axis=(1, 3))
+    return shares
 
 
-def _wording(store: Store, tower: ImageTower, tokens: Tokens, c: int, method: MethodName, block: int) -> float:
-    """Mean similarity of the maps of every two prompt sets."""
-    heads = [store.prompt_head(prompt_set.name) for prompt_set in store.manifest.prompt_sets]
-    weight, bias = np.stack([head[0][c] for head in heads]), np.stack([head[1][c] for head in heads])
-    maps = explain(tower, tokens, weight, bias, method, [block - 1]).maps[:, 0]
-    return float(np.mean([similarity(one, other) for one, other in combinations(maps, 2)]))
+def _head_row(store: Store, regime: RegimeRecord, case: Case) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    c = store.labels.index(case.label)
+    weight, bias = store.head(regime.name)
+    return weight[c : c + 1], bias[c : c + 1]

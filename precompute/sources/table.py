@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from explorer.data.samples import SAMPLE_COLUMNS, SPLITS
 from explorer.errors import UserError
 from explorer.store.files import sha256_json
 from precompute.marks.layouts import SourceMark
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ALIASES = {"path": "image", "filename": "image", "image_path": "image"}
 GIVEN = tuple(column for column in SAMPLE_COLUMNS if column not in ("height", "width"))
@@ -49,6 +52,8 @@ class Source:
     uncorrected : DataFrame, optional
         The frame before a review corrected it: patients are shared out by its labels, so that a correction moves no
         film to another split.
+    truth : (n, C), optional
+        What the films really show, 1 or 0, by ``frame`` and ``labels``; known of phantoms alone.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Source:
     annotations: tuple[SourceMark, ...]
     sha256: str
     uncorrected: pd.DataFrame | None = None
+    truth: NDArray[np.float32] | None = None
 
 
 def source_of(

@@ -14,8 +14,9 @@ from PIL import Image
 from explorer.analysis.acquisition import measure
 from explorer.analysis.calibration import probabilities
 from explorer.analysis.crossfit import cross_fit
+from explorer.analysis.flag_power import flag_power, invert
 from explorer.analysis.outliers import DISTANCES, distances, fit_cloud, percentiles
-from explorer.analysis.shortcuts import acquisition_scores, attributes, from_embedding, of_acquisition, of_labels
+from explorer.analysis.shortcuts import KINDS, attributes, from_embedding, kind_scores, of_kind, of_labels
 from explorer.data.samples import SPLITS
 from explorer.store import layout
 from explorer.store.audit import LabelAudit
@@ -62,10 +63,22 @@ def label_errors(run: Run) -> None:
         unseen = np.full(logits.shape, np.nan, dtype=np.float32)
         unseen[~seen] = probabilities("platt", run.targets[val], logits[val], logits[~seen])
         vectors = np.asarray(run.embeddings("frozen"))
-        return write_label_errors(folder, run.targets, vectors, run.patients, {"fine_tune": unseen}, report)
+        paths = write_label_errors(
+            folder, run.targets, vectors, run.patients, {"fine_tune": unseen}, report, run.settings.seed
+        )
+        truth = run.job.source.truth
+        if truth is not None:
+            write_array(folder / layout.LABEL_TRUTH, truth[[film["row"] for film in run.decoded["kept"]]])
+            paths.append(layout.LABEL_TRUTH)
+        return paths
 
-    files = (layout.encoder_files("frozen").embeddings, layout.SAMPLES, layout.regime_files("fine_tune").logits)
-    run.stage("label errors", run.hashes(*files), make)
+    files = (
+        layout.encoder_files("frozen").embeddings,
+        layout.SAMPLES,
+        layout.FILMS,
+        layout.regime_files("fine_tune").logits,
+    )
+    run.stage("label errors", {**run.hashes(*files), "seed": run.settings.seed}, make)
 
 
 def shortcuts(run: Run) -> None:
@@ -97,15 +110,15 @@ def write_outliers(
     patients : (N,) int
     """
     cloud, held_out = fit_cloud(np.asarray(embeddings[train]), patients[train], seed=seed)
-    found = np.empty((len(embeddings), len(DISTANCES)))
-    found[train] = held_out
+    raw = np.empty((len(embeddings), len(DISTANCES)))
+    raw[train] = held_out
     rest = np.setdiff1d(np.arange(len(embeddings)), train)
-    found[rest] = distances(embeddings[rest], cloud.vectors, cloud.mean, cloud.precision)
+    raw[rest] = distances(embeddings[rest], cloud.vectors, cloud.mean, cloud.precision)
     arrays: dict[layout.OutlierArray, NDArray[np.floating]] = {
         "mean": cloud.mean,
         "precision": cloud.precision,
         "reference": cloud.reference,
-        "percentiles": percentiles(found, cloud.reference),
+        "percentiles": percentiles(raw, cloud.reference),
     }
     for name, array in arrays.items():
         write_array(folder / layout.outlier_array(name), array.astype(np.float32))
@@ -134,9 +147,9 @@ def write_copies(
     same = set(map(tuple, exact.tolist()))
     # an array: of an empty frame an empty list would take no columns
     near = near[np.array([pair not in same for pair in zip(near["a"], near["b"], strict=True)], dtype=bool)]
-    found = pd.DataFrame(exact, columns=["a", "b"]).assign(kind="exact", correlation=1.0)
+    same_pixels = pd.DataFrame(exact, columns=["a", "b"]).assign(kind="exact", correlation=1.0)
     kind = np.where(near.pop("near"), "near", "alike")
-    frame = pd.concat([found, near.assign(kind=kind)], ignore_index=True).reindex(columns=PAIR_COLUMNS)
+    frame = pd.concat([same_pixels, near.assign(kind=kind)], ignore_index=True).reindex(columns=PAIR_COLUMNS)
     write_frame(folder / layout.COPIES, frame)
     write_json(folder / layout.COPY_RULE, rule)
     return [layout.COPIES, layout.COPY_RULE]
@@ -149,8 +162,11 @@ def write_label_errors(
     patients: NDArray[np.int64],
     unseen: Mapping[str, NDArray[np.float32]],
     report: ReportProgress,
+    seed: int,
 ) -> list[str]:
     """Each label cell's quality by the cross-fitted probe, and by regimes where they did not train on the film.
+
+    And a trial: some known labels are inverted, and the probe judges them anew.
 
     Parameters
     ----------
@@ -164,8 +180,13 @@ def write_label_errors(
         for what, array in LabelAudit(predicted, quality, flagged)._asdict().items():
             paths.append(layout.label_audit_array(name, what))
             write_array(folder / paths[-1], array)
-        report(i + 1, len(sources))
-    return paths
+        report(i + 1, len(sources) + 1)
+    wrong = invert(targets, seed)
+    given = np.where(wrong, 1 - targets, targets)
+    quality, flagged = label_quality(given, cross_fit(vectors, given, patients))
+    write_frame(folder / layout.LABEL_TRIAL, flag_power(given, wrong, quality, flagged))
+    report(len(sources) + 1, len(sources) + 1)
+    return [*paths, layout.LABEL_TRIAL]
 
 
 def write_shortcuts(
@@ -176,7 +197,7 @@ def write_shortcuts(
     report: ReportProgress,
     seed: int,
 ) -> list[str]:
-    """What attributes tell of labels, embeddings of attributes, and acquisition alone of labels, split by split.
+    """What attributes tell of labels, embeddings of attributes, and each kind alone of labels, split by split.
 
     Parameters
     ----------
@@ -188,27 +209,31 @@ def write_shortcuts(
     patients = pd.factorize(samples["patient_id"])[0]
     targets = samples[list(labels)].astype("Float32").to_numpy(dtype=np.float32, na_value=np.nan)
     measures = np.stack([measure(picture(row)) for row in range(len(samples))])
-    found = attributes(samples, labels, measures)
+    given = attributes(samples, labels, measures)
     steps = 2 + len(vectors)
     report(1, steps)
-    told = []
+    embedded = []
     for i, (encoder, embedding) in enumerate(vectors.items()):
-        told.append(from_embedding(found, embedding, patients, seed).assign(encoder=encoder))
+        embedded.append(from_embedding(given, embedding, patients, seed).assign(encoder=encoder))
         report(2 + i, steps)
-    scores = acquisition_scores(found, targets, patients, seed)
     by_split = []
-    for split in SPLITS:
-        rows = np.flatnonzero(samples["split"].to_numpy() == split)
-        by_split.append(of_acquisition(labels, targets[rows], scores[rows], patients[rows]).assign(split=split))
+    for kind in KINDS:
+        scores = kind_scores(given, kind, targets, patients, seed)
+        if scores is None:
+            continue
+        for split in SPLITS:
+            rows = np.flatnonzero(samples["split"].to_numpy() == split)
+            part = of_kind(kind, labels, targets[rows], scores[rows], patients[rows])
+            by_split.append(part.assign(split=split))
     tables: dict[layout.ShortcutTable, pd.DataFrame] = {
-        "attributes": found.values,
-        "labels": of_labels(found, labels, targets, patients),
-        "embeddings": pd.concat(told, ignore_index=True),
-        "acquisition": pd.concat(by_split, ignore_index=True),
+        "attributes": given.values,
+        "labels": of_labels(given, labels, targets, patients, seed),
+        "embeddings": pd.concat(embedded, ignore_index=True),
+        "kinds": pd.concat(by_split, ignore_index=True),
     }
     for name, table in tables.items():
         write_frame(folder / layout.shortcut_table(name), table)
-    write_json(folder / layout.ATTRIBUTE_FACTS, {"kinds": found.kinds, "lacking": found.lacking})
+    write_json(folder / layout.ATTRIBUTE_FACTS, {"kinds": given.kinds, "lacking": given.lacking})
     report(steps, steps)
     return [*map(layout.shortcut_table, tables), layout.ATTRIBUTE_FACTS]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, jaccard_score
 
 from explorer.analysis import localisation as loc
-from explorer.data.regions import consensus, grid_size, reader_masks
+from explorer.data.regions import consensus, grid_size, inside_polygon, reader_masks
 
 POINTING, ENERGY, IOU, DICE, AP = range(5)
 
@@ -188,7 +188,34 @@ def test_boxes_and_polygons_fill_their_place() -> None:
     expected = np.zeros((192, 96), bool)
     expected[20:50, 10:30] = True
     np.testing.assert_array_equal(masks["A"], expected)
-    assert np.logical_xor(masks["B"], expected).sum() <= 2 * (20 + 30), "a polygon's edge may take a pixel more"
+    np.testing.assert_array_equal(masks["B"], expected)
+
+
+def test_a_polygon_takes_the_pixels_whose_centres_it_holds() -> None:
+    """By hand: a right triangle of legs 4, whose long side passes above the diagonal's centres."""
+    triangle = np.array([[0.0, 0.2], [4.0, 4.2], [0.0, 4.2]])
+    assert inside_polygon(triangle, 5, 5).astype(int).tolist() == [
+        [0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0],
+        [1, 1, 1, 0, 0],
+        [0, 0, 0, 0, 0],
+    ]
+    ring = np.array([[0, 0], [3, 0], [3, 3], [0, 3], [0, 0], [1, 1], [1, 2], [2, 2], [2, 1], [1, 1]], float)
+    assert inside_polygon(ring, 3, 3).astype(int).tolist() == [[1, 1, 1], [1, 0, 1], [1, 1, 1]], "a hole stays one"
+
+
+@given(st.integers(0, 10_000))
+def test_a_polygon_has_its_area(seed: int) -> None:
+    """A convex polygon's pixels, over many places, are as many as its area; an outline's would be more."""
+    rng = np.random.default_rng(seed)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, 8))
+    corners = 6 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    (x, y), (x1, y1) = corners.T, np.roll(corners, -1, axis=0).T
+    area = abs((x * y1 - x1 * y).sum()) / 2
+    places = np.stack(np.meshgrid(np.arange(10) / 10, np.arange(10) / 10), axis=-1).reshape(-1, 2)
+    counts = [inside_polygon(corners + 10 + place, 24, 24).sum() for place in places]
+    assert np.mean(counts) == pytest.approx(area, abs=0.5)
 
 
 def test_a_mark_smaller_than_a_pixel_is_not_lost() -> None:

@@ -49,52 +49,104 @@ def test_area_by_hand() -> None:
     assert sanity.area_under(np.array([0, 1, 1], np.float32)) == pytest.approx(0.75)
 
 
-def proof(random: float, deletion: float, insertion: float, spread: float = 0.05) -> pd.DataFrame:
+def test_a_rolled_map_has_the_same_values_at_least_a_quarter_away() -> None:
+    grid = np.zeros((8, 8), np.float32)
+    grid[3, 3] = 1
     rng = np.random.default_rng(0)
-    rows = []
+    places = set()
+    for _ in range(300):
+        rolled = sanity.roll_elsewhere(grid, rng)
+        assert sorted(rolled.ravel()) == sorted(grid.ravel())
+        places.add(tuple(int(place[0]) for place in np.nonzero(rolled)))
+    near = {(row, column) for row in (2, 3, 4) for column in (2, 3, 4)}
+    assert places == {(row, column) for row in range(8) for column in range(8)} - near
+
+
+def test_equal_patches_come_in_random_order() -> None:
+    grid = np.array([[0, 0, 0], [0, 5, 0], [0, 0, 7]], np.float32)
+    orders = [sanity.descending(grid, np.random.default_rng(seed)).tolist() for seed in range(20)]
+    assert all(order[:2] == [8, 4] for order in orders)
+    assert len({order[2] for order in orders}) > 3
+
+
+Gains = dict[tuple[str, str], float]
+WINS: Gains = {(check, opponent): 0.5 for check in sanity.MOVES for opponent in (sanity.ROLLED, sanity.OTHER_FILM)}
+
+
+def checks(random: float, gains: Gains, spread: float = 0.05, draws: tuple[float, ...] = (0.0,)) -> pd.DataFrame:
+    """Thirty patients' checks of one regime, with noise that a patient's figures share."""
+    rng = np.random.default_rng(0)
+    rows: list[tuple[object, ...]] = []
     for row in range(30):
         noise = spread * rng.normal()
         for i, step in enumerate(sanity.RANDOM_STEPS):
             share = i / (len(sanity.RANDOM_STEPS) - 1)
-            rows.append((row, row, "A", "r", "randomisation", step, 1 - share * (1 - random) + noise * share))
-        rows.append((row, row, "A", "r", "deletion", "", deletion + noise))
-        rows.append((row, row, "A", "r", "insertion", "", insertion + noise))
-    return pd.DataFrame(rows, columns=["patient", "row", "label", "regime", "check", "step", "value"])
+            for draw, shift in enumerate(draws):
+                value = 1 - share * (1 - random - shift) + noise * share
+                rows.append((row, row, "A", "r", "randomisation", step, draw, value))
+        rows += [(row, row, "A", "r", check, step, 0, gain + noise) for (check, step), gain in gains.items()]
+    return pd.DataFrame(rows, columns=["patient", "row", "label", "regime", "check", "step", "draw", "value"])
 
 
 @pytest.mark.parametrize(
-    ("given", "light"),
+    ("random", "changed", "light", "words"),
     [
-        ({"random": 0.1, "deletion": 0.5, "insertion": 0.5}, "green"),
-        ({"random": 0.9, "deletion": 0.5, "insertion": 0.5}, "red"),  # the film, not the model
-        ({"random": 0.1, "deletion": 0.0, "insertion": -0.3}, "red"),  # no better than lot
-        ({"random": 0.1, "deletion": 0.0, "insertion": 0.5}, "orange"),
-        ({"random": 0.5, "deletion": 0.5, "insertion": 0.5}, "orange"),
+        (0.1, {}, "green", "another film's"),
+        (0.9, {}, "red", "stays alike with random weights"),  # the film, not the model
+        (0.5, {}, "orange", "follows the weights is not shown"),
+        (0.1, {("deletion", sanity.ROLLED): 0.0}, "orange", "than elsewhere: shown by insertion alone"),
+        (0.1, {("deletion", sanity.OTHER_FILM): 0.0, ("insertion", sanity.OTHER_FILM): 0.0}, "orange", "not shown"),
+        (0.1, {("deletion", sanity.ROLLED): -0.3}, "red", "shown by insertion and contradicted by deletion"),
     ],
 )
-def test_the_light_follows_the_figures(given: dict[str, float], light: str) -> None:
-    summary = sanity.summarise_proof(proof(**given))
-    shown, sentence = sanity.traffic_light(summary, "r")
-    assert shown == light
-    assert f"ρ = {summary[summary['step'] == 'every block']['value'].iloc[0]:.2f} [" in sentence
-    assert "n = 30" in sentence
-    assert "wordings" not in sentence
+def test_the_verdict_follows_the_figures(random: float, changed: Gains, light: str, words: str) -> None:
+    shown = sanity.verdict(sanity.summarise_checks(checks(random, WINS | changed)), "r")
+    assert shown.light == light
+    assert words in "; ".join(shown.claims)
+
+
+def test_without_another_film_nothing_is_claimed_of_it() -> None:
+    alone = {key: gain for key, gain in WINS.items() if key[1] == sanity.ROLLED}
+    shown = sanity.verdict(sanity.summarise_checks(checks(0.1, alone)), "r")
+    assert shown.light == "orange"
+    assert shown.claims[-1].startswith("no other film")
 
 
 def test_few_films_conclude_nothing() -> None:
-    frame = proof(0.1, 0.5, 0.5)
-    assert sanity.traffic_light(sanity.summarise_proof(frame[frame["row"] < 4]), "r")[0] == "orange"
-    assert sanity.traffic_light(sanity.summarise_proof(frame[frame["row"] < 5]), "r")[0] == "green"
+    frame = checks(0.1, WINS)
+    assert sanity.verdict(sanity.summarise_checks(frame[frame["row"] < 4]), "r").light == "orange"
+    assert sanity.verdict(sanity.summarise_checks(frame[frame["row"] < 5]), "r").light == "green"
 
 
-def test_intervals_are_over_patients() -> None:
-    frame = proof(0.1, 0.5, 0.5, spread=0.3)
-    summary = sanity.summarise_proof(frame).set_index(["check", "step"])
-    part = frame[frame["check"] == "deletion"]["value"]
-    row = summary.loc[("deletion", "")]
+def test_the_ceiling_says_whether_the_check_can_tell() -> None:
+    ceiling = {("deletion", sanity.REGION): 0.4, ("insertion", sanity.REGION): 0.0}
+    summary = sanity.summarise_checks(checks(0.1, WINS | ceiling))
+    assert sanity.ceiling_shown(summary, "r") == {"deletion": True, "insertion": False}
+    assert sanity.ceiling_shown(sanity.summarise_checks(checks(0.1, WINS)), "r") == {}
+
+
+def test_what_is_detectable_is_shown_in_four_of_five_samples() -> None:
+    rng = np.random.default_rng(1)
+    n, spread = 30, 1.0
+    reach = 2.0452 * spread / np.sqrt(n)  # t(.975) of 29 degrees
+    gain = sanity.detectable(-reach, reach, n)
+    samples = rng.normal(gain, spread, (4000, n))
+    lower = samples.mean(axis=1) - 2.0452 * samples.std(axis=1, ddof=1) / np.sqrt(n)
+    assert (lower > 0).mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_intervals_are_over_patients_and_span_all_draws() -> None:
+    frame = checks(0.1, WINS, spread=0.3, draws=(-0.2, 0.0, 0.2))
+    summary = sanity.summarise_checks(frame).set_index(["check", "step"])
+    part = frame[(frame["check"] == "deletion") & (frame["step"] == sanity.ROLLED)]["value"]
+    row = summary.loc[("deletion", sanity.ROLLED)]
     assert row["value"] == pytest.approx(part.mean())
     assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * 2.05 * part.std() / np.sqrt(30), rel=0.3)
-    one = sanity.summarise_proof(frame.assign(patient=0))
+    random = summary.loc[("randomisation", "everything")]
+    assert (random["n"], random["n_patients"], random["n_draws"]) == (30, 30, 3)
+    width = random["ci_high"] - random["ci_low"]
+    assert width == pytest.approx(0.4 + 2 * 2.05 * part.std() / np.sqrt(30), rel=0.15)
+    one = sanity.summarise_checks(frame.assign(patient=0))
     assert one["ci_low"].isna().all()
 
 
@@ -110,6 +162,19 @@ def test_random_layers_are_random_from_the_head_down_and_repeat(clip: Clip) -> N
     film = np.random.default_rng(0).integers(0, 256, (224, 224), dtype=np.uint8)
     np.testing.assert_array_equal(tower.embed(film[None], 1), again.embed(film[None], 1))
     assert abs(float(tower.embed(film[None], 1)[0] @ clip.tower.embed(film[None], 1)[0])) < 0.5
+
+
+def test_with_every_block_what_comes_before_them_is_random_too(clip: Clip) -> None:
+    trunk, depth = clip.tower.visual.trunk, 12
+    before = {"patch_embed.proj.weight", "cls_token", "pos_embed"}
+    for blocks, expected in ((depth - 1, set()), (depth, before)):
+        ours = with_random_blocks(clip.tower, blocks, seed=1).visual.trunk
+        pairs = zip(trunk.named_parameters(), ours.parameters(), strict=True)  # type: ignore[operator, union-attr]
+        changed = {name for (name, a), b in pairs if not np.array_equal(a.detach(), b.detach())}
+        assert changed & before == expected
+        assert any(name.startswith(f"blocks.{depth - blocks}.") for name in changed)
+    draws = [with_random_blocks(clip.tower, depth, seed).visual.trunk.cls_token for seed in (1, 2)]  # type: ignore[union-attr]
+    assert not np.array_equal(*(draw.detach() for draw in draws))  # type: ignore[operator]
 
 
 def test_a_map_of_the_film_alone_survives_randomisation_and_grad_cam_does_not(clip: Clip) -> None:

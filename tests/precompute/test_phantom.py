@@ -274,6 +274,9 @@ def test_a_thin_strip_is_a_box_and_a_thick_one_an_outline() -> None:
     mask[10:40, 5:7] = True
     mask[10:40, 20:30] = True
     thick, thin = sorted(regions(mask), key=lambda region: -region[2])
-    assert thin == (5.0, 10.0, 2.0, 30.0, "")
+    assert thin[:4] == (5.0, 10.0, 2.0, 30.0)
     assert thick[:4] == (20.0, 10.0, 10.0, 30.0)
-    assert len(thick[4].split()) == 8
+    for words, (left, right) in ((thin[4], (5, 7)), (thick[4], (20, 30))):
+        corners = {tuple(corner) for corner in np.array(words.split(), float).reshape(-1, 2).tolist()}
+        # the pixels' edges, less an eighth of a pixel
+        assert corners == {(x, y) for x in (left + 0.125, right - 0.125) for y in (10.125, 39.875)}

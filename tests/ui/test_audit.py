@@ -22,7 +22,7 @@ from tests.pages import assert_sound, open_page, said
 
 SECTIONS = {
     "Leaks": "Pairs",
-    "Shortcuts": "Is a label's separability mostly acquisition?",
+    "Shortcuts": "Is a label's separability mostly a shortcut?",
     "Label errors": "The queue",
     "Out of distribution": "Most outlying films in test",
     "Hard cases": "Regimes disagree most on",
@@ -84,6 +84,22 @@ def test_a_review_is_saved_exported_and_leaves_the_queue(store: Store) -> None:
     left = next(frame.value for frame in app.dataframe if "place" == frame.value.index.name)
     assert not ((left["film"] == film) & (left["label"] == label)).any()
     assert verify_store(store) == [], "the run itself is as it was"
+
+
+def test_the_page_says_how_far_flags_can_be_trusted(store: Store) -> None:
+    app = open_audit("Label errors")
+    assert "How far flags can be trusted" in whole(app)
+    table = next(frame.value for frame in app.dataframe if "Wrong that are flagged" in frame.value)
+    assert list(table["Given as"]) == ["any", "positive", "negative"] * 2
+    audit = store.audit.labels("linear_probe")
+    wrong, flags = ~np.isnan(audit.quality) & (store.targets != store.audit.truth), audit.flagged
+    hits = int((wrong & flags).sum())
+    own = table.iloc[3]
+    assert own["Flags that are wrong"].endswith(f"({hits} of {int(flags.sum())})")
+    assert own["Wrong that are flagged"].endswith(f"({hits} of {int(wrong.sum())})")
+    tuned = open_audit("Label errors", doubter="Full fine-tune")
+    table = next(frame.value for frame in tuned.dataframe if "Wrong that are flagged" in frame.value)
+    assert len(table) == 3, "the trial is the probe's alone"
 
 
 def test_a_read_only_viewer_cannot_review(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from explorer.analysis.hard_cases import confident_errors, disagreement
 from explorer.analysis.operating import wilson
-from explorer.analysis.outliers import DISTANCES, OUTLYING
+from explorer.analysis.outliers import DEFAULT, DISTANCES, OUTLYING
 from explorer.data.samples import SPLITS
 from explorer.data.text import in_markdown
 from explorer.figures.audit import percentile_histogram
@@ -36,7 +36,7 @@ def outliers_view(view: View) -> None:
     """How far out each split's films lie, and the most outlying ones."""
     store, split = view.store, view.split
     percentiles = store.audit.outlyingness
-    name = choose.pick_one("Distance", list(DISTANCES), "knn", "distance", DISTANCE_TITLES)
+    name = choose.pick_one("Distance", list(DISTANCES), DEFAULT, "distance", DISTANCE_TITLES)
     column = np.asarray(percentiles[:, DISTANCES.index(name)])
     left, right = st.columns([7, 5], gap="medium")
     with left:
@@ -55,7 +55,8 @@ def outliers_view(view: View) -> None:
     st.caption(
         "Cosine distance to the 10th nearest training film, or Mahalanobis distance (Ledoit-Wolf covariance), in the "
         "frozen encoder; as the percentile among training films held out with their patient. It says that a film is "
-        "unlike them, not why, nor that it is misread."
+        "unlike them, not why, nor that it is misread. Nor is a film below the line surely like them. Of 300 real "
+        "films held against the phantom demo, percentile 99 catches 27% by Mahalanobis, 14% by the 10th neighbour."
     )
     rows = store.rows(split)
     far = rows[np.argsort(-column[rows], kind="stable")][:SHOWN]
@@ -72,8 +73,8 @@ def _outlying_table(store: Store) -> pd.DataFrame:
         for i, name in enumerate(DISTANCES):
             far = int((store.audit.outlyingness[rows, i] >= OUTLYING).sum())
             low, high = (100 * end for end in wilson(far, len(rows)))
-            told = f"{far:,} · {100 * far / len(rows):.1f}% [{low:.1f}, {high:.1f}]" if len(rows) else "—"
-            line[DISTANCE_TITLES[name]] = told
+            share = f"{far:,} · {100 * far / len(rows):.1f}% [{low:.1f}, {high:.1f}]" if len(rows) else "—"
+            line[DISTANCE_TITLES[name]] = share
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -99,8 +100,8 @@ def hard_cases_view(view: View) -> None:
     states = label_states(store, label)
 
     def ranked(row: int) -> str:
-        told = " · ".join(f"{r.title} {100 * ranks[i, place[row]]:.0f}" for i, r in enumerate(store.regimes))
-        return f"{in_markdown(label)}: {states[row]}  \n{told}"
+        each = " · ".join(f"{r.title} {100 * ranks[i, place[row]]:.0f}" for i, r in enumerate(store.regimes))
+        return f"{in_markdown(label)}: {states[row]}  \n{each}"
 
     selection.actions(view, rows[most], f"regimes disagree on {label}", "disagree")
     _sheet(view, rows[most], "disagreement", ranked)
@@ -114,14 +115,14 @@ def hard_cases_view(view: View) -> None:
     mine = np.asarray(store.logits(regime.name)[:, c])
     wrong, missed = confident_errors(store.targets[rows, c], mine[rows], threshold)
     known = {state: int((states[rows] == state).sum()) for state in ("negative", "positive")}
-    for found, state, title in (
+    for errors, state, title in (
         (wrong, "negative", "Predicted positive, labelled negative"),
         (missed, "positive", "Missed"),
     ):
-        st.subheader(f"{title}: {len(found):,} of {known[state]:,} {state} films")
+        st.subheader(f"{title}: {len(errors):,} of {known[state]:,} {state} films")
         st.caption(f"{regime.title}, the most confident first: logit above the threshold from val, or below it.")
-        if len(found):
-            chosen = rows[found[:SHOWN]]
+        if len(errors):
+            chosen = rows[errors[:SHOWN]]
             selection.actions(view, chosen, f"{regime.title} {title} {label}", f"errors-{state}")
             _sheet(
                 view,
@@ -131,6 +132,6 @@ def hard_cases_view(view: View) -> None:
             )
 
 
-def _sheet(view: View, rows: NDArray[np.int64], key: str, told: Callable[[int], str]) -> None:
+def _sheet(view: View, rows: NDArray[np.int64], key: str, caption: Callable[[int], str]) -> None:
     store = view.store
-    gallery(store, rows.tolist(), store.labels[0], store.regimes[0], key, told)
+    gallery(store, rows.tolist(), store.labels[0], store.regimes[0], key, caption)

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from explorer.analysis.flag_power import TRIAL_SHARE, flag_power
+from explorer.analysis.operating import wilson
 from explorer.data.text import in_markdown, plain
 from explorer.figures.style import number
 from explorer.store.layout import reviews_file
@@ -48,10 +50,11 @@ def label_errors_view(view: View) -> None:
         state = choose.pick_one("Show", ["to review", "reviewed", "all"], "to review", "show")
     audit = store.audit.labels(regime.name)
     file = reviews_file(store.path.parent, store.manifest.run_id)
-    said = latest(read_reviews(file))
-    queue = _queue(store, audit, wanted, said)
+    reviewed = latest(read_reviews(file))
+    queue = _queue(store, audit, wanted, reviewed)
     kept = queue if state == "all" else queue[(queue["verdict"] != "") == (state == "reviewed")]
-    _describe(store, regime, audit, len(queue), len(said))
+    _describe(store, regime, audit, len(queue), len(reviewed))
+    _power(store, regime, audit)
     if kept.empty:
         st.info(f"Nothing {state}." if len(queue) else "Nothing is flagged.")
     else:
@@ -74,7 +77,7 @@ def _regime(store: Store) -> RegimeRecord:
     return store.regime(choose.pick_one("Doubted by", list(names), next(iter(names)), "doubter", names))
 
 
-def _describe(store: Store, regime: RegimeRecord, audit: LabelAudit, n: int, said: int) -> None:
+def _describe(store: Store, regime: RegimeRecord, audit: LabelAudit, n: int, reviewed: int) -> None:
     judged = int((~np.isnan(audit.quality)).sum())
     unknown = int(np.isnan(store.targets).sum())
     how = (
@@ -86,11 +89,54 @@ def _describe(store: Store, regime: RegimeRecord, audit: LabelAudit, n: int, sai
     st.caption(
         f"{regime.title}: {how}. Of {judged:,} labels judged, {n:,} here are flagged by confident learning (cleanlab), "
         f"least probable first; {unknown:,} unknown labels are never flagged. A flag is a doubt, not an error: a rare "
-        f"or faint sign is doubted too. {said:,} reviewed so far."
+        f"or faint sign is doubted too. {reviewed:,} reviewed so far."
     )
 
 
-def _queue(store: Store, audit: LabelAudit, wanted: str, said: dict[tuple[str, str], Review]) -> pd.DataFrame:
+def _power(store: Store, regime: RegimeRecord, audit: LabelAudit) -> None:
+    """What flags find where it is known which labels are wrong: in the run's trial, and in a set of phantoms."""
+    tables = {}
+    if regime.name == "linear_probe":
+        tables[f"{TRIAL_SHARE:.0%} of this set's labels inverted as a trial"] = store.audit.label_trial
+    if store.audit.truth is not None:
+        wrong = ~np.isnan(store.targets) & (store.targets != store.audit.truth)
+        tables["The phantoms' own wrong labels"] = flag_power(
+            store.targets, wrong, np.asarray(audit.quality), np.asarray(audit.flagged)
+        )
+    if not tables:
+        return
+    st.markdown("**How far flags can be trusted**")
+    lines = []
+    for title, table in tables.items():
+        for given, counts in table.set_index("given").iterrows():
+            judged, wrong_ones, flags, hits, top, top_hits = (int(count) for count in counts)
+            lines.append(
+                {
+                    "Wrong labels": title,
+                    "Given as": given,
+                    "Wrong": f"{wrong_ones:,} of {judged:,}",
+                    "Flags that are wrong": _share(hits, flags),
+                    "Wrong that are flagged": _share(hits, wrong_ones),
+                    "Of the first flags": f"{top_hits} of {top}",
+                    "By chance": f"{wrong_ones / judged:.1%}" if judged else "—",
+                }
+            )
+    show_table(pd.DataFrame(lines), hide_index=True, height="content")
+    st.caption(
+        "Flags that are wrong: precision. By chance: the share of wrong labels, its baseline. Wrong that are flagged: "
+        "recall. With 95% Wilson intervals. In the trial the probe is fitted anew, and only inverted labels count as "
+        "wrong: its precision is a lower bound."
+    )
+
+
+def _share(hits: int, n: int) -> str:
+    if not n:
+        return "—"
+    low, high = wilson(hits, n)
+    return f"{hits / n:.0%} [{low:.0%}, {high:.0%}] ({hits} of {n})"
+
+
+def _queue(store: Store, audit: LabelAudit, wanted: str, reviewed: dict[tuple[str, str], Review]) -> pd.DataFrame:
     """Flagged labels, least probable first: row, column, film, label, given, probability, split, verdict."""
     rows, columns = np.nonzero(audit.flagged)
     if wanted != ALL:
@@ -102,7 +148,8 @@ def _queue(store: Store, audit: LabelAudit, wanted: str, said: dict[tuple[str, s
     films = store.samples["sample_id"].to_numpy(object)[rows]
     labels = [store.labels[c] for c in columns]
     verdicts = [
-        said[key].verdict if (key := (film, label)) in said else "" for film, label in zip(films, labels, strict=True)
+        reviewed[key].verdict if (key := (film, label)) in reviewed else ""
+        for film, label in zip(films, labels, strict=True)
     ]
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Shortcuts: how well acquisition alone predicts a label, and what embeddings encode of it."""
+"""Shortcuts: how well attributes alone predict a label, and what embeddings encode of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis.evidence import FEW
-from explorer.analysis.shortcuts import mostly_acquisition
+from explorer.analysis.shortcuts import KINDS, reaches_half, strongest
 from explorer.data.text import in_markdown, listed
 from explorer.figures.audit import association
 from explorer.figures.style import with_interval
@@ -41,8 +41,9 @@ def shortcuts_view(view: View) -> None:
         )
         st.caption(
             f"AUROC over all {store.n:,} films, nothing fitted: above 0.5 (orange) the attribute goes with the label, "
-            "below (blue) against it; chance is 0.5. A number stands where the 95% interval excludes 0.5. Only rising "
-            "or falling effects are seen."
+            "below (blue) against it; chance is 0.5. A number stands where the 95% interval excludes 0.5. After ∪ "
+            "stands the AUROC of the label's rate in each fifth of the attribute, cross-fitted by patient: an effect "
+            "that neither rises nor falls."
         )
     with right:
         st.subheader("Attribute from the embedding")
@@ -54,57 +55,66 @@ def shortcuts_view(view: View) -> None:
     lacking = "; ".join(f"**{in_markdown(name)}** ({in_markdown(why, 200)})" for name, why in facts["lacking"].items())
     st.caption(
         (f"The set lacks {lacking}. " if lacking else "")
-        + "Border, collimation, white in the margin (markers, print) and brightness are measured on the thumbnails. "
-        "Brightness is exposure, but body and disease too, so it never counts as acquisition."
+        + "Border, collimation, markers, brightness, noise and sharpness are measured on the thumbnails."
     )
 
 
 def _warnings(view: View) -> None:
     store, split = view.store, view.split
-    st.subheader("Is a label's separability mostly acquisition?")
-    table, flagged = _warning_table(store, view)
+    st.subheader("Is a label's separability mostly a shortcut?")
+    table, reached = _warning_table(store, view)
     show_table(table, hide_index=True, height="content")
-    chosen = [name for name, kind in store.audit.attribute_facts["kinds"].items() if kind == "acquisition"]
-    if flagged:
+    if reached:
         st.warning(
-            f"In {split}, {listed(flagged)}: acquisition alone reaches at least half of what a regime gains over "
-            "chance. Such figures may not carry over to another hospital.",
+            f"In {split}, attributes alone reach at least half of what a regime gains over chance: "
+            f"{'; '.join(reached)}. Such figures may not carry over to another hospital.",
             icon=":material/warning:",
         )
+    kinds = store.audit.attribute_facts["kinds"]
+    members = [
+        f"{title}: {listed(name for name, kind in kinds.items() if kind == key)}"
+        for key, title in KINDS.items()
+        if key in kinds.values()
+    ]
     st.caption(
-        f"AUROC in {split} with 95% interval, chance 0.5. Acquisition alone: a logistic regression on "
-        f"{listed(chosen) or 'nothing the set has'}, cross-fitted by patient. A regime is named where both "
-        "intervals lie above 0.5 and acquisition's gain over chance is at least half of the regime's. No verdict with "
-        f"fewer than {FEW} positives. A dash: the run has no such figure; run the same precompute command again."
+        f"AUROC in {split} with 95% interval, chance 0.5. Each kind alone: a logistic regression on its attributes and "
+        f"their fifths, cross-fitted by patient. {'. '.join(members)}. A kind is named where both intervals lie above "
+        "0.5 and its gain over chance is at least half of the regime's; in brackets, its strongest attribute. "
+        "Age, sex and brightness change with disease, too: a named kind is a question, not a proof. No verdict with "
+        f"fewer than {FEW} positives."
     )
 
 
 def _warning_table(store: Store, view: View) -> tuple[pd.DataFrame, list[str]]:
-    alone = store.audit.shortcuts("acquisition")
-    alone = alone[alone["split"] == view.split]
-    acquisition = {
-        str(label): Merit(*figures)
-        for label, *figures in alone[["label", "value", "ci_low", "ci_high", "baseline"]].itertuples(index=False)
-    }
+    frame = store.audit.shortcuts("kinds")
+    frame = frame[frame["split"] == view.split]
+    kinds = [kind for kind in KINDS if (frame["kind"] == kind).any()]
+    columns = frame[["kind", "label", "value", "ci_low", "ci_high", "baseline"]].itertuples(index=False)
+    alone = {(str(kind), str(label)): Merit(*figures) for kind, label, *figures in columns}
+    by_attribute = store.audit.shortcuts("labels")
     by_key = merits(store, view.split)
-    lines, flagged = [], []
+    lines, reached = [], []
     for label in by_prevalence(store, view.split):
         n_pos, n_neg, _ = label_counts(store, view.split, label)
-        alone_merit = acquisition.get(label, NO_FIGURE)
-        line = {"Label": label, "Positive / negative": f"{n_pos:,} / {n_neg:,}", "Acquisition alone": str(alone_merit)}
-        few, marked = n_pos < FEW, []
-        for regime in store.regimes:
-            merit = by_key[regime.name, label, "auroc"]
-            line[regime.title] = str(merit)
-            if not few and merit.low > 0.5 and mostly_acquisition(merit.value, alone_merit.value, alone_merit.low):
-                marked.append(regime.title)
-        whose = "all regimes" if len(marked) == len(store.regimes) else ", ".join(marked)
-        known = not np.isnan(alone_merit.value)
-        line["Mostly acquisition"] = "too few to say" if few else whose if known else "—"
-        if marked:
-            flagged.append(label)
+        line = {"Label": label, "Positive / negative": f"{n_pos:,} / {n_neg:,}"}
+        own = {regime.title: by_key[regime.name, label, "auroc"] for regime in store.regimes}
+        named = []
+        for kind in kinds:
+            merit = alone.get((kind, label), NO_FIGURE)
+            line[f"{KINDS[kind]} alone"] = str(merit)
+            titles = [
+                title
+                for title, figure in own.items()
+                if n_pos >= FEW and figure.low > 0.5 and reaches_half(figure.value, merit.value, merit.low)
+            ]
+            if titles:
+                whose = "all regimes" if len(titles) == len(own) else ", ".join(titles)
+                named.append(f"{KINDS[kind]} ({strongest(by_attribute, kind, label)}): {whose}")
+        line |= {title: str(figure) for title, figure in own.items()}
+        line["Mostly"] = "too few to say" if n_pos < FEW else "; ".join(named)
+        reached += [f"{in_markdown(label)} by {in_markdown(one, 200)}" for one in named]
         lines.append(line)
-    return pd.DataFrame(lines), flagged
+    return pd.DataFrame(lines), reached
 
 
 def _from_embeddings(store: Store) -> pd.DataFrame:

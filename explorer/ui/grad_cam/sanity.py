@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from explorer.store.saliency import SaliencySet
     from explorer.ui.shared.frame import View
 
-WORDS = {"green": "means something", "orange": "in doubt", "red": "not shown to mean anything"}
-CHECKS = {
-    "deletion": "Deletion: logit lost beyond patches at random",
-    "insertion": "Insertion: logit gained beyond patches at random",
-    "prompts": "Wording: similarity of maps of two prompt sets",
+LIGHTS = {"green": "all shown", "orange": "shown in part", "red": "contradicted"}
+OPPONENTS = {
+    sanity.ROLLED: "The map, against itself rolled",
+    sanity.OTHER_FILM: "The map, against another film's",
+    sanity.REGION: "Ceiling: annotators' region, against itself rolled",
 }
 
 
@@ -35,6 +35,10 @@ def sanity_view(view: View) -> None:
         saliency = choose_saliency_set(view.store)
         if saliency is None:
             return
+        if not saliency.has_checks:
+            st.info("An earlier version checked these maps, against scattered patches alone. Run this to check anew:")
+            st.code(saliency_command(view.store), language=None)
+            return
         summary = _summary(saliency)
         if summary.empty:
             st.info(f"No film of {saliency.record.split} has a label to look for: nothing could be checked.")
@@ -42,37 +46,74 @@ def sanity_view(view: View) -> None:
             return
         st.caption(saliency.title)
         for regime in view.store.regimes:
-            light, sentence = sanity.traffic_light(summary, regime.name)
-            st.markdown(f":{light}-badge[{WORDS[light]}] **{regime.title}**: {sentence}")
+            verdict = sanity.verdict(summary, regime.name)
+            st.markdown(
+                f":{verdict.light}-badge[{LIGHTS[verdict.light]}] **{regime.title}**: {'; '.join(verdict.claims)}."
+            )
+        _moves(view, saliency, summary)
         styles = {r.name: (r.title, regime_style(i)) for i, r in enumerate(view.store.regimes)}
         st.plotly_chart(
             randomisation_curve(summary, sanity.RANDOM_STEPS, styles, sanity.ALIKE),
             key="randomisation",
             alt="Similarity of maps to themselves while ever more of the model is random",
         )
-        _others(view, summary)
-        st.caption(
-            "Films at random, the rarest labels first. Random: layers from the head down get random weights (Adebayo "
-            "et al., NeurIPS 2018); a map that stays alike shows the film and not the model. The dashed line is where "
-            "two maps are called alike. Deletion and insertion (Petsiuk et al., BMVC 2018): patches are blurred away, "
-            "or brought back, in the map's order or at random; the baseline is 0. Green: surely no longer alike, and "
-            "both surely beat a random order. Red: surely alike, or neither beats a random order. 95% intervals from "
-            "resampling patients. These checks say whether a map follows the model, not whether the model is right."
-        )
+        _randomisation_notes(view, summary)
 
 
 @st.cache_data(max_entries=16, show_spinner="Resampling patients", hash_funcs=cache.HASH_FUNCS)
 def _summary(saliency: SaliencySet) -> pd.DataFrame:
-    return sanity.summarise_proof(saliency.frame("proof"))
+    return sanity.summarise_checks(saliency.frame("sanity"))
 
 
-def _others(view: View, summary: pd.DataFrame) -> None:
-    rows = []
+def _moves(view: View, saliency: SaliencySet, summary: pd.DataFrame) -> None:
+    """Deletion and insertion of every regime, beside the ceiling and what the test could have seen."""
+    rows, blind = [], []
     for regime in view.store.regimes:
-        mine = summary[(summary["regime"] == regime.name) & (summary["step"] == "")].set_index("check")
-        numbers = mine[["value", "ci_low", "ci_high"]].astype(float).T.to_dict("list")
-        cells = {"Regime": regime.title}
-        for check, title in CHECKS.items():
-            cells[title] = with_interval(*numbers[check]) if check in numbers else "—"
-        rows.append(cells)
+        figures = sanity.figures(summary, regime.name)
+        mine = summary[(summary["regime"] == regime.name) & (summary["step"] == sanity.ROLLED)].set_index("check")
+        for check in sanity.MOVES:
+            n, patients = (int(count) for count in mine.loc[[check], ["n", "n_patients"]].to_numpy()[0])
+            _, low, high = figures[check, sanity.ROLLED]
+            cells = {"Regime": regime.title, "Check": check.capitalize(), "n": f"{n} of {patients} patients"}
+            for opponent, title in OPPONENTS.items():
+                cells[title] = with_interval(*figures[check, opponent]) if (check, opponent) in figures else "—"
+            cells["Would be seen"] = f"{sanity.detectable(low, high, patients):.2f}"
+            rows.append(cells)
+        blind += [
+            f"{regime.title} by {check}"
+            for check, shown in sanity.ceiling_shown(summary, regime.name).items()
+            if not shown
+        ]
     show_table(pd.DataFrame(rows), hide_index=True, height="content")
+    if blind:
+        st.info(
+            f"Even the annotators' region does not surely beat itself rolled: {', '.join(blind)}. There, a right map "
+            "cannot be told from a wrong one.",
+            icon=":material/help:",
+        )
+    if not saliency.record.n_annotated:
+        st.info("No film is marked, so there is no ceiling. The sample of positive films is used.")
+    st.caption(
+        "Mean gain in logits. Deletion (Petsiuk et al., BMVC 2018): patches are blurred away, the map's highest first. "
+        "Insertion: they are brought back. The logit must fall, or rise, faster than in the opponent's order; the "
+        "baseline is 0. An opponent has the map's own shape: itself rolled by a quarter of the film or more, or the "
+        "same label's map of another patient's film. n: marked pairs of film and label. Would be seen: the "
+        "mean gain over the rolled map that 8 of 10 such samples would show. 95% intervals from resampling patients."
+    )
+
+
+def _randomisation_notes(view: View, summary: pd.DataFrame) -> None:
+    sampled = summary[summary["check"] == "randomisation"]
+    wordings = sanity.figures(summary, view.store.regimes[0].name).get(("prompts", ""))
+    wording = f" Maps of two wordings of the prompt: ρ = {with_interval(*wordings)}." if wordings else ""
+    st.caption(
+        f"{int(sampled['n'].max())} positive films at random, the rarest labels first; mean of "
+        f"{int(sampled['n_draws'].max())} draws of random weights (Adebayo et al., NeurIPS 2018). Whiskers span the "
+        "95% intervals of all draws. Everything: head, every block, patch embedding, class token and position. "
+        f"Above the dashed line two maps are alike: such a map shows the film and not the model.{wording}"
+    )
+    st.caption(
+        "Green: the map follows the weights, and beats both opponents in both checks, with whole intervals. "
+        "Red: it surely stays alike, or an opponent surely beats it. These checks say whether a map follows the model, "
+        "not whether the model is right."
+    )

@@ -6,28 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from explorer.analysis.crossfit import FOLDS, PENALTY, cross_fit
+from explorer.analysis.flag_power import TRIAL_SHARE, flag_power, invert
 from explorer.analysis.hard_cases import confident_errors, disagreement
 from explorer.data.samples import share_out
 from explorer.store.runs import open_store
 from precompute.audit.label_errors import label_quality
-from precompute.phantom.dataset import plan
+from precompute.phantom.dataset import plan, true_labels
 from precompute.phantom.labels import LABELS
 from precompute.stages.audit import write_label_errors
-
-
-def truth(n: int) -> NDArray[np.float32]:
-    """(n, 14) what the demo's films really show, whatever their records say."""
-    found = np.zeros((n, len(LABELS)), dtype=np.float32)
-    for row, film in enumerate(plan(n, "target", 0)):
-        for sign in film.signs:
-            found[row, LABELS.index(sign.label)] = 1
-    found[:, 0] = found[:, 1:-1].sum(axis=1) == 0
-    return found
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -36,7 +26,7 @@ def test_five_percent_flipped_labels_lead_the_queue(tiny_store: Path, seed: int)
     assert store.labels == LABELS
     known = ~np.isnan(store.targets)
     flipped = known & (np.random.default_rng(seed).random(known.shape) < 0.05)
-    right = truth(store.n)
+    right = np.asarray(store.audit.truth)
     targets = np.where(known, np.where(flipped, 1 - right, right), np.nan).astype(np.float32)
     probabilities = cross_fit(np.asarray(store.vectors("frozen")), targets, store.patients)
     quality, flagged = label_quality(targets, probabilities)
@@ -46,6 +36,35 @@ def test_five_percent_flipped_labels_lead_the_queue(tiny_store: Path, seed: int)
     assert flipped.ravel()[queue].mean() >= 3 * base
     assert not flagged[~known].any()
     assert np.isnan(quality[~known]).all()
+
+
+def test_the_demo_keeps_its_truth_and_a_trial(tiny_store: Path) -> None:
+    store = open_store(tiny_store)
+    films = {film.sample_id: film for film in plan(store.n, "target", 0)}
+    planned = [films[sample_id] for sample_id in store.samples["sample_id"]]
+    np.testing.assert_array_equal(store.audit.truth, true_labels(planned))
+    trial = store.audit.label_trial.set_index("given")
+    known = ~np.isnan(store.targets)
+    wrong = invert(store.targets, store.manifest.seed)
+    assert trial.loc["any", "n_wrong"] == wrong.sum() == pytest.approx(TRIAL_SHARE * known.sum(), rel=0.4)
+    # what was given positive is inverted to negative
+    assert trial.loc["negative", "n_wrong"] == (wrong & (store.targets == 1)).sum()
+    assert trial.loc["any", "n_hits"] == trial.loc["positive", "n_hits"] + trial.loc["negative", "n_hits"]
+    assert trial.loc["any", "n_hits"] / trial.loc["any", "n_flagged"] > 2 * TRIAL_SHARE
+
+
+def test_power_by_hand() -> None:
+    targets = np.array([[1, 0], [0, 0], [1, np.nan], [0, 1]], dtype=np.float32)
+    wrong = np.array([[1, 0], [0, 1], [0, 0], [1, 0]], dtype=bool)
+    quality = np.array([[0.1, 0.2], [0.9, 0.8], [0.3, np.nan], [0.4, 0.05]], dtype=np.float32)
+    flagged = np.array([[1, 1], [0, 0], [0, 0], [1, 1]], dtype=bool)
+    table = flag_power(targets, wrong, quality, flagged).set_index("given")
+    assert table.loc["any"].tolist() == [7, 3, 4, 2, 4, 2]
+    assert table.loc["positive"].tolist() == [3, 1, 2, 1, 2, 1]
+    assert table.loc["negative"].tolist() == [4, 2, 2, 1, 2, 1]
+    many = np.linspace(0, 0.4, 24, dtype=np.float32).reshape(12, 2)
+    ten = flag_power(np.ones((12, 2), np.float32), many < 0.1, many, many >= 0).set_index("given")
+    assert ten.loc["any", ["n_top", "n_top_hits"]].tolist() == [10, 6], "the least probable first"
 
 
 def test_quality_is_the_probability_of_the_given_label() -> None:
@@ -87,9 +106,9 @@ def test_films_a_regime_trained_on_are_left_out(tmp_path: Path) -> None:
     targets = (vectors[:, :2] + rng.standard_normal((80, 2)) > 0).astype(np.float32)
     unseen = np.where(np.arange(80)[:, None] < 50, np.nan, 1 / (1 + np.exp(-vectors[:, :2]))).astype(np.float32)
     paths = write_label_errors(
-        tmp_path, targets, vectors, np.arange(80), {"fine_tune": unseen}, lambda done, total: None
+        tmp_path, targets, vectors, np.arange(80), {"fine_tune": unseen}, lambda done, total: None, seed=0
     )
-    assert len(paths) == 6
+    assert len(paths) == 7
     for what in ("quality", "probabilities"):
         assert np.isnan(np.load(tmp_path / f"audit/labels/fine_tune/{what}.npy")[:50]).all()
         assert np.isfinite(np.load(tmp_path / f"audit/labels/linear_probe/{what}.npy")).all()

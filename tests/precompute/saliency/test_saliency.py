@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from explorer.analysis import localisation as loc
-from explorer.analysis.sanity import RANDOM_STEPS
+from explorer.analysis.sanity import OTHER_FILM, RANDOM_STEPS, REGION, ROLLED
 from explorer.data.geometry import Fit
 from explorer.data.images import read_film
 from explorer.errors import UserError
@@ -28,10 +28,13 @@ from explorer.store.saliency import SaliencySet, list_saliency
 from explorer.store.verify import verify_store
 from precompute.reporter import Reporter
 from precompute.saliency import maps as saliency
+from precompute.saliency import sanity
 from precompute.saliency.maps import SALIENCY, plan_saliency
+from precompute.saliency.sanity import DRAWS
 from tests.pages import open_sound_page
 
 CPU = torch.device("cpu")
+FEW = {"films": 2, "most_marked": 3}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def annotated(store: Store) -> tuple[str, ...]:
 
 
 def make(store: Store) -> SaliencySet:
-    wanted = replace(plan_saliency(store, annotated(store), "test", "grad_cam", None), films=2)
+    wanted = replace(plan_saliency(store, annotated(store), "test", "grad_cam", None), **FEW)
     return saliency.make_saliency(store, all_annotations(store), wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
 
 
@@ -87,25 +90,96 @@ def test_every_pair_has_every_source(store: Store, made: SaliencySet) -> None:
 
 
 def test_every_check_is_made_of_every_regime(store: Store, made: SaliencySet) -> None:
-    frame = made.frame("proof")
+    frame = made.frame("sanity")
     assert frame["value"].notna().all()
-    pairs = frame[["row", "label"]].drop_duplicates()
+    sampled = frame[frame["check"] == "randomisation"]
+    pairs = sampled[["row", "label"]].drop_duplicates()
     assert len(pairs) == 2
     assert all(store.targets[row, store.labels.index(label)] == 1 for row, label in pairs.itertuples(index=False))
-    counts = frame.groupby(["regime", "check"]).size()
+    marked = frame[frame["check"] == "deletion"][["row", "label"]].drop_duplicates()
+    known = set(store.tables.annotations[["row", "label"]].itertuples(index=False, name=None))
+    assert len(marked) == 3
+    assert set(marked.itertuples(index=False, name=None)) <= known
+    counts = frame.groupby(["regime", "check", "step"]).size()
     for regime in store.regimes:
-        assert counts[regime.name, "randomisation"] == 2 * len(RANDOM_STEPS)
-        assert counts[regime.name, "deletion"] == counts[regime.name, "insertion"] == 2
-    assert counts["zero_shot", "prompts"] == 2
+        for step in RANDOM_STEPS:
+            assert counts[regime.name, "randomisation", step] == 2 * DRAWS
+        for check in ("deletion", "insertion"):
+            for opponent in (ROLLED, OTHER_FILM, REGION):
+                assert counts[regime.name, check, opponent] == 3
+    assert counts["zero_shot", "prompts", ""] == 2
     np.testing.assert_allclose(frame[frame["step"] == "none"]["value"], 1)
+
+
+def test_deletion_and_insertion_are_the_areas_under_the_models_own_logits(store: Store) -> None:
+    """By the tower itself, step by step, for an order from the left to the right."""
+    regime = store.regime("fine_tune")
+    tower = ImageTower.load(store.encoder_folder(regime.encoder))
+    pixels = tower.fit.apply(read_film(store.film(0)))
+    weight = store.head(regime.name)[0][:1]
+    film = sanity._Deletion(tower, pixels)
+    columns = np.tile(np.arange(14), 14)
+    gone, come = film.projections(np.argsort(columns, kind="stable"))
+    for curve, kept in ((gone, np.arange(224) >= 0), (come, np.arange(224) < 0)):
+        assert len(curve) == sanity.DELETION_STEPS + 1
+        end = np.where(kept, pixels, film.blurred)
+        np.testing.assert_allclose(curve[0], tower.unnormalised().embed(end[None], 1)[0], rtol=1e-3, atol=1e-4)
+    third = sanity.patch_steps(np.argsort(columns, kind="stable"), sanity.DELETION_STEPS)[3].reshape(14, 14)
+    shown = np.where(third.repeat(16, axis=0).repeat(16, axis=1), pixels, film.blurred)
+    np.testing.assert_allclose(come[3], tower.unnormalised().embed(shown[None], 1)[0], rtol=1e-3, atol=1e-4)
+    logits = tower.embed(shown[None], 1)[0] @ weight[0]
+    assert sanity._area(np.repeat(come[3][None], 4, axis=0), weight[0], unit=True) == pytest.approx(logits, rel=1e-3)
+
+
+def test_a_region_is_ordered_where_it_lies(store: Store) -> None:
+    tower = ImageTower.load(store.encoder_folder("frozen"))
+    region = np.zeros((192, 192), bool)
+    region[:96, 96:] = True  # the upper right quarter of a square film
+    shares = sanity._on_patches(tower, region, 14)
+    assert shares[:6, 8:].min() > 0.99
+    assert shares[8:].max() < 0.01
+    assert shares[:, :6].max() < 0.01
 
 
 def test_the_page_shows_the_sanity_checks(store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
     app = open_sound_page("grad_cam", show="Proof")
     text = "\n".join(str(part.value) for part in app.markdown)
-    assert text.count("with every block random the map still resembles itself") == len(store.regimes)
-    assert list(app.dataframe[0].value["Regime"]) == [regime.title for regime in store.regimes]
+    assert text.count("too few films to say (n = 3)") == len(store.regimes)
+    table = app.dataframe[0].value
+    assert list(table["Regime"]) == [regime.title for regime in store.regimes for _ in range(2)]
+    assert set(table["Check"]) == {"Deletion", "Insertion"}
+    assert all(n.startswith("3 of ") for n in table["n"])
+
+
+def test_checks_of_an_earlier_version_are_named_and_made_anew(
+    store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a folder holds its checks under another name, which the record lists."""
+    checks, record = made.path / "sanity.parquet", made.path / "saliency.json"
+    before = checks.read_bytes(), record.read_text()
+    checks.rename(made.path / "proof.parquet")
+    record.write_text(before[1].replace("sanity.parquet", "proof.parquet"))
+    monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
+    app = open_sound_page("grad_cam", show="Sanity checks")
+    assert "An earlier version checked these maps" in app.info[0].value
+    (made.path / "proof.parquet").rename(checks)
+    record.write_text(before[1])
+
+
+def test_checks_are_made_again_only_where_marks_changed(
+    store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+    monkeypatch.setattr(saliency, "run_checks", lambda *given: (runs.append(given), made.frame("sanity"))[1])
+    make(store)
+    assert runs == []
+    annotations = all_annotations(store)
+    test = annotations["row"].isin(store.rows("test")) & annotations["label"].isin(made.record.labels)
+    fewer = annotations.drop(index=annotations.index[test][0])
+    wanted = replace(plan_saliency(store, made.record.labels, "test", "grad_cam", None), **FEW)
+    saliency.make_saliency(store, fewer, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
+    assert len(runs) == 1
 
 
 def test_a_killed_job_goes_on_where_it_stopped(
@@ -173,7 +247,7 @@ def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_a
     unmarked = first.assign(row=int(np.setdiff1d(store.rows("test"), marked["row"])[0]))
     denials = [first.assign(annotator="R2"), *(second.assign(annotator=f"R{i}") for i in (2, 3)), unmarked]
     annotations = pd.concat([store.tables.annotations, *(one.assign(**NOTHING) for one in denials)])
-    wanted = replace(plan_saliency(store, made.record.labels, "test", "grad_cam", None), films=2)
+    wanted = replace(plan_saliency(store, made.record.labels, "test", "grad_cam", None), **FEW)
     again = saliency.make_saliency(store, annotations, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
     frame = again.frame("agreement")
     mine = frame[frame["label"] == made.record.labels[0]]
@@ -189,7 +263,7 @@ def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_a
 
 
 def test_without_annotations_agreement_is_not_invented(store: Store, made: SaliencySet) -> None:
-    wanted = replace(plan_saliency(store, made.record.labels, "test", "grad_cam", None), films=2)
+    wanted = replace(plan_saliency(store, made.record.labels, "test", "grad_cam", None), **FEW)
     none = store.tables.annotations.iloc[:0]
     bare = saliency.make_saliency(store, none, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
     assert bare.record.n_annotated == 0
