@@ -90,14 +90,14 @@ class Audit:
     @cached_property
     def label_trial(self) -> pd.DataFrame:
         """What the probe's flags find of labels inverted on purpose, as ``flag_power`` counts them."""
-        return self._folder.read_frame(layout.LABEL_TRIAL)
+        return self._folder.read_frame(layout.LABEL_TRIAL, schemas.column_kinds(*schemas.TRIAL_COLUMNS))
 
     @cached_property
     def truth(self) -> NDArray[np.float32] | None:
         """(N, C) what the films show, 1 or 0; None of a set that is not made of phantoms."""
         if layout.LABEL_TRUTH not in self._folder.artefacts:
             return None
-        return self._folder.read_array(layout.LABEL_TRUTH)
+        return self._folder.read_scores(layout.LABEL_TRUTH)
 
     def shortcuts(self, which: layout.ShortcutTable) -> pd.DataFrame:
         """One of the shortcut tables."""

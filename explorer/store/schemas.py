@@ -13,12 +13,26 @@ from explorer.store.checked import NUMBER, ColumnKind
 
 _KEYS = (
     *("sample_id", "patient_id", "split", "image", "label", "annotator", "reason", "regime", "against", "space"),
-    *("other", "metric", "measure", "method", "curve", "attribute", "encoder", "kind", "source", "check", "step"),
+    *(
+        "other",
+        "given",
+        "metric",
+        "measure",
+        "method",
+        "curve",
+        "attribute",
+        "encoder",
+        "kind",
+        "source",
+        "check",
+        "step",
+    ),
 )
 _TEXTS = ("study_id", "view", "report", "sex")
 _INTEGERS = (
     *("row", "a", "b", "patient", "height", "width", "n", "k"),
-    *("n_pos", "n_neg", "n_unknown", "n_label", "n_other"),
+    *("n_pos", "n_neg", "n_unknown", "n_label", "n_other", "draw"),
+    *("n_judged", "n_wrong", "n_flagged", "n_hits", "n_top", "n_top_hits"),
 )
 _KINDS: dict[str, ColumnKind] = {
     **dict.fromkeys(_KEYS, "key"),
@@ -41,19 +55,20 @@ def sample_kinds(labels: tuple[str, ...]) -> dict[str, ColumnKind]:
 
 ANNOTATION_COLUMNS = ("sample_id", "row", "label", "annotator", "x", "y", "w", "h", "polygon")
 SKIPPED_COLUMNS = ("image", "reason")
+TRIAL_COLUMNS = ("given", "n_judged", "n_wrong", "n_flagged", "n_hits", "n_top", "n_top_hits")
 PAIR_COLUMNS = ("a", "b", "kind", "correlation", "similarity", "hash_bits")
 _MERIT_COLUMNS = ("value", "ci_low", "ci_high", "n_pos", "n_neg", "baseline")
 SHORTCUT_COLUMNS = {
-    "labels": ("attribute", "kind", "label", *_MERIT_COLUMNS),
+    "labels": ("attribute", "kind", "label", *_MERIT_COLUMNS, "binned", "binned_low", "binned_high"),
     "embeddings": ("attribute", "kind", *_MERIT_COLUMNS, "encoder"),
-    "acquisition": ("label", *_MERIT_COLUMNS, "split"),
+    "kinds": ("kind", "label", *_MERIT_COLUMNS, "split"),
 }
 SALIENCY_COLUMNS = {
     "agreement": (
         *("patient", "row", "label", "source", "silent"),
         *("pointing", "energy", "iou", "dice", "average_precision"),
     ),
-    "proof": ("patient", "row", "label", "regime", "check", "step", "value"),
+    "sanity": ("patient", "row", "label", "regime", "check", "step", "draw", "value"),
 }
 
 
