@@ -93,6 +93,15 @@ def test_a_nonsense_address_falls_back_to_the_defaults(page: Page, address: str)
     assert_whole(page)
 
 
+def test_an_empty_split_leaves_the_page_and_the_session_whole(page: Page, address: str) -> None:
+    page.goto(f"{address}/case?split=")
+    assert_whole(page)
+    assert page.get_by_text("This address asks for what this page does not know: split (empty)").count() == 1
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Overview").click()
+    page.get_by_role("heading", name="Overview").wait_for()
+    assert_whole(page)
+
+
 def place(page: Page, panel: int, layouts: list[np.ndarray], row: int) -> tuple[float, float]:
     """Where a film lies on the screen: the maps of one size, 12 pixels off the edges, in the middle, y up."""
     box = page.locator("canvas.top").nth(panel).bounding_box()
