@@ -36,8 +36,8 @@ from precompute.phantom.labels import LABELS
 from tests.validation import Row, share
 
 ENCODER = Path(__file__).parents[2] / "encoders" / "phantom-clip"
-N_FILMS = 900
-N_SHORTCUT_FILMS = 400
+N_FILMS = 600
+N_SHORTCUT_FILMS = 300
 SETS = 30
 THUMBNAIL = 256
 ALARMS = (0.0, 0.05)
