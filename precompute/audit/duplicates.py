@@ -35,7 +35,7 @@ FEW_CROPS = ((1.0, 1), (0.94, 2))
 """The same for a film that is also mirrored, turned or in negative."""
 TURN = 3.5
 """Degrees by which a film is turned, to one side only: either film of a pair may be the turned one."""
-PROPOSED, BY_VARIANT = 8, 4
+PROPOSED, BY_VARIANT = 6, 4
 """Nearest films of other patients proposed for each film, and for each of its variants, of which those are taken."""
 BITS = 10
 """Bits that hold the distance of two hashes, at most 576."""
@@ -227,7 +227,9 @@ def propose(
 
 def _bits_apart(a: Film, b: Film) -> NDArray[np.int64]:
     """(V,) bits in which each variant of one film differs from the other as it is."""
-    return np.bitwise_count(a.hashes.view(np.uint64) ^ b.hashes[0].view(np.uint64)).sum(axis=1, dtype=np.int64)
+    apart = np.bitwise_count(a.hashes.view(np.uint64) ^ b.hashes[0].view(np.uint64))
+    bits: NDArray[np.int64] = apart.sum(axis=1, dtype=np.int64)
+    return bits
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
@@ -295,17 +297,19 @@ def _band(part: NDArray[np.float32], whole: NDArray[np.float32], place: NDArray[
     inside = cv2.warpAffine(
         np.ones(whole.shape, np.uint8), warp, (w, h), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     )
-    inside = cv2.erode(inside, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
-    if inside.mean() < COVERED:
+    eroded = cv2.erode(inside, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    compared = eroded > 0
+    if compared.mean() < COVERED:
         return 0.0
-    x, y = (_detail(film, sigma)[inside] for film in (part, onto))
+    x, y = (_detail(film.astype(np.float32, copy=False), sigma)[compared] for film in (part, onto))
     x, y = x - x.mean(), y - y.mean()
     return float(x @ y / np.sqrt((x @ x) * (y @ y) + 1e-6))  # a flat film correlates with nothing
 
 
 def _in_pixels(place: NDArray[np.float64], part: tuple[int, ...], whole: tuple[int, ...]) -> NDArray[np.float64]:
     """(2, 3) the same place from pixels of the one to pixels of the other."""
-    return (_pixels(whole) @ np.vstack([place, [0, 0, 1]]) @ np.linalg.inv(_pixels(part)))[:2]
+    onto: NDArray[np.float64] = _pixels(whole) @ np.vstack([place, [0, 0, 1]]) @ np.linalg.inv(_pixels(part))
+    return onto[:2]
 
 
 def _pixels(shape: tuple[int, ...]) -> NDArray[np.float64]:
