@@ -57,7 +57,7 @@ BANDS = ((COARSE, 4.0, 1), (FINE, 1.5, 2))
 and the band's weight."""
 
 THRESHOLD = 0.82
-"""The agreement from which a pair counts as a copy, fixed by trials. Among 3,600 phantoms and real films, two patients'
+"""The agreement from which a pair counts as a copy, fixed by trials. Among 2,900 phantoms and real films, two patients'
 films never reached 0.81, and one planted copy in a hundred stayed below 0.83. One patient's different films would set
 it too high: phantoms of one patient reach 0.87, real films 0.81."""
 RULE = "fixed by trials with planted copies"
