@@ -14,6 +14,7 @@ from precompute.commands.console import MESSAGES
 from precompute.commands.inspect import check, sources, summary, verify
 from precompute.commands.make import pack_encoder, phantom, pretrain
 from precompute.commands.run import demo, run
+from precompute.faults import Stopped, shortages_explained, stopped_by_signals
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,13 +27,17 @@ for command in (demo, run, sources, check, verify, summary, saliency, annotate, 
 
 
 def main() -> None:
-    """Run a command; a user's error is a message and exit code 1, never a traceback."""
+    """Run a command; a user's error is a message and exit code 1, a signal 128 and its number, never a traceback."""
     try:
-        app()
+        with stopped_by_signals(), shortages_explained():
+            app()
     except UserError as error:
         _exit(error)
-    except OSError as error:  # a folder that may not be written, a file where a folder should be, a full disk
-        _exit(UserError(str(error), "Check that the path may be read and written, and that the disk has room."))
+    except Stopped as stop:
+        MESSAGES.print(f"The command was {stop}. Given again, it goes on where it stopped.", highlight=False)
+        sys.exit(stop.exit_code)
+    except OSError as error:  # a folder that may not be written, a file where a folder should be
+        _exit(UserError(str(error), "Check that the path may be read and written."))
 
 
 def _exit(error: UserError) -> NoReturn:

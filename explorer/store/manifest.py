@@ -13,7 +13,7 @@ from explorer.errors import UserError
 from explorer.store import layout
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.4"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.5"
 """The minor rises when runs hold more, so that the same command makes a run that has it."""
 
 SpaceKind = Literal["embedding", "decision"]

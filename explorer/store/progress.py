@@ -10,13 +10,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from explorer.store.files import write_text
 from explorer.store.layout import progress_file
 
+State = Literal["running", "complete", "failed", "stopped"]
+
 
 class Progress(BaseModel):
-    """A batch job's state. ``done`` and ``total`` count the stage's units; ``left`` is seconds, as estimated."""
+    """A batch job's state. ``done`` and ``total`` count the stage's units; ``left`` is seconds, as estimated.
+
+    A job that a signal ended is ``stopped``; one that was killed outright stays ``running``, without its process.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    state: Literal["running", "complete", "failed"]
+    state: State
     pid: int
     stage: str
     stage_number: int
@@ -30,7 +35,7 @@ class Progress(BaseModel):
 
 
 def write_progress(root: Path, progress: Progress) -> None:
-    write_text(progress_file(root), progress.model_dump_json(indent=2) + "\n")
+    write_text(progress_file(root), progress.model_dump_json(indent=2) + "\n", durable=False)
 
 
 def read_progress(root: Path) -> Progress | None:

@@ -23,6 +23,7 @@ from explorer.store.tables import Tables
 
 if TYPE_CHECKING:
     import faiss
+    import pandas as pd
     from numpy.typing import NDArray
 
 
@@ -87,13 +88,19 @@ class Store(RunFolder):
         start, stop = self._thumbnail_offsets[row : row + 2]
         return self._thumbnail_bytes[start:stop].tobytes()
 
+    @cached_property
+    def film_files(self) -> pd.DataFrame:
+        """(N rows) size, time and SHA-256 of each film's file as it was scored: bytes, modified_ns, sha256."""
+        return self.read_frame(layout.FILM_FILES)
+
     def film(self, row: int) -> Path:
-        """Path of the row's original film.
+        """Path of the row's original film, as it was scored.
 
         Raises
         ------
         UserError
-            Where the films are not on this machine.
+            Where the films are not on this machine, or this one has changed since. A run of an earlier version kept no
+            hashes to tell by.
         """
         name = str(self.samples["image"].iat[row])
         try:
@@ -106,6 +113,15 @@ class Store(RunFolder):
             raise UserError(
                 f"The film {name} is not on this machine; the store holds thumbnails only.",
                 "Put the films back where precompute found them, or run precompute again with their new folder.",
+            )
+        try:
+            changed = layout.FILM_FILES in self.artefacts and sha256_file(path) != self.film_files["sha256"].iat[row]
+        except OSError as error:
+            raise UserError(f"The film {name} cannot be read ({error.strerror}).", "Restore it.") from error
+        if changed:
+            raise UserError(
+                f"The film {name} has changed since it was scored: its scores and its place are another picture's.",
+                "Restore the film that was scored, or run precompute again.",
             )
         return path
 
