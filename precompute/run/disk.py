@@ -10,8 +10,8 @@ from precompute.faults import AGAIN
 from precompute.run.job import Job
 
 _TRAINING = 7
-"""Times the tower's weights, while it trains: the best weights once; the last ones with AdamW's two moments twice, as the
-old checkpoint is deleted only when the new one is whole."""
+"""Times the tower's weights, while it trains: the best weights once; the last ones with AdamW's two moments twice, as
+the old checkpoint is deleted only when the new one is whole."""
 _PER_FILM = 1500
 """Bytes of a film's rows in tables and lists."""
 _FIXED = 3 * 2**20
