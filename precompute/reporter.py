@@ -97,8 +97,8 @@ class Reporter:
                 with shortages_explained(), self._bars:
                     yield
             except BaseException as error:
+                state: State = "stopped" if isinstance(error, Stopped) else "failed"
                 with suppress(OSError):  # the disk may be full, which the error itself reports
-                    state = "stopped" if isinstance(error, Stopped) else "failed"
                     self._write(state, 0, 0, str(error) or type(error).__name__)
                 raise
             self._write("complete", 1, 1)

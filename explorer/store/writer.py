@@ -154,16 +154,21 @@ class RunWriter:
         try:
             record = _StageRecord.model_validate_json(file.read_bytes())
         except ValidationError:
-            return _again(name, f"{file.name} is damaged")
+            reason = "its record is damaged"
+        else:
+            reason = self._outdated(name, record, inputs, key)
+            if not reason:
+                return record
+        _LOG.warning("The stage %s is done again: %s.", name.replace("_", " "), reason)
+        return None
+
+    def _outdated(self, name: str, record: _StageRecord, inputs: dict[str, str], key: str) -> str:
+        """Why a stage that was done must be done again; empty where it need not."""
         changed = {source for source, _ in inputs.items() ^ record.made_from.items()}
         if changed:
-            return _again(name, f"its input has changed ({', '.join(sorted(changed))})")
+            return f"changed since: {', '.join(sorted(changed))}"
         for path, artefact in record.artefacts.items():
             sha256 = sha256_file(self.folder / path) if (self.folder / path).is_file() else ""
             if sha256 != artefact.sha256 or self._describe(path, name, key, sha256) != artefact:
-                return _again(name, f"{path} is missing or damaged")
-        return record
-
-
-def _again(name: str, reason: str) -> None:
-    _LOG.warning("The stage %s is done again: %s.", name.replace("_", " "), reason)
+                return f"{path} is missing or damaged"
+        return ""

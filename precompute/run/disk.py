@@ -30,7 +30,7 @@ def needed_bytes(job: Job) -> int:
     towers = (3 if further_seeds else 1) + _TRAINING  # the frozen; with seeds the fine-tuned in scratch and as kept
     heads = 3 + len(job.prompt_sets) + 2 * (settings.seeds - 1)
     floats = 2 * 2 * tower.dim + labels * (heads + 3 * 2 + 3 * 2) + 5 * 8  # vectors, indexes, logits, audits, maps
-    per_film = tower.fit.size**2 + settings.thumbnail**2 // 6 + 4 * floats + _PER_FILM
+    per_film: int = tower.fit.size**2 + settings.thumbnail**2 // 6 + 4 * floats + _PER_FILM
     return towers * weights + films * per_film + _FIXED
 
 
