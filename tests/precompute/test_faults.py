@@ -51,6 +51,7 @@ def vectors(n: int) -> faiss.Index:
 
 
 def checkpoint(path: Path, n: int) -> None:
+    torch.manual_seed(0)
     model = nn.Linear(n, 1)
     save_checkpoint(path, model, torch.optim.AdamW(model.parameters()), {"epoch": n})
 
