@@ -34,7 +34,9 @@ def main() -> None:
     except UserError as error:
         _exit(error)
     except Stopped as stop:
-        MESSAGES.print(f"The command was {stop}. Given again, it goes on where it stopped.", highlight=False)
+        MESSAGES.print(
+            f"The command was {stop}. Given again, it goes on where it stopped.", soft_wrap=True, highlight=False
+        )
         sys.exit(stop.exit_code)
     except OSError as error:  # a folder that may not be written, a file where a folder should be
         _exit(UserError(str(error), "Check that the path may be read and written."))

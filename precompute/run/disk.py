@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from explorer.errors import UserError
+from explorer.store import layout
 from precompute.faults import AGAIN
 from precompute.run.job import Job
 
@@ -18,8 +19,8 @@ _FIXED = 3 * 2**20
 """Bytes of tables that do not grow with the films."""
 
 
-def needed_bytes(job: Job) -> int:
-    """About how many bytes a run takes when it takes most, which is while it trains.
+def needed_bytes(job: Job, trained: bool) -> int:
+    """About how many bytes a run takes when it takes most, which is while it trains unless it has ``trained``.
 
     A thumbnail is reckoned as a sixth of a byte for each of its pixels, as chest films take.
     """
@@ -27,7 +28,8 @@ def needed_bytes(job: Job) -> int:
     films, labels = len(job.source.frame), len(job.source.labels)
     weights = sum(tensor.numel() * tensor.element_size() for tensor in tower.visual.state_dict().values())
     further_seeds = settings.seeds > 1
-    towers = (3 if further_seeds else 1) + _TRAINING  # the frozen; with seeds the fine-tuned in scratch and as kept
+    at_rest = 3  # the frozen tower, the fine-tuned one in scratch and as kept
+    towers = at_rest + _TRAINING if further_seeds else at_rest if trained else 1 + _TRAINING
     heads = 3 + len(job.prompt_sets) + 2 * (settings.seeds - 1)
     floats = 2 * 2 * tower.dim + labels * (heads + 3 * 2 + 3 * 2) + 5 * 8  # vectors, indexes, logits, audits, maps
     per_film: int = tower.fit.size**2 + settings.thumbnail**2 // 6 + 4 * floats + _PER_FILM
@@ -50,11 +52,12 @@ def check_room(job: Job, root: Path, partial: Path) -> str:
         Where the room does not suffice.
     """
     there = sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
-    needed, free = max(needed_bytes(job) - there, 0), shutil.disk_usage(root).free
-    words = f"about {megabytes(needed)} of disk, of which {megabytes(free)} are free in {root}"
+    trained = (partial / layout.stage_record("full_fine-tune")).is_file()
+    needed, free = max(needed_bytes(job, trained) - there, 0), shutil.disk_usage(root).free
+    words = f"The run needs about {megabytes(needed)} of disk; {megabytes(free)} are free in {root}."
     if needed > free:
-        raise UserError(f"The run needs {words}.", f"Make room, {AGAIN} Or choose another --out.")
-    return f"The run needs {words}."
+        raise UserError(words, f"Make room, {AGAIN} Or choose another --out.")
+    return words
 
 
 def megabytes(n: int) -> str:

@@ -105,8 +105,8 @@ def base(few_films: Path, tmp_path_factory: pytest.TempPathFactory) -> Base:
         sizes.append(sum(file.stat().st_size for file in root.rglob("*") if file.is_file()))
         replace(source, target)
 
-    def remembered(job: object) -> int:
-        needs.append(needed_bytes(job))  # type: ignore[arg-type]
+    def remembered(job: object, trained: bool) -> int:
+        needs.append(needed_bytes(job, trained))  # type: ignore[arg-type]
         return needs[-1]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -104,7 +104,7 @@ def job(few_films: Path, clip: object) -> Job:
 
 
 def test_too_little_room_is_reported_before_any_work(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = disk.needed_bytes(job)
+    needed = disk.needed_bytes(job, trained=False)
     free = needed
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda root: type("Usage", (), {"free": free}))
     assert disk.megabytes(needed) in disk.check_room(job, tmp_path, tmp_path / "partial")
@@ -114,6 +114,7 @@ def test_too_little_room_is_reported_before_any_work(job: Job, tmp_path: Path, m
     (tmp_path / "partial").mkdir()
     (tmp_path / "partial/pixels.bin").write_bytes(bytes(10_000))  # what is there need not be written again
     disk.check_room(job, tmp_path, tmp_path / "partial")
+    assert disk.needed_bytes(job, trained=True) < needed / 2
 
 
 # --- too little memory ---------------------------------------------------------------------------------------
