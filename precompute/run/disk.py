@@ -26,14 +26,15 @@ def needed_bytes(job: Job, trained: bool) -> int:
     """
     tower, settings = job.clip.tower, job.settings
     films, labels = len(job.source.frame), len(job.source.labels)
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in tower.visual.state_dict().values())
+    weights: int = sum(tensor.numel() * tensor.element_size() for tensor in tower.visual.state_dict().values())
     further_seeds = settings.seeds > 1
     at_rest = 3  # the frozen tower, the fine-tuned one in scratch and as kept
     towers = at_rest + _TRAINING if further_seeds else at_rest if trained else 1 + _TRAINING
     heads = 3 + len(job.prompt_sets) + 2 * (settings.seeds - 1)
     floats = 2 * 2 * tower.dim + labels * (heads + 3 * 2 + 3 * 2) + 5 * 8  # vectors, indexes, logits, audits, maps
-    per_film: int = tower.fit.size**2 + settings.thumbnail**2 // 6 + 4 * floats + _PER_FILM
-    return towers * weights + films * per_film + _FIXED
+    per_film = tower.fit.size**2 + settings.thumbnail**2 // 6 + 4 * floats + _PER_FILM
+    total: int = towers * weights + films * per_film + _FIXED
+    return total
 
 
 def check_room(job: Job, root: Path, partial: Path) -> str:

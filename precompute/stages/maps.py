@@ -19,7 +19,7 @@ from precompute.run.run import Run
 def write_index(path: Path, index: faiss.Index) -> None:
     """Through Python: FAISS's own writing passes over a disk that is full at the file's end."""
     with atomic_path(path) as temp, temp.open("wb") as file:
-        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
 
 
 def maps(run: Run) -> None:
