@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import signal
@@ -18,9 +19,11 @@ import torch
 from torch import nn
 
 from explorer.errors import UserError
-from explorer.store.files import write_array, write_frame, write_json
+from explorer.store import layout
+from explorer.store.files import sha256_file, write_array, write_frame, write_json
 from precompute.faults import Stopped, shortages_explained, stopped_by_signals
-from precompute.run import disk
+from precompute.run import disk, films
+from precompute.run.films import decode_films
 from precompute.run.job import Job
 from precompute.settings import Settings
 from precompute.stages.maps import write_index
@@ -115,6 +118,30 @@ def test_too_little_room_is_reported_before_any_work(job: Job, tmp_path: Path, m
     (tmp_path / "partial/pixels.bin").write_bytes(bytes(10_000))  # what is there need not be written again
     disk.check_room(job, tmp_path, tmp_path / "partial")
     assert disk.needed_bytes(job, trained=True) < needed / 2
+
+
+# --- a film that goes away -----------------------------------------------------------------------------------
+
+
+def test_a_film_that_goes_away_while_it_is_read_is_a_bad_one(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: Path) -> str:
+        if path.name == "3.png":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return sha256_file(path)
+
+    def decode(skip_bad: bool) -> None:
+        fit = job.clip.tower.fit
+        decode_films(job.source, fit, 32, tmp_path, lambda *_: None, skip_bad=skip_bad, allow_burned_in=False)
+
+    monkeypatch.setattr(films, "sha256_file", gone)
+    with pytest.raises(UserError, match=r"row 5.*3\.png: .*cannot be reached \(Permission denied\)(.|\n)*--skip-bad"):
+        decode(skip_bad=False)
+    decode(skip_bad=True)
+    listed = json.loads((tmp_path / layout.FILMS).read_text())
+    assert listed["skipped"] == [{"row": 3, "reason": "the file cannot be reached (Permission denied)"}]
+    assert [film["row"] for film in listed["kept"]] == [row for row in range(16) if row != 3]
 
 
 # --- too little memory ---------------------------------------------------------------------------------------
