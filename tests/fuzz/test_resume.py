@@ -254,7 +254,7 @@ def test_any_damage_to_a_stage_is_mended(tmp_path: Path, monkeypatch: pytest.Mon
     each(tmp_path, max(1, CASES // 4), check)
 
 
-def train(work: Path, kill_after: int | None = None) -> tuple[np.ndarray, loop.Curve]:
+def train(work: Path, kill_after: int | None = None) -> tuple[np.ndarray, loop.TrainingCurve]:
     torch.manual_seed(0)
     model, x = nn.Linear(3, 1), torch.arange(24.0).reshape(8, 3) / 24
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
