@@ -17,6 +17,7 @@ from precompute.commands.doctor import doctor
 from precompute.commands.inspect import check, sources, summary, verify
 from precompute.commands.make import pack_encoder, phantom, pretrain
 from precompute.commands.run import demo, run
+from precompute.faults import Stopped, shortages_explained, stopped_by_signals
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,14 +36,20 @@ _HOME = re.compile(r"^((?:--[\w-]+=)?(?:local-dir:)?)~(?=/|$)")
 
 
 def main() -> None:
-    """Run a command; a user's error is a message and exit code 1, never a traceback."""
+    """Run a command; a user's error is a message and exit code 1, a signal 128 and its number, never a traceback."""
     try:
         sys.argv[1:] = map(_expanded, sys.argv[1:])
-        app()
+        with stopped_by_signals(), shortages_explained():
+            app()
     except UserError as error:
         _exit(error)
-    except OSError as error:  # a folder that may not be written, a file where a folder should be, a full disk
-        _exit(UserError(str(error), "Check that the path may be read and written, and that the disk has room."))
+    except Stopped as stop:
+        MESSAGES.print(
+            f"The command was {stop}. Given again, it goes on where it stopped.", soft_wrap=True, highlight=False
+        )
+        sys.exit(stop.exit_code)
+    except OSError as error:  # a folder that may not be written, a file where a folder should be
+        _exit(UserError(str(error), "Check that the path may be read and written."))
 
 
 def _expanded(argument: str) -> str:

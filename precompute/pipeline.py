@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from explorer.environment import FILMS
+from explorer.errors import UserError
 from explorer.store import layout
 from explorer.store.film_folders import note_films
 from explorer.store.reader import Store
 from explorer.store.writer import RunWriter
 from precompute.reporter import Reporter
+from precompute.run.disk import check_room
+from precompute.run.films import changed_films
 from precompute.run.job import Job
 from precompute.run.manifest import manifest
 from precompute.run.run import Run
@@ -57,8 +60,10 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
     with writer.locked():
         if (writer.final / layout.MANIFEST).is_file():
             writer.settle()
+            _refuse_changed_films(Store(writer.final))
             reporter.console.print(f"The run {writer.run_id} is complete already; nothing to do.")
         else:
+            reporter.console.print(check_room(job, root, writer.folder), soft_wrap=True)
             under_way = Run(job, writer, reporter)
             for stage in STAGES:
                 stage(under_way)
@@ -71,3 +76,13 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
             f"start the app with {FILMS}={job.source.images.resolve()}."
         )
     return Store(writer.final)
+
+
+def _refuse_changed_films(store: Store) -> None:
+    changed = changed_films(store)
+    if changed:
+        names = ", ".join(changed[:5]) + (", …" if len(changed) > 5 else "")
+        raise UserError(
+            f"{len(changed)} of {store.n} films have changed since the run {store.run_id} scored them: {names}.",
+            f"Restore them; or delete {store.path} and give the same command again.",
+        )

@@ -1,19 +1,21 @@
-"""Progress of a job: bars on the terminal, and the progress file the app reads."""
+"""Progress of a job: bars on a terminal, lines in a log, and the progress file the app reads."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from explorer.store.progress import Progress, write_progress
+from explorer.store import layout
+from explorer.store.progress import Progress, State, write_progress
+from precompute.faults import Stopped, shortages_explained
 
 ReportProgress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -50,6 +52,8 @@ RUN: Stages = {
 
 _EVERY = 0.5
 """Seconds between two writings of the progress file within a stage."""
+_EVERY_LINE = 30
+"""Seconds between two lines within a stage, where there is no terminal to show bars on."""
 
 
 class Reporter:
@@ -58,11 +62,11 @@ class Reporter:
     Parameters
     ----------
     console : Console
-        Where the bars go.
+        Where bars go, if it is a terminal; else a line at each stage's start and end, and now and then between.
     stages : Stages
         In order.
     root : Path, optional
-        The store's folder, for progress.json; without it there are bars only.
+        The store's folder, for progress.json, which belongs to the first of several jobs.
     """
 
     def __init__(self, console: Console, stages: Stages, root: Path | None = None) -> None:
@@ -73,6 +77,7 @@ class Reporter:
         self._start = time.monotonic()
         self._written = 0.0
         self._stage = self._names[0]
+        self._kept = False
         self._bars = Bars(
             TextColumn("{task.description:<16}"),
             BarColumn(bar_width=28),
@@ -81,43 +86,79 @@ class Reporter:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
+            disable=not console.is_terminal,
         )
 
     @contextmanager
     def job(self) -> Iterator[None]:
-        """Show bars while the job runs, and leave its end in the progress file whatever it is."""
+        """Show progress while the job runs, and leave its end in the progress file whatever it is."""
+        with self._progress_file():
+            try:
+                with shortages_explained(), self._bars:
+                    yield
+            except BaseException as error:
+                state: State = "stopped" if isinstance(error, Stopped) else "failed"
+                with suppress(OSError):  # the disk may be full, which the error itself reports
+                    self._write(state, 0, 0, str(error) or type(error).__name__)
+                raise
+            self._write("complete", 1, 1)
+
+    @contextmanager
+    def _progress_file(self) -> Iterator[None]:
+        """Hold the progress file for this job; where another job of the store holds it, it stays that job's."""
+        if self._root is None:
+            yield
+            return
+        self._root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(layout.lock_file(self._root, "progress"))
         try:
-            with self._bars:
-                yield
-        except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt)
-            self._write("failed", 0, 0, "stopped" if stopped else str(error) or type(error).__name__)
-            raise
-        self._write("complete", 1, 1)
+            lock.acquire(timeout=0)
+        except Timeout:
+            self._root = None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[ReportProgress]:
-        """A stage's bar; yields a function to call with (done, total)."""
-        began = time.monotonic()
+        """A stage's bar or lines; yields a function to call with (done, total)."""
+        began = printed = time.monotonic()
         unit, _ = self._stages[name]
+        first: tuple[int, float] | None = None  # a resumed stage does not begin at 0
         total_known = 1
         task = self._bars.add_task(name, total=None, unit=unit, rate="")
-        self._stage = name
+        self._stage, self._kept = name, False
+        self._print(f"{name}: stage {self._names.index(name) + 1} of {len(self._names)}")
         self._write("running", 0, 0)
 
         def report(done: int, total: int) -> None:
-            nonlocal total_known
-            total_known = total
-            now = time.monotonic()
-            rate = f"{done / (now - began):.1f}/s" if now - began > 1 else ""
-            self._bars.update(task, completed=done, total=total, rate=rate)
+            nonlocal total_known, printed, first
+            total_known, now = total, time.monotonic()
+            first = first or (done, now)
+            rate = (done - first[0]) / (now - first[1]) if now - first[1] > 1 else 0.0
+            self._bars.update(task, completed=done, total=total, rate=f"{rate:.1f}/s" if rate else "")
+            if now - printed >= _EVERY_LINE:
+                printed = now
+                speed = f", {rate:.1f}/s, {(total - done) / rate:,.0f} s left" if rate else ""
+                self._print(f"{name}: {done:,} of {total:,} {unit}{speed}")
             if now - self._written >= _EVERY:
                 self._write("running", done, total)
 
         yield report
         self._bars.update(task, completed=total_known, total=total_known)  # also where the stage was there already
+        self._print(f"{name}: " + ("there already" if self._kept else f"done in {time.monotonic() - began:.1f} s"))
 
-    def _write(self, state: Literal["running", "complete", "failed"], done: int, total: int, message: str = "") -> None:
+    def keep(self) -> None:
+        """Say that the stage at hand need not run: its result is there."""
+        self._kept = True
+
+    def _print(self, line: str) -> None:
+        """A line of a log, written at once; a terminal has the bars."""
+        if not self.console.is_terminal:
+            self.console.print(line, soft_wrap=True, highlight=False)
+
+    def _write(self, state: State, done: int, total: int, message: str = "") -> None:
         self._written = time.monotonic()
         if self._root is None:
             return

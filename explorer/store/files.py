@@ -22,16 +22,34 @@ TEMPORARY = ".tmp"
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` and rename it onto ``path`` on success; leave no trace on failure."""
+def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` and rename it onto ``path`` on success; leave no trace on failure.
+
+    A ``durable`` file outlasts a power cut from then on: it is the old one or the new one, never an empty one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temp = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
         yield temp
         temp.chmod(0o644)  # some writers make private files, but a store is there to be shared
+        if durable:
+            sync(temp)
         os.replace(temp, path)
+        if durable:
+            sync(path.parent)
     finally:
         temp.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold what a file says, or what a folder lists (Windows cannot say that of a folder)."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def clear_temporary(folder: Path) -> None:
@@ -50,8 +68,8 @@ def unwritable(path: Path, error: OSError) -> UserError:
     return UserError(what, "Try again; what was saved before is still there.")
 
 
-def write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temp:
+def write_text(path: Path, text: str, durable: bool = True) -> None:
+    with atomic_path(path, durable) as temp:
         temp.write_text(text, encoding="utf-8")
 
 
@@ -61,7 +79,8 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    with atomic_path(path) as temp, temp.open("wb") as file:
+    # not "wb": NumPy writes such a file by C's stdio, and a full disk at its end is passed over
+    with atomic_path(path) as temp, temp.open("w+b") as file:
         np.save(file, array, allow_pickle=False)
 
 

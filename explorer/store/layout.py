@@ -45,6 +45,7 @@
       likeness.parquet           long: space, split, other (space), measure, value, ci_low, ci_high, baseline, n
       annotations.parquet        boxes and polygons in original pixel coordinates; null where a reader found nothing
       skipped.parquet            images left out and why
+      films.parquet              one row per film: bytes, modified_ns and sha256 of its file as it was scored
       audit/outliers/percentiles.npy          (N, 2) float32: share of held-out training films that lie nearer, in
                                               percent; by k-NN and by Mahalanobis distance in the frozen encoder
       audit/outliers/mean.npy, precision.npy, reference.npy
@@ -127,6 +128,7 @@ def lock_file(root: Path, run_id: str) -> Path:
 
 SAMPLES = "samples.parquet"
 SKIPPED = "skipped.parquet"
+FILM_FILES = "films.parquet"
 ANNOTATIONS = "annotations.parquet"
 METRICS = "metrics.parquet"
 DIFFERENCES = "differences.parquet"

@@ -10,15 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from explorer.store.files import write_text
 from explorer.store.layout import progress_file
 
+State = Literal["running", "complete", "failed", "stopped"]
 Count = Annotated[int, Field(ge=0)]
 
 
 class Progress(BaseModel):
-    """A batch job's state. ``done`` and ``total`` count the stage's units; ``left`` is seconds, as estimated."""
+    """A batch job's state. ``done`` and ``total`` count the stage's units; ``left`` is seconds, as estimated.
+
+    A job that a signal ended is ``stopped``; one that was killed outright stays ``running``, without its process.
+    """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    state: Literal["running", "complete", "failed"]
+    state: State
     pid: Annotated[int, Field(gt=0, lt=2**31)]
     stage: str
     stage_number: Count
@@ -32,7 +36,7 @@ class Progress(BaseModel):
 
 
 def write_progress(root: Path, progress: Progress) -> None:
-    write_text(progress_file(root), progress.model_dump_json(indent=2) + "\n")
+    write_text(progress_file(root), progress.model_dump_json(indent=2) + "\n", durable=False)
 
 
 def read_progress(root: Path) -> Progress | None:

@@ -24,6 +24,7 @@ from explorer.store.tables import Tables
 
 if TYPE_CHECKING:
     import faiss
+    import pandas as pd
     from numpy.typing import NDArray
 
 
@@ -102,13 +103,19 @@ class Store(RunFolder):
             raise self.damaged(layout.THUMBNAILS, f"the thumbnail of row {row} cannot be read, {error}") from error
         return jpeg
 
+    @cached_property
+    def film_files(self) -> pd.DataFrame:
+        """(N rows) size, time and SHA-256 of each film's file as it was scored: bytes, modified_ns, sha256."""
+        return self.read_frame(layout.FILM_FILES, schemas.column_kinds(*schemas.FILM_FILE_COLUMNS), self.n)
+
     def film(self, row: int) -> Path:
-        """Path of the row's original film.
+        """Path of the row's original film, as it was scored.
 
         Raises
         ------
         UserError
-            Where the films are not on this machine, or lie where the host does not let a store read.
+            Where the films are not on this machine, lie where the host does not let a store read, or this one has changed
+            since. A run of an earlier version kept no hashes to tell by.
         """
         name = str(self.samples["image"].iat[row])
         folder = film_folder(self.path, self.manifest.dataset.images)
@@ -123,6 +130,15 @@ class Store(RunFolder):
             raise UserError(
                 f"The film {name} is not on this machine; the store holds thumbnails only.",
                 "Put the films back where precompute found them, or run precompute again with their new folder.",
+            )
+        try:
+            changed = layout.FILM_FILES in self.artefacts and sha256_file(path) != self.film_files["sha256"].iat[row]
+        except OSError as error:
+            raise UserError(f"The film {name} cannot be read ({error.strerror}).", "Restore it.") from error
+        if changed:
+            raise UserError(
+                f"The film {name} has changed since it was scored: its scores and its place are another picture's.",
+                "Restore the film that was scored, or run precompute again.",
             )
         return path
 

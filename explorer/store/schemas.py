@@ -31,7 +31,7 @@ _KEYS = (
 _TEXTS = ("study_id", "view", "report", "sex")
 _INTEGERS = (
     *("row", "a", "b", "patient", "height", "width", "n", "k"),
-    *("n_pos", "n_neg", "n_unknown", "n_label", "n_other", "draw"),
+    *("n_pos", "n_neg", "n_unknown", "n_label", "n_other", "draw", "bytes", "modified_ns"),
     *("n_judged", "n_wrong", "n_flagged", "n_hits", "n_top", "n_top_hits"),
 )
 _KINDS: dict[str, ColumnKind] = {
@@ -54,6 +54,7 @@ def sample_kinds(labels: tuple[str, ...]) -> dict[str, ColumnKind]:
 
 
 ANNOTATION_COLUMNS = ("sample_id", "row", "label", "annotator", "x", "y", "w", "h", "polygon")
+FILM_FILE_COLUMNS = ("bytes", "modified_ns", "sha256")
 SKIPPED_COLUMNS = ("image", "reason")
 TRIAL_COLUMNS = ("given", "n_judged", "n_wrong", "n_flagged", "n_hits", "n_top", "n_top_hits")
 PAIR_COLUMNS = ("a", "b", "kind", "correlation", "similarity", "hash_bits")

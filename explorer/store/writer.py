@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import shutil
 import time
@@ -12,18 +12,30 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ValidationError
 
 from explorer.errors import UserError
 from explorer.store import layout
-from explorer.store.files import clear_temporary, sha256_file, sha256_json, write_json, write_text
+from explorer.store.files import clear_temporary, sha256_file, sha256_json, sync, write_json, write_text
 from explorer.store.manifest import Artefact, Manifest
+
+_LOG = logging.getLogger(__name__)
+
+
+class _StageRecord(BaseModel):
+    """What a stage was made from, as one hash for each input, and what it wrote."""
+
+    made_from: dict[str, str]
+    seconds: float
+    artefacts: dict[str, Artefact]
 
 
 class RunWriter:
     """A run in the making.
 
-    Each stage names what it was made from; its files are hashed when it ends. A stage is skipped where its
-    inputs hash the same as last time and its files are unchanged: a killed run resumes where it stopped.
+    Each stage names what it was made from; its files are hashed when it ends, and outlast a power cut from then on. A
+    stage is skipped where its inputs hash the same as last time and its files are unchanged: a killed run resumes where
+    it stopped. Where an input has changed or a file is damaged, a warning is logged and the stage runs again.
 
     Parameters
     ----------
@@ -82,25 +94,18 @@ class RunWriter:
             Whether the stage ran (False: it was there already).
         """
         key = sha256_json(made_from)
-        record = self.folder / layout.stage_record(name)
-        saved = self._load(record, key)
-        if saved is None:
-            start = time.perf_counter()
-            paths = make(self.folder)
-            seconds = time.perf_counter() - start
-            artefacts = {path: self._describe(path, name, key) for path in paths}
-            dumped = {path: artefact.model_dump() for path, artefact in artefacts.items()}
-            write_json(record, {"key": key, "seconds": seconds, "artefacts": dumped})
-        else:
-            artefacts, seconds = saved
-        self.artefacts |= artefacts
-        self.seconds[name] = seconds
+        inputs = {source: sha256_json(value) for source, value in made_from.items()}
+        saved = self._saved(name, inputs, key)
+        record = saved or self._make(name, inputs, key, make)
+        self.artefacts |= record.artefacts
+        self.seconds[name] = record.seconds
         return saved is None
 
     def finish(self, manifest: Manifest) -> Path:
         """Write the manifest, give the run its final name and point LATEST at it."""
         write_json(self.folder / layout.MANIFEST, manifest.model_dump(mode="json"))
         os.replace(self.folder, self.final)
+        sync(self.root)
         self.settle()
         return self.final
 
@@ -113,7 +118,19 @@ class RunWriter:
         """The artefacts of the finished run: everything but scratch."""
         return {path: a for path, a in sorted(self.artefacts.items()) if not path.startswith(f"{layout.SCRATCH}/")}
 
-    def _describe(self, path: str, stage: str, key: str) -> Artefact:
+    def _make(self, name: str, inputs: dict[str, str], key: str, make: Callable[[Path], list[str]]) -> _StageRecord:
+        start = time.perf_counter()
+        paths = make(self.folder)
+        seconds = time.perf_counter() - start
+        files = {self.folder / path for path in paths}
+        for path in (*files, *{file.parent for file in files}):
+            sync(path)
+        artefacts = {path: self._describe(path, name, key, sha256_file(self.folder / path)) for path in paths}
+        record = _StageRecord(made_from=inputs, seconds=seconds, artefacts=artefacts)
+        write_json(self.folder / layout.stage_record(name), record.model_dump())
+        return record
+
+    def _describe(self, path: str, stage: str, key: str, sha256: str) -> Artefact:
         file = self.folder / path
         dtype, shape = None, None
         if path.endswith(".npy"):
@@ -121,7 +138,7 @@ class RunWriter:
             dtype, shape = str(array.dtype), array.shape
         return Artefact(
             path=path,
-            sha256=sha256_file(file),
+            sha256=sha256,
             bytes=file.stat().st_size,
             dtype=dtype,
             shape=shape,
@@ -129,15 +146,29 @@ class RunWriter:
             made_from=key,
         )
 
-    def _load(self, record: Path, key: str) -> tuple[dict[str, Artefact], float] | None:
-        if not record.is_file():
+    def _saved(self, name: str, inputs: dict[str, str], key: str) -> _StageRecord | None:
+        """The record of a stage that need not run again."""
+        file = self.folder / layout.stage_record(name)
+        if not file.is_file():
             return None
-        saved = json.loads(record.read_text(encoding="utf-8"))
-        if saved["key"] != key:
-            return None
-        artefacts = {path: Artefact.model_validate(value) for path, value in saved["artefacts"].items()}
-        for path, artefact in artefacts.items():
-            file = self.folder / path
-            if not file.is_file() or sha256_file(file) != artefact.sha256:
-                return None
-        return artefacts, float(saved["seconds"])
+        try:
+            record = _StageRecord.model_validate_json(file.read_bytes())
+        except ValidationError:
+            reason = "its record is damaged"
+        else:
+            reason = self._outdated(name, record, inputs, key)
+            if not reason:
+                return record
+        _LOG.warning("The stage %s is done again: %s.", name.replace("_", " "), reason)
+        return None
+
+    def _outdated(self, name: str, record: _StageRecord, inputs: dict[str, str], key: str) -> str:
+        """Why a stage that was done must be done again; empty where it need not."""
+        changed = {source for source, _ in inputs.items() ^ record.made_from.items()}
+        if changed:
+            return f"changed since: {', '.join(sorted(changed))}"
+        for path, artefact in record.artefacts.items():
+            sha256 = sha256_file(self.folder / path) if (self.folder / path).is_file() else ""
+            if sha256 != artefact.sha256 or self._describe(path, name, key, sha256) != artefact:
+                return f"{path} is missing or damaged"
+        return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from explorer.data.images import read_film, thumbnail
 from explorer.data.limits import BadImage, inside
 from explorer.errors import UserError
 from explorer.store import layout
-from explorer.store.files import atomic_path, write_array, write_json
+from explorer.store.files import atomic_path, sha256_file, write_array, write_json
+from explorer.store.reader import Store
 from precompute.sources import Source
 
 if TYPE_CHECKING:
@@ -30,11 +31,7 @@ if TYPE_CHECKING:
 class _Decoded:
     pixels: NDArray[np.uint8]
     thumbnail: bytes
-    height: int
-    width: int
-    sha256: str
-    pixels_sha256: str
-    view: str
+    facts: dict[str, object]
 
 
 def decode_films(
@@ -50,7 +47,8 @@ def decode_films(
     """Decode each film once, in threads (the decoder runs outside the interpreter's lock).
 
     Writes to ``folder`` the thumbnails, the pixels, (N_kept, S, S) uint8, and the list of films: rows kept with height,
-    width, the SHA-256 of the file and of the decoded pixels, and a DICOM header's view; rows skipped with the reason.
+    width, the file's size, time and SHA-256, the SHA-256 of the decoded pixels, and a DICOM header's view; rows skipped
+    with the reason.
 
     Raises
     ------
@@ -62,20 +60,24 @@ def decode_films(
         try:
             path = inside(source.images, relative)
             film = read_film(path)
-            facts = read_facts(path)
-            if facts.burned_in and not allow_burned_in:
+            header = read_facts(path)
+            if header.burned_in and not allow_burned_in:
                 raise BadImage("text is burned into it, which may name the patient (--allow-burned-in takes it)")
+            stat, sha256 = path.stat(), sha256_file(path)
         except BadImage as error:
             return str(error)
-        return _Decoded(
-            pixels=fit.apply(film),
-            thumbnail=thumbnail(film, side),
-            height=film.height,
-            width=film.width,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            pixels_sha256=hashlib.sha256(f"{film.size}".encode() + film.tobytes()).hexdigest(),
-            view=facts.view,
-        )
+        except OSError as error:
+            return f"the file cannot be reached ({error.strerror})"
+        facts = {
+            "height": film.height,
+            "width": film.width,
+            "bytes": stat.st_size,
+            "modified_ns": stat.st_mtime_ns,
+            "sha256": sha256,
+            "pixels_sha256": hashlib.sha256(f"{film.size}".encode() + film.tobytes()).hexdigest(),
+            "view": header.view,
+        }
+        return _Decoded(fit.apply(film), thumbnail(film, side), facts)
 
     kept: list[dict[str, object]] = []
     skipped: list[dict[str, object]] = []
@@ -102,10 +104,37 @@ def decode_films(
                     thumbs.write(film.thumbnail)
                     offsets.append(offsets[-1] + len(film.thumbnail))
                     pixels.write(film.pixels.tobytes())
-                    record = {"height": film.height, "width": film.width, "sha256": film.sha256, "view": film.view}
-                    kept.append({"row": row, **record, "pixels_sha256": film.pixels_sha256})
+                    kept.append({"row": row, **film.facts})
                 report(row + 1, len(images))
         if not kept:
             raise UserError(f"None of the {len(images)} images of {source.file} can be used.", "Check --images.")
     write_array(folder / layout.THUMBNAIL_OFFSETS, np.array(offsets, dtype=np.int64))
     write_json(folder / layout.FILMS, {"kept": kept, "skipped": skipped})
+
+
+def film_versions(images: Path, names: Iterable[str]) -> list[tuple[int, int] | None]:
+    """Size in bytes and time of change in ns of each film's file; None where it cannot be reached."""
+    return [_version(images / name) for name in names]
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):  # a NUL in the name
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def changed_films(store: Store) -> list[str]:
+    """The films, by their paths, whose files have changed since a run scored them; those that are away are passed over.
+
+    A file of the same size and time is taken to be the same.
+    """
+    names, images = store.samples["image"], store.path / store.manifest.dataset.images
+    files = store.film_files
+    scored = zip(files["bytes"].tolist(), files["modified_ns"].tolist(), strict=True)
+    return [
+        name
+        for name, now, then, sha256 in zip(names, film_versions(images, names), scored, files["sha256"], strict=True)
+        if now not in (None, then) and sha256_file(images / name) != sha256
+    ]

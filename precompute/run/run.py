@@ -89,7 +89,8 @@ class Run(RunFolder):
             Given the run's folder and a report of (done, total), writes files and returns their paths.
         """
         with self.reporter.stage(name) as report:
-            self.writer.stage(name.replace(" ", "_"), made_from, lambda folder: make(folder, report))
+            if not self.writer.stage(name.replace(" ", "_"), made_from, lambda folder: make(folder, report)):
+                self.reporter.keep()
 
     # --- hashes, for what a stage is made from -----------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from explorer.store.files import write_frame
 from explorer.store.marks import SHAPE
 from precompute.marks.annotate import carried
 from precompute.reporter import ReportProgress
-from precompute.run.films import decode_films
+from precompute.run.films import decode_films, film_versions
 from precompute.run.run import Run
 from precompute.sources.table import check_positives
 from precompute.training import paper
@@ -42,6 +42,7 @@ def films(run: Run) -> None:
     inputs = {
         "csv": job.source.sha256,
         "images": str(job.source.images.resolve()),
+        "sizes or times of films": film_versions(job.source.images, job.source.frame["image"]),
         "fit": run.tower.fit.model_dump(),
         "side": settings.thumbnail,
         "skip_bad": job.skip_bad,
@@ -80,7 +81,8 @@ def samples(run: Run) -> None:
         skipped["image"] = source.frame["image"].reindex(skipped["row"]).to_numpy()
         write_frame(folder / layout.SAMPLES, frame[[*SAMPLE_COLUMNS, *source.labels]])
         write_frame(folder / layout.SKIPPED, skipped[["image", "reason"]])
-        return [layout.SAMPLES, layout.SKIPPED]
+        write_frame(folder / layout.FILM_FILES, kept[["bytes", "modified_ns", "sha256"]])
+        return [layout.SAMPLES, layout.SKIPPED, layout.FILM_FILES]
 
     inputs = {
         "csv": source.sha256,

@@ -16,6 +16,12 @@ from precompute.reporter import ReportProgress
 from precompute.run.run import Run
 
 
+def write_index(path: Path, index: faiss.Index) -> None:
+    """Through Python: FAISS's own writing passes over a disk that is full at the file's end."""
+    with atomic_path(path) as temp, temp.open("wb") as file:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
+
+
 def maps(run: Run) -> None:
     """Index and map of every space; all maps start from the frozen space's, to be laid out alike."""
     k, seed = run.settings.neighbours, run.settings.seed
@@ -31,8 +37,7 @@ def maps(run: Run) -> None:
                 paths.append(files.vectors)
             else:
                 vectors = run.vectors(space.name)
-            with atomic_path(folder / files.index) as temp:
-                faiss.write_index(build_index(vectors), str(temp))
+            write_index(folder / files.index, build_index(vectors))
             places = umap_map(vectors, k, seed, init="spectral" if first is None else first)
             write_array(folder / files.map, places)
             paths += [files.index, files.map]

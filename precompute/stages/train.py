@@ -10,13 +10,13 @@ from explorer.analysis.thresholds import choose_max_f1
 from explorer.model.encoder import ImageTower
 from explorer.model.head import Head, prompt_head
 from explorer.store import layout
-from explorer.store.files import write_array, write_json
+from explorer.store.files import sha256_json, write_array, write_json
 from precompute.reporter import SEEDS, ReportProgress
 from precompute.run.run import Run
 from precompute.training import paper
 from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.finetune import fine_tune as train_fine_tune
-from precompute.training.loop import TrainingCurve, best_epoch
+from precompute.training.loop import TrainingCurve, best_epoch, clear_checkpoints
 from precompute.training.losses import make_loss
 from precompute.training.probe import fit_probe
 from precompute.training.zero_shot import embed_prompts, sentences
@@ -68,13 +68,7 @@ def linear_probe(run: Run) -> None:
         training = {**chosen._asdict(), "tried": [point._asdict() for point in tried]}
         return _write_regime(folder, "linear_probe", head, training)
 
-    inputs = {
-        "embeddings": run.writer.sha256(layout.encoder_files("frozen").embeddings),
-        "norms": run.writer.sha256(layout.encoder_files("frozen").norms),
-        "samples": run.writer.sha256(layout.SAMPLES),
-        "settings": _training_settings(run),
-    }
-    run.stage("linear probe", inputs, make)
+    run.stage("linear probe", _probe_inputs(run), make)
 
 
 def full_fine_tune(run: Run) -> None:
@@ -88,6 +82,7 @@ def full_fine_tune(run: Run) -> None:
         return [*paths, layout.TUNED_TOWER.config, layout.TUNED_TOWER.weights]
 
     run.stage("full fine-tune", _fine_tune_inputs(run), make)
+    clear_checkpoints(work)
 
 
 def other_seeds(run: Run) -> None:
@@ -103,6 +98,7 @@ def other_seeds(run: Run) -> None:
                 return _seed(run, seed, lambda done, total: report(i * total + done, len(seeds) * total))
 
             run.writer.stage(f"seed_{seed}", {**inputs, "seed": seed}, make)
+            clear_checkpoints(run.path / layout.seed_folder("fine_tune", seed))
 
 
 def score_films(run: Run) -> None:
@@ -140,13 +136,14 @@ def _data(run: Run, inputs: NDArray[Any]) -> TrainingData:
 def _paper_probe(run: Run, seed: int, report: ReportProgress) -> tuple[Head, TrainingCurve]:
     work = run.path / layout.seed_folder("linear_probe", seed)
     data = _data(run, run.inputs(run.regimes[1]))
-    return paper.fit_probe(data, TrainingRun(run.settings, seed, work, report))
+    return paper.fit_probe(data, TrainingRun(run.settings, seed, work, report, sha256_json(_probe_inputs(run))))
 
 
 def _tuned(run: Run, seed: int, work: Path, report: ReportProgress) -> tuple[ImageTower, Head, TrainingCurve]:
     """The tower, giving what its head reads, and the head, trained with a seed."""
     tower = ImageTower.load(run.path / layout.encoder_files("frozen").folder, run.tower.device)
-    data, training = _data(run, run.pixels), TrainingRun(run.settings, seed, work, report)
+    data = _data(run, run.pixels)
+    training = TrainingRun(run.settings, seed, work, report, sha256_json(_fine_tune_inputs(run)))
     if run.paper:
         tower = tower.unnormalised()
         return tower, *paper.fine_tune(tower, data, training)
@@ -165,6 +162,15 @@ def _seed(run: Run, seed: int, report: ReportProgress) -> list[str]:
         paths.append(layout.regime_files(regime).seed_logits(seed))
         write_array(run.path / paths[-1], values)
     return paths
+
+
+def _probe_inputs(run: Run) -> dict[str, object]:
+    return {
+        "embeddings": run.writer.sha256(layout.encoder_files("frozen").embeddings),
+        "norms": run.writer.sha256(layout.encoder_files("frozen").norms),
+        "samples": run.writer.sha256(layout.SAMPLES),
+        "settings": _training_settings(run),
+    }
 
 
 def _fine_tune_inputs(run: Run) -> dict[str, object]:

@@ -43,9 +43,12 @@ class TrainingRun:
         Folder of the checkpoints; a killed training resumes.
     report : callable
         Called with (done, total) steps.
+    made_from : str
+        A hash of all that decides the training: a checkpoint of another is not resumed.
     """
 
     settings: Settings
     seed: int
     work: Path
     report: Callable[[int, int], None]
+    made_from: str

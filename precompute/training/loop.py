@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +13,13 @@ import torch
 from torch import nn
 
 from precompute.settings import Settings
-from precompute.training.checkpoint import load_checkpoint, save_checkpoint
+from precompute.training.checkpoint import DamagedCheckpoint, load_checkpoint, read_checkpoint, restore, save_checkpoint
 from precompute.training.data import TrainingRun
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_LOG = logging.getLogger(__name__)
 
 TrainingCurve = list[dict[str, float]]
 """One point per epoch, epoch 0 being the start: epoch, train_loss, val_loss (per known cell), learning_rate."""
@@ -50,7 +54,8 @@ def train_epochs(
     train : rows
         Each epoch takes them in another order, which follows from the seed.
     run : TrainingRun
-        Its folder gets two checkpoints, ``last`` and ``best``; a killed training resumes from ``last``, bit for bit.
+        Its folder gets two checkpoints: ``last`` with the optimiser's state, from which a killed training resumes, bit
+        for bit, and ``best`` with the weights alone.
     batch_loss : callable
         Given how many steps are done and the rows, the loss summed over known cells, and how many there are. Torch is
         seeded anew before each epoch.
@@ -61,14 +66,12 @@ def train_epochs(
         The largest norm of a step's gradient.
     """
     settings = run.settings
-    last, best = run.work / "last.safetensors", run.work / "best.safetensors"
+    last, best = _checkpoints(run.work)
     steps = steps_of(train, settings)
-    curve: TrainingCurve
-    if last.is_file():
-        curve = load_checkpoint(last, model, optimizer)["curve"]  # type: ignore[assignment]
-    else:
-        curve = [{"epoch": 0, "val_loss": val_loss()}]
-        save_checkpoint(best, model, optimizer, {"curve": curve})
+    curve = _resume(run, model, optimizer)
+    if not curve:
+        curve.append({"epoch": 0, "val_loss": val_loss()})
+        save_checkpoint(best, model, None, {})
     for epoch in range(len(curve), settings.epochs + 1):
         if epoch - 1 - best_epoch(curve, gain) >= settings.patience:
             break
@@ -89,12 +92,40 @@ def train_epochs(
         point = {"train_loss": total / max(cells, 1), "learning_rate": optimizer.param_groups[-1]["lr"]}
         curve.append({"epoch": epoch, **point, "val_loss": val_loss()})
         if best_epoch(curve, gain) == epoch:
-            save_checkpoint(best, model, optimizer, {"curve": curve})
-        save_checkpoint(last, model, optimizer, {"curve": curve})
+            save_checkpoint(best, model, None, {})
+        save_checkpoint(last, model, optimizer, {"curve": curve, "made_from": run.made_from})
     load_checkpoint(best, model, None)
     model.eval()
     run.report(settings.epochs * steps, settings.epochs * steps)  # also where it stopped early
     return curve
+
+
+def _checkpoints(work: Path) -> tuple[Path, Path]:
+    return work / "last.safetensors", work / "best.safetensors"
+
+
+def clear_checkpoints(work: Path) -> None:
+    """Delete the checkpoints of a training whose result is kept; they take four times its weights."""
+    for checkpoint in _checkpoints(work):
+        checkpoint.unlink(missing_ok=True)
+
+
+def _resume(run: TrainingRun, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingCurve:
+    """The curve so far of a training that can go on, its state restored; an empty one where it must start."""
+    last, best = _checkpoints(run.work)
+    if not last.is_file():
+        return []
+    try:
+        tensors, state = read_checkpoint(last)
+        read_checkpoint(best)  # what the training ends with must be whole, too
+    except DamagedCheckpoint as error:
+        _LOG.warning("%s The training starts again.", error.what)
+        return []
+    if state["made_from"] != run.made_from:
+        _LOG.warning("The checkpoint %s is of other inputs. The training starts again.", last)
+        return []
+    restore(tensors, model, optimizer)
+    return state["curve"]  # type: ignore[return-value]
 
 
 def best_epoch(curve: TrainingCurve, gain: float = 0.0) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import struct
@@ -23,6 +24,7 @@ from explorer.store import list_runs, open_store
 from explorer.store.progress import read_progress
 from explorer.store.verify import verify_store
 from explorer.tables.results import mean_of_labels
+from precompute.reporter import RUN
 from tests.conftest import ROOT, Call
 
 ENCODER = f"local-dir:{ROOT / 'encoders' / 'phantom-clip'}"
@@ -144,10 +146,9 @@ def test_bad_films(call: Call, films: Path, tmp_path: Path) -> None:
             (images / "3.png").write_bytes(spoil)
         assert_told(call(*asked(films, tmp_path / "out")), "labels.csv row 5", images / "3.png", why, "--skip-bad")
     assert list_runs(tmp_path / "out") == []
-    ended = read_progress(tmp_path / "out")
-    assert ended is not None
-    assert ended.state == "failed"
-    assert "row 5" in ended.message
+    state, message = ended_as(tmp_path / "out")
+    assert state == "failed"
+    assert "row 5" in message
     for image in images.iterdir():
         image.write_bytes(b"")
     assert_told(call(*asked(films, tmp_path / "out", "--skip-bad")), "None of the 16 images")
@@ -310,6 +311,12 @@ def launch(arguments: list[object], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
+def ended_as(root: Path) -> tuple[str, str]:
+    progress = read_progress(root)
+    assert progress is not None
+    return progress.state, progress.message
+
+
 def wait_for_stage(job: subprocess.Popen[bytes], root: Path, stage: str) -> Path:
     """The stage's record, as soon as it is there."""
     for _ in range(6000):
@@ -341,8 +348,10 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     job = launch(command_line, log)
     wait_for_stage(job, root, "samples")
     os.kill(job.pid, signal.SIGINT)  # Ctrl-C
-    assert job.wait(60) != 0
+    assert job.wait(60) == 128 + signal.SIGINT
     assert b"Traceback" not in log.read_bytes()
+    assert b"stopped by SIGINT. Given again, it goes on where it stopped." in log.read_bytes()
+    assert ended_as(root) == ("stopped", "stopped by SIGINT")
     assert list_runs(root) == []
     with pytest.raises(UserError, match="no store"):
         open_store(root)
@@ -353,6 +362,19 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     wait_for_stage(job, root, "embed_frozen")
     os.kill(job.pid, signal.SIGSTOP)  # held still, so that it is at it for as long as the second writer needs
     assert_told(call(*command_line), "Another job")  # a second writer, while the first is at it
+    now = read_progress(root)
+    assert now is not None
+    assert (now.state, now.pid) == ("running", job.pid), "the second job wrote over the first one's progress"
+    os.kill(job.pid, signal.SIGTERM)  # as a scheduler does
+    os.kill(job.pid, signal.SIGCONT)
+    assert job.wait(60) == 128 + signal.SIGTERM
+    assert b"Traceback" not in log.read_bytes()
+    assert ended_as(root) == ("stopped", "stopped by SIGTERM")
+    assert list_runs(root) == []
+    remember()
+
+    job = launch(command_line, log)
+    wait_for_stage(job, root, "score")
     job.kill()
     assert job.wait(60) == -signal.SIGKILL
     assert list_runs(root) == []
@@ -364,6 +386,12 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
 
     job = launch(command_line, log)
     assert job.wait(600) == 0, log.read_text()
+    lines = log.read_text().splitlines()  # no terminal: plain lines
+    assert "films: there already" in lines
+    for name, number in (("maps", 10), ("shortcuts", len(RUN) - 1)):
+        start = lines.index(f"{name}: stage {number} of {len(RUN) - 1}")
+        assert any(re.fullmatch(rf"{name}: done in [\d.]+ s", line) for line in lines[start:])
+    assert not any("━" in line or "\x1b" in line for line in lines)
     store = open_store(root)
     assert verify_store(store) == []
     assert store.n == 13
@@ -380,9 +408,7 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
         saved = json.loads(text)
         assert store.manifest.seconds[name] == saved["seconds"], "an earlier stage was done again"
     assert sorted(p.name for p in root.iterdir() if p.is_dir()) == [store.manifest.run_id]
-    ended = read_progress(root)
-    assert ended is not None
-    assert ended.state == "complete"
+    assert ended_as(root) == ("complete", "")
 
     # the row is the key: what row 5 holds is film 8, in every array
     assert store.samples["image"].tolist() == [f"{i}.png" for i in range(16) if i not in (5, 6, 7)]

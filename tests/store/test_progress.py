@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
+import signal
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,7 @@ from rich.console import Console
 
 from explorer.errors import UserError
 from explorer.store.progress import Progress, read_progress, write_progress
+from precompute.faults import Stopped
 from precompute.reporter import DRAW, RUN, SEEDS, Reporter
 from tests.conftest import ROOT
 
@@ -70,16 +76,88 @@ def test_stages_are_counted_and_the_end_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "message"),
-    [(UserError("no films", "find some"), "no films\nFix: find some"), (KeyboardInterrupt(), "stopped")],
+    ("error", "state", "message"),
+    [
+        (UserError("no films", "find some"), "failed", "no films\nFix: find some"),
+        (Stopped(signal.SIGTERM), "stopped", "stopped by SIGTERM"),
+    ],
 )
-def test_a_failure_is_told_and_passed_on(tmp_path: Path, error: BaseException, message: str) -> None:
+def test_an_end_is_written_and_its_error_passed_on(
+    tmp_path: Path, error: BaseException, state: str, message: str
+) -> None:
     job = reporter(tmp_path)
     with pytest.raises(type(error)), job.job(), job.stage("a"):
         raise error
     end = read_progress(tmp_path)
     assert end is not None
-    assert (end.state, end.stage, end.message) == ("failed", "a", message)
+    assert (end.state, end.stage, end.message) == (state, "a", message)
+
+
+def test_a_full_disk_is_the_end_that_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse(root: Path, progress: Progress) -> None:
+        raise full
+
+    job = reporter(tmp_path)
+    with pytest.raises(UserError, match="disk is full"), job.job():
+        monkeypatch.setattr("precompute.reporter.write_progress", refuse)
+        raise full
+
+
+def test_the_progress_of_two_jobs_is_the_first_ones(tmp_path: Path) -> None:
+    with reporter(tmp_path).job():
+        write_progress(tmp_path, STATE)
+        second = reporter(tmp_path)
+        with pytest.raises(UserError), second.job(), second.stage("a"):
+            raise UserError("Another job is at work.", "Wait.")
+        assert read_progress(tmp_path) == STATE
+    with (third := reporter(tmp_path)).job(), third.stage("b"):
+        now = read_progress(tmp_path)
+        assert now is not None
+        assert (now.state, now.stage) == ("running", "b")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
+    """A clock that a test sets."""
+    seconds = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+
+    def wait(more: float) -> None:
+        seconds[0] += more
+
+    yield wait
+
+
+def test_a_log_has_lines(clock: Callable[[float], None]) -> None:
+    log = io.StringIO()
+    job = Reporter(Console(file=log, width=20), {"a": ("steps", 1), "long": ("films", 3)})
+    with job.job():
+        with job.stage("a"):
+            job.keep()
+        with job.stage("long") as report:
+            assert log.getvalue().endswith("long: stage 2 of 2\n")  # at once, not at the end
+            for done in range(1000, 1101):
+                clock(1)
+                report(done, 1200)
+    assert log.getvalue().splitlines() == [
+        "a: stage 1 of 2",
+        "a: there already",
+        "long: stage 2 of 2",
+        "long: 1,029 of 1,200 films, 1.0/s, 171 s left",
+        "long: 1,059 of 1,200 films, 1.0/s, 141 s left",
+        "long: 1,089 of 1,200 films, 1.0/s, 111 s left",
+        "long: done in 101.0 s",
+    ]
+
+
+def test_a_terminal_has_bars(clock: Callable[[float], None]) -> None:
+    screen = io.StringIO()
+    job = Reporter(Console(file=screen, force_terminal=True), {"a": ("steps", 1)})
+    with job.job(), job.stage("a") as report:
+        report(1, 1)
+    assert "1/1" in screen.getvalue() and "stage 1" not in screen.getvalue()
 
 
 def test_every_stage_has_a_unit_and_a_share() -> None:

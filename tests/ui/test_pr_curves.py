@@ -205,7 +205,7 @@ def test_the_reports_numbers_are_the_stores_and_every_file_has_them(store: Store
             text = str(by_key[regime.name, label, metric])
             assert row[f"{regime.title}: {column}"] == text
             assert text in latex
-            assert f">{said}<" in svg
+            assert f">{text}<" in svg
     assert latex.count(r"\\") == len(frame) + 2
     assert report_files.report_picture(forest, "note", "png").startswith(b"\x89PNG")
 

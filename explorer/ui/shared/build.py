@@ -94,7 +94,7 @@ def offer_demo(root: Path, project: Path, python: str) -> None:
             f"Its log is {in_markdown(root / LOG, None)}.",
             icon=":material/error:",
         )
-    elif progress and progress.state == "running":
+    elif progress and progress.state in ("running", "stopped"):
         st.warning(f"The last build was stopped in stage {in_markdown(progress.stage)}. It will go on from there.")
     st.markdown(
         "The demo is made of synthetic films drawn on this computer. Nothing is downloaded. It takes some minutes."

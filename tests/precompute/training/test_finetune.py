@@ -92,7 +92,7 @@ def fine_tune(
     report: Callable[[int, int], None],
 ) -> tuple[Head, list[dict[str, float]]]:
     loss = make_loss("plain", targets[rows])
-    run = TrainingRun(given, given.seed, work, report)
+    run = TrainingRun(given, given.seed, work, report, "")
     return finetune.fine_tune(model, head, loss, TrainingData(pixels, targets, rows, VAL), run)
 
 

@@ -59,7 +59,7 @@ def probe(
 ) -> tuple[Head, list[dict[str, float]]]:
     _, projections, targets = data()
     films = TrainingData(projections, targets, TRAIN, VAL)
-    return paper.fit_probe(films, TrainingRun(settings, settings.seed, work, report))
+    return paper.fit_probe(films, TrainingRun(settings, settings.seed, work, report, ""))
 
 
 def tune(
@@ -68,7 +68,7 @@ def tune(
     pixels, _, targets = data()
     model = tower()
     head, curve = paper.fine_tune(
-        model, TrainingData(pixels, targets, TRAIN, VAL), TrainingRun(settings, settings.seed, work, report)
+        model, TrainingData(pixels, targets, TRAIN, VAL), TrainingRun(settings, settings.seed, work, report, "")
     )
     return model, head, curve
 
@@ -206,7 +206,7 @@ def test_unknown_cells_have_no_say(tmp_path: Path) -> None:
     as_negative = np.nan_to_num(targets)
     heads = [
         paper.fit_probe(
-            TrainingData(projections, values, TRAIN, VAL), TrainingRun(SETTINGS, 42, tmp_path / str(i), quiet)
+            TrainingData(projections, values, TRAIN, VAL), TrainingRun(SETTINGS, 42, tmp_path / str(i), quiet, "")
         )[0]
         for i, values in enumerate((targets, as_negative))
     ]
