@@ -18,6 +18,7 @@ from explorer.errors import UserError
 from explorer.store import checked, layout, schemas
 from explorer.store.audit import Audit
 from explorer.store.film_folders import film_folder
+from explorer.store.files import sha256_file
 from explorer.store.folder import DamagedFile, RunFolder
 from explorer.store.manifest import EncoderRecord, SpaceKind, SpaceRecord, read_manifest
 from explorer.store.tables import Tables
@@ -114,8 +115,8 @@ class Store(RunFolder):
         Raises
         ------
         UserError
-            Where the films are not on this machine, lie where the host does not let a store read, or this one has changed
-            since. A run of an earlier version kept no hashes to tell by.
+            Where the films are not on this machine, or lie where the host does not let a store read, or this one has
+            changed since. A run of an earlier version kept no hashes to tell by.
         """
         name = str(self.samples["image"].iat[row])
         folder = film_folder(self.path, self.manifest.dataset.images)
