@@ -17,8 +17,8 @@ from explorer.data.samples import projections
 from explorer.errors import UserError
 from explorer.store import checked, layout, schemas
 from explorer.store.audit import Audit
-from explorer.store.film_folders import film_folder
 from explorer.store.files import sha256_file
+from explorer.store.film_folders import film_folder
 from explorer.store.folder import DamagedFile, RunFolder
 from explorer.store.manifest import EncoderRecord, SpaceKind, SpaceRecord, read_manifest
 from explorer.store.tables import Tables
