@@ -120,7 +120,12 @@ def _open(title: str, parameters: Mapping[str, address.Parameter]) -> View | Non
         return None
     runs = list_runs(root)
     asked = st.query_params.get("run", st.session_state.get("run"))
-    address.check(cache.store(root, asked if asked in runs else default), {"run": address.one_of(runs), **parameters})
+    try:
+        opened = cache.store(root, asked if asked in runs else default)
+    except UserError:
+        _choose_run(runs, default)  # where one run is damaged, the others can still be chosen
+        raise
+    address.check(opened, {"run": address.one_of(runs), **parameters})
     store = cache.store(root, _choose_run(runs, default))
     return View(store, _sidebar(store))
 
