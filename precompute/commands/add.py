@@ -71,7 +71,7 @@ def annotate(
         if not theirs or not ours:
             raise UserError(f"--rename {theirs!r} is no THEIRS=OURS.", "Write as in --rename Infiltrate=Infiltration.")
     names = {theirs: ours for theirs, _, ours in pairs}
-    counts = add(open_store(store), file, reader=reader, frame=frame, rename=names, skip_unknown=skip_unknown)
-    MESSAGES.print(
-        f"{counts['added']:,} marks added, {counts['there']:,} were there already, {counts['passed']:,} passed over."
-    )
+    marks = add(open_store(store), file, reader=reader, frame=frame, rename=names, skip_unknown=skip_unknown)
+    MESSAGES.print(f"{marks.added:,} marks added, {marks.there:,} were there already, {marks.passed:,} passed over.")
+    for note in marks.notes:
+        MESSAGES.print(note)

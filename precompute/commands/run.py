@@ -107,6 +107,8 @@ def run(
     if protocol == "paper":
         _refuse_what_the_paper_decides({*training, *(["prompts"] if prompts else [])})
     films = read_source(source, source_options)
+    for note in films.notes:
+        MESSAGES.print(note)
     if corrections is not None:
         films = correct(films, corrections)
     reporter = Reporter(MESSAGES, _stages(seeds), out)
@@ -161,9 +163,13 @@ def _prompt_sets(labels: Sequence[str], settings: Settings, own: Path | None = N
 
 
 def _precompute(job: Job, out: Path, reporter: Reporter) -> None:
+    from explorer.model.text import cut_texts
     from precompute.pipeline import precompute
     from precompute.run.summary import as_table
+    from precompute.training.zero_shot import sentences
 
+    for text in cut_texts(job.clip, sentences(job.prompt_sets)):
+        MESSAGES.print(f"The encoder does not read this prompt to its end: {text!r}.")
     store = precompute(job, out, reporter)
     RESULTS.print(as_table(store))
     MESSAGES.print(f"Run {store.manifest.run_id} in {out}. Open it: streamlit run streamlit_app.py")

@@ -10,6 +10,7 @@ import pandas as pd
 from explorer.data.labels import CHEXPERT_LABELS
 from explorer.errors import UserError
 from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.films_on_disk import find_films
 from precompute.sources.options import RootFolder, SourceOptions, UncertainPolicy, ViewChoice
 from precompute.sources.table import (
     Source,
@@ -83,6 +84,8 @@ def read_chexpert(options: ChexpertOptions) -> Source:
         },
         targets,
     )
+    paths, notes = find_films(root, frame["image"].tolist())
+    frame["image"] = frame["image"].map(lambda name: paths.get(name, name))
     return source_of(
         root,
         frame,
@@ -94,6 +97,7 @@ def read_chexpert(options: ChexpertOptions) -> Source:
         label_origin=f"train and val: CheXpert's labeller, uncertain: {uncertain}, blank is unknown, a positive "
         "finding denies No Finding; test: radiologists",
         split_origin="valid.csv is test; one patient in ten of train.csv is val, by a hash of the id",
+        notes=notes,
     )
 
 

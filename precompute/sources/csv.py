@@ -13,8 +13,9 @@ from pydantic import Field
 from explorer.data.labels import KNOWN_LABELS, parse_label
 from explorer.data.samples import SPLITS
 from explorer.errors import UserError
-from precompute.marks.annotate import source_marks
+from precompute.marks.annotate import NO_MARKS, source_marks
 from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.films_on_disk import find_films
 from precompute.sources.options import SourceOptions, UncertainPolicy
 from precompute.sources.table import (
     GIVEN,
@@ -95,9 +96,12 @@ def read_csv(options: CsvOptions) -> Source:
     targets = parse_labels(
         table, names, uncertain, where, "Correct the cell, or leave the column out with --ignore {}."
     )
+    table["image"] = table["image"].str.strip()
+    paths, notes = find_films(images, table["image"].tolist())
+    table["image"] = table["image"].map(lambda name: paths.get(name, name))
     frame = pd.concat([_given(csv, table, where), targets], axis=1)
     check_paths(images, frame, where)
-    marks = source_marks(options.annotations, frame, names) if options.annotations else ()
+    marks, more_notes = source_marks(options.annotations, frame, names) if options.annotations else NO_MARKS
     return Source(
         name=options.name or csv.stem,
         licence=options.licence or "not stated",
@@ -110,6 +114,7 @@ def read_csv(options: CsvOptions) -> Source:
         split_origin="the CSV's split column" if "split" in table else None,
         annotations=marks,
         sha256=fingerprint(frame, marks),
+        notes=(*notes, *more_notes),
     )
 
 
@@ -152,7 +157,6 @@ def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tupl
 def _given(file: Path, table: pd.DataFrame, where: Where) -> pd.DataFrame:
     """The sample columns, with what is missing filled in."""
     frame = pd.DataFrame({column: table.get(column, pd.Series("", index=table.index)) for column in GIVEN})
-    frame["image"] = table["image"].str.strip()
     if "sample_id" not in table:
         stems = frame["image"].map(lambda path: Path(path).stem)
         frame["sample_id"] = frame["image"] if stems.duplicated().any() else stems

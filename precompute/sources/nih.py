@@ -9,13 +9,14 @@ import pandas as pd
 
 from explorer.data.labels import NIH_LABELS
 from explorer.errors import UserError
-from precompute.marks.annotate import source_marks
+from precompute.marks.annotate import NO_MARKS, source_marks
+from precompute.marks.film_names import stem
 from precompute.sources.counts import Count, films_on_disk, label_counts
+from precompute.sources.films_on_disk import find_films
 from precompute.sources.options import ImageFolder, RootFolder, SourceOptions
 from precompute.sources.table import (
     Source,
     Where,
-    films_below,
     need_columns,
     need_known,
     need_once,
@@ -68,7 +69,7 @@ def read_nih(options: NihOptions) -> Source:
     file = next((root / name for name in ENTRIES if (root / name).is_file()), None)
     if file is None:
         raise UserError(f"{root} has no {' or '.join(ENTRIES)}.", "Copy it there from the download.")
-    table = read_table(file, nameless=True)
+    table = read_table(file)
     where = rows_of(file)
     table = table.rename(columns={"Patient Sex": "Patient Gender"})  # the name in newer copies
     needed = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender")
@@ -76,7 +77,7 @@ def read_nih(options: NihOptions) -> Source:
     need_once(table["Image Index"], where, "film")
     need_known(table["View Position"], ("PA", "AP"), where, "View Position")
     folder = options.images or root
-    there = films_below(folder)
+    paths, notes = find_films(folder, table["Image Index"].tolist(), anywhere=True)
     frame = samples_frame(
         {
             "sample_id": table["Image Index"].map(lambda name: Path(name).stem),
@@ -84,14 +85,16 @@ def read_nih(options: NihOptions) -> Source:
             "patient_id": table["Patient ID"],
             "split": _splits(root, table, where),
             "view": table["View Position"],
-            "image": table["Image Index"].map(lambda name: there.get(name, name)),
+            "image": table["Image Index"].map(lambda name: paths.get(name, name)),
             "age": _ages(table["Patient Age"], where),
             "sex": table["Patient Gender"],
         },
         _targets(table["Finding Labels"], where),
     )
     file_of_boxes = root / BOXES
-    boxes = source_marks(file_of_boxes, frame, NIH_LABELS, reader="radiologist") if file_of_boxes.is_file() else ()
+    marks = (
+        source_marks(file_of_boxes, frame, NIH_LABELS, reader="radiologist") if file_of_boxes.is_file() else NO_MARKS
+    )
     return source_of(
         root,
         frame,
@@ -102,7 +105,8 @@ def read_nih(options: NihOptions) -> Source:
         labels=NIH_LABELS,
         label_origin=f"{file.name}: mined from reports, what is not named is absent",
         split_origin="test_list.txt is test; one patient in ten of train_val_list.txt is val, by a hash of the id",
-        annotations=boxes,
+        annotations=marks.marks,
+        notes=(*notes, *marks.notes),
     )
 
 
@@ -152,8 +156,8 @@ def _splits(root: Path, table: pd.DataFrame, where: Where) -> pd.Series:
     for name in LISTS:
         if not (root / name).is_file():
             raise UserError(f"{root} has no {name}.", "Copy the official lists there.")
-        lists.append(set((root / name).read_text(encoding="utf-8").split()))
-    train_val, test = (table["Image Index"].isin(names) for names in lists)
+        lists.append(set(map(stem, (root / name).read_text(encoding="utf-8-sig").split())))
+    train_val, test = (table["Image Index"].map(stem).isin(names) for names in lists)
     odd = np.flatnonzero(train_val == test)
     if len(odd):
         raise UserError(

@@ -57,9 +57,9 @@ def test_a_csv_of_boxes(store: Store, tmp_path: Path) -> None:
     rows = "images/00013118_008.png,Effusion,10,20.5,30,40,R1", "0005e8e3,cardiomegaly,1,2,3,4,"
     text = "\n".join(("path,label,x,y,w,h,annotator", *rows))
     file = a_file(tmp_path, "boxes.csv", text)
-    assert annotate(store, file, reader="R9") == {"added": 2, "there": 0, "passed": 0}
+    assert annotate(store, file, reader="R9") == (2, 0, 0, ())
     assert boxes(store) == [(0, "Effusion", "R1", 10, 20.5, 30, 40), (1, "Cardiomegaly", "R9", 1, 2, 3, 4)]
-    assert annotate(store, file, reader="R9") == {"added": 0, "there": 2, "passed": 0}
+    assert annotate(store, file, reader="R9") == (0, 2, 0, ())
 
 
 def test_nihs_own_file_and_its_1024_pixels(store: Store, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_vindrs_own_file(store: Store, tmp_path: Path) -> None:
         "other,R11,Cardiomegaly,1,2,3,4\n"
     )
     counts = annotate(store, a_file(tmp_path, "annotations_train.csv", text), skip_unknown=True)
-    assert counts == {"added": 1, "there": 0, "passed": 1}
+    assert counts == (1, 0, 1, ())
     assert boxes(store) == [(1, "Pleural_Thickening", "R10", 20, 30, 50, 60)]
 
 
@@ -192,9 +192,9 @@ HEAD = "image,label,x,y,w,h\n0005e8e3,Effusion,5,5,9,9\n"
         ("b.csv", HEAD + "0005e8e3,Effusion,nan,20,3,40\n", r"row 3: x is 'nan'"),
         ("b.csv", HEAD + "0005e8e3,Dragon,10,20,3,40\n", r"row 3: 'Dragon' is none of the labels"),
         ("b.csv", HEAD + "nobody,Effusion,10,20,3,40\n", r"row 3: there is no film 'nobody'"),
-        ("b.csv", HEAD + "0005e8e3\n", r"row 3: x is ''"),
+        ("b.csv", HEAD + "0005e8e3\n", "row 3 has 1 cells, the header has 6"),
         ("b.csv", "a,b\n1,2\n", "no column h, image"),
-        ("b.csv", "image,label,x,y,w,h\n", "holds no marks"),
+        ("b.csv", "image,label,x,y,w,h\n", "has no rows"),
         ("b.json", "{", "is no JSON"),
         ("b.json", "[]", "no JSON object"),
         ("b.json", '{"annotations": [{}], "images": [], "categories": []}', "missing or of another kind"),
@@ -224,7 +224,7 @@ def test_bad_options_are_told(store: Store, tmp_path: Path) -> None:
 
 def test_nothing_found_is_a_reading_and_comes_back_from_the_files(store: Store, tmp_path: Path) -> None:
     text = "image,label,annotator,x,y,w,h,nothing\n0005e8e3,Effusion,R1,,,,,True\n0005e8e3,Effusion,R2,1,2,3,4,False\n"
-    assert annotate(store, a_file(tmp_path, "b.csv", text))["added"] == 2
+    assert annotate(store, a_file(tmp_path, "b.csv", text)).added == 2
     marks = read_marks(store)
     assert marks["x"].isna().tolist() == [True, False]
     masks = reader_masks(marks, 300, 200, 1.0)
