@@ -164,10 +164,14 @@ def _prompt_sets(labels: Sequence[str], settings: Settings, own: Path | None = N
 
 def _precompute(job: Job, out: Path, reporter: Reporter) -> None:
     from explorer.model.text import cut_texts
+    from explorer.model.towers import check_patch_dropout, layered
     from precompute.pipeline import precompute
     from precompute.run.summary import as_table
     from precompute.training.zero_shot import sentences
 
+    check_patch_dropout(job.clip.tower.visual, job.settings.patch_dropout)
+    if job.settings.layer_decay < 1:
+        layered(job.clip.tower.visual)
     for text in cut_texts(job.clip, sentences(job.prompt_sets)):
         MESSAGES.print(f"The encoder does not read this prompt to its end: {text!r}.")
     store = precompute(job, out, reporter)
