@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import open_clip
 import pytest
 
 from explorer.errors import UserError
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("tokenizer", ["its own", "ViT-B-32"])
 def test_a_text_beyond_the_context_is_named(clip: Clip, tokenizer: str) -> None:
     """The first that is cut is the first whose last word changes nothing."""
+    import open_clip  # after explorer.model, which lets torchvision be imported
+
     reader = clip if tokenizer == "its own" else replace(clip, tokenizer=open_clip.get_tokenizer(tokenizer))
     texts = ["mass " * n + "end" for n in range(0, 120)]
     tokens = reader.tokenizer(texts)
