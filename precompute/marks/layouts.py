@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -180,7 +180,9 @@ def _coco(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
 
 def _labelme(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
     """LabelMe's file of one image: polygons, and rectangles by two corners."""
-    image, size = str(content["imagePath"]), (float(content["imageWidth"]), float(content["imageHeight"]))
+    # the path is relative to this file, which lies anywhere
+    image = PureWindowsPath(content["imagePath"]).name
+    size = (float(content["imageWidth"]), float(content["imageHeight"]))
     for i, shape in enumerate(content["shapes"]):
         where, kind = f"{path} shape {i + 1}", shape.get("shape_type", "polygon")
         points = np.asarray(shape["points"], dtype=float).reshape(-1, 2)
