@@ -20,10 +20,10 @@ _LAST = (99999,)
 """The layer after all blocks, as timm spells it."""
 _LAYERS: dict[type[nn.Module], dict[str, Any]] = {
     OpenClipViT: {
-        "stem": r"^(conv1|class_embedding|positional_embedding|ln_pre)",
-        "blocks": [(r"^transformer\.resblocks\.(\d+)", None), (r"^(ln_post|attn_pool|proj)", _LAST)],
+        "stem": r"^(?:conv1|class_embedding|positional_embedding|ln_pre)",
+        "blocks": [(r"^transformer\.resblocks\.(\d+)", None), (r"^(?:ln_post|attn_pool|proj)", _LAST)],
     },
-    ModifiedResNet: {"stem": r"^(conv|bn)\d", "blocks": [(r"^layer(\d+)", None), (r"^attnpool", _LAST)]},
+    ModifiedResNet: {"stem": r"^(?:conv|bn)\d", "blocks": [(r"^layer(\d+)", None), (r"^attnpool", _LAST)]},
 }
 """open_clip's own towers, which do not say it themselves; in the form of timm's ``group_matcher``."""
 

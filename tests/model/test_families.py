@@ -45,7 +45,7 @@ class Family:
     works : words
         Of ALL.
     timm : mapping
-        Sizes in place of the timm model's own.
+        Sizes in place of the timm model's own; ``img_size`` is also the model's input.
     text : transformers config, optional
         In place of open_clip's own text tower.
     """
@@ -85,7 +85,10 @@ FAMILIES = {
         a_timm("vit_pe_core_tiny_patch16_384", "map", None), ALL, TIMM_VIT | {"ref_feat_shape": (4, 4)}, CUSTOM
     ),
     "SigLIP, SigLIP2": Family(
-        a_timm("vit_base_patch16_siglip_224", "map", "none"), ALL, TIMM_VIT, CUSTOM | {"init_logit_bias": -10}
+        a_timm("vit_base_patch16_siglip_224", "map", "none"),
+        ALL,
+        TIMM_VIT | {"embed_dim": DIM},
+        CUSTOM | {"init_logit_bias": -10},
     ),
     "CoCa": Family(
         VIT | {"output_tokens": True, "attentional_pool": True, "attn_pooler_queries": 4, "attn_pooler_heads": 2},
@@ -111,13 +114,13 @@ FAMILIES = {
     "MobileCLIP B, L-14": Family(
         a_timm("vit_base_mci_224", "token", None),
         ALL,
-        {"img_size": SIDE, "embed_dim": 32, "depth": 3, "num_heads": 2},
+        {"img_size": 2 * SIDE, "depth": 3},
         CUSTOM,
     ),
     "ViTamin": Family(
         a_timm("vitamin_small_224", "", "linear"),
         ALL,
-        {"img_size": 2 * SIDE, "embed_dim": (16, 24, 32), "depths": (1, 1, (3, 0)), "num_heads": 2},
+        {"img_size": 2 * SIDE, "embed_dim": 32, "depth": 3, "num_heads": 2, "embed_cfg": "small"},
     ),
     "Swin": Family(
         a_timm("swin_base_patch4_window7_224", "", "linear"),
@@ -187,6 +190,7 @@ class Small:
 def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     import open_clip  # after explorer.model, which lets torchvision be imported
     import timm
+    from timm.models.vitamin import VitCfg, VitConvCfg
 
     family, folder = FAMILIES[request.param], tmp_path_factory.mktemp("encoder")
     text_cfg: dict[str, Any] = {**family.text_cfg, "context_length": 16}
@@ -204,21 +208,27 @@ def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         model_cfg["custom_text"] = True
     create = timm.create_model
     patched = pytest.MonkeyPatch()
-    patched.setattr(timm, "create_model", lambda name, **given: create(name, **given, **family.timm))
+    request.addfinalizer(patched.undo)
+    sizes = dict(family.timm)
+    if "embed_cfg" in sizes:
+        stem = VitConvCfg(norm_layer="layernorm2d", norm_eps=1e-6)
+        sizes["embed_cfg"] = VitCfg((8, 8, 32), depths=(1, 1, 1), stem_width=8, conv_cfg=stem, head_type="1d")
+    patched.setattr(timm, "create_model", lambda name, **given: create(name, **given, **sizes))
     kind: Callable[..., Any] = open_clip.CLIP
     if model_cfg.get("custom_text"):
         kind = open_clip.CoCa if "multimodal_cfg" in model_cfg else open_clip.CustomTextCLIP
     torch.manual_seed(0)
     model = kind(**{key: value for key, value in model_cfg.items() if key != "custom_text"}).eval()
-    for parameter in model.visual.parameters():  # zeros such as a new class token's would hide what it does
-        if not parameter.detach().any():
-            nn.init.normal_(parameter, std=0.02)
+    for parameter in model.visual.parameters():  # a new model's weights are so small that films hardly differ
+        if parameter.ndim > 1:
+            nn.init.normal_(
+                parameter, std=(parameter[0].numel() if len(parameter) > 1 else parameter.shape[-1]) ** -0.5
+            )
     save_file({k: v.clone() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
-    size = 2 * SIDE if request.param == "ViTamin" else SIDE
+    size = family.timm.get("img_size", SIDE)
     config = {"model_cfg": model_cfg, "preprocess_cfg": {"size": size, "mean": [0.5] * 3, "std": [0.5] * 3}}
     (folder / CONFIG).write_text(json.dumps(config))
-    yield Small(family, model, load_clip(f"local-dir:{folder}", torch.device("cpu")))
-    patched.undo()
+    return Small(family, model, load_clip(f"local-dir:{folder}", torch.device("cpu")))
 
 
 def test_films_and_texts_are_embedded_as_by_open_clip(small: Small, tmp_path: Path) -> None:
@@ -345,7 +355,7 @@ def test_a_tail_that_is_another_network_is_refused(small: Small, monkeypatch: py
     (film,) = small.films(1)
     tokens = read_tokens(small.tower, film)
     weight = np.ones((1, DIM), np.float32)
-    monkeypatch.setitem(tokens.__dict__, "before", tokens.before * 1.5 + 0.1)
+    monkeypatch.setitem(tokens.__dict__, "before", tokens.before.flip(-1))
     for method in ("grad_cam", "eigen_cam"):
         with pytest.raises(UserError, match="cannot be computed alone"):
             explain(small.tower, tokens, weight, np.zeros(1, np.float32), method=method)  # type: ignore[arg-type]
