@@ -24,8 +24,8 @@ def read_cells(file: Path) -> tuple[list[str], list[list[str]]]:
     commas, semicolons, tabs or bars. Where it is no comma, a comma between digits is a decimal point. Left out at the
     end are empty rows, and blank columns without a name.
 
-    pandas' reader is too forgiving here: it renames a second column of the same name, pads a short row, and takes
-    the first column for an index where every row has a cell too many.
+    pandas' reader is too forgiving here. It renames a second column of the same name and pads a short row. Where every
+    row has a cell too many, it takes the first column for an index.
 
     Raises
     ------

@@ -159,22 +159,22 @@ def _json(path: Path) -> Iterator[SourceMark]:
 def _coco(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
     images = {image["id"]: image for image in content["images"]}
     labels = {category["id"]: str(category["name"]) for category in content["categories"]}
-    for i, one in enumerate(content["annotations"]):
-        where = f"{path} annotation {one.get('id', i)}"
-        if one["image_id"] not in images or one["category_id"] not in labels:
+    for i, annotation in enumerate(content["annotations"]):
+        where = f"{path} annotation {annotation.get('id', i)}"
+        if annotation["image_id"] not in images or annotation["category_id"] not in labels:
             raise UserError(f"{where} is of an image or category the file does not list.", "Export it again.")
-        image = images[one["image_id"]]
+        image = images[annotation["image_id"]]
         size = (float(image["width"]), float(image["height"])) if "width" in image and "height" in image else None
-        about = str(image["file_name"]), labels[one["category_id"]]
-        reader = str(one.get("annotator", ""))
-        shape = one.get("segmentation")
+        about = str(image["file_name"]), labels[annotation["category_id"]]
+        reader = str(annotation.get("annotator", ""))
+        shape = annotation.get("segmentation")
         if isinstance(shape, dict):
             yield from _outlines(_run_lengths(shape), *about, where, reader)
         elif shape:
             for polygon in shape:
                 yield _outline([float(value) for value in polygon], *about, where, reader, size)
         else:
-            x, y, w, h = (float(side) for side in one["bbox"])
+            x, y, w, h = (float(side) for side in annotation["bbox"])
             yield SourceMark(*about, (x, y, w, h), where, None, reader, size)
 
 

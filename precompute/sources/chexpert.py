@@ -124,10 +124,10 @@ def _read(file: Path) -> pd.DataFrame:
     table = table.rename(columns={"Path": "image"})
     # the first part names the download (CheXpert-v1.0-small), not a folder below it
     parts = table["image"].str.strip().str.split("/", expand=True)
-    odd = np.flatnonzero(table["image"].str.count("/") != 4)
-    if len(odd):
+    misplaced = np.flatnonzero(table["image"].str.count("/") != 4)
+    if len(misplaced):
         raise UserError(
-            f"{where(odd[0])}: Path is {table['image'].iat[odd[0]]!r}.",
+            f"{where(misplaced[0])}: Path is {table['image'].iat[misplaced[0]]!r}.",
             "CheXpert writes CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg.",
         )
     need_known(table["Frontal/Lateral"], ("Frontal", "Lateral"), where, "Frontal/Lateral")

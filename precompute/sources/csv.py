@@ -163,9 +163,9 @@ def _given(file: Path, table: pd.DataFrame, where: Where) -> pd.DataFrame:
     if "study_id" not in table:
         frame["study_id"] = frame["sample_id"]
     for column in ("sample_id", "image"):
-        again = frame[column].duplicated(keep=False)
-        if again.any():
-            first, second = np.flatnonzero(frame[column] == frame.loc[again, column].iat[0])[:2]
+        repeated = frame[column].duplicated(keep=False)
+        if repeated.any():
+            first, second = np.flatnonzero(frame[column] == frame.loc[repeated, column].iat[0])[:2]
             raise UserError(
                 f"{file} rows {first + 2} and {second + 2} have the same {column}: {frame[column].iat[first]!r}.",
                 "Give each image one row and an id of its own.",

@@ -25,7 +25,7 @@ def find_films(folder: Path, names: Sequence[str], *, anywhere: bool = False) ->
     paths : dict
         Name to path below ``folder``, for the films that are there.
     notes : texts
-        What is to be said: films of another ending, links to folders.
+        What the user should know: films of another ending, links to folders.
 
     Raises
     ------
@@ -50,16 +50,16 @@ def find_films(folder: Path, names: Sequence[str], *, anywhere: bool = False) ->
     for name in missing:
         del paths[name]
         key = PurePosixPath(name.replace("\\", "/")).name if anywhere else name
-        found = by_name.get(key) or by_stem.get(stem(key).casefold(), [])
-        if len(found) > 1:
+        candidates = by_name.get(key) or by_stem.get(stem(key).casefold(), [])
+        if len(candidates) > 1:
             raise UserError(
-                f"{folder} holds {len(found)} films that {name} may mean: {', '.join(sorted(found)[:3])}.",
+                f"{folder} holds {len(candidates)} films that {name} may mean: {', '.join(sorted(candidates)[:3])}.",
                 "Name the folder that holds the right ones alone with --images.",
             )
-        if found:
-            paths[name] = found[0]
+        if candidates:
+            paths[name] = candidates[0]
             if key not in by_name and stem(key) != key:
-                renamed[name] = found[0]
+                renamed[name] = candidates[0]
     notes = renamed_note(renamed)
     if links and len(paths) < len(taken):
         notes = (*notes, f"Links to folders are not followed; {folder} holds {', '.join(sorted(links)[:3])}.")

@@ -219,9 +219,9 @@ def read_reports(root: Path) -> list[IuReport]:
         )
     if not reports:
         raise UserError(f"{root / REPORTS} holds no XML file.", "Unpack the reports there.")
-    again = [uid for uid, count in Counter(report.uid for report in reports).items() if count > 1]
-    if again:
-        raise UserError(f"{root}: report {again[0]} is there twice.", "Keep one of them.")
+    repeated = [uid for uid, count in Counter(report.uid for report in reports).items() if count > 1]
+    if repeated:
+        raise UserError(f"{root}: report {repeated[0]} is there twice.", "Keep one of them.")
     return sorted(reports, key=lambda report: (len(report.uid), report.uid))
 
 

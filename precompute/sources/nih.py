@@ -130,10 +130,10 @@ def count_nih(options: NihOptions) -> list[Count]:
 def _targets(findings: pd.Series, where: Where) -> pd.DataFrame:
     named = findings.str.split("|")
     known = set(NIH_LABELS)
-    odd = np.flatnonzero(named.map(lambda names: not known.issuperset(names)))
-    if len(odd):
+    unknown = np.flatnonzero(named.map(lambda names: not known.issuperset(names)))
+    if len(unknown):
         raise UserError(
-            f"{where(odd[0])}: Finding Labels is {findings.iat[odd[0]]!r}.",
+            f"{where(unknown[0])}: Finding Labels is {findings.iat[unknown[0]]!r}.",
             f"Findings are {', '.join(NIH_LABELS)}, with | between them.",
         )
     return pd.DataFrame(
@@ -144,9 +144,11 @@ def _targets(findings: pd.Series, where: Where) -> pd.DataFrame:
 def _ages(cells: pd.Series, where: Where) -> pd.Series:
     """Years: the first release writes 058Y, 011M or 001D, the second 58."""
     parts = cells.str.strip().str.extract(r"^(\d+)([YMD]?)$")
-    odd = np.flatnonzero(parts[0].isna())
-    if len(odd):
-        raise UserError(f"{where(odd[0])}: Patient Age is {cells.iat[odd[0]]!r}.", "Write years: 58 or 058Y.")
+    unreadable = np.flatnonzero(parts[0].isna())
+    if len(unreadable):
+        raise UserError(
+            f"{where(unreadable[0])}: Patient Age is {cells.iat[unreadable[0]]!r}.", "Write years: 58 or 058Y."
+        )
     years = parts[0].astype(np.float32) / parts[1].map({"": 1, "Y": 1, "M": 12, "D": 365}).astype(np.float32)
     return years.where(years <= OLDEST)
 
@@ -158,11 +160,11 @@ def _splits(root: Path, table: pd.DataFrame, where: Where) -> pd.Series:
             raise UserError(f"{root} has no {name}.", "Copy the official lists there.")
         lists.append(set(map(stem, (root / name).read_text(encoding="utf-8-sig").split())))
     train_val, test = (table["Image Index"].map(stem).isin(names) for names in lists)
-    odd = np.flatnonzero(train_val == test)
-    if len(odd):
+    unclear = np.flatnonzero(train_val == test)
+    if len(unclear):
+        film, lists_of_it = table["Image Index"].iat[unclear[0]], "both" if test.iat[unclear[0]] else "neither"
         raise UserError(
-            f"{where(odd[0])}: {table['Image Index'].iat[odd[0]]} is in {'both' if test.iat[odd[0]] else 'neither'} of "
-            f"{' and '.join(LISTS)}.",
+            f"{where(unclear[0])}: {film} is in {lists_of_it} of {' and '.join(LISTS)}.",
             "Take the lists and the table of one release.",
         )
     return table["Patient ID"].map(one_in_ten).mask(test, "test")

@@ -155,11 +155,11 @@ def parse_labels(
 def deny_no_finding(targets: pd.DataFrame) -> pd.DataFrame:
     """CheXpert's labels with No Finding 0 where it is blank and a finding is positive.
 
-    CheXpert's labeller writes No Finding only as 1, where no finding but Support Devices is positive or uncertain
-    (Irvin et al., AAAI 2019, section 3.1), so a positive finding says that it is absent. All other blanks stay unknown.
+    CheXpert's labeller writes No Finding only as 1: where no finding but Support Devices is positive or uncertain
+    (Irvin et al., AAAI 2019, section 3.1). So a positive finding says that it is absent. All other blanks stay unknown.
     """
-    found = (targets.drop(columns=["No Finding", "Support Devices"]) == 1).any(axis=1)
-    return targets.assign(**{"No Finding": targets["No Finding"].mask(targets["No Finding"].isna() & found, 0.0)})
+    positive = (targets.drop(columns=["No Finding", "Support Devices"]) == 1).any(axis=1)
+    return targets.assign(**{"No Finding": targets["No Finding"].mask(targets["No Finding"].isna() & positive, 0.0)})
 
 
 def need_columns(table: pd.DataFrame, file: Path, columns: Sequence[str], fix: str) -> None:
@@ -171,19 +171,21 @@ def need_columns(table: pd.DataFrame, file: Path, columns: Sequence[str], fix: s
 
 def need_once(values: pd.Series, where: Where, what: str) -> None:
     """Refuse a value that stands in two rows."""
-    again = np.flatnonzero(values.duplicated())
-    if len(again):
+    repeated = np.flatnonzero(values.duplicated())
+    if len(repeated):
         raise UserError(
-            f"{where(again[0])}: the {what} {values.iat[again[0]]} is there twice.", f"Keep one row a {what}."
+            f"{where(repeated[0])}: the {what} {values.iat[repeated[0]]} is there twice.",
+            f"Keep one row for each {what}.",
         )
 
 
 def need_known(values: pd.Series, known: Sequence[str], where: Where, what: str) -> None:
     """Refuse a cell that is none of ``known``."""
-    odd = np.flatnonzero(~values.isin(known))
-    if len(odd):
+    unknown = np.flatnonzero(~values.isin(known))
+    if len(unknown):
         raise UserError(
-            f"{where(odd[0])}: {what} is {values.iat[odd[0]]!r}.", f"Write {', '.join(name for name in known if name)}."
+            f"{where(unknown[0])}: {what} is {values.iat[unknown[0]]!r}.",
+            f"Write {', '.join(name for name in known if name)}.",
         )
 
 

@@ -111,8 +111,8 @@ def read_vindr(options: VindrOptions) -> Source:
         values = votes.groupby("image_id", sort=False)[list(LABELS)].mean()  # of the readings that say something
         targets = values.mask((values > 0) & (values <= 0.5), MINORITY[uncertain]).mask(values > 0.5, 1.0)
         films = pd.Series(targets.index.astype(str))
-        there, _ = find_films(folder, films.tolist(), anywhere=True)
-        paths = films.map(lambda film, part=part, there=there: there.get(film, f"{part}/{film}.dicom"))
+        located, _ = find_films(folder, films.tolist(), anywhere=True)
+        paths = films.map(lambda film, part=part, located=located: located.get(film, f"{part}/{film}.dicom"))
         parts.append(
             samples_frame(
                 {

@@ -31,9 +31,9 @@ class _Raw(BaseCAM):  # type: ignore[misc]  # the library is untyped
     def compute_cam_per_layer(
         self, input_tensor: torch.Tensor, targets: list[nn.Module], eigen_smooth: bool
     ) -> list[NDArray[np.float32]]:
-        found = self.activations_and_grads
-        activations = [a.cpu().numpy() for a in found.activations]  # ScoreCAM's own passes will add to the list
-        gradients = [g.cpu().numpy() for g in found.gradients] or [None] * len(activations)
+        kept = self.activations_and_grads
+        activations = [a.cpu().numpy() for a in kept.activations]  # ScoreCAM's own passes will add to the list
+        gradients = [g.cpu().numpy() for g in kept.gradients] or [None] * len(activations)
         return [
             np.maximum(self.get_cam_image(input_tensor, layer, targets, a, g, eigen_smooth), 0)
             for layer, a, g in zip(self.target_layers, activations, gradients, strict=True)
