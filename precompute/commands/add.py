@@ -49,7 +49,9 @@ def saliency(
 
 def annotate(
     store: RunArgument,
-    file: Annotated[Path, typer.Argument(help="CSV of boxes, COCO or CheXlocalize JSON, or a folder of mask PNGs.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV of boxes, COCO, LabelMe or CheXlocalize JSON, or a folder of mask PNGs.")
+    ],
     reader: Annotated[str | None, typer.Option("--reader", help="Who marked, where the file does not say.")] = None,
     frame: Annotated[
         str | None,

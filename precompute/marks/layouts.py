@@ -80,10 +80,11 @@ def read_marks_file(path: Path) -> list[SourceMark]:
     try:
         if path.is_dir():
             files = [file for file in sorted(path.rglob("*.*")) if not file.name.startswith(".")]
-            drawings = [file for file in files if file.suffix.lower() == ".json"]
-            return [mark for file in drawings for mark in _json(file)] or list(_masks(path, files))
+            contents = ((file, _content(file)) for file in files if file.suffix.lower() == ".json")
+            labelme = [(file, content) for file, content in contents if "shapes" in content]
+            return [mark for file, content in labelme for mark in _json(file, content)] or list(_masks(path, files))
         if path.suffix.lower() == ".json":
-            return list(_json(path))
+            return list(_json(path, _content(path)))
         return list(_csv(path))
     except FileNotFoundError as error:
         raise UserError(f"There is no file {path}.", "Check the path.") from error
@@ -105,6 +106,8 @@ def _csv(path: Path) -> Iterator[SourceMark]:
         names, size = ["image", "label", "x", "y", "w", "h"], NIH_SIZE
     alias = {"path": "image", "filename": "image", "image_path": "image", "image_id": "image", "class_name": "label"}
     names = [alias.get(name, name) for name in names]
+    if len(set(names)) < len(names):
+        raise _none_of_them(path, "it has two columns for the image or the label")
     corners = {"x_min", "y_min", "x_max", "y_max"} <= set(names)  # VinDr-CXR
     needed = {"image", "label"} | (set() if corners else {"x", "y", "w", "h"})
     if not needed <= set(names):
@@ -140,13 +143,17 @@ def _number(text: str, where: str, column: str) -> float:
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def _json(path: Path) -> Iterator[SourceMark]:
+def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON: {error}", "Export it again, in UTF-8.") from error
     if not isinstance(content, dict):
         raise _none_of_them(path, "it is no JSON object")
+    return content
+
+
+def _json(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
     read = _coco if "annotations" in content else _labelme if "shapes" in content else _chexlocalize
     try:
         yield from read(path, content)

@@ -236,6 +236,11 @@ def check_paths(images: Path, frame: pd.DataFrame, where: Where) -> None:
         try:
             inside(images, relative)
         except BadImage as error:
+            if Path(relative).is_absolute():
+                raise UserError(
+                    f"{where(index)}: {relative!r} is an absolute path, which leaves the image folder.",
+                    f"Write the path below {images} alone.",
+                ) from error
             if lies_below(relative) and "\0" not in relative:
                 raise UserError(
                     f"{where(index)}: {relative!r} is a link out of the image folder, or lies in a linked folder.",

@@ -128,7 +128,7 @@ FAMILIES = {
         {"img_size": SIDE, "window_size": 2, "embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 2)},
     ),
     "ViT with relative positions": Family(
-        a_timm("vit_relpos_medium_patch16_cls_224", "", "linear"), "embed fine-tune layers", TIMM_VIT
+        a_timm("vit_relpos_medium_patch16_cls_224", "", "linear"), "embed fine-tune layers grad-cam", TIMM_VIT
     ),
     "NLLB-CLIP": Family(
         VIT,

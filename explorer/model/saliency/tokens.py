@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-from timm.models.eva import Eva
-from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torch.nn import functional
 
@@ -72,7 +70,8 @@ def vit_trunk(visual: nn.Module) -> Any:
         Where the tower is built otherwise.
     """
     trunk: Any = getattr(visual, "trunk", None)
-    if not isinstance(trunk, VisionTransformer | Eva):
+    parts = ("blocks", "patch_embed", "norm", "forward_head")
+    if not all(hasattr(trunk, part) for part in parts) or not all(hasattr(block, "norm1") for block in trunk.blocks):
         raise UserError(
             "Saliency maps here need a timm ViT image tower.",
             "Use an encoder of a family with Grad-CAM in docs/encoders.md, such as BiomedCLIP's ViT-B/16.",

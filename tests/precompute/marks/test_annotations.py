@@ -163,6 +163,7 @@ def test_a_folder_of_labelme_files_beside_its_films(store: Store, tmp_path: Path
     folder.mkdir()
     a_file(folder, "a.json", labelme())
     a_file(folder, "b.JSON", labelme("..\\films\\00013118_008.jpg", imageHeight=512, imageWidth=512))
+    a_file(folder, "settings.json", "{}")
     Image.new("L", (8, 8)).save(folder / "0005e8e3.png")
     assert annotate(store, folder).added == 4
     assert marks_rows(store) == [1, 1, 0, 0]
