@@ -8,6 +8,7 @@ import io
 import re
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator
 from pathlib import Path
 
 from explorer.errors import UserError
@@ -65,7 +66,7 @@ def read_cells(file: Path) -> tuple[list[str], list[list[str]]]:
     return names, rows
 
 
-def _records(text: str, separator: str) -> csv.Reader:
+def _records(text: str, separator: str) -> Iterator[list[str]]:
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
 
 

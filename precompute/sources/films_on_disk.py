@@ -36,7 +36,7 @@ def find_films(folder: Path, names: Sequence[str], *, anywhere: bool = False) ->
         raise UserError(f"The folder {folder} does not exist.", "Name the folder of films with --images.")
     taken = set(names)
     missing = taken if anywhere else {name for name in taken if lies_below(name) and not (folder / name).is_file()}
-    places = [""] if anywhere else dict.fromkeys(stem(name).rpartition("/")[0] for name in missing)
+    places = {""} if anywhere else {stem(name).rpartition("/")[0] for name in missing}
     by_name: dict[str, list[str]] = {}
     by_stem: dict[str, list[str]] = {}
     links: list[str] = []

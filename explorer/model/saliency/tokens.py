@@ -90,7 +90,7 @@ def read_tokens(tower: ImageTower, pixels: NDArray[np.uint8]) -> Tokens:
     seen: list[torch.Tensor] = []
     beside: list[Mapping[str, Any]] = []
 
-    def keep(_block: nn.Module, given: tuple[torch.Tensor], named: Mapping[str, Any]) -> None:
+    def keep(_block: nn.Module, given: tuple[torch.Tensor, ...], named: Mapping[str, Any]) -> None:
         (tokens,) = given
         seen.append(tokens[0])
         beside.append(dict(named))
