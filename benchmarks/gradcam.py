@@ -37,7 +37,7 @@ def run(repeats: int) -> list[Measurement]:
     pixels = rng.integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
     weight = (rng.normal(size=(LABELS, DIM)) * 5).astype(np.float32)
     bias = np.zeros(LABELS, np.float32)
-    whole = Whole(tower, weight, bias)
+    whole = Whole(tower, read_tokens(tower, pixels), weight, bias)
     for parameter in whole.parameters():
         parameter.requires_grad_()  # as a plain model has them
     inputs = tower.normalise(torch.from_numpy(pixels)[None])

@@ -252,7 +252,7 @@ def confusability(space: Space, films: Labelled) -> pd.DataFrame:
     units = np.minimum(*(_patients(group, films) for group in alone))
     low, high = interval(value[one, other][:, None], draws[:, one, other].T[:, :, None], units)
     frame = _rows([films.labels[a] for a in one], "", value[one, other], low[:, 0], high[:, 0], null[:, one, other])
-    frame["other"] = [films.labels[b] for b in other]
+    frame["other"] = pd.Series([films.labels[b] for b in other], dtype=str)
     frame["n_label"], frame["n_other"] = (group.sum(axis=0).astype(int) for group in alone)
     return frame[[column for column in CONFUSION_COLUMNS if column in frame]]
 
@@ -298,10 +298,11 @@ def _rows(
     kept = np.where(known.any(axis=0) & exists, null, 0.0)  # else there is nothing to average
     low, high = (np.where(low < high, end, np.nan) for end in (low, high))
     columns = {"value": value, "ci_low": low, "ci_high": high, "baseline": np.nanmean(kept, axis=0)}
-    columns |= dict(zip(("null_low", "null_high"), np.nanpercentile(kept, [2.5, 97.5], axis=0), strict=True))
+    ends = np.nanpercentile(kept, [2.5, 97.5], axis=0) if kept.size else np.empty((2, 0))  # one label has no pairs
+    columns |= dict(zip(("null_low", "null_high"), ends, strict=True))
     columns |= {"p": p, "p_adjusted": adjusted}
     frame = pd.DataFrame({name: np.where(exists, values, np.nan) for name, values in columns.items()})
-    frame.insert(0, "label", list(labels))
+    frame.insert(0, "label", pd.Series(labels, dtype=str))
     frame.insert(1, "measure", measure)
     return frame
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import logging
 import math
-import re
 import struct
 import subprocess
 import sys
@@ -44,6 +43,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from explorer.data.codestreams import check_rle, picture_sizes
 from explorer.data.grey import Look, Rescale, Table, Window, from_stored
 from explorer.data.limits import BadImage, check_size
 
@@ -83,12 +83,6 @@ _ENCODED = (RLELossless, *JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG20
 _BY_PILLOW = (JPEGBaseline8Bit, JPEGExtended12Bit, *JPEG2000TransferSyntaxes)
 _BY_GDCM = Path(__file__).with_name("gdcm_process.py")
 _SECONDS = 60
-_SIZ = re.compile(rb"\xff\x4f\xff\x51")
-"""How a JPEG 2000 codestream starts."""
-_JPEG_FRAMES = (*(0xFFC0 + n for n in range(16) if n not in (4, 8, 12)), 0xFFF7)
-_JPEG_SEGMENTS = (*(0xFFE0 + n for n in range(16)), 0xFFC4, 0xFFCC, 0xFFDB, 0xFFDD, 0xFFF8, 0xFFFE)
-"""What may stand before a JPEG's frame header: each with its length."""
-
 _ERRORS = (
     # what pydicom, GDCM and Pillow raise for damaged bytes; tests/fuzz looks for more
     BytesLengthException,  # a value of half a number
@@ -283,9 +277,9 @@ def _pixels(file: BinaryIO, picture: Dataset, size: int) -> DataElement:
         return DataElement(_PIXELS, "OB" if element.VR == "OB" else "OW", element.value[:size])
     frame = get_frame(element.value, 0, number_of_frames=1)
     if syntax == RLELossless:
-        _check_rle(frame, picture.Rows * picture.Columns)
+        check_rle(frame, picture.Rows * picture.Columns)
     else:
-        for columns, rows, samples, bits in _codestream_sizes(frame):
+        for columns, rows, samples, bits in picture_sizes(frame):
             if (columns, rows, samples) != (picture.Columns, picture.Rows, 1):
                 raise BadImage(f"its header states {picture.Columns} x {picture.Rows} pixels, its picture others")
             if not 2 <= bits <= 16 or (bits > 8) != (picture.BitsAllocated > 8):
@@ -302,51 +296,13 @@ def _decode(picture: Dataset, size: int) -> NDArray[np.integer]:
         return pixel_array(picture, decoding_plugin="pillow")
     if syntax not in (*_NATIVE, RLELossless):
         frame = get_frame(picture.PixelData, 0, number_of_frames=1)
-        ((*_, bits),) = _codestream_sizes(frame)
+        ((*_, bits),) = picture_sizes(frame)
         layout = (picture.Columns, picture.Rows, picture.BitsAllocated, bits, picture.PixelRepresentation)
         program = [sys.executable, "-I", str(_BY_GDCM), str(syntax), *map(str, layout)]
         done = subprocess.run(program, input=frame, capture_output=True, timeout=_SECONDS, check=True)
         picture[_PIXELS] = DataElement(_PIXELS, "OW", done.stdout[:size])
         picture.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return pixel_array(picture)
-
-
-def _check_rle(frame: bytes, size: int) -> None:
-    """Refuse a frame with a segment of more than ``size`` bytes (and a row's padding), before any is decoded."""
-    n_segments, *starts = struct.unpack_from("<16L", frame)
-    for start, end in zip(starts[:n_segments], [*starts[1:n_segments], len(frame)], strict=False):
-        length, place = 0, start
-        while place < min(end, len(frame)):
-            run = frame[place]
-            length += 257 - run if run > 128 else 0 if run == 128 else run + 1
-            place += 2 if run > 128 else 1 if run == 128 else run + 2
-            if length > size + 128:  # a last run may be longer than is needed
-                raise BadImage("its run-length code holds more than its header's rows and columns")
-
-
-def _codestream_sizes(frame: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Columns, rows, samples and bits that a JPEG or JPEG 2000 frame states; several in a JP2 wrapper."""
-    if not frame.startswith(b"\xff\xd8"):
-        starts = [match.start() for match in _SIZ.finditer(frame)]
-        for start in starts[:1] if starts[:1] == [0] else starts:
-            right, bottom, left, top, samples, bits = struct.unpack_from(">IIII16xHB", frame, start + 8)
-            yield right - left, bottom - top, samples, (bits & 127) + 1
-        if not starts:
-            raise BadImage("its picture is neither JPEG nor JPEG 2000, as its header states")
-        return
-    place = 2
-    while True:
-        marker, length = struct.unpack_from(">HH", frame, place)
-        if marker in _JPEG_FRAMES:
-            bits, rows, columns, samples = struct.unpack_from(">BHHB", frame, place + 4)
-            yield columns, rows, samples, bits
-            return
-        if marker == 0xFFFF:  # a fill byte
-            place += 1
-        elif marker in _JPEG_SEGMENTS:
-            place += 2 + length
-        else:
-            raise BadImage("its JPEG picture is damaged before its size")
 
 
 # --- the header's values -----------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ Grey is 8 bits, 0 black and 255 white.
 DICOM, one grey sample of up to 16 bits
     1. Modality LUT, or slope and intercept where both are stated.
     2. The first VOI LUT; without one the first window, by its function (LINEAR, LINEAR_EXACT or SIGMOID). The least
-       result of the film is black, the greatest white. Without a usable one (a centre or width that is blank or not
-       finite, a width of 0 or less, below 1 for LINEAR, a sequence without a table): the 0.5th percentile is black and
-       the 99.5th white.
+       result of the film is black, the greatest white. Without a usable one, the 0.5th percentile is black and the
+       99.5th white. Not usable: a blank or infinite centre or width, a width of 0 or less (below 1 for LINEAR), a
+       sequence without a table.
     3. MONOCHROME1 is turned over.
     4. Padding (PixelPaddingValue, to PixelPaddingRangeLimit) counts in neither step 2's least and greatest nor its
        percentiles, and is black, in MONOCHROME1 too.

@@ -55,11 +55,11 @@ def decode_film(file: BinaryIO) -> Image.Image:
 
 
 @contextmanager
-def open_picture(file: BinaryIO) -> Iterator[Image.Image]:
-    """Open a PNG or JPEG whose size is bounded. Whatever Pillow raises meanwhile becomes ``BadImage``."""
+def open_picture(file: BinaryIO, formats: tuple[str, ...] = ("PNG", "JPEG")) -> Iterator[Image.Image]:
+    """Open a picture whose size is bounded. Whatever Pillow raises meanwhile becomes ``BadImage``."""
     file.seek(0)
     try:
-        with Image.open(file, formats=("PNG", "JPEG")) as image:
+        with Image.open(file, formats=formats) as image:
             check_size(image.width, image.height)
             yield image
     except UnidentifiedImageError as error:

@@ -16,8 +16,8 @@ def import_torchvision() -> torch.library.Library | None:
     """Import torchvision, declaring two of its operators where its compiled part cannot load.
 
     The registry's torchvision wheel is compiled against the CUDA build of torch. Beside a CPU build its extension does
-    not load, and ``import torchvision`` dies with "operator torchvision::nms does not exist", because it attaches shape
-    rules to operators nobody declared. Their schemas are enough for the import, and nothing in this project calls them.
+    not load. ``import torchvision`` then dies with "operator torchvision::nms does not exist": it attaches shape rules
+    to operators nobody declared. Their schemas are enough for the import, and nothing in this project calls them.
     Where the extension loads (CUDA, macOS, a CPU wheel) nothing is declared.
 
     Returns

@@ -62,6 +62,8 @@ class ImageTower:
 
     def __init__(self, visual: nn.Module, config: TowerConfig, device: torch.device, unit: bool = True) -> None:
         self.visual = visual.to(device).eval()
+        if getattr(visual, "output_tokens", False):  # a CoCa's tower: the tokens are its decoder's
+            self.visual.output_tokens = False  # type: ignore[assignment]
         self.config = config
         self.device = device
         self.unit = unit

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 State = Literal["positive", "negative", "unknown"]
 
+ONE_LABEL = "This run has one label, so there are no pairs of labels."
+
 
 def by_prevalence(store: Store, split: Split) -> list[str]:
     """Labels, the most frequent in the split first; ties and labels never known keep the run's order."""

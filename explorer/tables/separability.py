@@ -14,7 +14,7 @@ from explorer.analysis.separability import CLASSES, NEIGHBOURS
 from explorer.data.text import in_html, in_markdown
 from explorer.figures.separability import Cell
 from explorer.figures.style import number, regime_style, with_interval
-from explorer.tables.labels import by_prevalence, label_counts
+from explorer.tables.labels import ONE_LABEL, by_prevalence, label_counts
 from explorer.tables.spaces import distinct_spaces
 
 if TYPE_CHECKING:
@@ -277,6 +277,8 @@ def _confusion(by_pair: SeparabilityRows, one: str, other: str) -> Cell:
 
 def confused_with(store: Store, split: Split, space: str, label: str) -> str:
     """The labels most over-represented around one label's films that lack them."""
+    if len(store.labels) == 1:
+        return ONE_LABEL
     frame = store.tables.confusability
     frame = frame[(frame["split"] == split) & (frame["space"] == space) & (frame["label"] == label)]
     frame = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & frame["value"].notna()]

@@ -13,7 +13,7 @@ from explorer.data.text import in_markdown
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.dots import dots
 from explorer.figures.style import regime_style
-from explorer.tables.labels import cooccurrence_in_split, label_table
+from explorer.tables.labels import ONE_LABEL, cooccurrence_in_split, label_table
 from explorer.tables.results import (
     METRIC_TITLES,
     mean_of_labels,
@@ -34,8 +34,9 @@ def introduction(view: View) -> None:
     """What this is, and what the set holds."""
     store = view.store
     regimes = ", ".join(regime.title for regime in store.regimes)
+    labels = "1 label" if len(store.labels) == 1 else f"{len(store.labels)} labels"
     st.markdown(
-        f"A vision-language model reads {store.n:,} chest films for {len(store.labels)} labels in "
+        f"A vision-language model reads {store.n:,} chest films for {labels} in "
         f"{len(store.regimes)} regimes: {regimes}. These pages show where its embeddings separate the labels, where "
         "they do not, and how sure one can be."
     )
@@ -111,6 +112,9 @@ def labels(view: View) -> None:
         "unknown never counts as negative."
     )
     st.subheader("Labels together")
+    if len(store.labels) == 1:
+        st.markdown(ONE_LABEL)
+        return
     share, together, order = cooccurrence_in_split(store, split)
     st.plotly_chart(cooccurrence_heatmap(share, together, order), key="together", alt="How often labels occur together")
     st.caption(f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none.")

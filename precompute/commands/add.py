@@ -49,7 +49,9 @@ def saliency(
 
 def annotate(
     store: RunArgument,
-    file: Annotated[Path, typer.Argument(help="CSV of boxes, COCO or CheXlocalize JSON, or a folder of mask PNGs.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV of boxes, COCO, LabelMe or CheXlocalize JSON, or a folder of mask PNGs.")
+    ],
     reader: Annotated[str | None, typer.Option("--reader", help="Who marked, where the file does not say.")] = None,
     frame: Annotated[
         str | None,
@@ -71,9 +73,9 @@ def annotate(
         if not theirs or not ours:
             raise UserError(f"--rename {theirs!r} is no THEIRS=OURS.", "Write as in --rename Infiltrate=Infiltration.")
     names = {theirs: ours for theirs, _, ours in pairs}
-    counts = add_annotations(
+    marks = add_annotations(
         open_store(store), file, reader=reader, frame=frame, rename=names, skip_unknown=skip_unknown
     )
-    MESSAGES.print(
-        f"{counts['added']:,} marks added, {counts['there']:,} were there already, {counts['passed']:,} passed over."
-    )
+    MESSAGES.print(f"{marks.added:,} marks added, {marks.there:,} were there already, {marks.passed:,} passed over.")
+    for note in marks.notes:
+        MESSAGES.print(note)

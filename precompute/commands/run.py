@@ -117,6 +117,8 @@ def run(
     if protocol == "paper":
         _refuse_what_the_paper_decides({*training, *(["prompts"] if prompts else [])})
     films = resolve_patients(read_source(source, source_options), patients, MESSAGES.print)
+    for note in films.notes:
+        MESSAGES.print(note)
     if corrections is not None:
         films = correct(films, corrections)
     reporter = Reporter(MESSAGES, _stages(seeds), out)
@@ -171,9 +173,17 @@ def _prompt_sets(labels: Sequence[str], settings: Settings, own: Path | None = N
 
 
 def _precompute(job: Job, out: Path, reporter: Reporter) -> None:
+    from explorer.model.text import cut_texts
+    from explorer.model.towers import check_patch_dropout, layered
     from precompute.pipeline import precompute
     from precompute.run.summary import as_table
+    from precompute.training.zero_shot import sentences
 
+    check_patch_dropout(job.clip.tower.visual, job.settings.patch_dropout)
+    if job.settings.layer_decay < 1:
+        layered(job.clip.tower.visual)
+    for text in cut_texts(job.clip, sentences(job.prompt_sets)):
+        MESSAGES.print(f"The encoder does not read this prompt to its end: {text!r}.")
     store = precompute(job, out, reporter)
     RESULTS.print(as_table(store))
     MESSAGES.print(f"Run {store.manifest.run_id} in {out}. Open it: streamlit run streamlit_app.py")

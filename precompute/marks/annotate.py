@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from explorer.errors import UserError
 from explorer.store.marks import NOTHING, SHAPE, UNNAMED, add_marks
+from precompute.marks.film_names import FilmNames, renamed_note
 from precompute.marks.layouts import SourceMark, read_marks_file
 
 if TYPE_CHECKING:
@@ -29,6 +30,26 @@ SAME = {
 EDGE = 1.0
 """Pixels by which a mark may reach beyond its film: rounding."""
 
+
+class Marks(NamedTuple):
+    """A source's marks, and what the user should know of how they were matched."""
+
+    marks: tuple[SourceMark, ...]
+    notes: tuple[str, ...]
+
+
+NO_MARKS = Marks((), ())
+
+
+class Added(NamedTuple):
+    """How many marks were added to a run, were there already, and were passed over; and what should be known of it."""
+
+    added: int
+    there: int
+    passed: int
+    notes: tuple[str, ...]
+
+
 LATER = "add the file to the finished run with `python -m precompute annotate STORE FILE` and"
 
 
@@ -40,7 +61,7 @@ def add_annotations(
     frame: str | None = None,
     rename: Mapping[str, str] | None = None,
     skip_unknown: bool = False,
-) -> dict[str, int]:
+) -> Added:
     """Read a file of marks, check every one, and add them beside the run; a bad one refuses the whole file.
 
     Parameters
@@ -57,19 +78,19 @@ def add_annotations(
     skip_unknown : bool
         Pass over films and labels the run does not have.
 
-    Returns
-    -------
-    dict
-        ``added``, ``there`` (already), ``passed`` (over).
+    Raises
+    ------
+    UserError
+        With the file, the row and the fix.
     """
     scale = _scale(frame)
     marks = _read(path, scale)
     if not marks:
         raise UserError(f"{path} holds no marks.", "Name a file that does.")
-    films, labels = _films(store.samples), _Labels(store.labels, rename or {})
+    films, labels = FilmNames(store.samples), _Labels(store.labels, rename or {})
     out, passed = [], 0
     for mark in marks:
-        row, label = films.get(mark.image), labels.of(mark.label)
+        row, label = films.row(mark.image), labels.of(mark.label)
         if row is None or label is None:
             if not skip_unknown:
                 raise _unknown(
@@ -85,7 +106,7 @@ def add_annotations(
         shape = carried(mark, float(sample["width"]), float(sample["height"]), scale)
         out.append({"row": row, "label": label, "annotator": mark.reader or reader or UNNAMED, **shape})
     added = add_marks(store, pd.DataFrame(out), path.name) if out else 0
-    return {"added": added, "there": len(out) - added, "passed": passed}
+    return Added(added, len(out) - added, passed, renamed_note(films.renamed))
 
 
 def source_marks(
@@ -95,7 +116,7 @@ def source_marks(
     *,
     reader: str = UNNAMED,
     rename: Mapping[str, str] | None = None,
-) -> tuple[SourceMark, ...]:
+) -> Marks:
     """A source's own marks from a file of any layout, by the source's names of films and labels.
 
     Parameters
@@ -115,14 +136,14 @@ def source_marks(
     UserError
         With the file, the row and the fix.
     """
-    row_of, label_of, marks = _films(films), _Labels(labels, rename or {}), []
+    names, label_of, marks = FilmNames(films), _Labels(labels, rename or {}), []
     for mark in _read(path, None):
-        row, label = row_of.get(mark.image), label_of.of(mark.label)
+        row, label = names.row(mark.image), label_of.of(mark.label)
         if row is None or label is None:
             raise _unknown(mark, row, labels, "Correct the name, or delete it.", "Correct the name, or delete it.")
         image = str(films["image"].iat[row])
         marks.append(replace(mark, image=image, label=label, reader=mark.reader or reader))
-    return tuple(marks)
+    return Marks(tuple(marks), renamed_note(names.renamed))
 
 
 def _read(path: Path, scale: tuple[float, float] | str | None) -> list[SourceMark]:
@@ -142,21 +163,10 @@ def _scale(frame: str | None) -> tuple[float, float] | str | None:
         return frame
     if frame == "normalised":
         return 1.0, 1.0
-    found = re.fullmatch(r"(\d+)x(\d+)", frame)
-    if found is None or "0" in found.groups():
+    size = re.fullmatch(r"(\d+)x(\d+)", frame)
+    if size is None or "0" in size.groups():
         raise UserError(f"--frame is {frame!r}.", "Write WIDTHxHEIGHT as in 1024x1024, normalised, or file.")
-    return float(found[1]), float(found[2])
-
-
-def _films(samples: pd.DataFrame) -> dict[str, int]:
-    """Rows by every name a film may go by: its id, its path, its file's name, and CheXpert's joined path."""
-    names: dict[str, set[int]] = {}
-    for row, (sample_id, image) in enumerate(zip(samples["sample_id"], samples["image"], strict=True)):
-        path = PurePosixPath(str(image))
-        joined = "_".join((*path.parts[-3:-1], path.stem))
-        for name in {str(sample_id), str(image), path.name, path.stem, joined}:
-            names.setdefault(name, set()).add(row)
-    return {name: rows.pop() for name, rows in names.items() if len(rows) == 1}
+    return float(size[1]), float(size[2])
 
 
 class _Labels:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from explorer.data.images import open_picture
+from explorer.data.limits import BadImage, check_size
 from explorer.data.text import from_csv
 from explorer.errors import UserError
+from precompute.delimited import read_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LAYOUTS = (
     "a CSV with image, label, x, y, w, h (and annotator, polygon, nothing); VinDr-CXR's and NIH's CSVs of boxes; COCO "
-    "JSON; CheXlocalize's JSON of contours or segmentations; or a folder of mask PNGs, [READER/]LABEL/FILM.png"
+    "JSON; LabelMe's JSON, one file or a folder of them; CheXlocalize's JSON of contours or segmentations; or a folder "
+    "of mask PNGs, [READER/]LABEL/FILM.png"
 )
 
 NIH_SIZE = (1024.0, 1024.0)
@@ -68,7 +71,7 @@ class SourceMark:
 
 
 def read_marks_file(path: Path) -> list[SourceMark]:
-    """Read marks from a file of one of LAYOUTS, told by what is in it.
+    """Read marks from a file of one of LAYOUTS; its content says which.
 
     Raises
     ------
@@ -77,14 +80,17 @@ def read_marks_file(path: Path) -> list[SourceMark]:
     """
     try:
         if path.is_dir():
-            return list(_masks(path))
+            files = [file for file in sorted(path.rglob("*.*")) if not file.name.startswith(".")]
+            contents = ((file, _content(file)) for file in files if file.suffix.lower() == ".json")
+            labelme = [(file, content) for file, content in contents if "shapes" in content]
+            return [mark for file, content in labelme for mark in _json(file, content)] or list(_masks(path, files))
         if path.suffix.lower() == ".json":
-            return list(_json(path))
+            return list(_json(path, _content(path)))
         return list(_csv(path))
     except FileNotFoundError as error:
         raise UserError(f"There is no file {path}.", "Check the path.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read: {error}", "Save it as UTF-8.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}", "Check that you may read it.") from error
 
 
 def _none_of_them(path: Path, why: str) -> UserError:
@@ -95,22 +101,20 @@ def _none_of_them(path: Path, why: str) -> UserError:
 
 
 def _csv(path: Path) -> Iterator[SourceMark]:
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        header, *rows = [*csv.reader(text, strict=True)] or [[]]
-    names = [name.strip() for name in header]
+    names, rows = read_cells(path)
     size = None
     if names[:3] == ["Image Index", "Finding Label", "Bbox [x"]:  # NIH's header splits its own brackets
         names, size = ["image", "label", "x", "y", "w", "h"], NIH_SIZE
     alias = {"path": "image", "filename": "image", "image_path": "image", "image_id": "image", "class_name": "label"}
     names = [alias.get(name, name) for name in names]
+    if len(set(names)) < len(names):
+        raise _none_of_them(path, "it has two columns for the image or the label")
     corners = {"x_min", "y_min", "x_max", "y_max"} <= set(names)  # VinDr-CXR
     needed = {"image", "label"} | (set() if corners else {"x", "y", "w", "h"})
     if not needed <= set(names):
         raise _none_of_them(path, f"it has no column {', '.join(sorted(needed - set(names)))}")
     for i, cells in enumerate(rows):
-        if not any(cells):
-            continue
-        row = dict(zip(names, [*(from_csv(cell.strip()) for cell in cells), *[""] * len(names)], strict=False))
+        row = dict(zip(names, (from_csv(cell.strip()) for cell in cells), strict=True))
         where = f"{path} row {i + 2}"
         sides = ("x_min", "y_min", "x_max", "y_max") if corners else ("x", "y", "w", "h")
         if corners and row["label"] == "No finding":
@@ -140,39 +144,63 @@ def _number(text: str, where: str, column: str) -> float:
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def _json(path: Path) -> Iterator[SourceMark]:
+def _content(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON: {error}", "Export it again.") from error
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no JSON: {error}", "Export it again, in UTF-8.") from error
     if not isinstance(content, dict):
         raise _none_of_them(path, "it is no JSON object")
+    return content
+
+
+def _json(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
+    read = _coco if "annotations" in content else _labelme if "shapes" in content else _chexlocalize
     try:
-        yield from _coco(path, content) if "annotations" in content else _chexlocalize(path, content)
-    except (KeyError, TypeError, IndexError, ValueError) as error:
+        yield from read(path, content)
+    except BadImage as error:
+        raise UserError(f"{path}: {error}.", "Correct the size, or delete the mask.") from error
+    except (AttributeError, KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
         raise _none_of_them(path, f"something is missing or of another kind ({error!r})") from error
 
 
 def _coco(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
     images = {image["id"]: image for image in content["images"]}
     labels = {category["id"]: str(category["name"]) for category in content["categories"]}
-    for i, one in enumerate(content["annotations"]):
-        where = f"{path} annotation {one.get('id', i)}"
-        if one["image_id"] not in images or one["category_id"] not in labels:
+    for i, annotation in enumerate(content["annotations"]):
+        where = f"{path} annotation {annotation.get('id', i)}"
+        if annotation["image_id"] not in images or annotation["category_id"] not in labels:
             raise UserError(f"{where} is of an image or category the file does not list.", "Export it again.")
-        image = images[one["image_id"]]
+        image = images[annotation["image_id"]]
         size = (float(image["width"]), float(image["height"])) if "width" in image and "height" in image else None
-        about = str(image["file_name"]), labels[one["category_id"]]
-        reader = str(one.get("annotator", ""))
-        shape = one.get("segmentation")
+        about = str(image["file_name"]), labels[annotation["category_id"]]
+        reader = str(annotation.get("annotator", ""))
+        shape = annotation.get("segmentation")
         if isinstance(shape, dict):
             yield from _outlines(_run_lengths(shape), *about, where, reader)
         elif shape:
             for polygon in shape:
                 yield _outline([float(value) for value in polygon], *about, where, reader, size)
         else:
-            x, y, w, h = (float(side) for side in one["bbox"])
+            x, y, w, h = (float(side) for side in annotation["bbox"])
             yield SourceMark(*about, (x, y, w, h), where, None, reader, size)
+
+
+def _labelme(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
+    """LabelMe's file of one image: polygons, and rectangles by two corners."""
+    # the path is relative to this file, which lies anywhere
+    image = PureWindowsPath(content["imagePath"]).name
+    size = (float(content["imageWidth"]), float(content["imageHeight"]))
+    for i, shape in enumerate(content["shapes"]):
+        where, kind = f"{path} shape {i + 1}", shape.get("shape_type", "polygon")
+        points = np.asarray(shape["points"], dtype=float).reshape(-1, 2)
+        if kind == "rectangle":
+            (x, y), (w, h) = points.min(axis=0), np.ptp(points, axis=0)
+            yield SourceMark(image, str(shape["label"]), (float(x), float(y), float(w), float(h)), where, size=size)
+        elif kind == "polygon":
+            yield _outline(points.ravel().tolist(), image, str(shape["label"]), where, "", size)
+        else:
+            raise UserError(f"{where} is a {kind}.", "Draw it as a polygon or a rectangle, or delete it.")
 
 
 def _chexlocalize(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
@@ -196,6 +224,7 @@ def _chexlocalize(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
 def _run_lengths(shape: dict[str, Any]) -> NDArray[np.bool_]:
     """(h, w) mask of COCO's run lengths, plain or packed as pycocotools packs them; columns first, zeros first."""
     height, width = shape["size"]
+    check_size(width, height)
     counts = shape["counts"]
     runs = _unpacked(counts) if isinstance(counts, str) else [int(count) for count in counts]
     if sum(runs) != height * width or min(runs, default=0) < 0:
@@ -223,22 +252,29 @@ def _unpacked(text: str) -> list[int]:
 # --- masks -----------------------------------------------------------------------------------------------------------
 
 
-def _masks(folder: Path) -> Iterator[SourceMark]:
-    files = sorted(folder.rglob("*.png"))
-    if not files:
-        raise _none_of_them(folder, "the folder holds no PNG")
-    for file in files:
+def _masks(folder: Path, files: Iterable[Path]) -> Iterator[SourceMark]:
+    pictures = [file for file in files if file.suffix.lower() == ".png"]
+    if not pictures:
+        raise _none_of_them(folder, "the folder holds no PNG and no JSON")
+    for file in pictures:
         parts = file.relative_to(folder).parts
         if len(parts) not in (2, 3):
             raise UserError(f"{file} is not LABEL/FILM.png or READER/LABEL/FILM.png below {folder}.", "Move it.")
         try:
-            with Image.open(file, formats=("PNG",)) as image:
-                mask = np.asarray(image.convert("L")) > 0
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-            raise UserError(f"{file} cannot be read as a PNG: {error}", "Export it again.") from error
+            with file.open("rb") as content, open_picture(content, formats=("PNG",)) as image:
+                mask = _marked(image)
+        except BadImage as error:
+            raise UserError(f"{file} cannot be read as a PNG: {error}.", "Export it again.") from error
         if not mask.any():
-            raise UserError(f"{file}: nothing is marked in this mask.", "Delete it: no mask says nothing was found.")
+            raise UserError(f"{file}: nothing is marked in this mask.", "Delete it: no mask means nothing to mark.")
         yield from _outlines(mask, file.stem, parts[-2], str(file), parts[0] if len(parts) == 3 else "")
+
+
+def _marked(image: Image.Image) -> NDArray[np.bool_]:
+    """Where a mask is neither black nor transparent."""
+    # convert("L") keeps the upper 8 bits of 16
+    mask = np.asarray(image if image.mode.startswith("I") else image.convert("L")) > 0
+    return mask & (np.asarray(image.convert("RGBA"))[..., 3] > 0) if image.has_transparency_data else mask
 
 
 def _outlines(mask: NDArray[np.bool_], image: str, label: str, where: str, reader: str = "") -> Iterator[SourceMark]:

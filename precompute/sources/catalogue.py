@@ -147,7 +147,7 @@ def _options(name: SourceName, given: Mapping[str, object]) -> SourceOptions:
         options: SourceOptions = model.model_validate(given)
     except ValidationError as error:
         # an option too many is named before one that lacks: it is likely that one, misspelt
-        wrong = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        wrong = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
         option = flag(str(wrong["loc"][0]))
         if wrong["type"] == "extra_forbidden":
             takes = ", ".join(flag(field) for field in model.model_fields)

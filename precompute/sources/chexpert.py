@@ -10,6 +10,7 @@ import pandas as pd
 from explorer.data.labels import CHEXPERT_LABELS
 from explorer.errors import UserError
 from precompute.sources.counts import Count, counts_by_label, films_on_disk
+from precompute.sources.films_on_disk import find_films
 from precompute.sources.options import RootFolder, SourceOptions, UncertainPolicy, ViewChoice
 from precompute.sources.table import (
     Source,
@@ -83,6 +84,8 @@ def read_chexpert(options: ChexpertOptions) -> Source:
         },
         targets,
     )
+    paths, notes = find_films(root, frame["image"].tolist())
+    frame["image"] = frame["image"].map(lambda name: paths.get(name, name))
     return source_of(
         root,
         frame,
@@ -94,6 +97,7 @@ def read_chexpert(options: ChexpertOptions) -> Source:
         label_origin=f"train and val: CheXpert's labeller, uncertain: {uncertain}, blank is unknown, a positive "
         "finding denies No Finding; test: radiologists",
         split_origin="valid.csv is test; one patient in ten of train.csv is val, by a hash of the id",
+        notes=notes,
     )
 
 
@@ -120,10 +124,10 @@ def _read(file: Path) -> pd.DataFrame:
     table = table.rename(columns={"Path": "image"})
     # the first part names the download (CheXpert-v1.0-small), not a folder below it
     parts = table["image"].str.strip().str.split("/", expand=True)
-    odd = np.flatnonzero(table["image"].str.count("/") != 4)
-    if len(odd):
+    misplaced = np.flatnonzero(table["image"].str.count("/") != 4)
+    if len(misplaced):
         raise UserError(
-            f"{where(odd[0])}: Path is {table['image'].iat[odd[0]]!r}.",
+            f"{where(misplaced[0])}: Path is {table['image'].iat[misplaced[0]]!r}.",
             "CheXpert writes CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg.",
         )
     need_known(table["Frontal/Lateral"], ("Frontal", "Lateral"), where, "Frontal/Lateral")

@@ -34,13 +34,13 @@ def correct(source: Source, file: Path) -> Source:
             now = frame[label].to_numpy()[row]
             frame.loc[frame.index[row], label] = np.float32(1 - now if verdict == "wrong" else np.nan)
     done = Counter(verdicts.values())
-    told = ", ".join(f"{done[verdict]} {verdict}" for verdict in VERDICTS)
+    summary = ", ".join(f"{done[verdict]} {verdict}" for verdict in VERDICTS)
     return replace(
         source,
         frame=frame,
         uncorrected=source.frame,
         sha256=sha256_json([source.sha256, sha256_file(file)]),
-        label_origin=f"{source.label_origin}; corrected by {file.name} ({told}; sha256 {sha256_file(file)[:12]})",
+        label_origin=f"{source.label_origin}; corrected by {file.name} ({summary}; sha256 {sha256_file(file)[:12]})",
     )
 
 
@@ -70,17 +70,17 @@ def read_corrections(
             raise UserError(f"{file} has no column {column}.", f"It needs {', '.join(needed)}.")
     row_of = {sample_id: row for row, sample_id in enumerate(samples["sample_id"])}
     seen: dict[tuple[str, str], int] = {}
-    found: dict[tuple[str, str], Verdict] = {}
+    verdicts: dict[tuple[str, str], Verdict] = {}
     for index, cells in enumerate(table.to_dict("records")):
         place = f"{file} row {index + 2}"
-        sample_id, label, said = (from_csv(str(cells[column]).strip()) for column in needed)
+        sample_id, label, written = (from_csv(str(cells[column]).strip()) for column in needed)
         if sample_id not in row_of:
             raise UserError(f"{place}: no film {sample_id!r} in {source}.", "Correct the id, or delete the row.")
         if label not in labels:
             raise UserError(f"{place}: {label!r} is not one of the labels.", f"Use one of: {', '.join(labels)}.")
-        verdict = next((verdict for verdict in VERDICTS if verdict == said), None)
+        verdict = next((verdict for verdict in VERDICTS if verdict == written), None)
         if verdict is None:
-            raise UserError(f"{place}: verdict is {said!r}.", f"Write {', '.join(VERDICTS)}.")
+            raise UserError(f"{place}: verdict is {written!r}.", f"Write {', '.join(VERDICTS)}.")
         if (sample_id, label) in seen:
             raise UserError(
                 f"{place} judges {label!r} of {sample_id!r} a second time, after row {seen[sample_id, label]}.",
@@ -99,5 +99,5 @@ def read_corrections(
             raise UserError(
                 f"{place}: {label!r} of {sample_id!r} is unknown, so it cannot be wrong.", "Delete the row."
             )
-        found[sample_id, label] = verdict
-    return found
+        verdicts[sample_id, label] = verdict
+    return verdicts

@@ -13,8 +13,9 @@ from pydantic import Field
 from explorer.data.labels import KNOWN_LABELS, parse_label
 from explorer.data.samples import SPLITS
 from explorer.errors import UserError
-from precompute.marks.annotate import source_marks
+from precompute.marks.annotate import NO_MARKS, source_marks
 from precompute.sources.counts import Count, counts_by_label, films_on_disk
+from precompute.sources.films_on_disk import find_films
 from precompute.sources.options import SourceOptions, UncertainPolicy
 from precompute.sources.table import (
     GIVEN,
@@ -95,9 +96,12 @@ def read_csv(options: CsvOptions) -> Source:
     targets = parse_labels(
         table, names, uncertain, where, "Correct the cell, or leave the column out with --ignore {}."
     )
+    table["image"] = table["image"].str.strip()
+    paths, notes = find_films(images, table["image"].tolist())
+    table["image"] = table["image"].map(lambda name: paths.get(name, name))
     frame = pd.concat([_given(csv, table, where), targets], axis=1)
     check_paths(images, frame, where)
-    marks = source_marks(options.annotations, frame, names) if options.annotations else ()
+    marks, more_notes = source_marks(options.annotations, frame, names) if options.annotations else NO_MARKS
     return Source(
         name=options.name or csv.stem,
         licence=options.licence or "not stated",
@@ -110,6 +114,7 @@ def read_csv(options: CsvOptions) -> Source:
         split_origin="the CSV's split column" if "split" in table else None,
         annotations=marks,
         sha256=fingerprint(frame, marks),
+        notes=(*notes, *more_notes),
     )
 
 
@@ -152,16 +157,15 @@ def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tupl
 def _given(file: Path, table: pd.DataFrame, where: Where) -> pd.DataFrame:
     """The sample columns, with what is missing filled in."""
     frame = pd.DataFrame({column: table.get(column, pd.Series("", index=table.index)) for column in GIVEN})
-    frame["image"] = table["image"].str.strip()
     if "sample_id" not in table:
         stems = frame["image"].map(lambda path: Path(path).stem)
         frame["sample_id"] = frame["image"] if stems.duplicated().any() else stems
     if "study_id" not in table:
         frame["study_id"] = frame["sample_id"]
     for column in ("sample_id", "image"):
-        again = frame[column].duplicated(keep=False)
-        if again.any():
-            first, second = np.flatnonzero(frame[column] == frame.loc[again, column].iat[0])[:2]
+        repeated = frame[column].duplicated(keep=False)
+        if repeated.any():
+            first, second = np.flatnonzero(frame[column] == frame.loc[repeated, column].iat[0])[:2]
             raise UserError(
                 f"{file} rows {first + 2} and {second + 2} have the same {column}: {frame[column].iat[first]!r}.",
                 "Give each image one row and an id of its own.",

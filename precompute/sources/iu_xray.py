@@ -22,11 +22,11 @@ from pydantic import Field
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain, parse_label
 from explorer.errors import UserError
 from precompute.sources.counts import Count, films_on_disk
+from precompute.sources.films_on_disk import find_films
 from precompute.sources.mesh import NORMAL, mesh_targets, with_no_finding
 from precompute.sources.options import ImageFolder, RootFolder, SourceOptions, UncertainPolicy, ViewChoice
 from precompute.sources.table import (
     Source,
-    films_below,
     need_columns,
     need_known,
     read_table,
@@ -126,7 +126,7 @@ def read_iu_xray(options: IuXrayOptions) -> Source:
         if labels
         else {report.uid: mesh_targets(report.mesh) for report in reports}
     )
-    paths = find_films(folder, [name for _, name, _ in rows])
+    paths, notes = _find(folder, [name for _, name, _ in rows])
     values = np.array([targets[report.uid] for report, _, _ in rows], dtype=np.float32)
     frame = samples_frame(
         {
@@ -155,6 +155,7 @@ def read_iu_xray(options: IuXrayOptions) -> Source:
         if labels
         else "MeSH headings by the table in precompute/sources/mesh.toml",
         split_origin=None,
+        notes=notes,
     )
 
 
@@ -195,7 +196,7 @@ def count_iu_xray(options: IuXrayOptions) -> list[Count]:
     except UserError:
         return [*counts, Count("films on disk", 0, 7466 if kaggle else 7470)]
     names = [name for report in with_films for name in report.images]
-    return [*counts, films_on_disk(folder, find_films(folder, names).values(), len(names))]
+    return [*counts, films_on_disk(folder, _find(folder, names)[0].values(), len(names))]
 
 
 def read_reports(root: Path) -> list[IuReport]:
@@ -218,9 +219,9 @@ def read_reports(root: Path) -> list[IuReport]:
         )
     if not reports:
         raise UserError(f"{root / REPORTS} holds no XML file.", "Unpack the reports there.")
-    again = [uid for uid, count in Counter(report.uid for report in reports).items() if count > 1]
-    if again:
-        raise UserError(f"{root}: report {again[0]} is there twice.", "Keep one of them.")
+    repeated = [uid for uid, count in Counter(report.uid for report in reports).items() if count > 1]
+    if repeated:
+        raise UserError(f"{root}: report {repeated[0]} is there twice.", "Keep one of them.")
     return sorted(reports, key=lambda report: (len(report.uid), report.uid))
 
 
@@ -329,18 +330,16 @@ def _open_i_name(uid: str, kaggle: str) -> str:
     return f"CXR{uid}_{kaggle.removesuffix('.png').removesuffix('.dcm')}"
 
 
-def find_films(folder: Path, names: list[str]) -> dict[str, str]:
+def _find(folder: Path, names: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Each film's path below ``folder``: by its name, or by Open-i's DICOM name, in any subfolder.
 
     A film that is not there keeps its plain name, to be reported as missing with all other unreadable films.
     """
-    there = films_below(folder)
-    found = {}
-    for name in names:
-        short = name.split("_", 1)[1] if name.startswith("CXR") else name
-        options = (name, f"{name}.png", f"{name}.dcm", f"{short}.png", f"{short}.dcm")
-        found[name] = next((there[option] for option in options if option in there), options[0 if "." in name else 1])
-    return found
+    paths, notes = find_films(folder, names, anywhere=True)
+    short = {name: name.split("_", 1)[1] for name in names if name.startswith("CXR") and name not in paths}
+    by_short, _ = find_films(folder, list(short.values()), anywhere=True)
+    paths |= {name: by_short[dicom] for name, dicom in short.items() if dicom in by_short}
+    return {name: paths.get(name, name if "." in name else f"{name}.png") for name in names}, notes
 
 
 def _report_text(report: IuReport) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain
 from explorer.errors import UserError
 from precompute.sources.counts import Count, counts_by_label, films_on_disk
+from precompute.sources.films_on_disk import find_films
 from precompute.sources.options import RootFolder, SourceOptions, UncertainPolicy, ViewChoice
 from precompute.sources.table import (
     Source,
@@ -104,6 +105,8 @@ def read_mimic(options: MimicOptions) -> Source:
         },
         targets.reset_index(drop=True),
     )
+    paths, notes = find_films(root, frame["image"].tolist())
+    frame["image"] = frame["image"].map(lambda name: paths.get(name, name))
     return source_of(
         root,
         frame,
@@ -115,6 +118,7 @@ def read_mimic(options: MimicOptions) -> Source:
         label_origin=f"{label_file.name.removesuffix('.gz')}, uncertain: {uncertain}, blank is unknown, "
         "a positive finding denies No Finding",
         split_origin="the official split; validate is val",
+        notes=notes,
     )
 
 

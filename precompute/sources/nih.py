@@ -9,13 +9,14 @@ import pandas as pd
 
 from explorer.data.labels import NIH_LABELS
 from explorer.errors import UserError
-from precompute.marks.annotate import source_marks
+from precompute.marks.annotate import NO_MARKS, source_marks
+from precompute.marks.film_names import stem
 from precompute.sources.counts import Count, counts_by_label, films_on_disk
+from precompute.sources.films_on_disk import find_films
 from precompute.sources.options import ImageFolder, RootFolder, SourceOptions
 from precompute.sources.table import (
     Source,
     Where,
-    films_below,
     need_columns,
     need_known,
     need_once,
@@ -68,7 +69,7 @@ def read_nih(options: NihOptions) -> Source:
     file = next((root / name for name in ENTRIES if (root / name).is_file()), None)
     if file is None:
         raise UserError(f"{root} has no {' or '.join(ENTRIES)}.", "Copy it there from the download.")
-    table = read_table(file, nameless=True)
+    table = read_table(file)
     where = rows_of(file)
     table = table.rename(columns={"Patient Sex": "Patient Gender"})  # the name in newer copies
     needed = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender")
@@ -76,7 +77,7 @@ def read_nih(options: NihOptions) -> Source:
     need_once(table["Image Index"], where, "film")
     need_known(table["View Position"], ("PA", "AP"), where, "View Position")
     folder = options.images or root
-    there = films_below(folder)
+    paths, notes = find_films(folder, table["Image Index"].tolist(), anywhere=True)
     frame = samples_frame(
         {
             "sample_id": table["Image Index"].map(lambda name: Path(name).stem),
@@ -84,14 +85,16 @@ def read_nih(options: NihOptions) -> Source:
             "patient_id": table["Patient ID"],
             "split": _splits(root, table, where),
             "view": table["View Position"],
-            "image": table["Image Index"].map(lambda name: there.get(name, name)),
+            "image": table["Image Index"].map(lambda name: paths.get(name, name)),
             "age": _ages(table["Patient Age"], where),
             "sex": table["Patient Gender"],
         },
         _targets(table["Finding Labels"], where),
     )
     file_of_boxes = root / BOXES
-    boxes = source_marks(file_of_boxes, frame, NIH_LABELS, reader="radiologist") if file_of_boxes.is_file() else ()
+    marks = (
+        source_marks(file_of_boxes, frame, NIH_LABELS, reader="radiologist") if file_of_boxes.is_file() else NO_MARKS
+    )
     return source_of(
         root,
         frame,
@@ -102,7 +105,8 @@ def read_nih(options: NihOptions) -> Source:
         labels=NIH_LABELS,
         label_origin=f"{file.name}: mined from reports, what is not named is absent",
         split_origin="test_list.txt is test; one patient in ten of train_val_list.txt is val, by a hash of the id",
-        annotations=boxes,
+        annotations=marks.marks,
+        notes=(*notes, *marks.notes),
     )
 
 
@@ -126,10 +130,10 @@ def count_nih(options: NihOptions) -> list[Count]:
 def _targets(findings: pd.Series, where: Where) -> pd.DataFrame:
     named = findings.str.split("|")
     known = set(NIH_LABELS)
-    odd = np.flatnonzero(named.map(lambda names: not known.issuperset(names)))
-    if len(odd):
+    unknown = np.flatnonzero(named.map(lambda names: not known.issuperset(names)))
+    if len(unknown):
         raise UserError(
-            f"{where(odd[0])}: Finding Labels is {findings.iat[odd[0]]!r}.",
+            f"{where(unknown[0])}: Finding Labels is {findings.iat[unknown[0]]!r}.",
             f"Findings are {', '.join(NIH_LABELS)}, with | between them.",
         )
     return pd.DataFrame(
@@ -140,9 +144,11 @@ def _targets(findings: pd.Series, where: Where) -> pd.DataFrame:
 def _ages(cells: pd.Series, where: Where) -> pd.Series:
     """Years: the first release writes 058Y, 011M or 001D, the second 58."""
     parts = cells.str.strip().str.extract(r"^(\d+)([YMD]?)$")
-    odd = np.flatnonzero(parts[0].isna())
-    if len(odd):
-        raise UserError(f"{where(odd[0])}: Patient Age is {cells.iat[odd[0]]!r}.", "Write years: 58 or 058Y.")
+    unreadable = np.flatnonzero(parts[0].isna())
+    if len(unreadable):
+        raise UserError(
+            f"{where(unreadable[0])}: Patient Age is {cells.iat[unreadable[0]]!r}.", "Write years: 58 or 058Y."
+        )
     years = parts[0].astype(np.float32) / parts[1].map({"": 1, "Y": 1, "M": 12, "D": 365}).astype(np.float32)
     return years.where(years <= OLDEST)
 
@@ -152,13 +158,13 @@ def _splits(root: Path, table: pd.DataFrame, where: Where) -> pd.Series:
     for name in LISTS:
         if not (root / name).is_file():
             raise UserError(f"{root} has no {name}.", "Copy the official lists there.")
-        lists.append(set((root / name).read_text(encoding="utf-8").split()))
-    train_val, test = (table["Image Index"].isin(names) for names in lists)
-    odd = np.flatnonzero(train_val == test)
-    if len(odd):
+        lists.append(set(map(stem, (root / name).read_text(encoding="utf-8-sig").split())))
+    train_val, test = (table["Image Index"].map(stem).isin(names) for names in lists)
+    unclear = np.flatnonzero(train_val == test)
+    if len(unclear):
+        film, lists_of_it = table["Image Index"].iat[unclear[0]], "both" if test.iat[unclear[0]] else "neither"
         raise UserError(
-            f"{where(odd[0])}: {table['Image Index'].iat[odd[0]]} is in {'both' if test.iat[odd[0]] else 'neither'} of "
-            f"{' and '.join(LISTS)}.",
+            f"{where(unclear[0])}: {film} is in {lists_of_it} of {' and '.join(LISTS)}.",
             "Take the lists and the table of one release.",
         )
     return table["Patient ID"].map(one_in_ten).mask(test, "test")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,9 @@ from explorer.data.limits import BadImage, inside
 from explorer.data.samples import SAMPLE_COLUMNS, SPLITS
 from explorer.errors import UserError
 from explorer.store.files import sha256_json
+from precompute.delimited import read_cells
 from precompute.marks.layouts import SourceMark
+from precompute.sources.films_on_disk import lies_below
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +49,8 @@ class Source:
         By the names of ``frame`` and ``labels``; whether each fits its film is seen once films are decoded.
     sha256 : str
         Of all that decides the samples and annotations.
+    notes : texts
+        What the user should know of how films and marks were matched.
     uncorrected : DataFrame, optional
         The frame before a review corrected it: patients are shared out by its labels, so that a correction moves no
         film to another split.
@@ -67,6 +69,7 @@ class Source:
     split_origin: str | None
     annotations: tuple[SourceMark, ...]
     sha256: str
+    notes: tuple[str, ...] = ()
     uncorrected: pd.DataFrame | None = None
     truth: NDArray[np.float32] | None = None
 
@@ -83,10 +86,12 @@ def source_of(
     label_origin: str,
     split_origin: str | None,
     annotations: Sequence[SourceMark] = (),
+    notes: tuple[str, ...] = (),
 ) -> Source:
     """The source of a public set's folder, its patients and paths checked, and hashed as it was read."""
     if split_origin is not None:
         check_crossing(frame, where)
+    need_once(frame["image"], where, "film")
     check_paths(images, frame, where)
     return Source(
         name=name,
@@ -100,6 +105,7 @@ def source_of(
         split_origin=split_origin,
         annotations=tuple(annotations),
         sha256=fingerprint(frame, annotations),
+        notes=notes,
     )
 
 
@@ -155,35 +161,37 @@ def parse_labels(
 def deny_no_finding(targets: pd.DataFrame) -> pd.DataFrame:
     """CheXpert's labels with No Finding 0 where it is blank and a finding is positive.
 
-    CheXpert's labeller writes No Finding only as 1, where no finding but Support Devices is positive or uncertain
-    (Irvin et al., AAAI 2019, section 3.1), so a positive finding says that it is absent. All other blanks stay unknown.
+    CheXpert's labeller writes No Finding only as 1: where no finding but Support Devices is positive or uncertain
+    (Irvin et al., AAAI 2019, section 3.1). So a positive finding says that it is absent. All other blanks stay unknown.
     """
-    found = (targets.drop(columns=["No Finding", "Support Devices"]) == 1).any(axis=1)
-    return targets.assign(**{"No Finding": targets["No Finding"].mask(targets["No Finding"].isna() & found, 0.0)})
+    positive = (targets.drop(columns=["No Finding", "Support Devices"]) == 1).any(axis=1)
+    return targets.assign(**{"No Finding": targets["No Finding"].mask(targets["No Finding"].isna() & positive, 0.0)})
 
 
 def need_columns(table: pd.DataFrame, file: Path, columns: Sequence[str], fix: str) -> None:
     """Refuse a file without one of ``columns``."""
     for column in columns:
         if column not in table:
-            raise UserError(f"{file} has no column {column}.", fix)
+            raise UserError(f"{file} has no column {column}; it has {', '.join(table.columns)}.", fix)
 
 
 def need_once(values: pd.Series, where: Where, what: str) -> None:
     """Refuse a value that stands in two rows."""
-    again = np.flatnonzero(values.duplicated())
-    if len(again):
+    repeated = np.flatnonzero(values.duplicated())
+    if len(repeated):
         raise UserError(
-            f"{where(again[0])}: the {what} {values.iat[again[0]]} is there twice.", f"Keep one row for each {what}."
+            f"{where(repeated[0])}: the {what} {values.iat[repeated[0]]} is there twice.",
+            f"Keep one row for each {what}.",
         )
 
 
 def need_known(values: pd.Series, known: Sequence[str], where: Where, what: str) -> None:
     """Refuse a cell that is none of ``known``."""
-    odd = np.flatnonzero(~values.isin(known))
-    if len(odd):
+    unknown = np.flatnonzero(~values.isin(known))
+    if len(unknown):
         raise UserError(
-            f"{where(odd[0])}: {what} is {values.iat[odd[0]]!r}.", f"Write {', '.join(name for name in known if name)}."
+            f"{where(unknown[0])}: {what} is {values.iat[unknown[0]]!r}.",
+            f"Write {', '.join(name for name in known if name)}.",
         )
 
 
@@ -210,55 +218,16 @@ def one_in_ten(patient: str) -> Literal["train", "val"]:
     return "val" if int(hashlib.sha256(patient.encode()).hexdigest(), 16) % 10 == 0 else "train"
 
 
-def films_below(folder: Path) -> dict[str, str]:
-    """Name of each file in any subfolder to its path relative to ``folder``."""
-    if not folder.is_dir():
-        raise UserError(f"The folder {folder} does not exist.", "Name the folder of films with --images.")
-    return {path.name: path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
 def fingerprint(frame: pd.DataFrame, annotations: Sequence[SourceMark]) -> str:
     """A hash of what was read, wherever its files lie."""
     marks = [(mark.image, mark.label, mark.reader, mark.box, mark.polygon, mark.size) for mark in annotations]
     return sha256_json([frame.to_csv(), marks])
 
 
-def read_table(file: Path, ignore: Sequence[str] = (), *, nameless: bool = False) -> pd.DataFrame:
-    """Read the file, gzipped or not, as text cells; row i of the table is row i + 2 of the file.
-
-    With ``nameless``, blank columns without a name at the end are dropped: some sets end their lines in commas.
-
-    pandas' reader is too forgiving here: it renames a second column of the same name, pads a short row, and takes
-    the first column for an index where every row has a cell too many.
-    """
-    try:
-        opener = gzip.open if file.suffix == ".gz" else open
-        with opener(file, "rt", encoding="utf-8-sig", newline="") as text:
-            header, *rows = [*csv.reader(text, strict=True)] or [[]]
-    except FileNotFoundError as error:
-        raise UserError(f"There is no file {file}.", "Check the path.") from error
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
-        raise UserError(
-            f"{file} cannot be read as a CSV: {error}", "Save it as UTF-8, comma-separated, with a header."
-        ) from error
-    while rows and not rows[-1]:  # empty lines at the end are no rows
-        rows.pop()
-    if not rows:
-        raise UserError(f"{file} has no rows.", "Give it a header and one row for each image.")
-    while nameless and header and not header[-1]:
-        header.pop()
-    for index, row in enumerate(rows):
-        while nameless and len(row) > len(header) and not row[-1]:
-            row.pop()
-        if len(row) != len(header):
-            raise UserError(
-                f"{file} row {index + 2} has {len(row)} cells, the header has {len(header)}.",
-                "Give the row a cell for every column (quote a cell that holds a comma), or delete it.",
-            )
-    header = [name.strip() for name in header]
-    if "" in header:
-        raise UserError(f"{file}: column {header.index('') + 1} has no name.", "Name it in the header, or delete it.")
-    table = pd.DataFrame(rows, columns=header, dtype=str)
+def read_table(file: Path, ignore: Sequence[str] = ()) -> pd.DataFrame:
+    """Read the file as :func:`precompute.delimited.read_cells` does, without the columns of ``ignore``."""
+    names, rows = read_cells(file)
+    table = pd.DataFrame(rows, columns=names, dtype=str)
     table = table.drop(columns=[column for column in ignore if column in table])
     table = table.rename(columns={old: new for old, new in ALIASES.items() if new not in table})
     twice = table.columns[table.columns.duplicated()]
@@ -268,9 +237,19 @@ def read_table(file: Path, ignore: Sequence[str] = (), *, nameless: bool = False
 
 
 def check_paths(images: Path, frame: pd.DataFrame, where: Where) -> None:
-    """Refuse an image path that leaves its folder."""
+    """Refuse an image path that leaves its folder, by itself or by a link."""
     for index, relative in enumerate(frame["image"]):
         try:
             inside(images, relative)
         except BadImage as error:
+            if Path(relative).is_absolute():
+                raise UserError(
+                    f"{where(index)}: {relative!r} is an absolute path, which leaves the image folder.",
+                    f"Write the path below {images} alone.",
+                ) from error
+            if lies_below(relative) and "\0" not in relative:
+                raise UserError(
+                    f"{where(index)}: {relative!r} is a link out of the image folder, or lies in a linked folder.",
+                    f"Put the film itself below {images}, or name the folder that holds the films with --images.",
+                ) from error
             raise UserError(f"{where(index)}: {relative!r}: {error}.", f"Use a path below {images}.") from error

@@ -10,10 +10,10 @@ import pandas as pd
 from precompute.marks.annotate import source_marks
 from precompute.marks.layouts import SourceMark
 from precompute.sources.counts import Count, counts_by_label, films_on_disk
+from precompute.sources.films_on_disk import find_films
 from precompute.sources.options import ImageFolder, RootFolder, SourceOptions, UncertainPolicy
 from precompute.sources.table import (
     Source,
-    films_below,
     need_columns,
     need_once,
     one_in_ten,
@@ -102,7 +102,6 @@ def read_vindr(options: VindrOptions) -> Source:
     root, uncertain = options.root, options.uncertain
     folder = options.images or root
     names = tuple(NAMES.get(label, label) for label in LABELS)
-    there = {Path(name).stem: path for name, path in films_below(folder).items()}
     parts, places, boxes = [], [], list[SourceMark]()
     for part in ("train", "test"):
         file = root / f"annotations/image_labels_{part}.csv"
@@ -112,7 +111,8 @@ def read_vindr(options: VindrOptions) -> Source:
         values = votes.groupby("image_id", sort=False)[list(LABELS)].mean()  # of the readings that say something
         targets = values.mask((values > 0) & (values <= 0.5), MINORITY[uncertain]).mask(values > 0.5, 1.0)
         films = pd.Series(targets.index.astype(str))
-        paths = films.map(lambda film, part=part: str(there.get(film, f"{part}/{film}.dicom")))
+        located, _ = find_films(folder, films.tolist(), anywhere=True)
+        paths = films.map(lambda film, part=part, located=located: located.get(film, f"{part}/{film}.dicom"))
         parts.append(
             samples_frame(
                 {
@@ -127,8 +127,8 @@ def read_vindr(options: VindrOptions) -> Source:
         )
         first = votes.reset_index().drop_duplicates("image_id").index
         places += [f"{file} row {row + 2}" for row in first]
-        drawn = root / f"annotations/annotations_{part}.csv"
-        boxes += source_marks(drawn, parts[-1], names, reader="consensus", rename=NAMES)
+        file_of_boxes = root / f"annotations/annotations_{part}.csv"
+        boxes += source_marks(file_of_boxes, parts[-1], names, reader="consensus", rename=NAMES).marks
     frame = pd.concat(parts, ignore_index=True)
     where = places.__getitem__
     need_once(frame["sample_id"], where, "film")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from timm.layers.patch_dropout import PatchDropout
 from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
 from torch import nn
 from torch.nn import functional
 
 from explorer.model.encoder import ImageTower
 from explorer.model.head import Head
+from explorer.model.towers import layered, patches_dropped
 from precompute.settings import Settings
 from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.loop import TrainingCurve, autocast, steps_of, train_epochs
@@ -69,8 +69,6 @@ def fine_tune(
     """
     settings = run.settings
     model = Classifier(tower, start).to(tower.device)
-    if settings.patch_dropout:
-        model.visual.trunk.patch_drop = PatchDropout(settings.patch_dropout)  # type: ignore[union-attr]
     optimizer = torch.optim.AdamW(parameter_groups(model, settings), fused=True)
     steps = settings.epochs * steps_of(data.train, settings)
 
@@ -84,25 +82,23 @@ def fine_tune(
         logits = model.head(functional.normalize(embedded.float(), dim=-1))
         return loss(logits, torch.from_numpy(data.targets[rows]).to(tower.device))
 
-    curve = train_epochs(
-        model,
-        optimizer,
-        data.train,
-        run,
-        batch_loss=batch_loss,
-        val_loss=lambda: validation_loss(model, tower, loss, data, settings.batch_size),
-        clip=1.0,
-    )
-    if settings.patch_dropout:
-        model.visual.trunk.patch_drop = nn.Identity()  # type: ignore[union-attr]
+    with patches_dropped(model.visual, settings.patch_dropout):
+        curve = train_epochs(
+            model,
+            optimizer,
+            data.train,
+            run,
+            batch_loss=batch_loss,
+            val_loss=lambda: validation_loss(model, tower, loss, data, settings.batch_size),
+            clip=1.0,
+        )
     return model.trained_head(), curve
 
 
 def parameter_groups(model: Classifier, settings: Settings) -> list[dict[str, Any]]:
     """AdamW's groups, each with its ``peak`` rate: lower layers less, the head its own; no decay of one-dimensional
     weights (norms, biases)."""
-    trunk: Any = getattr(model.visual, "trunk", model.visual)
-    groups = param_groups_layer_decay(trunk, settings.weight_decay, layer_decay=settings.layer_decay)
+    groups = param_groups_layer_decay(layered(model.visual), settings.weight_decay, layer_decay=settings.layer_decay)
     rated = [(group["params"], group["weight_decay"], settings.learning_rate * group["lr_scale"]) for group in groups]
     inside = {id(parameter) for parameters, _, _ in rated for parameter in parameters}
     for module, rate in ((model.visual, settings.learning_rate), (model.head, settings.head_learning_rate)):

@@ -156,6 +156,32 @@ def test_padding_is_black_and_moves_nothing(tmp_path: Path, photometric: str) ->
     np.testing.assert_array_equal(read[padded < 4095], right)
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("ends", [(3900, 4095), (4095, 3900)])
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_range_of_padding_of_16_bits(tmp_path: Path, photometric: str, ends: tuple[int, int], signed: bool) -> None:
+    """Everything from one end to the other is black, whichever is stated first; the ends count."""
+    values = VALUES.astype(np.int16) - 2048 if signed else VALUES
+    first, limit = (end - 2048 for end in ends) if signed else ends
+    tags = {
+        "PhotometricInterpretation": photometric,
+        "PixelData": values.tobytes(),
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": int(signed),
+        "PixelPaddingValue": first,
+        "PixelPaddingRangeLimit": limit,
+    }
+    read = np.asarray(read_film(write(tmp_path / "a.dcm", **tags)))
+    padding = (VALUES >= 3900) & (VALUES <= 4095)
+    assert padding.sum() == 196
+    low, high = np.percentile(VALUES[~padding], (0.5, 99.5))
+    right = np.clip((VALUES[~padding] - low) / (high - low), 0, 1)
+    right = np.round((1 - right if photometric == "MONOCHROME1" else right) * 255)
+    assert (read[padding] == 0).all()
+    np.testing.assert_array_equal(read[~padding], right)
+
+
 def test_a_table_of_packed_8_bit_entries(tmp_path: Path) -> None:
     table = Dataset()
     table.LUTDescriptor, table.LUTData = [256, 0, 8], bytes(range(255, -1, -1))

@@ -67,6 +67,44 @@ def test_the_depth_of_a_16_bit_film_is_the_least_that_holds_it(tmp_path: Path, t
     assert np.array_equal(np.asarray(read_film(tmp_path / "a.png")), deep // step)
 
 
+def luma(rgb: np.ndarray) -> np.ndarray:
+    """ITU-R 601-2."""
+    return rgb.astype(float) @ [0.299, 0.587, 0.114]
+
+
+def test_a_palette_becomes_the_luma_of_its_colours(tmp_path: Path) -> None:
+    """The stored numbers are places in the palette, here in an order that is not that of the grey."""
+    places = np.arange(2400, dtype=np.uint8).reshape(40, 60)
+    colours = np.random.default_rng(0).integers(0, 256, (256, 3), dtype=np.uint8)
+    image = Image.fromarray(places)
+    image.putpalette(colours.tobytes())  # which makes it a palette's
+    assert image.mode == "P"
+    for options in ({}, {"transparency": 7}):
+        image.save(tmp_path / "a.png", **options)
+        assert np.abs(np.asarray(read_film(tmp_path / "a.png")) - luma(colours[places])).max() <= 1
+
+
+def test_cmyk_becomes_luma(tmp_path: Path) -> None:
+    grey = np.asarray(film())
+    ink = np.zeros((*grey.shape, 4), np.uint8)
+    ink[..., 3] = 255 - grey  # black ink alone
+    Image.fromarray(ink, "CMYK").save(tmp_path / "a.jpg", quality=100)
+    assert Image.open(tmp_path / "a.jpg").mode == "CMYK"
+    assert np.abs(np.asarray(read_film(tmp_path / "a.jpg")).astype(int) - grey).max() <= 3
+    ink[..., :3], ink[..., 3] = (255, 0, 0), 0  # cyan alone: red 0, green and blue 255
+    Image.fromarray(ink, "CMYK").save(tmp_path / "a.jpg", quality=100)
+    assert np.abs(np.asarray(read_film(tmp_path / "a.jpg")) - luma(np.array([0, 255, 255]))).max() <= 3
+
+
+def test_few_bits_span_black_to_white(tmp_path: Path) -> None:
+    for bits in (1, 2, 4):
+        steps = np.arange(2400).reshape(40, 60) % 2**bits
+        single = np.unpackbits(steps.astype(np.uint8)[..., None], axis=2)[..., 8 - bits :].reshape(40, -1)
+        rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(single, axis=1))
+        (tmp_path / "a.png").write_bytes(png_of(60, 40, bits, rows))
+        assert np.array_equal(np.asarray(read_film(tmp_path / "a.png")), steps * (255 // (2**bits - 1)))
+
+
 def test_transparency_is_left_out(tmp_path: Path) -> None:
     clear = film().convert("LA")
     clear.putalpha(0)
@@ -115,15 +153,20 @@ def test_missing_folder_and_endless_name(tmp_path: Path) -> None:
         read_film(tmp_path / ("a" * 400 + ".png"))
 
 
-def header_of(width: int, height: int) -> bytes:
-    """A PNG that promises any size and holds next to nothing."""
+def png_of(width: int, height: int, bits: int, rows: bytes) -> bytes:
+    """A grey PNG of these rows, each with its filter's byte first; it may promise more than it holds."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    size = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    size = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + pixels + chunk(b"IEND", b"")
+
+
+def header_of(width: int, height: int) -> bytes:
+    """A PNG that promises any size and holds next to nothing."""
+    return png_of(width, height, 8, b"\0" * 1000)
 
 
 @pytest.mark.parametrize("size", [(8001, 8000), (30_000, 30_000), (2**31 - 1, 2**31 - 1)])

@@ -114,7 +114,7 @@ def test_plus_plus_weights_are_the_librarys_on_rectified_activations(seed: int) 
 def captured(clip: Clip, tokens: Tokens, head: Head, block: int) -> tuple[np.ndarray, np.ndarray]:
     """Activations and gradients (K, D, g, g) of a block's ``norm1``, as pytorch-grad-cam hands them on."""
     before = tokens.before[block].expand(len(head[0]), -1, -1).clone().requires_grad_()
-    tail = Tail(clip.tower, block, *head)
+    tail = Tail(clip.tower, tokens, block, *head)
     kept: list[torch.Tensor] = []
     handle = tail.trunk.blocks[block].norm1.register_forward_hook(lambda _m, _i, out: kept.append(out))
     logits = tail(before)

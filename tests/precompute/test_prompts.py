@@ -40,24 +40,83 @@ def test_a_labels_own_section_goes_before_the_default(tmp_path: Path) -> None:
     assert prompts == {"Edema": Prompts(("wet edema",), ("dry",)), "Mass": Prompts(("mass",), ("no mass",))}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[default",
-        '[Edema]\npositive=["a"]\nnegative=["b"]\n',
-        '[default]\npositive=[]\nnegative=["b"]\n',
-        '[default]\npositive="{}"\nnegative="no {}"\n',
-        "[default]\npositive=[1]\nnegative=[2]\n",
-        'default = "x"\n',
-    ],
-)
-def test_a_prompt_file_that_cannot_be_used_is_named(tmp_path: Path, text: str) -> None:
+GOOD = '[default]\npositive = ["{}", "there is {}"]\nnegative = ["no {}"]\n'
+MEANINGLESS = {
+    # name: (file, what is refused, what the fix says)
+    "empty": ("", r"no prompts for 'Edema'", "[default]"),
+    "no TOML": ("[default", "cannot be read", "[default]"),
+    "a section twice": (GOOD + "[default]\npositive = ['{}!']\n", "cannot be read", "[default]"),
+    "a label's section twice": (GOOD + 2 * "[Edema]\npositive = ['wet']\n", "cannot be read", "[default]"),
+    "no default": ('[Edema]\npositive = ["a"]\n', "no prompts for 'Mass'", "['Mass'] or [default]"),
+    "default is no section": ('default = "x"', r"\[default\] is 'x', no section", "list named positive"),
+    "positive empty": ('[default]\npositive = []\nnegative = ["no {}"]\n', "positive is empty", "sentence"),
+    "negative empty": ('[default]\npositive = ["{}"]\nnegative = []\n', "negative is empty", "leave negative out"),
+    "positive missing": ('[default]\nnegative = ["no {}"]\n', "no list named positive", "[default]"),
+    "positive is a sentence": ('[default]\npositive = "{}"\n', "positive is '{}', no list", "[default]"),
+    "positive holds a number": ("[default]\npositive = [1]\n", "positive holds 1, no sentence", "words"),
+    "positive holds a list": ("[default]\npositive = [['{}']]\n", "no sentence", "words"),
+    "a blank sentence": ('[default]\npositive = ["{}", "  "]\n', "positive holds '  ', no sentence", "words"),
+    "a full stop": ('[default]\npositive = ["{}", "."]\n', r"positive holds '\.', no sentence", "words"),
+    "a misspelt list": ('[default]\npositive = ["{}"]\nnegativ = ["no {}"]\n', "negativ is not read", "Correct"),
+    "{c}": (
+        '[default]\npositive = ["a photo of {c}"]\n',
+        r"\[default\]: positive holds the placeholder \{c\}",
+        "Write {}",
+    ),
+    "{label}": ('[default]\npositive = ["{label}"]\n', r"the placeholder \{label\}", "Write {}"),
+    "{0}": ('[default]\npositive = ["{0}"]\n', r"the placeholder \{0\}", "Write {}"),
+    "{ }": ('[default]\npositive = ["{ }"]\n', r"the placeholder \{ \}", "Write {}"),
+    "{{}}": ('[default]\npositive = ["{{}}"]\n', r"the placeholder \{\}", "Write {}"),
+    "%s": ('[default]\npositive = ["%s"]\n', "the placeholder %s", "Write {}"),
+    "<label>": ('[default]\npositive = ["a <label>"]\n', "the placeholder <label>", "Write {}"),
+    "an open brace": ('[default]\npositive = ["{} {"]\n', r"the placeholder \{", "Write {}"),
+    "in a negative": ('[default]\npositive = ["{}"]\nnegative = ["no {c}"]\n', "negative holds the placeholder", "{}"),
+    "in a label's section": (
+        GOOD + '[Edema]\npositive = ["{c}"]\n',
+        r"\[Edema\]: positive holds the placeholder",
+        "{}",
+    ),
+    "no placeholder": ('[default]\npositive = ["a finding"]\n', "'a finding' without the placeholder {}", "Write {}"),
+    "one without": ('[default]\npositive = ["{}", "a film"]\n', "'a film' without the placeholder {}", "Write {}"),
+    "both sides alike": ('[default]\npositive = ["{}"]\nnegative = ["{}"]\n', "'edema' is both", "Delete"),
+    "both but for capitals": (GOOD + '[Edema]\npositive = ["Wet"]\nnegative = [" wet"]\n', "is both", "Delete"),
+    "a sentence twice": ('[default]\npositive = ["{}", "{} "]\n', "positive holds a sentence twice", "Delete"),
+    "no such label": (GOOD + '[Oedema]\npositive = ["wet"]\n', r"\[Oedema\]: this is no label", "Labels: Edema, Mass"),
+    "another case": (GOOD + '[edema]\npositive = ["wet"]\n', r"\[edema\]: this is no label", "Labels: Edema, Mass"),
+    "two labels alike": (
+        GOOD + "".join(f"[{label}]\npositive=['wet']\n" for label in ("Edema", "Mass")),
+        "one score",
+        "own",
+    ),
+    "a title that is a number": ("title = 3\n" + GOOD, "title is 3", "quotes"),
+    "a blank title": ("title = ' '\n" + GOOD, "title is ' '", "quotes"),
+    "a stray key": ("author = 'me'\n" + GOOD, r"\[author\] is 'me', no section", "list named positive"),
+}
+
+
+@pytest.mark.parametrize("name", MEANINGLESS)
+def test_a_prompt_file_that_means_nothing_is_refused(tmp_path: Path, name: str) -> None:
+    text, what, fix = MEANINGLESS[name]
     file = tmp_path / "p.toml"
     file.write_text(text)
-    with pytest.raises(UserError, match=r"p\.toml") as caught:
+    with pytest.raises(UserError, match=what) as caught:
         read_prompts(file, ["Edema", "Mass"])
-    assert "[default]" in caught.value.fix
+    assert "p.toml" in caught.value.what
+    assert fix in caught.value.fix
+
+
+def test_labels_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text(GOOD)
+    with pytest.raises(UserError, match="'Pleural_Thickening' and 'pleural thickening' have the same prompts"):
+        read_prompts(file, ["Pleural_Thickening", "Mass", "pleural thickening"])
+
+
+def test_what_a_prompt_file_may_leave_out_or_share(tmp_path: Path) -> None:
+    """A mark at its start, a label of another public set, one sentence against all labels."""
+    file = tmp_path / "p.toml"
+    file.write_text('\ufeff[default]\npositive=["{}"]\nnegative=["a normal film"]\n[Hernia]\npositive=["bowel"]\n')
+    assert read_prompts(file, ["Edema"]).labels == {"Edema": Prompts(("edema",), ("a normal film",))}
 
 
 def test_no_prompt_file(tmp_path: Path) -> None:

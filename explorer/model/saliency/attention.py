@@ -29,7 +29,7 @@ def rollout(tower: ImageTower, tokens: Tokens, at: list[int]) -> NDArray[np.floa
     (1, B, g, g)
         How much of each patch's token had reached CLS after each block of ``at``; the same for every label.
     """
-    tail = _explicit(tower, 0, np.zeros((1, len(tokens.projected)), np.float32), np.zeros(1, np.float32))
+    tail = _explicit(tower, tokens, 0, np.zeros((1, len(tokens.projected)), np.float32), np.zeros(1, np.float32))
     with torch.no_grad():
         attention, _ = _attend(tail, tokens.before[0][None])
     eye = torch.eye(tokens.before.shape[1], device=tokens.before.device)
@@ -54,7 +54,7 @@ def gradient_attention(
     -------
     (K, B, g, g)
     """
-    tail = _explicit(tower, at[0], weight, bias)
+    tail = _explicit(tower, tokens, at[0], weight, bias)
     copies = tokens.before[at[0]].expand(len(weight), -1, -1).clone().requires_grad_()
     attention, logits = _attend(tail, copies)
     gradients = torch.autograd.grad(logits.diagonal().sum(), attention)
@@ -70,9 +70,11 @@ def gradient_attention(
     return np.stack([_patches(tail, [one[k : k + 1] for one in maps]) for k in range(len(weight))])
 
 
-def _explicit(tower: ImageTower, start: int, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> Tail:
+def _explicit(
+    tower: ImageTower, tokens: Tokens, start: int, weight: NDArray[np.float32], bias: NDArray[np.float32]
+) -> Tail:
     """A tail whose attention is computed in the open, in place of one fused step that hides it."""
-    tail = Tail(tower, start, weight, bias)
+    tail = Tail(tower, tokens, start, weight, bias)
     if tail.trunk.global_pool != "token":
         raise UserError(
             "Attention maps need an encoder whose embedding is read from its CLS token.", "Choose Grad-CAM instead."

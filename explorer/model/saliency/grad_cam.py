@@ -31,9 +31,9 @@ class _Raw(BaseCAM):  # type: ignore[misc]  # the library is untyped
     def compute_cam_per_layer(
         self, input_tensor: torch.Tensor, targets: list[nn.Module], eigen_smooth: bool
     ) -> list[NDArray[np.float32]]:
-        found = self.activations_and_grads
-        activations = [a.cpu().numpy() for a in found.activations]  # ScoreCAM's own passes will add to the list
-        gradients = [g.cpu().numpy() for g in found.gradients] or [None] * len(activations)
+        kept = self.activations_and_grads
+        activations = [a.cpu().numpy() for a in kept.activations]  # ScoreCAM's own passes will add to the list
+        gradients = [g.cpu().numpy() for g in kept.gradients] or [None] * len(activations)
         return [
             np.maximum(self.get_cam_image(input_tensor, layer, targets, a, g, eigen_smooth), 0)
             for layer, a, g in zip(self.target_layers, activations, gradients, strict=True)
@@ -168,13 +168,13 @@ def _for_labels(
         return _score_cam(tower, tokens, weight, bias, at)
     # one copy of the film for each logit: the library backpropagates one target a copy
     copies = tokens.before[at[0]].expand(len(weight), -1, -1).clone().requires_grad_()
-    return _run(_BY_GRADIENT[method], Tail(tower, at[0], weight, bias), at, copies)
+    return _run(_BY_GRADIENT[method], Tail(tower, tokens, at[0], weight, bias), at, copies)
 
 
 def _eigen_cam(
     tower: ImageTower, tokens: Tokens, weight: NDArray[np.float32], bias: NDArray[np.float32], at: list[int]
 ) -> NDArray[np.float32]:
-    return _run(_EigenCAM, Tail(tower, at[0], weight[:1], bias[:1]), at, tokens.before[at[0]][None])
+    return _run(_EigenCAM, Tail(tower, tokens, at[0], weight[:1], bias[:1]), at, tokens.before[at[0]][None])
 
 
 def _score_cam(
@@ -182,7 +182,7 @@ def _score_cam(
 ) -> NDArray[np.float32]:
     """The one method that masks the film itself: it runs the whole model once for each channel of the layer."""
     film = tower.normalise(torch.from_numpy(np.array(tokens.pixels))[None])
-    rows = [Whole(tower, weight[k : k + 1], bias[k : k + 1]) for k in range(len(weight))]
+    rows = [Whole(tower, tokens, weight[k : k + 1], bias[k : k + 1]) for k in range(len(weight))]
     with torch.no_grad():
         return np.stack([np.stack([_run(_ScoreCAM, row, [block], film)[0, 0] for block in at]) for row in rows])
 

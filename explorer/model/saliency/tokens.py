@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from explorer.model.encoder import ImageTower
 
+REPLAY = 1e-3
+"""How far the embedding of a tail may lie from the whole tower's, relative to its length; rounding moves it by 1e-6."""
+
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
@@ -31,12 +35,15 @@ class Tokens:
         The film as :meth:`explorer.data.geometry.Fit.apply` gives it.
     before : (L, T, W) tensor
         The input of each of L blocks: T tokens (prefix tokens first) of width W.
+    beside : L mappings
+        What each block is given besides its tokens, such as rotary positions.
     projected : (D,) tensor
         The embedding before it is brought to unit norm.
     """
 
     pixels: NDArray[np.uint8]
     before: torch.Tensor
+    beside: tuple[Mapping[str, Any], ...]
     projected: torch.Tensor
 
     @property
@@ -62,10 +69,12 @@ def vit_trunk(visual: nn.Module) -> Any:
     UserError
         Where the tower is built otherwise.
     """
-    trunk = getattr(visual, "trunk", None)
-    if not hasattr(trunk, "blocks"):
+    trunk: Any = getattr(visual, "trunk", None)
+    parts = ("blocks", "patch_embed", "norm", "forward_head")
+    if not all(hasattr(trunk, part) for part in parts) or not all(hasattr(block, "norm1") for block in trunk.blocks):
         raise UserError(
-            "Saliency maps here need a timm ViT image tower.", "Use an encoder such as BiomedCLIP's ViT-B/16."
+            "Saliency maps here need a timm ViT image tower.",
+            "Use an encoder of a family with Grad-CAM in docs/encoders.md, such as BiomedCLIP's ViT-B/16.",
         )
     return trunk
 
@@ -79,12 +88,19 @@ def read_tokens(tower: ImageTower, pixels: NDArray[np.uint8]) -> Tokens:
     """
     visual = frozen_twin(tower.visual)
     seen: list[torch.Tensor] = []
+    beside: list[Mapping[str, Any]] = []
+
+    def keep(_block: nn.Module, given: tuple[torch.Tensor, ...], named: Mapping[str, Any]) -> None:
+        (tokens,) = given
+        seen.append(tokens[0])
+        beside.append(dict(named))
+
     for block in vit_trunk(visual).blocks:
-        block.register_forward_pre_hook(lambda _, given: seen.append(given[0][0]))
+        block.register_forward_pre_hook(keep, with_kwargs=True)
     with torch.no_grad():  # not inference mode: these tensors enter a graph later
         inputs = tower.normalise(torch.from_numpy(np.array(pixels))[None])
         projected = visual(inputs).float()[0]
-    return Tokens(pixels, torch.stack(seen), projected)
+    return Tokens(pixels, torch.stack(seen), tuple(beside), projected)
 
 
 class Tail(nn.Module):
@@ -92,24 +108,45 @@ class Tail(nn.Module):
 
     Parameters
     ----------
+    tokens : Tokens
+        The film whose tokens will come.
     start : int
         0 to L - 1.
     weight, bias : (K, D), (K,)
     """
 
-    def __init__(self, tower: ImageTower, start: int, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+    def __init__(
+        self, tower: ImageTower, tokens: Tokens, start: int, weight: NDArray[np.float32], bias: NDArray[np.float32]
+    ) -> None:
         super().__init__()
         self.visual = frozen_twin(tower.visual)
         self.trunk = vit_trunk(self.visual)
+        self.tokens = tokens
         self.start = start
         self.unit = tower.unit
         self.weight = torch.from_numpy(weight).to(tower.device)
         self.bias = torch.from_numpy(bias).to(tower.device)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        for block in self.trunk.blocks[self.start :]:
-            tokens = block(tokens)
-        return self.logits(self.visual.head(self.trunk.forward_head(self.trunk.norm(tokens))))  # type: ignore[operator]
+        """Logits of copies of the film.
+
+        Raises
+        ------
+        UserError
+            Where the embedding is not the whole tower's: a map would be of another network.
+        """
+        for block, beside in zip(self.trunk.blocks[self.start :], self.tokens.beside[self.start :], strict=True):
+            tokens = block(tokens, **beside)
+        projected: torch.Tensor = self.visual.head(self.trunk.forward_head(self.trunk.norm(tokens)))  # type: ignore[operator]
+        whole = self.tokens.projected
+        apart = (projected.detach().float() - whole).norm(dim=-1).max() / whole.norm()
+        if not apart < REPLAY:
+            raise UserError(
+                f"What follows block {self.start + 1} of this image tower cannot be computed alone: its embedding is "
+                f"{float(apart):.1%} from the whole tower's.",
+                "Use an encoder of a family with Grad-CAM in docs/encoders.md.",
+            )
+        return self.logits(projected)
 
     def logits(self, projected: torch.Tensor) -> torch.Tensor:
         """(B, D) projections to (B, K), as the regime's head reads them."""
@@ -126,8 +163,10 @@ class Tail(nn.Module):
 class Whole(Tail):
     """The whole tower with head rows: (B, 3, S, S) to (B, K)."""
 
-    def __init__(self, tower: ImageTower, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
-        super().__init__(tower, 0, weight, bias)
+    def __init__(
+        self, tower: ImageTower, tokens: Tokens, weight: NDArray[np.float32], bias: NDArray[np.float32]
+    ) -> None:
+        super().__init__(tower, tokens, 0, weight, bias)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.logits(self.visual(inputs))

@@ -13,7 +13,7 @@ from explorer.analysis.metrics import patient_weights
 from explorer.analysis.multilabel import complete
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.style import with_interval
-from explorer.tables.labels import by_prevalence
+from explorer.tables.labels import ONE_LABEL, by_prevalence
 from explorer.tables.protocol_scores import predict_sound_protocol
 from explorer.tables.results import mean_of_labels, merits, resampled_interval
 from explorer.ui.shared import choose
@@ -52,6 +52,9 @@ def joint_labels(view: View) -> None:
 
 def _pairs(view: View, regime: RegimeRecord) -> None:
     store, split = view.store, view.split
+    if len(store.labels) == 1:
+        st.markdown(ONE_LABEL)
+        return
     rows = store.rows(split)
     order = by_prevalence(store, split)
     columns = [store.labels.index(label) for label in order]

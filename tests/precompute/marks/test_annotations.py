@@ -57,9 +57,9 @@ def test_a_csv_of_boxes(store: Store, tmp_path: Path) -> None:
     rows = "images/00013118_008.png,Effusion,10,20.5,30,40,R1", "0005e8e3,cardiomegaly,1,2,3,4,"
     text = "\n".join(("path,label,x,y,w,h,annotator", *rows))
     file = a_file(tmp_path, "boxes.csv", text)
-    assert add_annotations(store, file, reader="R9") == {"added": 2, "there": 0, "passed": 0}
+    assert add_annotations(store, file, reader="R9") == (2, 0, 0, ())
     assert boxes(store) == [(0, "Effusion", "R1", 10, 20.5, 30, 40), (1, "Cardiomegaly", "R9", 1, 2, 3, 4)]
-    assert add_annotations(store, file, reader="R9") == {"added": 0, "there": 2, "passed": 0}
+    assert add_annotations(store, file, reader="R9") == (0, 2, 0, ())
 
 
 def test_nihs_own_file_and_its_1024_pixels(store: Store, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_vindrs_own_file(store: Store, tmp_path: Path) -> None:
         "other,R11,Cardiomegaly,1,2,3,4\n"
     )
     counts = add_annotations(store, a_file(tmp_path, "annotations_train.csv", text), skip_unknown=True)
-    assert counts == {"added": 1, "there": 0, "passed": 1}
+    assert counts == (1, 0, 1, ())
     assert boxes(store) == [(1, "Pleural_Thickening", "R10", 20, 30, 50, 60)]
 
 
@@ -138,6 +138,160 @@ def test_chexlocalize_contours(store: Store, tmp_path: Path) -> None:
     assert boxes(store) == [(2, "Lung Opacity", "not named", 100, 50, 40, 40)]
 
 
+SHAPES = [
+    {"label": "Effusion", "points": [[20, 30], [70, 30], [70, 90]], "shape_type": "polygon", "group_id": None},
+    {"label": "Cardiomegaly", "points": [[90, 80], [50, 20]], "shape_type": "rectangle"},
+]
+
+
+def labelme(image: str = "0005e8e3.png", **changes: object) -> str:
+    content = {"version": "5.4.1", "flags": {}, "shapes": SHAPES, "imagePath": image, "imageData": None}
+    return json.dumps(content | {"imageHeight": 300, "imageWidth": 200, **changes})
+
+
+def test_labelme_polygons_and_rectangles(store: Store, tmp_path: Path) -> None:
+    add_annotations(store, a_file(tmp_path, "0005e8e3.json", labelme()))
+    assert boxes(store) == [
+        (1, "Effusion", "not named", 20, 30, 50, 60),
+        (1, "Cardiomegaly", "not named", 50, 20, 40, 60),
+    ]
+    assert read_marks(store)["polygon"].iat[0].tolist() == [20, 30, 70, 30, 70, 90]
+
+
+def test_a_folder_of_labelme_files_beside_its_films(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "drawn"
+    folder.mkdir()
+    a_file(folder, "a.json", labelme())
+    a_file(folder, "b.JSON", labelme("..\\films\\00013118_008.jpg", imageHeight=512, imageWidth=512))
+    a_file(folder, "settings.json", "{}")
+    Image.new("L", (8, 8)).save(folder / "0005e8e3.png")
+    assert add_annotations(store, folder).added == 4
+    assert marks_rows(store) == [1, 1, 0, 0]
+
+
+def marks_rows(store: Store) -> list[int]:
+    return read_marks(store)["row"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"shapes": [SHAPES[0] | {"shape_type": "circle"}]}, "shape 1 is a circle"),
+        ({"shapes": [SHAPES[0] | {"points": [[1, 2], [3, 4]]}]}, "three points"),
+        ({"shapes": [SHAPES[0] | {"points": [[1, 2, 3]]}]}, "of another kind"),
+        ({"shapes": [SHAPES[1] | {"points": [[1, 2], [1, 9]]}]}, "no area"),
+        ({"shapes": {"0": {}}}, "of another kind"),
+        ({"shapes": []}, "holds no marks"),
+        ({"imageWidth": None}, "of another kind"),
+    ],
+)
+def test_a_bad_labelme_file_names_its_shape(
+    store: Store, tmp_path: Path, changes: dict[str, object], told: str
+) -> None:
+    with pytest.raises(UserError, match=told) as caught:
+        add_annotations(store, a_file(tmp_path, "a.json", labelme(**changes)))
+    assert "a.json" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1}',
+        '{"a": [1]}',
+        '{"a": {"Effusion": 3}}',
+        '{"a": {"Effusion": {"size": [1e9, 1e9], "counts": []}}}',
+        '{"annotations": {}, "images": {}, "categories": {}}',
+        '{"annotations": [3], "images": [], "categories": []}',
+        '{"annotations": null}',
+        '{"annotations": [], "images": [{"id": []}], "categories": []}',
+        '{"shapes": 3}',
+        "[" * 100_000,
+        '{"version": "1", "objects": []}',
+        "\ufeff[]",
+    ],
+)
+def test_json_of_no_layout_is_refused(store: Store, tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=r"a\.json"):
+        add_annotations(store, a_file(tmp_path, "a.json", text))
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("00013118_008.jpg", 0),
+        ("00013118_008.JPEG", 0),
+        ("images_004/00013118_008.jpg", None),  # another folder than the film's
+        ("data/images/00013118_008.jpg", 0),
+        ("data\\images\\00013118_008.dcm", 0),
+        ("0005e8e3.png", 1),
+        ("train/0005e8e3.png", 1),
+        ("test/0005e8e3.png", None),
+        ("patient64541_study1_view1_frontal.png", 2),
+        ("patient9/study1/view1_frontal.jpg", None),
+    ],
+)
+def test_a_film_of_another_ending(store: Store, tmp_path: Path, name: str, row: int | None) -> None:
+    file = a_file(tmp_path, "b.csv", f"image,label,x,y,w,h\n{name},Effusion,5,5,9,9\n")
+    if row is None:
+        with pytest.raises(UserError, match="there is no film"):
+            add_annotations(store, file)
+        return
+    added = add_annotations(store, file)
+    assert marks_rows(store) == [row]
+    assert added.notes == (
+        f"1 films go by another ending or folder here, such as {store.samples['image'][row]} for {name}.",
+    )
+
+
+def test_two_films_of_one_name_are_not_guessed(store: Store, tmp_path: Path) -> None:
+    store.samples["image"] = ["a/x.png", "b/x.png", "x.jpg"]
+    for name, row in (("x.dcm", None), ("a/x.jpg", 0), ("x.jpg", 2), ("x.png", None), ("c/x.jpg", 2)):
+        (tmp_path / name.replace("/", "_")).mkdir()
+        file = a_file(tmp_path / name.replace("/", "_"), "b.csv", f"image,label,x,y,w,h\n{name},Effusion,5,5,9,9\n")
+        if row is None:
+            with pytest.raises(UserError, match="more than one of that name"):
+                add_annotations(store, file)
+        else:
+            add_annotations(store, file)
+            assert marks_rows(store)[-1] == row
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_boxes_by_another_separator_and_decimal_commas(store: Store, tmp_path: Path, separator: str) -> None:
+    rows = [["image", "label", "x", "y", "w", "h", ""], ["0005e8e3", "Effusion", "1,5", "2", "3,25", "4", ""]]
+    text = "\ufeff" + "\r\n".join(separator.join(row) for row in rows)
+    add_annotations(store, a_file(tmp_path, "b.csv", text))
+    assert boxes(store) == [(1, "Effusion", "not named", 1.5, 2, 3.25, 4)]
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA", "I;16"])
+@pytest.mark.parametrize("ending", ["png", "PNG", "Png"])
+def test_masks_of_every_kind(store: Store, tmp_path: Path, ending: str, mode: str) -> None:
+    mask = np.zeros((300, 200), np.uint8)
+    mask[40:80, 20:60] = 255
+    image = Image.fromarray(mask.astype(np.uint16) // 255) if mode == "I;16" else Image.fromarray(mask)
+    if mode == "RGBA":  # white all over, opaque where marked
+        image = Image.merge("RGBA", [Image.new("L", image.size, 255)] * 3 + [image])
+    elif mode != "I;16":
+        image = image.convert(mode)
+    (tmp_path / "masks/Effusion").mkdir(parents=True)
+    image.save(tmp_path / f"masks/Effusion/0005e8e3.{ending}", "PNG")
+    (tmp_path / "masks/Effusion/._0005e8e3.png").write_bytes(b"left by a Mac")
+    add_annotations(store, tmp_path / "masks")
+    assert boxes(store)[0][3:] == pytest.approx((20, 40, 40, 40), abs=0.6)
+
+
+def test_a_mask_that_is_no_png_or_far_too_large(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "masks/Effusion").mkdir(parents=True)
+    file = tmp_path / "masks/Effusion/0005e8e3.png"
+    Image.new("L", (200, 300), 255).save(file, "JPEG")
+    with pytest.raises(UserError, match=r"0005e8e3\.png cannot be read as a PNG"):
+        add_annotations(store, tmp_path / "masks")
+    Image.new("1", (9000, 9000), 1).save(file)
+    with pytest.raises(UserError, match=r"9000 x 9000 pixels"):
+        add_annotations(store, tmp_path / "masks")
+
+
 def test_mask_pngs_with_their_reader(store: Store, tmp_path: Path) -> None:
     mask = np.zeros((300, 200), np.uint8)
     mask[40:80, 20:60] = 255
@@ -192,9 +346,9 @@ HEAD = "image,label,x,y,w,h\n0005e8e3,Effusion,5,5,9,9\n"
         ("b.csv", HEAD + "0005e8e3,Effusion,nan,20,3,40\n", r"row 3: x is 'nan'"),
         ("b.csv", HEAD + "0005e8e3,Dragon,10,20,3,40\n", r"row 3: 'Dragon' is none of the labels"),
         ("b.csv", HEAD + "nobody,Effusion,10,20,3,40\n", r"row 3: there is no film 'nobody'"),
-        ("b.csv", HEAD + "0005e8e3\n", r"row 3: x is ''"),
+        ("b.csv", HEAD + "0005e8e3\n", "row 3 has 1 cells, the header has 6"),
         ("b.csv", "a,b\n1,2\n", "no column h, image"),
-        ("b.csv", "image,label,x,y,w,h\n", "holds no marks"),
+        ("b.csv", "image,label,x,y,w,h\n", "has no rows"),
         ("b.json", "{", "is no JSON"),
         ("b.json", "[]", "no JSON object"),
         ("b.json", '{"annotations": [{}], "images": [], "categories": []}', "missing or of another kind"),
@@ -224,7 +378,7 @@ def test_bad_options_are_told(store: Store, tmp_path: Path) -> None:
 
 def test_nothing_found_is_a_reading_and_comes_back_from_the_files(store: Store, tmp_path: Path) -> None:
     text = "image,label,annotator,x,y,w,h,nothing\n0005e8e3,Effusion,R1,,,,,True\n0005e8e3,Effusion,R2,1,2,3,4,False\n"
-    assert add_annotations(store, a_file(tmp_path, "b.csv", text))["added"] == 2
+    assert add_annotations(store, a_file(tmp_path, "b.csv", text)).added == 2
     marks = read_marks(store)
     assert marks["x"].isna().tolist() == [True, False]
     masks = reader_masks(marks, 300, 200, 1.0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import json
 import os
 from pathlib import Path
@@ -81,6 +84,77 @@ def test_everything_a_file_may_bring(root: Path) -> None:
     assert len(source.frame) == 2
 
 
+TABLE = [
+    ["image", "patient_id", "report", "age", "Edema"],
+    ["a.png", "p1", 'one,\n"two"', "63,5", "1,0"],
+    ["b.png", "p2", "", "", "-1"],
+]
+
+
+def written(separator: str, ending: str = "\n") -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=separator, lineterminator=ending).writerows(TABLE)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_tables_as_spreadsheets_write_them(root: Path, separator: str, encoding: str, ending: str) -> None:
+    frame = read(root, written(separator, ending).encode(encoding)).frame
+    assert frame["report"].tolist() == ['one,\n"two"', ""]
+    assert frame["age"].iat[0] == 63.5
+    np.testing.assert_array_equal(frame["Edema"], np.float32([1, np.nan]))
+
+
+@pytest.mark.parametrize("row", [",,,\n", ",,\n\n", " , ,\n"])
+def test_blank_columns_and_rows_at_the_end_are_left_out(root: Path, row: str) -> None:
+    source = read(root, f"image,patient_id,Edema,,\na.png,p,1,,\nb.png,p,0, \n{row}")
+    assert (source.labels, len(source.frame)) == (("Edema",), 2)
+
+
+def test_a_gzipped_table(root: Path) -> None:
+    (root / "set.csv.gz").write_bytes(gzip.compress(GOOD.encode()))
+    assert len(read_csv(CsvOptions(csv=root / "set.csv.gz", images=root / "images")).frame) == 3
+    for damaged in (gzip.compress(GOOD.encode())[:-9], b"\x1f\x8b\x08\0\0\0\0\0\0\3junk", b"plain"):
+        (root / "set.csv.gz").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"set\.csv\.gz cannot be read"):
+            read_csv(CsvOptions(csv=root / "set.csv.gz", images=root / "images"))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.dcm", "a.dicom", "A.PNG", "a.dcm.png"])
+def test_a_film_of_another_ending_is_taken_and_named(root: Path, name: str) -> None:
+    (root / "images" / name).touch()
+    (root / "images" / "a.txt").touch()
+    source = read(root, GOOD)
+    assert source.frame["image"].tolist() == [name, "sub/b.png", "c.png"]
+    assert source.frame["sample_id"].tolist()[1:] == ["b", "c"]
+    assert source.notes == (f"1 films go by another ending or folder here, such as {name} for a.png.",)
+
+
+def test_films_by_names_without_endings_and_with_backslashes(root: Path) -> None:
+    (root / "images/sub").mkdir()
+    for name in ("1.2.840.dcm", "sub/b.png"):
+        (root / "images" / name).touch()
+    frame = read(root, "image,patient_id,Edema\n1.2.840,p,1\nsub\\b.png,p,0\n").frame
+    assert frame["image"].tolist() == ["1.2.840.dcm", "sub/b.png"]
+
+
+def test_a_film_that_is_there_is_not_another_rows(root: Path) -> None:
+    (root / "images/a.jpg").touch()
+    source = read(root, "image,patient_id,Edema\na.png,p,1\na.jpg,p,0\n")
+    assert source.frame["image"].tolist() == ["a.png", "a.jpg"]  # the first is missing
+    assert source.notes == ()
+
+
+def test_two_films_that_a_name_may_mean(root: Path) -> None:
+    for name in ("a.jpg", "a.dcm"):
+        (root / "images" / name).touch()
+    with pytest.raises(UserError, match=r"2 films that a\.png may mean: a\.dcm, a\.jpg") as caught:
+        read(root, GOOD)
+    assert "--images" in caught.value.fix
+
+
 def test_labels_chosen_and_columns_ignored(root: Path) -> None:
     text = "image,patient_id,Edema,Fracture,weight\na.png,p,1,0,81.5\n"
     assert read(root, text, label=["Fracture", "Fracture"]).labels == ("Fracture",)
@@ -107,10 +181,11 @@ BAD = {
     "empty": (b"", r"no rows", "header"),
     "header only": ("image,patient_id,Edema\n", r"no rows", "row"),
     "blank lines only": ("\n\n \n", "no rows|cells", ""),
-    "not text": ("image,patient_id,Edema\né.png,p,1\n".encode("utf-16"), "cannot be read", "UTF-8"),
+    "UTF-16 without its mark": ("image,patient_id,Edema\na.png,p,1\n".encode("utf-16-le"), "cannot be read", "UTF-8"),
+    "half of UTF-16": ("image,patient_id,Edema\né.png,p,1\n".encode("utf-16")[:-1], "cannot be read", "UTF-8"),
     "latin-1": ("image,patient_id,Edema\né.png,p,1\n".encode("latin-1"), "cannot be read", "UTF-8"),
-    "open quote": ('image,patient_id,Edema\n"a.png,p,1\n', "cannot be read", "comma-separated"),
-    "semicolons": ("image;patient_id;Edema\na.png;p;1\n", "no column image", "image"),
+    "open quote": ('image,patient_id,Edema\n"a.png,p,1\n', "cannot be read", "CSV in UTF-8"),
+    "sep": ("sep=;\nimage;patient_id;Edema\na.png;p;1\n", "only names the separator", "Delete that line"),
     "no image": ("patient_id,Edema\np,1\n", "no column image", "path or filename"),
     "no patient": ("image,Edema\na.png,1\n", "no column patient_id", "splits"),
     "no label": ("image,patient_id\na.png,p\n", "no label column", "Add one"),
@@ -118,7 +193,8 @@ BAD = {
     "long row": ("image,patient_id,Edema\na.png,p,1,0\n", r"row 2 has 4 cells", "every column"),
     "every row long": ("image,patient_id,Edema\na.png,p,1,0\nb.png,q,0,1\n", r"row 2 has 4 cells", "every column"),
     "blank row": ("image,patient_id,Edema\na.png,p,1\n\nb.png,p,7\n", r"row 3 has 0 cells", "delete"),
-    "nameless column": ("image,patient_id,Edema,\na.png,p,1,\n", "column 4 has no name", "delete"),
+    "nameless column": (",image,patient_id,Edema\n0,a.png,p,1\n", "column 1 has no name", "delete"),
+    "nameless column with a cell": ("image,patient_id,Edema,\na.png,p,1,x\n", "row 2 has 4 cells.*3", "delete"),
     "label twice": ("image,patient_id,Edema,Edema\na.png,p,1,0\n", "two columns for Edema", "Keep one"),
     "two image columns": ("path,filename,patient_id,Edema\na.png,a.png,p,1\n", "two columns for image", "Keep one"),
     "blank image": ("image,patient_id,Edema\na.png,p,1\n ,p,1\n", r"row 3: image is blank", "Fill"),
@@ -177,7 +253,13 @@ def test_no_file_no_folder(root: Path) -> None:
 def test_a_link_out_of_the_folder_names_its_row(root: Path) -> None:
     (root / "outside.png").touch()
     (root / "images" / "c.png").symlink_to(root / "outside.png")
-    assert "row 4" in refused(root, GOOD).what
+    error = refused(root, GOOD)
+    assert "row 4: 'c.png' is a link out of the image folder" in error.what
+    assert "--images" in error.fix
+    (root / "images" / "c.png").unlink()
+    (root / "elsewhere").mkdir()
+    (root / "images" / "sub").symlink_to(root / "elsewhere")
+    assert "row 3: 'sub/b.png' is a link out of the image folder, or lies in a linked" in refused(root, GOOD).what
 
 
 @pytest.mark.parametrize("label", ["Edoema", "image", "age"])

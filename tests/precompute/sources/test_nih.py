@@ -90,6 +90,49 @@ def test_the_second_release_and_films_elsewhere(root: Path, tmp_path: Path) -> N
     assert "v2020" in source.label_origin
 
 
+@pytest.mark.parametrize("ending", [".jpg", ".JPG", ".jpeg"])
+def test_films_copied_to_jpeg(root: Path, ending: str) -> None:
+    for film in root.rglob("*.png"):
+        film.rename(film.with_suffix(ending))
+    source = read_nih(NihOptions(root=root))
+    assert source.frame["image"].tolist()[:2] == [
+        f"images_001/images/00000001_000{ending}",
+        f"images_002/images/00000001_001{ending}",
+    ]
+    assert source.annotations[1].image == f"images_001/images/00000001_000{ending}"
+    assert source.notes[0].startswith("3 films go by another ending")
+    counts = {count.what: count.found for count in check_source("nih", root)}
+    assert (counts["films on disk"], counts["boxes"]) == (3, 2)
+
+
+def test_a_table_of_jpeg_names_beside_lists_of_png_names(root: Path) -> None:
+    before = read_nih(NihOptions(root=root)).frame
+    table = root / "Data_Entry_2017.csv"
+    table.write_text(table.read_text().replace(".png", ".jpg"))
+    source = read_nih(NihOptions(root=root))
+    assert source.frame["split"].tolist() == before["split"].tolist()
+    assert source.frame["image"].tolist()[:3] == before["image"].tolist()[:3]
+    assert len(source.annotations) == 2
+    assert len(source.notes) == 2
+
+
+def test_a_film_in_two_folders_is_not_guessed(root: Path) -> None:
+    (root / "small").mkdir()
+    Image.new("L", (4, 4)).save(root / "small/00000001_000.png")
+    with pytest.raises(UserError, match=r"2 films that 00000001_000\.png may mean: images_001/.*, small/") as caught:
+        read_nih(NihOptions(root=root))
+    assert "--images" in caught.value.fix
+
+
+def test_folders_that_are_links_are_named(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "images_001"
+    (root / "images_001").rename(elsewhere)
+    (root / "images_001").symlink_to(elsewhere)
+    source = read_nih(NihOptions(root=root))
+    assert source.frame["image"][0] == "00000001_000.png"  # missing
+    assert source.notes == (f"Links to folders are not followed; {root} holds images_001.",)
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "told"),
     [
