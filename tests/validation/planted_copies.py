@@ -20,6 +20,7 @@ from explorer.data.images import read_film, thumbnail
 from precompute.audit.duplicates import exact_pairs, near_pairs
 from precompute.phantom import plan, render
 from tests.conftest import SHARED
+from tests.validation import Row, share
 
 Change = Callable[[Image.Image, np.random.Generator], Image.Image]
 """A grey film and a seeded generator to the film as another system may hold it."""
@@ -119,11 +120,8 @@ RECALL = (0.95, 1.0)
 NONE = (0.0, 0.0)
 """Where the share of compared pairs that are false copies should lie."""
 
-Share = tuple[str, int, int, tuple[float, float]]
-"""What was counted, the hits, of how many, and the band of their share."""
 
-
-def phantoms(rng: np.random.Generator, sizes: Sequence[int]) -> list[Share]:
+def phantoms(rng: np.random.Generator, sizes: Sequence[int]) -> list[Row]:
     """Sets of phantoms of several seeds, with some copies of each kind in each."""
     counts: Counter[str] = Counter()
     for n in sizes:
@@ -133,7 +131,7 @@ def phantoms(rng: np.random.Generator, sizes: Sequence[int]) -> list[Share]:
     return shares(f"phantoms, sets of {' and '.join(f'{n:,}' for n in sizes)}", counts)
 
 
-def real_films(rng: np.random.Generator, sizes: Sequence[int]) -> list[Share]:
+def real_films(rng: np.random.Generator, sizes: Sequence[int]) -> list[Row]:
     """Sets chosen from the shared films, with some copies of each kind in each; no rows where there are none."""
     folder = SHARED / "nih_cxr14"
     if not folder.is_dir():
@@ -170,14 +168,14 @@ def trial(films: Sequence[Image.Image], patients: Sequence[str], rng: np.random.
     return counts
 
 
-def shares(what: str, counts: Counter[str]) -> list[Share]:
+def shares(what: str, counts: Counter[str]) -> list[Row]:
     """Recall of each kind, and the false copies."""
-    recalls = [(f"{what}: {kind}, found", counts[kind], counts["planted"], RECALL) for kind in KINDS]
-    return [*recalls, (f"{what}: pairs falsely called copies", counts["false"], counts["compared"], NONE)]
+    recalls = [share(f"{what}: {kind}, found", counts[kind], counts["planted"], RECALL) for kind in KINDS]
+    return [*recalls, share(f"{what}: pairs falsely called copies", counts["false"], counts["compared"], NONE)]
 
 
-PARTS = (
+PARTS = [
     partial(phantoms, sizes=(200, 700)),
     partial(phantoms, sizes=(1_500,)),
     partial(real_films, sizes=(400, 1_196)),
-)
+]
