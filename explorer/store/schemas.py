@@ -12,21 +12,9 @@ from explorer.store.checked import NUMBER, ColumnKind
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 _KEYS = (
-    *("sample_id", "patient_id", "split", "image", "label", "annotator", "reason", "regime", "against", "space"),
-    *(
-        "other",
-        "given",
-        "metric",
-        "measure",
-        "method",
-        "curve",
-        "attribute",
-        "encoder",
-        "kind",
-        "source",
-        "check",
-        "step",
-    ),
+    *("sample_id", "patient_id", "split", "image", "sha256", "label", "annotator", "reason", "regime", "against"),
+    *("space", "other", "given", "metric", "measure", "method", "curve", "attribute", "encoder", "kind", "source"),
+    *("check", "step"),
 )
 _TEXTS = ("study_id", "view", "report", "sex")
 _INTEGERS = (
