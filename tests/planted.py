@@ -76,7 +76,7 @@ def plant_store(tiny_store: Path, root: Path) -> Store:
     """A copy of the tiny store with a plant in every label, id, report, prompt, name, origin, mark and review."""
     source = open_store(tiny_store)
     shutil.copytree(source.path, root / source.path.name)
-    (root / "films").symlink_to(tiny_store / "films")
+    shutil.copytree(tiny_store / "films", root / "films")
     planted = _plan(source)
     run = root / source.path.name
     for file in run.rglob("*.json"):

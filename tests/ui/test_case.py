@@ -44,7 +44,7 @@ def test_marks_made_in_the_app_are_drawn_beside_the_runs_each_reader_in_a_colour
 ) -> None:
     copy = tmp_path / "store" / store.path.name
     shutil.copytree(store.path, copy)
-    (tmp_path / "store/films").symlink_to(store.path.parent / "films")
+    shutil.copytree(store.path.parent / "films", tmp_path / "store/films")
     monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
     here = open_store(copy.parent)
     own = here.tables.annotations.iloc[[0]]

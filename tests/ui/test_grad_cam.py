@@ -144,7 +144,7 @@ def own_store(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A copy to mark in; its films stay where they are."""
     copy = tmp_path / "store" / store.path.name
     shutil.copytree(store.path, copy)
-    (tmp_path / "store/films").symlink_to(store.path.parent / "films")
+    shutil.copytree(store.path.parent / "films", tmp_path / "store/films")
     monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
     return open_store(copy.parent)
 

@@ -44,7 +44,7 @@ def store(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     root = tmp_path_factory.mktemp("maps")
     run = root / original.path.name
     shutil.copytree(original.path, run)
-    (root / "films").symlink_to(tiny_store / "films")
+    shutil.copytree(tiny_store / "films", root / "films")
     return open_store(run)
 
 
