@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from streamlit.testing.v1 import AppTest
 
 from explorer.data.regions import with_shape
+from explorer.store.files import sha256_file
 from explorer.store.layout import reviews_file
 from explorer.store.marks import add_marks
 from explorer.store.reader import Store
@@ -139,7 +140,7 @@ def _write_manifest(run: Path, planted: dict[str, str]) -> None:
     for prompt_set, kind in zip(manifest["prompt_sets"], ("image", "link", "colour", "a"), strict=True):
         prompt_set["title"] = PLANTS[kind]
     for name, facts in manifest["artefacts"].items():
-        facts["bytes"] = (run / name).stat().st_size
+        facts.update(bytes=(run / name).stat().st_size, sha256=sha256_file(run / name))
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
