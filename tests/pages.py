@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
@@ -34,10 +36,15 @@ def open_sound_page(name: str, **query: str | list[str]) -> AppTest:
     return app
 
 
+def as_read(text: str) -> str:
+    """A Markdown text as a visitor reads it, as far as data in it was escaped."""
+    return re.sub(r"\\([\\`*_\[\]<$~|:&+=#>.)-])", r"\1", text).replace("\u2060", "")
+
+
 def said(app: AppTest) -> str:
     """All text of a page."""
     parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
-    return "\n".join(str(part.value) for part in parts)
+    return "\n".join(as_read(str(part.value)) for part in parts)
 
 
 def assert_sound(app: AppTest) -> None:

@@ -24,7 +24,7 @@ _ISOLATE, _END = "\u2068", "\u2069"
 _JOINER = "\u2060"
 _MARKUP = re.compile(r"[\\`*_\[\]<$~|:&]")
 _BLOCK = re.compile(r"^(?:[-+=#>]|\d+(?=[.)]))")
-_LINK = re.compile(r"(?:\\:|@)(?=\S)|www(?=\.)", re.IGNORECASE)
+_LINK = re.compile(r"\\:(?=//|[\w+/.-]+\\:)|@(?=\S)|www(?=\.)", re.IGNORECASE)
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 

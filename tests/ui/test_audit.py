@@ -18,7 +18,7 @@ from explorer.store.reviews import read_reviews
 from explorer.store.runs import open_store
 from explorer.store.verify import verify_store
 from tests.conftest import vouch
-from tests.pages import assert_sound, open_page, said
+from tests.pages import as_read, assert_sound, open_page, said
 
 SECTIONS = {
     "Leaks": "Pairs",
@@ -68,7 +68,7 @@ def test_a_review_is_saved_exported_and_leaves_the_queue(store: Store) -> None:
     assert audit.quality[row, column] == np.nanmin(np.where(audit.flagged, audit.quality, np.nan))
 
     next(b for b in app.button if b.label == "Save").click().run()
-    assert "give your name" in app.warning[0].value, "nothing is saved without a verdict and a name"
+    assert "give your name" in as_read(app.warning[0].value), "nothing is saved without a verdict and a name"
     file = reviews_file(store.path.parent, store.manifest.run_id)
     assert not file.exists()
 
@@ -141,5 +141,5 @@ def test_a_run_of_an_earlier_version_says_what_is_missing(store: Store) -> None:
     for section in ("Leaks", "Shortcuts", "Label errors", "Out of distribution"):
         app = open_audit(section)
         assert not app.exception
-        assert "an earlier version made it" in app.error[0].value
-        assert "precompute" in app.error[0].value
+        assert "an earlier version made it" in as_read(app.error[0].value)
+        assert "precompute" in as_read(app.error[0].value)

@@ -16,7 +16,7 @@ from explorer.store.runs import open_store
 from explorer.tables.film import film_scores, score_table
 from explorer.ui.components.viewer import shapes_to_draw
 from explorer.ui.shared.annotators import film_annotations
-from tests.pages import open_page
+from tests.pages import as_read, open_page
 
 open_case = partial(open_page, "case")
 
@@ -110,5 +110,5 @@ def test_a_store_copied_without_its_films_shows_the_thumbnail_and_says_so(
     monkeypatch.setattr(Path, "is_file", lambda path: path.suffix != ".png" and path.exists())
     app = open_case()
     assert not app.exception
-    assert "is not on this machine" in app.warning[0].value
-    assert "Its thumbnail is shown" in app.warning[0].value
+    assert "is not on this machine" in as_read(app.warning[0].value)
+    assert "Its thumbnail is shown" in as_read(app.warning[0].value)

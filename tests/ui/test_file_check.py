@@ -14,7 +14,7 @@ import pytest
 from explorer.store.reader import Store
 from explorer.ui.shared import cache
 from explorer.ui.shared.file_check import FileCheck
-from tests.pages import TITLES, assert_whole, open_page
+from tests.pages import TITLES, as_read, assert_whole, open_page
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_run_with_a_damaged_manifest_leaves_the_others_to_choose(run: Path) ->
     (run / "manifest.json").write_text("{")
     app = open_page("overview")
     assert not app.exception
-    assert "manifest.json is damaged" in app.error[0].value
+    assert "manifest.json is damaged" in as_read(app.error[0].value)
     app.selectbox(key="run").select(other.name).run()
     assert_whole(app, "Overview")
 

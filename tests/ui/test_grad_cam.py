@@ -24,7 +24,7 @@ from explorer.ui.grad_cam import pictures
 from explorer.ui.grad_cam.controls import MapSettings, Question
 from explorer.ui.models import inference
 from tests import pages
-from tests.pages import said
+from tests.pages import as_read, said
 
 open_page = partial(pages.open_sound_page, "grad_cam")
 
@@ -80,8 +80,8 @@ def test_a_models_folder_that_was_moved_is_told_and_the_maps_stay(
     app = pages.open_page("grad_cam", cam="true", words="a ring of bright smoke")
     assert not app.exception
     (error,) = app.error
-    assert "needs the text tower" in error.value
-    assert "EXPLORER_ENCODER=local-dir:DIR" in error.value
+    assert "needs the text tower" in as_read(error.value)
+    assert "EXPLORER_ENCODER=local-dir:DIR" in as_read(error.value)
     assert said(app).count("logit ") >= len(store.regimes)
 
 
@@ -223,5 +223,5 @@ def test_a_store_without_weights_says_how_to_get_them(
     monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
     app = pages.open_page("grad_cam")
     assert not app.exception
-    assert "holds no weights" in app.error[0].value
-    assert "image_tower.safetensors from the original run" in app.error[0].value
+    assert "holds no weights" in as_read(app.error[0].value)
+    assert "image_tower.safetensors from the original run" in as_read(app.error[0].value)

@@ -24,7 +24,7 @@ from explorer.tables.protocol_scores import predict
 from explorer.tables.results import merits
 from explorer.tables.thresholds import RULE_TITLES, RuleChoice, operating_point
 from explorer.ui.shared.gallery import PAGE
-from tests.pages import assert_whole, open_page, said
+from tests.pages import as_read, assert_whole, open_page, said
 
 VIEWS = ("Overview", "One label", "Thresholds", "Calibration", "Together", "Report")
 
@@ -237,8 +237,8 @@ def test_a_run_made_before_says_what_is_missing(store: Store, tmp_path: Path, mo
     for view, name in (("Overview", "bands"), ("Calibration", "calibration")):
         app = opened(view)
         assert not app.exception
-        assert f"{name}.parquet" in app.error[0].value
-        assert "precompute" in app.error[0].value
+        assert f"{name}.parquet" in as_read(app.error[0].value)
+        assert "precompute" in as_read(app.error[0].value)
 
 
 def test_every_metric_has_every_pool(store: Store) -> None:

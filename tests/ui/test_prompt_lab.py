@@ -18,7 +18,7 @@ from explorer.store.reader import Store
 from explorer.ui.neighbours.prompt_lab import _logits, as_toml, pack_edits, unpack_edits
 from explorer.ui.shared.links import BadLink, to_text
 from precompute.prompts import read_prompts
-from tests.pages import open_page
+from tests.pages import as_read, open_page
 
 
 def films(n: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -154,7 +154,7 @@ def test_without_a_positive_prompt_the_stored_ones_stand(store: Store) -> None:
     app = open_lab()
     app.text_area[0].set_value(" \n ").run()
     assert not app.exception
-    assert "nothing to search for" in app.info[-1].value or "nothing to search for" in app.info[0].value
+    assert "nothing to search for" in app.info[-1].value or "nothing to search for" in as_read(app.info[0].value)
 
 
 def test_the_figures_of_the_lists_stand_on_the_page(store: Store) -> None:

@@ -24,7 +24,7 @@ from explorer.tables.protocol_scores import regime_steps, training_steps
 from explorer.tables.protocols import ScoredGroup, figures_table, seed_table
 from explorer.tables.training import learning_frame
 from tests.conftest import ROOT, vouch
-from tests.pages import open_sound_page, said
+from tests.pages import as_read, open_sound_page, said
 
 
 def open_protocols() -> AppTest:
@@ -58,7 +58,7 @@ def both(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_without_the_papers_run_the_page_says_how_to_make_it(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
     app = open_protocols()
-    assert "`--protocol paper`" in app.info[0].value
+    assert "`--protocol paper`" in as_read(app.info[0].value)
     table = next(frame.value for frame in app.dataframe if "Figures of" in frame.value)
     groups = table["Figures of"].value_counts().to_dict()
     assert groups == {

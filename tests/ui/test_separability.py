@@ -18,6 +18,7 @@ from explorer.tables import separability as separability_board
 from explorer.tables.labels import label_counts
 from explorer.ui.maps.signs import gaps
 from tests import pages
+from tests.pages import as_read
 
 # --- figures ---------------------------------------------------------------------------------------------------------
 
@@ -142,4 +143,4 @@ def test_a_run_of_an_earlier_version_says_how_to_get_the_board(
     monkeypatch.setenv("EXPLORER_STORE", str(copy.parent))
     app = open_page()
     assert not app.exception
-    assert "precompute" in app.error[0].value
+    assert "precompute" in as_read(app.error[0].value)
