@@ -34,6 +34,7 @@ def check_files(store: Store) -> Iterator[DamagedFile | None]:
 def readings(store: Store) -> Iterator[Callable[[], object]]:
     """All that the pages read of a run, one function for each table or array."""
     yield lambda: store.samples
+    yield lambda: store.film_files
     for part in (store.tables, store.audit):
         properties = [name for name, value in vars(type(part)).items() if isinstance(value, cached_property)]
         yield from (partial(getattr, part, name) for name in properties)

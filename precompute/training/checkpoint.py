@@ -16,7 +16,7 @@ from explorer.errors import UserError
 from explorer.store.files import atomic_path
 
 _STATE = "state"
-_SHA256 = "sha256"
+"""Its hash and, on the next line, the JSON: one value, since safetensors writes several in any order."""
 
 
 class DamagedCheckpoint(UserError):
@@ -43,7 +43,7 @@ def save_checkpoint(
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(state)
     with atomic_path(path) as temp:
-        save_file(tensors, temp, metadata={_STATE: text, _SHA256: _sha256(tensors, text)})
+        save_file(tensors, temp, metadata={_STATE: f"{_sha256(tensors, text)}\n{text}"})
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dict[str, object]:
@@ -78,7 +78,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, obje
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            text, sha256 = metadata[_STATE], metadata[_SHA256]
+            sha256, _, text = metadata[_STATE].partition("\n")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, FileNotFoundError, KeyError) as error:
         raise DamagedCheckpoint(path) from error

@@ -21,7 +21,7 @@ from explorer.ui.shared import selection
 from explorer.ui.shared.address import Parameter
 from tests.pages import TITLES, open_page
 
-CASES = int(os.environ.get("FUZZ_CASES", "200"))
+CASES = int(os.environ.get("FUZZ_CASES", "60"))
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 DRAWN = CASES // 10
 """Cases in which the whole page is drawn; in the others only its frame, which checks the address."""

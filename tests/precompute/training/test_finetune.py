@@ -46,6 +46,10 @@ class Trunk(nn.Module):
         tokens = torch.cat([tokens[:, :1] * 0, tokens], dim=1)  # a prefix token first
         return self.norm(self.patch_drop(tokens)).mean(dim=1)
 
+    def group_matcher(self, coarse: bool) -> dict[str, object]:
+        """Its layers, as timm's models state theirs."""
+        return {"stem": r"^patch", "blocks": [(r"^norm", (99999,))]}
+
 
 class Visual(nn.Module):
     def __init__(self) -> None:
