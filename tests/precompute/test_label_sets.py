@@ -1,8 +1,9 @@
-"""Sets of one label, of two and of a hundred, from end to end: a run, and every page on it."""
+"""Sets of one label, of two and of many, from end to end: a run, and every page on it."""
 
 from __future__ import annotations
 
 import csv
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,10 +24,12 @@ from tests.pages import TITLES, assert_whole, open_sound_page, said
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip
 
+COUNTS = (1, 2, 100) if "FUZZ_CASES" in os.environ else (1, 2, 25)
+"""A hundred with ``make fuzz``: that run alone takes two minutes."""
 SETTINGS = Settings(epochs=1, permutations=5, resamples=20, penalties=(0.1,), losses=("plain",))
 
 
-@pytest.fixture(scope="module", params=[1, 2, 100])
+@pytest.fixture(scope="module", params=COUNTS)
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, clip: Clip) -> Store:
     """36 small films of noise, 36 patients, a third in each split; every label has positives and negatives there."""
     folder, n_labels, rng = tmp_path_factory.mktemp("films"), request.param, np.random.default_rng(request.param)

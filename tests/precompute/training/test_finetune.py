@@ -22,6 +22,8 @@ from precompute.training.checkpoint import load_checkpoint, save_checkpoint
 from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.losses import make_loss
 
+from timm.models.vision_transformer import VisionTransformer  # isort: skip  (explorer.model lets torchvision be imported)
+
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip
 
@@ -32,11 +34,12 @@ CONFIG = TowerConfig(
 )
 
 
-class Trunk(nn.Module):
-    """Four patches in a row, then their mean: a ViT as far as patch dropout is concerned."""
+class Trunk(VisionTransformer):
+    """Four patches in a row, then their mean: timm's ViT as far as patch dropout is concerned."""
 
     def __init__(self) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
+        self.num_prefix_tokens = 1
         self.patch = nn.Conv2d(3, 8, 8, 8)
         self.patch_drop: nn.Module = nn.Identity()
         self.norm = nn.LayerNorm(8)
