@@ -39,7 +39,7 @@ class Estimates:
     counts : (T, 3)
         Rows known positive, known negative and unknown; pools and means count film-label pairs.
     patients : (T, 3)
-        Patients with a positive row, with a negative one and with one called positive.
+        Patients with a positive row, with a negative one and with one predicted positive.
     members : (T, C) bool
         The labels that a mean is over; no label in the rows of all else.
     """
@@ -125,7 +125,7 @@ def intervals(estimates: Estimates) -> tuple[NDArray[np.float64], NDArray[np.flo
     spread = error > SILENT
     alone: NDArray[np.bool_] = ~estimates.members.any(axis=1) & (estimates.units > 1)
     for i in np.flatnonzero(alone):
-        positives, negatives, called = (int(n) for n in estimates.patients[i])
+        positives, negatives, predicted = (int(n) for n in estimates.patients[i])
         known = estimates.counts[i, :2]
         for m, name in enumerate(estimates.metrics):
             at_edge = value[i, m] in (0.0, 1.0)
@@ -133,7 +133,7 @@ def intervals(estimates: Estimates) -> tuple[NDArray[np.float64], NDArray[np.flo
                 low[i, m], high[i, m] = auroc_interval(value[i, m], error[i, m], positives, negatives)
             elif at_edge and not spread[i, m]:
                 prevalence = float(known[0] / known.sum())
-                low[i, m], high[i, m] = edge(name, value[i, m] == 1, prevalence, positives, negatives, called)
+                low[i, m], high[i, m] = edge(name, value[i, m] == 1, prevalence, positives, negatives, predicted)
     return low, high
 
 
@@ -202,7 +202,7 @@ def _binormal_variance(auroc: NDArray[np.float64], positives: int, negatives: in
 
 
 def edge(
-    name: str, perfect: bool, prevalence: float, positives: int, negatives: int, called: int, level: float = 0.05
+    name: str, perfect: bool, prevalence: float, positives: int, negatives: int, predicted: int, level: float = 0.05
 ) -> tuple[float, float]:
     """One-sided exact bound of a figure at 1 or 0, where no patient left out shows any spread.
 
@@ -213,8 +213,8 @@ def edge(
     perfect : bool
         At 1, else at 0.
     prevalence : float
-    positives, negatives, called : int
-        Patients with a positive film, with a negative one, and with one called positive.
+    positives, negatives, predicted : int
+        Patients with a positive film, with a negative one, and with one predicted positive.
 
     Returns
     -------
@@ -235,7 +235,7 @@ def edge(
 
     if not perfect:
         missed = 1 - certain(positives)
-        precision = 1 - certain(called) if called else np.nan
+        precision = 1 - certain(predicted) if predicted else np.nan
         high = {"recall": missed, "f1": 2 * missed / (1 + missed), "precision": precision}.get(name, np.nan)
         return (0.0 if high == high else np.nan), high
     q, s = certain(positives, level / 2), 1 - certain(negatives, level / 2)
@@ -245,7 +245,7 @@ def edge(
         "auroc": q * (1 - s),
         "f1": 2 * q / (q + odds + 1),
         "recall": certain(positives),
-        "precision": certain(called),
+        "precision": certain(predicted),
     }
     low = bound.get(name, np.nan)
     return low, (1.0 if low == low else np.nan)

@@ -77,9 +77,9 @@ def score_map(values: NDArray[np.float32], region: NDArray[np.bool_], share: flo
         return np.array([0.0, 0.0, *([0.0, 0.0] if np.isfinite(share) else [np.nan, np.nan]), 0.0])
     iou = dice = np.nan
     if np.isfinite(share):
-        called = flat >= share * top
-        both = np.count_nonzero(called & inside)
-        sizes = np.count_nonzero(called) + np.count_nonzero(inside)
+        marked = flat >= share * top
+        both = np.count_nonzero(marked & inside)
+        sizes = np.count_nonzero(marked) + np.count_nonzero(inside)
         iou, dice = both / (sizes - both), 2 * both / sizes
     energy = flat[inside].sum(dtype=np.float64) / flat.sum(dtype=np.float64)
     return np.array([inside[flat == top].mean(), energy, iou, dice, _average_precision(flat, inside)])
@@ -101,8 +101,8 @@ def score_iou(values: NDArray[np.float32], region: NDArray[np.bool_], share: flo
     filled = np.nan_to_num(values)
     if filled.max() <= 0:
         return 0.0
-    called = filled >= share * filled.max()
-    return float(np.count_nonzero(called & region) / np.count_nonzero(called | region))
+    marked = filled >= share * filled.max()
+    return float(np.count_nonzero(marked & region) / np.count_nonzero(marked | region))
 
 
 def choose_shares(labels: Sequence[str], curves: NDArray[np.float64]) -> dict[str, float]:

@@ -75,8 +75,8 @@ def weight_blocks(patients: NDArray[np.int64], resamples: int, seed: int, block:
     n = int(member.max()) + 1
     rng = np.random.default_rng(seed)
     for start in range(0, resamples, block):
-        drawn = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(min(block, resamples - start))]
-        yield np.stack(drawn, axis=1).astype(np.float32)[member]
+        resampled = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(min(block, resamples - start))]
+        yield np.stack(resampled, axis=1).astype(np.float32)[member]
 
 
 def patient_weights(patients: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.float64]:
@@ -121,7 +121,7 @@ def estimate(
     if averaged is None:
         averaged = well_known(targets, patients)
     without, once = groups_of(patients), np.ones((len(targets), 1), dtype=np.float32)
-    found = {}
+    by_metric = {}
     for name, scored in regimes.items():
         asked = tasks(labels, targets, *scored)
         parts = []
@@ -141,7 +141,7 @@ def estimate(
             means = [mean_defined(figures[: members.shape[1]][row]) for row in members[-2:]]
             return np.concatenate([figures, np.stack(means)])
 
-        found[name] = Estimates(
+        by_metric[name] = Estimates(
             names=(*(task.name for task in asked), MACRO, MACRO_ALL),
             metrics=METRICS,
             value=with_means(value),
@@ -151,7 +151,7 @@ def estimate(
             patients=np.array([*(evidence(task, patients) for task in asked), (0, 0, 0), (0, 0, 0)]),
             members=members,
         )
-    return found
+    return by_metric
 
 
 def summarise(estimates: Estimates) -> pd.DataFrame:
@@ -244,7 +244,7 @@ def evaluate(
 
 
 def interval(
-    value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArray[np.int64]
+    value: NDArray[np.float64], resampled: NDArray[np.float64], units: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """95% bootstrap intervals: bias-corrected percentiles, expanded for few units.
 
@@ -252,7 +252,7 @@ def interval(
     ----------
     value : (T, M)
         The figures on the films themselves.
-    drawn : (T, B, M)
+    resampled : (T, B, M)
         The figures on each resample, NaN where it does not define one.
     units : (T,)
         How many independent pieces of evidence each row rests on.
@@ -270,11 +270,11 @@ def interval(
     expansion Hesterberg's (2015, The American Statistician 69, section on small samples). ``tests/test_coverage.py``
     holds their coverage.
     """
-    shift, spread = _shift(value, drawn), _expansion(units)
+    shift, spread = _shift(value, resampled), _expansion(units)
     reach = stdtrit(units_left(units), 0.975) * spread
-    known = np.sort(drawn, axis=1)  # NaN last
+    known = np.sort(resampled, axis=1)  # NaN last
     n = (~np.isnan(known)).sum(axis=1)  # (T, M)
-    enough = _enough(value, drawn, units)
+    enough = _enough(value, resampled, units)
 
     def quantile(share: NDArray[np.float64]) -> NDArray[np.float64]:
         place = share * np.maximum(n - 1, 0)
@@ -291,11 +291,11 @@ def units_left(units: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.maximum(units, 2) - 1
 
 
-def _enough(value: NDArray[np.float64], drawn: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _enough(value: NDArray[np.float64], resampled: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.bool_]:
     """(T, M) where the resamples can say how sure a figure is."""
-    known = ~np.isnan(drawn)
-    spread = np.where(known, drawn, -np.inf).max(axis=1) > np.where(known, drawn, np.inf).min(axis=1)
-    often = known.sum(axis=1) * 2 >= drawn.shape[1]
+    known = ~np.isnan(resampled)
+    spread = np.where(known, resampled, -np.inf).max(axis=1) > np.where(known, resampled, np.inf).min(axis=1)
+    often = known.sum(axis=1) * 2 >= resampled.shape[1]
     return np.asarray(often & spread & ~np.isnan(value) & (units[:, None] > 1))
 
 
@@ -303,17 +303,17 @@ def _expansion(units: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(1 + 1 / units_left(units)))
 
 
-def _shift(value: NDArray[np.float64], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shift(value: NDArray[np.float64], resampled: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far the draws' median lies from the value, in normal quantiles."""
-    n = np.maximum((~np.isnan(drawn)).sum(axis=1), 1)
-    return np.asarray(ndtri(np.clip(_share_below(value, drawn), 1 / (n + 1), 1 - 1 / (n + 1))))
+    n = np.maximum((~np.isnan(resampled)).sum(axis=1), 1)
+    return np.asarray(ndtri(np.clip(_share_below(value, resampled), 1 / (n + 1), 1 - 1 / (n + 1))))
 
 
-def _share_below(value: NDArray[np.float64], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+def _share_below(value: NDArray[np.float64], resampled: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of the defined draws below a value; those equal to it count half."""
-    n = np.maximum((~np.isnan(drawn)).sum(axis=1), 1)
+    n = np.maximum((~np.isnan(resampled)).sum(axis=1), 1)
     at = value[:, None]
-    return np.asarray(((drawn < at).sum(axis=1) + (drawn == at).sum(axis=1) / 2) / n)
+    return np.asarray(((resampled < at).sum(axis=1) + (resampled == at).sum(axis=1) / 2) / n)
 
 
 def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -103,23 +103,23 @@ def at_threshold(
     n = tp + fp + fn + tn
     rate = (tp + fp) / n if n else np.nan
     prevalence = (tp + fn) / n if n else np.nan
-    found = {}
+    estimates = {}
     for name, k, of, baseline in (
         ("recall", tp, tp + fn, rate),
         ("specificity", tn, tn + fp, 1 - rate),
         ("precision", tp, tp + fp, prevalence),
         ("npv", tn, tn + fn, 1 - prevalence),
     ):
-        found[name] = Estimate(k / of if of else np.nan, *wilson(k, of), of, baseline)
+        estimates[name] = Estimate(k / of if of else np.nan, *wilson(k, of), of, baseline)
     value = _f1_mcc(np.array([[tp, fp, fn, tn]], dtype=float))
-    drawn = _f1_mcc(count_draws(members, patients, resamples, seed))
+    resampled = _f1_mcc(count_draws(members, patients, resamples, seed))
     evidence = np.array([min(len(np.unique(patients[targets == side])) for side in (0, 1))])
-    low, high = interval(value, drawn[None], evidence)
+    low, high = interval(value, resampled[None], evidence)
     both = rate + prevalence
     random_f1 = 2 * rate * prevalence / both if both else 0.0
-    found["f1"] = Estimate(float(value[0, 0]), float(low[0, 0]), float(high[0, 0]), tp + fn, random_f1)
-    found["mcc"] = Estimate(float(value[0, 1]), float(low[0, 1]), float(high[0, 1]), n, 0.0)
-    return found
+    estimates["f1"] = Estimate(float(value[0, 0]), float(low[0, 0]), float(high[0, 0]), tp + fn, random_f1)
+    estimates["mcc"] = Estimate(float(value[0, 1]), float(low[0, 1]), float(high[0, 1]), n, 0.0)
+    return estimates
 
 
 def net_benefit(
@@ -157,8 +157,8 @@ def net_benefit(
     for cut, price in zip(at, weight, strict=True):
         members = outcome_cells(y, p >= cut)
         value = np.array([[_benefit(members.sum(axis=0)[None], price)[0]]])
-        drawn = _benefit(count_draws(members, who, resamples, seed), price)
-        low, high = interval(value, drawn[None, :, None], evidence)
+        resampled = _benefit(count_draws(members, who, resamples, seed), price)
+        low, high = interval(value, resampled[None, :, None], evidence)
         rows.append((cut, value[0, 0], low[0, 0], high[0, 0], prevalence - (1 - prevalence) * price))
     return pd.DataFrame(rows, columns=["at", "value", "low", "high", "all"])
 

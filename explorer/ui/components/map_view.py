@@ -120,10 +120,10 @@ def linked_maps(
             return  # our own modules send nothing of the kind
         on_pick(rows)
 
-    def clicked(event: str, told: Callable[[int], None]) -> None:
+    def clicked(event: str, callback: Callable[[int], None]) -> None:
         row = st.session_state["map"][event]
         if isinstance(row, int) and 0 <= row < store.n:
-            told(row)
+            callback(row)
 
     _maps(
         key="map",

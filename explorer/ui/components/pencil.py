@@ -32,7 +32,7 @@ _pencil = st.components.v2.component(
 )
 
 
-def pencil(name: str, jpeg: bytes, size: tuple[int, int], drawn: pd.DataFrame, on_box: Callable[[Box], None]) -> None:
+def pencil(name: str, jpeg: bytes, size: tuple[int, int], shapes: pd.DataFrame, on_box: Callable[[Box], None]) -> None:
     """Draw a film that boxes can be drawn on.
 
     Parameters
@@ -41,7 +41,7 @@ def pencil(name: str, jpeg: bytes, size: tuple[int, int], drawn: pd.DataFrame, o
         The film's id.
     size : width, height
         Of the film in its own pixels, the units of all boxes.
-    drawn : DataFrame
+    shapes : DataFrame
         Annotations to show, with ``colour``.
     on_box : callable
         Told x, y, w, h of a box when it is finished.
@@ -60,7 +60,7 @@ def pencil(name: str, jpeg: bytes, size: tuple[int, int], drawn: pd.DataFrame, o
             "source": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
             "width": size[0],
             "height": size[1],
-            "marks": shapes_to_draw(drawn),
+            "marks": shapes_to_draw(shapes),
             "alt": f"Film {plain(name)}: draw a box around the finding",
         },
         on_box_change=finished,

@@ -149,9 +149,9 @@ def _texts(frame: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
 def _reliability(store: Store, split: Split, label: str, method: Method) -> go.Figure:
     c = store.labels.index(label)
     rows, val = store.rows(split), store.rows("val")
-    drawn = {}
+    diagrams = {}
     for regime in store.regimes:
         logits = store.logits(regime.name)
         p = fit(method, store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
-        drawn[regime.title] = reliability(store.targets[rows, c], p)
-    return threshold_figures.reliability_diagram(drawn, curve_tables.regime_styles(store))
+        diagrams[regime.title] = reliability(store.targets[rows, c], p)
+    return threshold_figures.reliability_diagram(diagrams, curve_tables.regime_styles(store))

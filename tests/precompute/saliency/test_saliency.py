@@ -248,6 +248,8 @@ def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_a
     denials = [first.assign(annotator="R2"), *(second.assign(annotator=f"R{i}") for i in (2, 3)), unmarked]
     annotations = pd.concat([store.tables.annotations, *(one.assign(**NOTHING) for one in denials)])
     wanted = replace(plan_saliency(store, made.record.labels, "test", "grad_cam", None), **FEW)
+    own = saliency.make_saliency(store, store.tables.annotations, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
+    kept = own.frame("agreement").set_index(["row", "label", "source"])
     again = saliency.make_saliency(store, annotations, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
     frame = again.frame("agreement")
     mine = frame[frame["label"] == made.record.labels[0]]
@@ -257,7 +259,6 @@ def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_a
     between = frame[frame["source"] == loc.READER]
     assert between["row"].tolist() == first["row"].tolist()
     assert (between[list(loc.METRICS)] == 0).all(axis=None), "one marked what the other did not find"
-    kept = made.frame("agreement").set_index(["row", "label", "source"])
     ours = frame[frame["source"] != loc.READER].set_index(["row", "label", "source"])
     pd.testing.assert_frame_equal(ours, kept.loc[ours.index])
 
