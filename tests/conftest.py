@@ -28,6 +28,7 @@ SHARED = Path(os.environ.get("CXR_SHARED", ROOT / "../shared/data"))
 # The workers fill the processors: where matrices are small, further threads only wait for each other.
 # Workers and the commands they start inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # umap would give torch as many threads as numba has
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a wrong program
 settings.load_profile("untimed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -45,8 +46,7 @@ def umap_map(
     -------
     (N, 2) float32
     """
-    import umap  # 15 s to import: only where a map is made
-
+    umap = _compiled_umap()
     k = min(k, len(vectors) - 2)
     rows, distances = knn(vectors, k + 1)
     start: Any = init
@@ -72,6 +72,24 @@ def umap_map(
         )
         layout = np.asarray(reducer.fit_transform(vectors), dtype=np.float32)
     return layout if isinstance(init, str) else align_layout(layout, init)
+
+
+@cache
+def _compiled_umap() -> Any:
+    """umap-learn, whose compiled functions are kept on disk: compiling takes 10 to 18 s, more than most maps.
+
+    The library keeps few of its own. numba keeps them by source file and processor, beside the library or, where that
+    cannot be written, in the user's cache folder.
+    """
+    import umap  # 4 s to import: only where a map is made
+    from numba.core.registry import CPUDispatcher
+    from umap import layouts, umap_, utils
+
+    for module in (layouts, umap_, utils):
+        for function in vars(module).values():
+            if isinstance(function, CPUDispatcher) and function.__module__ == module.__name__:
+                function.enable_caching()
+    return umap
 
 
 def stability(vectors: NDArray[np.float32], layout: NDArray[np.float32], k: int, seed: int) -> dict[str, float | int]:
