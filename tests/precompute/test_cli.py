@@ -11,7 +11,9 @@ import struct
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -26,6 +28,9 @@ from explorer.store.verify import verify_store
 from explorer.tables.results import mean_of_labels
 from precompute.reporter import RUN
 from tests.conftest import ROOT, Call
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 ENCODER = f"local-dir:{ROOT / 'encoders' / 'phantom-clip'}"
 
@@ -298,18 +303,36 @@ def test_a_figure_without_an_interval_says_so() -> None:
 # --- kills and restarts --------------------------------------------------------------------------------------
 
 
-def launch(arguments: list[object], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as file:
-        return subprocess.Popen(
-            [sys.executable, "-m", "precompute", *map(str, arguments)],
-            cwd=ROOT,
-            env={**os.environ, "COLUMNS": "200"},
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-            # a suite started in the background ignores Ctrl-C and would pass that on
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
+SERVER = get_context("forkserver")
+"""Jobs are forked from a process that has imported what all of them need: importing takes longer than the work."""
+SERVER.set_forkserver_preload(["precompute.pipeline"])
+
+
+def launch(arguments: list[object], log: Path) -> BaseProcess:
+    """Start the command line in a process of its own, which goes on writing its log."""
+    job = SERVER.Process(target=logged, args=([str(argument) for argument in arguments], log))
+    job.start()
+    return job
+
+
+def logged(arguments: list[str], log: Path) -> None:
+    os.setsid()
+    with log.open("wb", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ["COLUMNS"] = "200"
+    # a suite started in the background ignores Ctrl-C and would pass that on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = ["precompute", *arguments]
+    from precompute.__main__ import main
+
+    main()
+
+
+def ended(job: BaseProcess, seconds: float = 60) -> int | None:
+    """The exit code; minus the signal's number if one killed it."""
+    job.join(seconds)
+    return job.exitcode
 
 
 def ended_as(root: Path) -> tuple[str, str]:
@@ -318,13 +341,13 @@ def ended_as(root: Path) -> tuple[str, str]:
     return progress.state, progress.message
 
 
-def wait_for_stage(job: subprocess.Popen[bytes], root: Path, stage: str) -> Path:
+def wait_for_stage(job: BaseProcess, root: Path, stage: str) -> Path:
     """The stage's record, as soon as it is there."""
     for _ in range(6000):
         record = next(root.glob(f"*.partial/scratch/stages/{stage}.json"), None)
         if record:
             return record
-        assert job.poll() is None, "the job ended before the stage"
+        assert job.is_alive(), "the job ended before the stage"
         time.sleep(0.05)
     raise TimeoutError(stage)
 
@@ -349,7 +372,7 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     job = launch(command_line, log)
     wait_for_stage(job, root, "samples")
     os.kill(job.pid, signal.SIGINT)  # Ctrl-C
-    assert job.wait(60) == 128 + signal.SIGINT
+    assert ended(job) == 128 + signal.SIGINT
     assert b"Traceback" not in log.read_bytes()
     assert b"stopped by SIGINT. Given again, it goes on where it stopped." in log.read_bytes()
     assert ended_as(root) == ("stopped", "stopped by SIGINT")
@@ -368,7 +391,7 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     assert (now.state, now.pid) == ("running", job.pid), "the second job wrote over the first one's progress"
     os.kill(job.pid, signal.SIGTERM)  # as a scheduler does
     os.kill(job.pid, signal.SIGCONT)
-    assert job.wait(60) == 128 + signal.SIGTERM
+    assert ended(job) == 128 + signal.SIGTERM
     assert b"Traceback" not in log.read_bytes()
     assert ended_as(root) == ("stopped", "stopped by SIGTERM")
     assert list_runs(root) == []
@@ -377,7 +400,7 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     job = launch(command_line, log)
     wait_for_stage(job, root, "score")
     job.kill()
-    assert job.wait(60) == -signal.SIGKILL
+    assert ended(job) == -signal.SIGKILL
     assert list_runs(root) == []
     for name, kept in list(records.items()):
         record = next(root.glob(f"*.partial/scratch/stages/{name}.json"))
@@ -386,7 +409,7 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     assert {"films", "samples", "embed_frozen"} <= set(records)
 
     job = launch(command_line, log)
-    assert job.wait(600) == 0, log.read_text()
+    assert ended(job, 600) == 0, log.read_text()
     lines = log.read_text().splitlines()  # no terminal: plain lines
     assert "films: there already" in lines
     for name, number in (("maps", 10), ("shortcuts", len(RUN) - 1)):

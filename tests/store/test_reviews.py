@@ -127,6 +127,7 @@ def test_the_command_refuses_bad_corrections_before_any_work(tmp_path: Path, few
     assert "Fix" in err
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_a_review_corrects_the_next_run_there_and_nowhere_else(tiny_store: Path, tmp_path: Path, call: Call) -> None:
     before = open_store(tiny_store)
     cells: list[tuple[int, int, Verdict, float]] = []

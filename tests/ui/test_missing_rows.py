@@ -83,8 +83,13 @@ def test_a_metric_that_the_store_lacks_is_a_dash_and_a_notice(run: Path, metric:
     (notice,) = (warning.value for warning in app.warning if "metrics.parquet" in warning.value)
     assert METRIC_TITLES[metric] in notice
     assert "precompute" in notice
-    for view in ("Overview", "One label", "Report"):
-        assert_whole(open_page("pr_curves", view=view, few="1"), "PR curves")
+
+
+@pytest.mark.parametrize("view", ["Overview", "One label", "Report"])
+def test_curves_are_drawn_without_a_metric(run: Path, view: str) -> None:
+    for metric in ("average_precision", "f1"):
+        drop_rows(run, "metrics.parquet", metric=metric)
+    assert_whole(open_page("pr_curves", view=view, few="1"), "PR curves")
 
 
 def test_a_whole_store_has_no_notice(run: Path) -> None:

@@ -64,6 +64,15 @@ def made(store: Store) -> SaliencySet:
     return make(store)
 
 
+@pytest.fixture
+def checked(made: SaliencySet, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The checks of the first set stand for those of any other, which take most of the time; which were asked for."""
+    asked: list[object] = []
+    frame = made.frame("sanity")
+    monkeypatch.setattr(saliency, "run_checks", lambda *given: (asked.append(given), frame)[1])
+    return asked
+
+
 def test_maps_are_those_of_the_page(store: Store, made: SaliencySet) -> None:
     row = int(store.rows("test")[5])
     for regime in store.regimes[1:]:
@@ -167,21 +176,18 @@ def test_checks_of_an_earlier_version_are_named_and_made_anew(
     record.write_text(before[1])
 
 
-def test_checks_are_made_again_only_where_marks_changed(
-    store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs = []
-    monkeypatch.setattr(saliency, "run_checks", lambda *given: (runs.append(given), made.frame("sanity"))[1])
+def test_checks_are_made_again_only_where_marks_changed(store: Store, made: SaliencySet, checked: list[object]) -> None:
     make(store)
-    assert runs == []
+    assert checked == []
     annotations = all_annotations(store)
     test = annotations["row"].isin(store.rows("test")) & annotations["label"].isin(made.record.labels)
     fewer = annotations.drop(index=annotations.index[test][0])
     wanted = replace(plan_saliency(store, made.record.labels, "test", "grad_cam", None), **FEW)
     saliency.make_saliency(store, fewer, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
-    assert len(runs) == 1
+    assert len(checked) == 1
 
 
+@pytest.mark.usefixtures("checked")
 def test_a_killed_job_goes_on_where_it_stopped(
     store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +242,7 @@ def test_a_second_reader_shows_how_well_readers_agree(store: Store, made: Salien
     assert other["energy"].iloc[0] > 0.5
 
 
+@pytest.mark.usefixtures("checked")
 def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_and_counted(
     store: Store, made: SaliencySet
 ) -> None:
@@ -263,6 +270,7 @@ def test_who_found_nothing_is_a_reader_and_a_film_without_a_region_is_left_out_a
     pd.testing.assert_frame_equal(ours, kept.loc[ours.index])
 
 
+@pytest.mark.usefixtures("checked")
 def test_without_annotations_agreement_is_not_invented(store: Store, made: SaliencySet) -> None:
     wanted = replace(plan_saliency(store, made.record.labels, "test", "grad_cam", None), **FEW)
     none = store.tables.annotations.iloc[:0]

@@ -198,6 +198,7 @@ def test_every_source_is_listed() -> None:
     assert "CC BY-NC-ND" in printed
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_all_three_regimes_from_the_sets_own_layout(tmp_path: Path, call: Call) -> None:
     """The one documented command, on a small folder of Kaggle's layout with a labeller's file."""
     root = tmp_path / "iu"
