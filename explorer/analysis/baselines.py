@@ -36,7 +36,7 @@ def trivial_baselines(
     Notes
     -----
     Random ranking: a true label's place r is uniform in 1..C, and (r - 1)(k - 1)/(C - 1) of the k - 1 others lie above
-    it, so LRAP is the mean over r of (1 + (r - 1)(k - 1)/(C - 1))/r; the deepest of k lies at k(C + 1)/(k + 1).
+    it. So LRAP is the mean over r of (1 + (r - 1)(k - 1)/(C - 1))/r. The deepest of k lies at k(C + 1)/(k + 1).
     Prevalence-matched random calls label c with probability p_c; its F1 is the ratio of expectations, 2pq/(p + q).
     """
     whole = complete(targets)

@@ -142,8 +142,8 @@ def summarise_localisation(frame: pd.DataFrame, resamples: int = 1000, seed: int
     Returns
     -------
     DataFrame
-        label (each, and ALL over every pair of film and label), source, metric, value, ci_low, ci_high, n films,
-        n_silent maps that said nothing, and gain, gain_low, gain_high: the paired difference from the centre prior.
+        label (each, and ALL over every pair of film and label), source, metric, value, ci_low and ci_high. n films, of
+        them n_silent with a map that said nothing. gain, gain_low, gain_high: the paired difference from the centre prior.
         Intervals come from a bootstrap over patients, the same draws for every source; NaN with fewer than two.
     """
     parts = []
@@ -181,9 +181,10 @@ def presence(annotations: pd.DataFrame, patients: NDArray[np.int64]) -> pd.DataF
     Returns
     -------
     DataFrame
-        label (each that a reader denied somewhere, and ALL over these), n pairs of film and label, agree (mean share of
-        pairs of readers who say the same), ci_low, ci_high, chance (agreement of readers who say "there" as often,
-        whatever the film) and kappa (Fleiss 1971), NaN where chance agreement is whole.
+        label (each that a reader denied somewhere, and ALL over these), n pairs of film and label.
+        agree, ci_low, ci_high: the mean share of pairs of readers who say the same.
+        chance: the agreement of readers who say "there" as often, whatever the film.
+        kappa (Fleiss 1971): NaN where chance agreement is whole.
     """
     marked = annotations.assign(marked=annotations["x"].notna()).groupby(["row", "label", "annotator"])["marked"].any()
     counts = marked.groupby(["row", "label"]).agg(["sum", "size"]).reset_index()

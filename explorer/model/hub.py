@@ -157,7 +157,7 @@ def _beside(folder: Path, config: dict[str, Any], key: str, wanted: tuple[str, .
 def _pretrained(spec: str) -> str:
     """The hub's name of one of open_clip's pretrained models."""
     model, _, tag = spec.removeprefix(OPEN_CLIP).partition("/")
-    # a name ends in a slash where the repository is in open_clip's layout, and else names a file of weights alone,
+    # a name ends in a slash where the repository is in open_clip's layout; any other names a file of weights alone,
     # which do not say how a film is to be prepared
     name = str((open_clip.get_pretrained_cfg(model, tag) or {}).get("hf_hub", ""))
     if not name.endswith("/"):

@@ -25,9 +25,9 @@ ORIGIN = (224.0, 112.0)
 MU_SOFT = 0.0205
 MU_BONE = 0.0509
 MU_METAL = 0.667
-"""Linear attenuation per mm at 70 keV, the effective energy of a hard chest beam: NIST XCOM/XAAMDI mass
-attenuation of ICRU-44 soft tissue (0.193 cm2/g x 1.06 g/cm3), cortical bone (0.265 x 1.92) and iron
-(0.847 x 7.87), each interpolated between the tabulated 60 and 80 keV.
+"""Linear attenuation per mm at 70 keV, the effective energy of a hard chest beam. From NIST XCOM/XAAMDI mass
+attenuation, interpolated between the tabulated 60 and 80 keV: ICRU-44 soft tissue (0.193 cm2/g x 1.06 g/cm3),
+cortical bone (0.265 x 1.92) and iron (0.847 x 7.87).
 https://physics.nist.gov/PhysRefData/XrayMassCoef/
 """
 

@@ -128,8 +128,8 @@ def captured(clip: Clip, tokens: Tokens, head: Head, block: int) -> tuple[np.nda
 def test_plus_plus_is_as_sure_as_its_inputs(clip: Clip, tokens: Tokens, head: Head, block: int) -> None:
     """Rounding differs with the batch, the processor and its threads; a map must not blow it up.
 
-    An error e of all inputs changes each weight by at most ``e (1 + p S / 2)``, S the sum of absolute activations, and
-    each product with an activation by e more. A map is a sum of such products.
+    An error e of all inputs changes each weight by at most ``e (1 + p S / 2)``, where S is the sum of absolute
+    activations. Each product of a weight with an activation changes by e more; a map is a sum of such products.
     """
     activations, gradients = captured(clip, tokens, head, range(12)[block])
     steepest = np.maximum(gradients, 0).max(axis=(2, 3))  # (K, D)

@@ -56,8 +56,8 @@ class View:
 def navigation() -> Page:
     """Declare the pages.
 
-    The entry point does, and every page does again: on a fresh server the first visit to a page's own address runs the
-    page without the entry point, and would stand there without this menu.
+    The entry point does, and every page does again. On a fresh server the first visit to a page's own address runs the
+    page without the entry point; this menu would then be missing.
     """
     (first, title), *others = PAGES
     pages = [st.Page(APP / first, title=title, url_path="home", default=True)]
