@@ -21,7 +21,7 @@ from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import interval, patient_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -131,6 +131,12 @@ def detectable(low: float, high: float, n_patients: int) -> float:
     """
     degrees = max(n_patients - 1, 1)
     return float((high - low) / 2 * (1 + stdtrit(degrees, 0.8) / stdtrit(degrees, 0.975)))
+
+
+def is_complete(summary: pd.DataFrame, regimes: Collection[str]) -> bool:
+    """Whether a summary has, for each of these regimes, the checks that its verdict rests on."""
+    needed = {("randomisation", RANDOM_STEPS[-1]), *((check, ROLLED) for check in MOVES)}
+    return all(needed <= set(figures(summary, regime)) for regime in regimes)
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import open_clip
+import timm
 import torch
 from open_clip.model import _build_vision_tower  # the only way to build one tower without the other
 from open_clip.tokenizer import HFTokenizer
-from pydantic import BaseModel, ConfigDict
-from safetensors import SafetensorError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
@@ -27,11 +28,20 @@ from explorer.model.hub import LOCAL, find_weights, locate, read_config, text_to
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_UNFIT = (RuntimeError, ValueError, TypeError, KeyError, OSError, EOFError, SafetensorError, UnpicklingError)
+_UNFIT = (
+    *(RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError),
+    *(OSError, EOFError, SafetensorError, UnpicklingError),
+)
 """What open_clip, transformers and torch raise for a config, tokenizer or weights that do not belong together."""
+_MOST = {"image_size": 1024, "width": 4096, "layers": 256}
+"""The largest figures of a tower's config; any other number is at most ``_MOST_ANY``."""
+_MOST_ANY = 2**15
 
 Report = Callable[[int, int], None]
 """Told (done, total) as work goes on."""
+
+
+_Spread = Annotated[FiniteFloat, Field(gt=0)]
 
 
 class TowerConfig(BaseModel):
@@ -39,12 +49,41 @@ class TowerConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    embed_dim: int
+    embed_dim: Annotated[int, Field(ge=1, le=_MOST_ANY)]
     vision_cfg: dict[str, Any]
     quick_gelu: bool
     fit: Fit
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+    std: tuple[_Spread, _Spread, _Spread]
+
+    @field_validator("vision_cfg")
+    @classmethod
+    def _is_modest(cls, vision_cfg: dict[str, Any]) -> dict[str, Any]:
+        """A config of a stranger's store asks for no file, no network and no more than a model may take."""
+        name = vision_cfg.get("timm_model_name")
+        if name and not (isinstance(name, str) and timm.is_model(name)):  # timm would fetch "hf-hub:..."
+            raise ValueError(f"timm has no model {str(name)[:80]!r}")
+        for key, value in vision_cfg.items():
+            for number in _numbers(value):
+                if not abs(number) <= _MOST.get(key, _MOST_ANY):
+                    raise ValueError(f"{key} is {number:g}")
+        return vision_cfg
+
+    def build(self, device: str) -> nn.Module:
+        """The tower with weights of no meaning; on the device ``meta`` it takes no memory."""
+        with torch.device(device):
+            vision_cfg = {**self.vision_cfg, "timm_model_pretrained": False}
+            visual: nn.Module = _build_vision_tower(self.embed_dim, vision_cfg, self.quick_gelu)
+        return visual
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """Every number within a value of JSON."""
+    if isinstance(value, int | float):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(one)
 
 
 class ImageTower:
@@ -122,23 +161,31 @@ class ImageTower:
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None) -> ImageTower:
-        """Load a tower that :meth:`save` wrote."""
+        """Load a tower that :meth:`save` wrote.
+
+        Raises
+        ------
+        UserError
+            Whatever the files hold: where they are no tower of a known family, or one is not made for the other.
+        """
+        file, weights = folder / tower_files.CONFIG, folder / tower_files.WEIGHTS
+        fix = "Copy the run again, or run precompute again."
         try:
-            config = TowerConfig.model_validate_json((folder / tower_files.CONFIG).read_text(encoding="utf-8"))
-        except (ValueError, FileNotFoundError) as error:
-            raise UserError(
-                f"{folder / tower_files.CONFIG} cannot be read: {error}", "Copy the run again, or run precompute again."
-            ) from error
-        vision_cfg = {**config.vision_cfg, "timm_model_pretrained": False}
-        visual = _build_vision_tower(config.embed_dim, vision_cfg, config.quick_gelu)
+            config = TowerConfig.model_validate_json(file.read_bytes())
+            expected = {name: list(tensor.shape) for name, tensor in config.build("meta").state_dict().items()}
+        except _UNFIT as error:
+            raise UserError(f"{file} cannot be read: {error}", fix) from error
         try:
-            visual.load_state_dict(load_file(folder / tower_files.WEIGHTS))
-        except (SafetensorError, RuntimeError, FileNotFoundError) as error:
-            raise UserError(
-                f"{folder / tower_files.WEIGHTS} cannot be loaded: {error}",
-                "Copy the run again, or run precompute again.",
-            ) from error
-        return cls(visual, config, device or torch.device("cpu"))
+            with safe_open(weights, framework="pt") as tensors:  # before memory is taken for a model of other shapes
+                if expected != {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}:  # noqa: SIM118
+                    raise ValueError(f"it is not of the model in {file.name}")
+            visual = config.build("cpu")
+            visual.load_state_dict(load_file(weights))
+            tower = cls(visual, config, device or torch.device("cpu"))
+            tower.embed(np.zeros((1, config.fit.size, config.fit.size), np.uint8), 1)
+        except _UNFIT as error:
+            raise UserError(f"{weights} cannot be loaded: {error}", fix) from error
+        return tower
 
 
 @dataclass(frozen=True)
@@ -179,7 +226,9 @@ class Clip:
         return functional.normalize(embedded.float(), dim=-1).cpu().numpy()
 
 
-def load_clip(spec: str, device: torch.device, fit: Literal["crop", "pad"] | None = None) -> Clip:
+def load_clip(
+    spec: str, device: torch.device, fit: Literal["crop", "pad"] | None = None, *, fetch: bool = True
+) -> Clip:
     """Load a CLIP model from a folder or the hub's cache, with its own preprocessing; never with random weights.
 
     Parameters
@@ -188,17 +237,19 @@ def load_clip(spec: str, device: torch.device, fit: Literal["crop", "pad"] | Non
         As :func:`explorer.model.hub.locate` takes it.
     fit : "crop" or "pad", optional
         Cut the film's middle square out, or pad the film to a square, whatever the model's config says.
+    fetch : bool
+        Whether the hub may be asked for what its cache lacks.
 
     Raises
     ------
     UserError
         Unknown spelling, no such folder, no weights, weights that do not fit, no network.
     """
-    place = locate(spec)
+    place = locate(spec, fetch)
     config = read_config(place.folder)
     weights = find_weights(place.folder)
     text_cfg = dict(config["model_cfg"].get("text_cfg", {}))
-    tower, words = text_tower(place.folder, config), tokenizer_folder(place.folder, config)
+    tower, words = text_tower(place.folder, config, fetch), tokenizer_folder(place.folder, config, fetch)
     if tower:
         text_cfg |= {"hf_model_pretrained": False, "hf_model_name": str(tower)}
     try:
@@ -206,6 +257,7 @@ def load_clip(spec: str, device: torch.device, fit: Literal["crop", "pad"] | Non
             f"{LOCAL}{place.folder}", device=device, require_pretrained=True, pretrained_hf=False, text_cfg=text_cfg
         )
         tokenizer = _tokenizer(place.folder, words, text_cfg)
+        image_tower = ImageTower(model.visual, _tower_config(config, model.visual, fit), device)
     except _UNFIT as error:
         raise UserError(
             f"The encoder {spec} cannot be loaded: {error}",
@@ -215,7 +267,7 @@ def load_clip(spec: str, device: torch.device, fit: Literal["crop", "pad"] | Non
     return Clip(
         model=model,
         tokenizer=tokenizer,
-        tower=ImageTower(model.visual, _tower_config(config, model.visual, fit), device),
+        tower=image_tower,
         source=place.source,
         title=place.title,
         licence=place.licence,

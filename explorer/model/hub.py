@@ -57,8 +57,8 @@ class Place(NamedTuple):
     licence: str
 
 
-def locate(spec: str) -> Place:
-    """Find an encoder, and fetch it into the hub's cache where it is not there yet.
+def locate(spec: str, fetch: bool = True) -> Place:
+    """Find an encoder, and with ``fetch`` bring it into the hub's cache where it is not there yet.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def locate(spec: str) -> Place:
     else:
         raise UserError(f"{spec!r} is not an encoder.", SPELLING)
     known = KNOWN.get(name)
-    folder = _fetch(spec, name, revision or (known.revision if known else None))
+    folder = _from_hub(spec, name, revision or (known.revision if known else None), fetch)
     config = read_config(folder)
     licence = config.get("licence", known.licence if known else "not stated")
     return Place(folder, f"{HUB}{name}@{folder.name}", str(config.get("title", name)), str(licence))
@@ -115,24 +115,24 @@ def find_weights(folder: Path) -> Path:
     )
 
 
-def text_tower(folder: Path, config: dict[str, Any]) -> Path | None:
+def text_tower(folder: Path, config: dict[str, Any], fetch: bool = True) -> Path | None:
     """The folder of the text tower's own config, or None where open_clip's config says all.
 
     open_clip would read a relative name from the working directory, and ask the hub for any other. A folder with the
     file in it works anywhere, and without a network.
     """
-    return _beside(folder, config, "hf_model_name", (TEXT_CONFIG,))
+    return _beside(folder, config, "hf_model_name", (TEXT_CONFIG,), fetch)
 
 
-def tokenizer_folder(folder: Path, config: dict[str, Any]) -> Path | None:
+def tokenizer_folder(folder: Path, config: dict[str, Any], fetch: bool = True) -> Path | None:
     """The folder of the tokenizer's files, or None where it is open_clip's own.
 
     They lie in the encoder's folder, but for a cache that open_clip filled: it fetches them with the text tower's.
     """
-    return _beside(folder, config, "hf_tokenizer_name", TOKENIZER)
+    return _beside(folder, config, "hf_tokenizer_name", TOKENIZER, fetch)
 
 
-def _beside(folder: Path, config: dict[str, Any], key: str, wanted: tuple[str, ...]) -> Path | None:
+def _beside(folder: Path, config: dict[str, Any], key: str, wanted: tuple[str, ...], fetch: bool) -> Path | None:
     """The folder with ``wanted``: the encoder's own, else that of the model which ``key`` of the text tower names."""
     name = config["model_cfg"].get("text_cfg", {}).get(key)
     if not name:
@@ -142,7 +142,7 @@ def _beside(folder: Path, config: dict[str, Any], key: str, wanted: tuple[str, .
     if Path(name).is_dir():
         return Path(name)
     try:
-        other = _snapshot(name, KNOWN[name].revision if name in KNOWN else None, wanted)
+        other = _snapshot(name, KNOWN[name].revision if name in KNOWN else None, wanted, fetch)
     except (HfHubHTTPError, EntryNotFoundError, OSError, ValueError) as error:
         raise UserError(
             f"{folder} has no {wanted[0]}, and that of its text tower {name} is neither in the hub's cache nor to be "
@@ -168,12 +168,12 @@ def _pretrained(spec: str) -> str:
     return name.removesuffix("/")
 
 
-def _fetch(spec: str, name: str, revision: str | None) -> Path:
+def _from_hub(spec: str, name: str, revision: str | None, fetch: bool) -> Path:
     """An encoder's snapshot in the hub's cache, fetched where it is not whole; the hub's bars tell how far it is."""
     try:
-        folder = _snapshot(name, revision, WEIGHTS, (CONFIG, TEXT_CONFIG, *TOKENIZER))
+        folder = _snapshot(name, revision, WEIGHTS, fetch, (CONFIG, TEXT_CONFIG, *TOKENIZER))
         for file in WEIGHTS:
-            if _holds(folder, WEIGHTS):
+            if not fetch or _holds(folder, WEIGHTS):
                 break
             try:
                 hf_hub_download(name, file, revision=folder.name)
@@ -190,7 +190,9 @@ def _fetch(spec: str, name: str, revision: str | None) -> Path:
     return folder
 
 
-def _snapshot(name: str, revision: str | None, wanted: tuple[str, ...], patterns: tuple[str, ...] = ()) -> Path:
+def _snapshot(
+    name: str, revision: str | None, wanted: tuple[str, ...], fetch: bool, patterns: tuple[str, ...] = ()
+) -> Path:
     """A snapshot of a repository in the cache. ``patterns``, else ``wanted``, are fetched.
 
     A commit that is in the cache with any of ``wanted`` is taken from there without asking: it cannot have changed.
@@ -203,7 +205,7 @@ def _snapshot(name: str, revision: str | None, wanted: tuple[str, ...], patterns
                 return folder
         except LocalEntryNotFoundError:
             pass
-    return Path(snapshot_download(name, revision=revision, allow_patterns=ask))
+    return Path(snapshot_download(name, revision=revision, allow_patterns=ask, local_files_only=not fetch))
 
 
 def _holds(folder: Path, wanted: tuple[str, ...]) -> bool:

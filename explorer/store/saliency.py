@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from explorer.data.saliency_map import METHODS, MethodName
 from explorer.errors import UserError
 from explorer.store import checked, layout, schemas
-from explorer.store.folder import blamed_on
+from explorer.store.folder import DamagedFile, blamed_on
 from explorer.store.manifest import SaliencyRecord
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class SaliencySet:
             path = self.path / file
             data = checked.read_bytes(path, path.stat().st_size, self.record.sha256.get(file, ""))
             return checked.parse_table(data, schemas.column_kinds(*schemas.SALIENCY_COLUMNS[name]))
+
+    def damaged(self, name: layout.SaliencyTable, why: str) -> DamagedFile:
+        """The error to raise for a table that lacks what a page needs."""
+        return DamagedFile(self.path.name, layout.saliency_table(name), why)
 
 
 def list_saliency(store: Store) -> list[SaliencySet]:

@@ -18,7 +18,7 @@ from explorer.tables.spaces import distinct_spaces, nearest_films, point_groups_
 from explorer.ui.components.viewer import shapes_to_draw, viewer
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
-from explorer.ui.shared.frame import LONGEST_ERROR
+from explorer.ui.shared.frame import LONGEST_ERROR, panel
 from explorer.ui.shared.gallery import link
 from explorer.ui.shared.show import show_table
 from explorer.ui.shared.stepper import FilmOrder, step, stepper
@@ -26,6 +26,7 @@ from explorer.ui.shared.stepper import FilmOrder, step, stepper
 if TYPE_CHECKING:
     import pandas as pd
 
+    from explorer.store.manifest import SpaceRecord
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
@@ -64,35 +65,45 @@ def _order(view: View, row: int) -> FilmOrder:
 
 def film_panel(view: View, case: Case) -> None:
     """The film with its annotations, and what is known of it."""
-    store, row = view.store, case.row
-    sample = store.samples.iloc[row]
     shown, words = st.columns([6, 5], gap="large")
     with shown:
-        annotations = film_annotations(store, row)
-        jpeg, note = _jpeg(store, row)
-        size = (int(sample["width"]), int(sample["height"]))
-        viewer(
-            str(sample["sample_id"]),
-            jpeg,
-            size,
-            shapes_to_draw(annotations),
-            lambda by: step(store, case.order, row, by),
-        )
-        if note:
-            st.warning(note)
-        legend(annotations)
-        st.caption(
-            "Drag to move, Ctrl + wheel or two fingers to zoom, Shift + drag for window and level, double click to "
-            "reset. Arrow keys step through the films. 8 grey bits."
-        )
+        _film(view.store, case)
     with words:
-        _facts(store, row)
-        frame = film_scores(store, row)
-        styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
-        st.plotly_chart(
-            margins(frame, styles), key="margins", alt="How far each label's score lies above or below its threshold"
-        )
-        st.caption("Right of the line is called positive. **Bold +**: the film is known to have it; ?: unknown.")
+        _facts(view.store, case.row)
+        _margins(view.store, case.row)
+
+
+@panel
+def _film(store: Store, case: Case) -> None:
+    row = case.row
+    sample = store.samples.iloc[row]
+    annotations = film_annotations(store, row)
+    jpeg, note = _jpeg(store, row)
+    size = (int(sample["width"]), int(sample["height"]))
+    viewer(
+        str(sample["sample_id"]),
+        jpeg,
+        size,
+        shapes_to_draw(annotations),
+        lambda by: step(store, case.order, row, by),
+    )
+    if note:
+        st.warning(note)
+    legend(annotations)
+    st.caption(
+        "Drag to move, Ctrl + wheel or two fingers to zoom, Shift + drag for window and level, double click to "
+        "reset. Arrow keys step through the films. 8 grey bits."
+    )
+
+
+@panel
+def _margins(store: Store, row: int) -> None:
+    frame = film_scores(store, row)
+    styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
+    st.plotly_chart(
+        margins(frame, styles), key="margins", alt="How far each label's score lies above or below its threshold"
+    )
+    st.caption("Right of the line is called positive. **Bold +**: the film is known to have it; ?: unknown.")
 
 
 def _jpeg(store: Store, row: int) -> tuple[bytes, str]:
@@ -103,6 +114,7 @@ def _jpeg(store: Store, row: int) -> tuple[bytes, str]:
         return store.thumbnail(row), f"{in_markdown(error.what, LONGEST_ERROR)} Its thumbnail is shown."
 
 
+@panel
 def _facts(store: Store, row: int) -> None:
     sample = store.samples.iloc[row]
     about = [
@@ -147,6 +159,7 @@ def _open_button(store: Store, row: int, key: str) -> None:
     st.button(in_markdown(sample_id), key=f"{key}-{row}", type="tertiary", on_click=choose.open_film, args=(sample_id,))
 
 
+@panel
 def score_panel(view: View, case: Case) -> None:
     """Every label's logit, threshold, outcome and rank, in every regime."""
     frame = film_scores(view.store, case.row)
@@ -160,42 +173,44 @@ def score_panel(view: View, case: Case) -> None:
 
 def nearest_panel(view: View, case: Case) -> None:
     """The films nearest in each encoder's embedding: other patients', of a comparable view."""
-    store, row = view.store, case.row
     st.subheader("Nearest films of other patients")
-    for space, titles in distinct_spaces(store, "embedding"):
-        index = cache.index(store, space.name)
-        rows, similarities = nearest_films(store, index, space.name, row, STRIP)
+    for space, titles in distinct_spaces(view.store, "embedding"):
         st.markdown(f"**{' and '.join(titles)}**")
-        with st.container(horizontal=True, gap="small"):
-            for other, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
-                with st.container(width=118, gap="xxsmall"):
-                    st.image(
-                        store.thumbnail(other), width=118, alt=f"Film {plain(store.samples['sample_id'].iat[other])}"
-                    )
-                    st.caption(f"**{similarity:.3f}** · {findings_text(store, other)}")
-                    _open_button(store, other, space.name)
+        _nearest(view.store, space.name, case.row)
+
+
+@panel
+def _nearest(store: Store, space: str, row: int) -> None:
+    rows, similarities = nearest_films(store, cache.index(store, space), space, row, STRIP)
+    with st.container(horizontal=True, gap="small"):
+        for other, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
+            with st.container(width=118, gap="xxsmall"):
+                st.image(store.thumbnail(other), width=118, alt=f"Film {plain(store.samples['sample_id'].iat[other])}")
+                st.caption(f"**{similarity:.3f}** · {findings_text(store, other)}")
+                _open_button(store, other, space)
 
 
 def map_panel(view: View, case: Case) -> None:
     """Where the film lies in each space."""
-    store, row, label = view.store, case.row, case.label
     st.subheader("Where it lies")
     kind = choose.space_kind()
-    spaces = distinct_spaces(store, kind)
+    spaces = distinct_spaces(view.store, kind)
     for column, (space, titles) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
         with column:
             st.markdown(f"**{' and '.join(titles)}**")
-            figure = grouped_map(
-                store.map(space.name),
-                point_groups_by_label(store, store.rows(view.split), label),
-                cache.hover_text(store),
-                320,
-            )
-            add_ring(figure, store.map(space.name), row, cache.hover_text(store))
-            st.plotly_chart(
-                figure,
-                key=f"map-{space.name}",
-                config={"displayModeBar": False},
-                alt=f"Where the film lies: {space.title}",
-            )
-    st.caption(f"Films of {view.split}, coloured by {in_markdown(label)}; the ring is this film.")
+            _map(view, space, case)
+    st.caption(f"Films of {view.split}, coloured by {in_markdown(case.label)}; the ring is this film.")
+
+
+@panel
+def _map(view: View, space: SpaceRecord, case: Case) -> None:
+    store, layout = view.store, view.store.map(space.name)
+    groups = point_groups_by_label(store, store.rows(view.split), case.label)
+    figure = grouped_map(layout, groups, cache.hover_text(store), 320)
+    add_ring(figure, layout, case.row, cache.hover_text(store))
+    st.plotly_chart(
+        figure,
+        key=f"map-{space.name}",
+        config={"displayModeBar": False},
+        alt=f"Where the film lies: {space.title}",
+    )

@@ -24,12 +24,14 @@ from explorer.tables.results import (
 )
 from explorer.tables.spaces import distinct_spaces
 from explorer.tables.training import fine_tune_start
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 
+@panel
 def introduction(view: View) -> None:
     """What this is, and what the set holds."""
     store = view.store
@@ -60,6 +62,7 @@ def introduction(view: View) -> None:
         )
 
 
+@panel
 def results(view: View) -> None:
     """Every regime's macro figures, one metric label by label, and what they say."""
     store, split = view.store, view.split
@@ -81,6 +84,7 @@ def results(view: View) -> None:
             )
 
 
+@panel
 def metric_by_label(view: View, metric: str) -> None:
     """One metric of every label and regime, and one paragraph of what it says."""
     store, split = view.store, view.split
@@ -98,6 +102,7 @@ def metric_by_label(view: View, metric: str) -> None:
     )
 
 
+@panel
 def labels(view: View) -> None:
     """How often each label occurs, and which occur together."""
     store, split = view.store, view.split
@@ -120,6 +125,7 @@ def labels(view: View) -> None:
     st.caption(f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none.")
 
 
+@panel
 def provenance(view: View) -> None:
     """The run's origin: films, labels, weights and settings."""
     store = view.store

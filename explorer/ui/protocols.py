@@ -22,6 +22,7 @@ from explorer.tables.thresholds import has_bare_names
 from explorer.tables.training import fine_tune_start, learning_frame, losses_tried, protocol_title, recipe
 from explorer.ui.shared import cache
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ CLAIMS = (
 # --- panels ----------------------------------------------------------------------------------------------------------
 
 
+@panel
 def comparison(view: View) -> None:
     """The paper's table, this set under both protocols and both scoring rules, and the baselines."""
     mine, split = view.store, view.split
@@ -118,6 +120,7 @@ def comparison(view: View) -> None:
         )
 
 
+@panel
 def changes(view: View) -> None:
     """One sentence each for what the threshold, the prompt and the training did, and the steps behind them."""
     split = view.split
@@ -142,6 +145,7 @@ def changes(view: View) -> None:
         st.caption("One change per row, against the row above, on the same films; changes and intervals are paired.")
 
 
+@panel
 def limits(view: View) -> None:
     """What the paper's figures can't support, and how far each label's positives carry."""
     store, split = view.store, view.split
@@ -156,6 +160,7 @@ def limits(view: View) -> None:
     )
 
 
+@panel
 def domain_scores(view: View) -> None:
     """F1 by the paper's four domains."""
     frame = _frame("domains", view.store, view.split)
@@ -170,6 +175,7 @@ def domain_scores(view: View) -> None:
     )
 
 
+@panel
 def embedding_distances(view: View) -> None:
     """The paper's embedding distances, and why two regimes share them."""
     store = view.store
@@ -189,6 +195,7 @@ def embedding_distances(view: View) -> None:
     )
 
 
+@panel
 def training(view: View) -> None:
     """How each run was split and trained, what was chosen on validation, and how far figures depend on the seed."""
     mine, split = view.store, view.split
@@ -229,6 +236,7 @@ def training(view: View) -> None:
             )
 
 
+@panel
 def _learning(runs: list[Store]) -> None:
     """How the loss fell in each run, side by side."""
     for column, run in zip(st.columns(2, gap="medium"), runs, strict=False):

@@ -30,6 +30,7 @@ from explorer.tables.separability import (
 from explorer.ui.maps.signs import gaps
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def choose_measure(view: View) -> MeasureChoice:
     return MeasureChoice(measure, kind, label)
 
 
+@panel
 def measure_summary(view: View, choice: MeasureChoice) -> None:
     """What the measure says, label by label."""
     store, split = view.store, view.split
@@ -83,6 +85,7 @@ def measure_summary(view: View, choice: MeasureChoice) -> None:
     )
 
 
+@panel
 def measure_heatmap(view: View, choice: MeasureChoice) -> None:
     """The heatmap of every label and space, and links to other pages."""
     store, split = view.store, view.split
@@ -105,6 +108,7 @@ def measure_heatmap(view: View, choice: MeasureChoice) -> None:
         st.page_link("pages/pr_curves.py", label="PR curves", query_params={"view": "One label"})
 
 
+@panel
 def measure_intervals(view: View, choice: MeasureChoice) -> None:
     """Every label's figure with its interval beside what shuffled labels reach."""
     store, split = view.store, view.split
@@ -128,6 +132,7 @@ def measure_intervals(view: View, choice: MeasureChoice) -> None:
         )
 
 
+@panel
 def confusable_labels(view: View, choice: MeasureChoice) -> None:
     """Which labels' films lie among another's, in one space."""
     store, split = view.store, view.split
@@ -154,6 +159,7 @@ def confusable_labels(view: View, choice: MeasureChoice) -> None:
     )
 
 
+@panel
 def space_similarity(view: View) -> None:
     """How alike the spaces are."""
     st.subheader("How alike the spaces are")
@@ -165,6 +171,7 @@ def space_similarity(view: View) -> None:
     )
 
 
+@panel
 def class_distances(view: View) -> None:
     """The paper's distances."""
     st.subheader("The paper's class distances")
@@ -180,6 +187,7 @@ def class_distances(view: View) -> None:
     )
 
 
+@panel
 def modality_gaps(view: View) -> None:
     """How far the text of every prompt set lies from the films."""
     store = view.store

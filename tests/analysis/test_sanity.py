@@ -118,6 +118,13 @@ def test_few_films_conclude_nothing() -> None:
     assert sanity.verdict(sanity.summarise_checks(frame[frame["row"] < 5]), "r").light == "green"
 
 
+def test_a_verdict_rests_on_checks_of_every_regime() -> None:
+    summary = sanity.summarise_checks(checks(0.1, WINS))
+    assert sanity.is_complete(summary, ["r"])
+    assert not sanity.is_complete(summary, ["r", "another"])
+    assert not sanity.is_complete(summary[summary["check"] != "randomisation"], ["r"])
+
+
 def test_the_ceiling_says_whether_the_check_can_tell() -> None:
     ceiling = {("deletion", sanity.REGION): 0.4, ("insertion", sanity.REGION): 0.0}
     summary = sanity.summarise_checks(checks(0.1, WINS | ceiling))

@@ -12,8 +12,11 @@ import io
 import json
 import os
 import random
+import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from explorer.errors import UserError
 from explorer.store import latest_run, open_store
@@ -32,8 +36,12 @@ from explorer.store.reader import Store
 from explorer.store.saliency import list_saliency
 from explorer.store.schemas import SALIENCY_COLUMNS
 from explorer.store.verify import readings
+from explorer.ui.shared import frame
+from explorer.ui.shared.file_check import FileCheck
+from explorer.ui.shared.frame import errors_shown
 from tests.fuzz.test_films import damaged_bytes
 from tests.pages import TITLES, as_read, open_page
+from tests.planted import VIEWS
 
 CASES = int(os.environ.get("FUZZ_CASES", "1000"))
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
@@ -41,6 +49,20 @@ FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 MANIFEST = "manifest.json"
 BESIDE = ("../LATEST", "../progress.json")
 """Files of the store that no manifest lists."""
+
+NEEDED_BY_VIEW = {
+    "Words": r"prompts/.*",
+    "Prompt lab": r"prompts/.*|encoders/frozen/embeddings\.npy|regimes/zero_shot/training\.json",
+    "One label": r"metrics\.parquet",
+    "Thresholds": r"regimes/.*/(logits\.npy|thresholds\.json)",
+    "Regimes": r"encoders/frozen/image_tower\.safetensors",
+    "Leaks": r"audit/copies/pairs\.parquet",
+    "Shortcuts": r"audit/shortcuts/attributes\.json",
+    "Label errors": r"audit/labels/linear_probe/.*",
+    "Mark": r"annotations\.parquet",
+    "Every label": r"encoders/frozen/image_tower\.safetensors",
+}
+"""By view, the files that all of it is about, or that its controls need. Every page needs its samples."""
 
 VALUES: tuple[Any, ...] = (
     *(
@@ -340,6 +362,89 @@ def test_a_page_draws_or_names_the_damaged_file(run: Path, seed: int, monkeypatc
         for path, data in before.items():
             (run / path).write_bytes(data)
     assert refused, "the pages read none of the damaged files"
+
+
+class Panels:
+    """Which panels of a page were drawn whole, which met an error, and which panel each stands in."""
+
+    def __init__(self) -> None:
+        self.whole: set[str] = set()
+        self.failed: set[str] = set()
+        self.inside: dict[str, str | None] = {}
+        self._open: list[str] = []
+
+    @contextmanager
+    def guard(self, name: str) -> Iterator[None]:
+        self.inside[name] = self._open[-1] if self._open else None
+        self._open.append(name)
+        try:
+            with errors_shown():
+                try:
+                    yield
+                except UserError:
+                    self.failed.add(name)
+                    raise
+                self.whole.add(name)
+        finally:
+            self._open.pop()
+
+    def outside_of(self, failed: set[str]) -> set[str]:
+        """The panels that were drawn, but for those that failed and what stands in them."""
+        return {name for name in self.whole if not failed & set(self._way_to(name))}
+
+    def _way_to(self, name: str | None) -> Iterator[str]:
+        while name is not None:
+            yield name
+            name = self.inside[name]
+
+
+def drawn(page: str, query: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> tuple[AppTest, Panels, set[str]]:
+    """A page opened by a first visitor: its panels, and the files of the run that were read."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    panels, files, file = Panels(), set[str](), RunFolder.file
+
+    def guard() -> AbstractContextManager[None]:
+        draw = sys._getframe(1).f_locals.get("draw")  # a panel's function; the page itself has none
+        return panels.guard(draw.__qualname__) if draw else errors_shown()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frame, "errors_shown", guard)
+        patch.setattr(RunFolder, "file", lambda self, path: files.add(path) or file(self, path))
+        patch.setattr(FileCheck, "_check", lambda self, store: setattr(self, "checked", self.total))
+        return open_page(page, **query), panels, files
+
+
+def test_a_damaged_file_leaves_the_panels_that_do_not_need_it(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file that a view reads, damaged alone; of many views' files, one in six unless there is time."""
+    monkeypatch.setenv("EXPLORER_STORE", str(run.parent))
+    rng = random.Random(FIRST)
+    opened, down = 0, []
+    for page, query in (*VIEWS, ("case", {})):
+        app, sound, files = drawn(page, query, monkeypatch)
+        assert not app.exception, (page, query, app.exception)
+        before = {error.value for error in app.error}  # the copy is without its films
+        for path in sorted(files):
+            if CASES < 10_000 and rng.random() > 1 / 6:
+                continue
+            data = (run / path).read_bytes()
+            (run / path).write_bytes(data[:-1])
+            try:
+                app, panels, _ = drawn(page, query, monkeypatch)
+            finally:
+                (run / path).write_bytes(data)
+            where = (page, query, path)
+            assert not app.exception, (*where, app.exception)
+            errors = {error.value for error in app.error} - before
+            named = f"The file {path} of the run {run.name} is damaged"
+            assert all(named in as_read(error) for error in errors), (*where, errors)
+            assert errors or path.endswith(".faiss"), where  # an index is built again, and the page says so
+            lost = sound.outside_of(panels.failed) - panels.whole
+            needed = NEEDED_BY_VIEW.get([*query.values(), page][0], "") + "|samples.parquet"
+            down += [(*where, lost)] if lost and not re.fullmatch(needed, path) else []
+            opened += 1
+    assert not down
+    assert opened > 20
 
 
 def test_the_store_is_in_order_before_the_damage(run: Path) -> None:

@@ -17,6 +17,7 @@ from explorer.figures.audit import percentile_histogram
 from explorer.figures.style import number
 from explorer.tables.labels import label_states
 from explorer.ui.shared import choose, selection
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import gallery
 from explorer.ui.shared.show import show_table
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from explorer.store.manifest import RegimeRecord
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
@@ -81,11 +83,18 @@ def _outlying_table(store: Store) -> pd.DataFrame:
 
 def hard_cases_view(view: View) -> None:
     """Where regimes disagree most on a label, and where one is most sure and wrong."""
-    store, split = view.store, view.split
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=240):
             label = choose.label(view)
         regime = choose.regime(view)
+    _disagreement(view, label)
+    _confident_errors(view, label, regime)
+
+
+@panel
+def _disagreement(view: View, label: str) -> None:
+    """Films that the regimes rank most differently."""
+    store, split = view.store, view.split
     rows, c = store.rows(split), store.labels.index(label)
     logits = np.stack([np.asarray(store.logits(r.name)[rows, c]) for r in store.regimes])
     spread, ranks = disagreement(logits)
@@ -105,6 +114,13 @@ def hard_cases_view(view: View) -> None:
 
     selection.actions(view, rows[most], f"regimes disagree on {label}", "disagree")
     _sheet(view, rows[most], "disagreement", ranked)
+
+
+@panel
+def _confident_errors(view: View, label: str, regime: RegimeRecord) -> None:
+    """Films on which one regime is most sure and wrong."""
+    store = view.store
+    rows, c, states = store.rows(view.split), store.labels.index(label), label_states(store, label)
     threshold = float(store.threshold_array(regime.name)[c])
     if np.isnan(threshold):
         st.info(

@@ -13,10 +13,11 @@ from explorer.analysis.flag_power import TRIAL_SHARE, flag_power
 from explorer.analysis.operating import wilson
 from explorer.data.text import in_markdown, plain
 from explorer.figures.style import number
-from explorer.store.layout import reviews_file
+from explorer.store.layout import label_audit_array, reviews_file
 from explorer.store.reviews import VERDICTS, Review, add_review, as_csv, latest, read_reviews
 from explorer.tables.labels import positive_labels
 from explorer.ui.shared import choose
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import links
 from explorer.ui.shared.show import show_table
 
@@ -36,7 +37,7 @@ HELP = {"keep": "the label is right", "wrong": "it is the other way", "unsure": 
 def label_errors_view(view: View) -> None:
     """The queue, one label with its film, and the reviews so far."""
     store = view.store
-    store.audit.labels("linear_probe")  # says so where an earlier version made the run
+    store.file(label_audit_array("linear_probe", "quality"))  # says so where an earlier version made the run
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         regime = _regime(store)
         with st.container(width=240):
@@ -77,6 +78,7 @@ def _regime(store: Store) -> RegimeRecord:
     return store.regime(choose.pick_one("Doubted by", list(names), next(iter(names)), "doubter", names))
 
 
+@panel
 def _describe(store: Store, regime: RegimeRecord, audit: LabelAudit, n: int, reviewed: int) -> None:
     judged = int((~np.isnan(audit.quality)).sum())
     unknown = int(np.isnan(store.targets).sum())
@@ -93,6 +95,7 @@ def _describe(store: Store, regime: RegimeRecord, audit: LabelAudit, n: int, rev
     )
 
 
+@panel
 def _power(store: Store, regime: RegimeRecord, audit: LabelAudit) -> None:
     """What flags find where it is known which labels are wrong: in the run's trial, and in a set of phantoms."""
     tables = {}
@@ -165,6 +168,7 @@ def _queue(store: Store, audit: LabelAudit, wanted: str, reviewed: dict[tuple[st
     )
 
 
+@panel
 def _one(view: View, item: pd.Series, file: Path) -> None:
     """One label: its film, what is known of it, and the verdict."""
     store = view.store
@@ -235,6 +239,7 @@ def _verdict(store: Store, item: pd.Series, file: Path) -> None:
             st.rerun()
 
 
+@panel
 def _export(store: Store, file: Path) -> None:
     reviews = read_reviews(file)
     if not reviews:

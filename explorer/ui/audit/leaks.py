@@ -15,6 +15,7 @@ from explorer.figures.style import difference_with_interval, number, with_interv
 from explorer.tables.labels import findings_text
 from explorer.tables.results import METRIC_TITLES
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import link
 from explorer.ui.shared.show import show_table
 
@@ -41,28 +42,28 @@ def leaks_view(view: View) -> None:
     copies = pairs[pairs["kind"] != "alike"][["a", "b"]].to_numpy(dtype=np.int64)
     leaks = leaking(copies, splits, split)
     _counts(store, splits, pairs)
-    rule = store.audit.copy_rule
-    st.caption(
-        "Same pixels: SHA-256 of the decoded film. Near copies: pairs proposed by a perceptual hash of the film's "
-        f"variants, then registered and compared in coarse and fine detail ({rule['n_pairs']:,} pairs). A copy from "
-        f"correlation {rule['threshold']:.2f}, {rule['rule']}. Only pairs of different patients. "
-        + rule.get("limits", SOUGHT_BEFORE)
-    )
-    enough = store.manifest.macro_patients
+    _rule(store)
     if len(leaks):
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
-        show_table(_with_and_without(store, split), hide_index=True, height="content")
-        st.caption(
-            f"Mean over the labels with {enough} positive and {enough} negative patients without the copies; over "
-            "those with both classes if none has so many. Both means are over the same labels. 95% interval from "
-            "leaving out patients in turn. Baseline last."
-        )
+        _figures(view)
     else:
         st.success(f"Of the kinds of copies sought, no film of {split} has one in another split.")
     st.subheader("Pairs")
     _pairs(store, pairs, splits)
 
 
+@panel
+def _figures(view: View) -> None:
+    enough = view.store.manifest.macro_patients
+    show_table(_with_and_without(view.store, view.split), hide_index=True, height="content")
+    st.caption(
+        f"Mean over the labels with {enough} positive and {enough} negative patients without the copies; over "
+        "those with both classes if none has so many. Both means are over the same labels. 95% interval from "
+        "leaving out patients in turn. Baseline last."
+    )
+
+
+@panel
 def _counts(store: Store, splits: np.ndarray, pairs: pd.DataFrame) -> None:
     a, b = (splits[pairs[side].to_numpy(np.int64)] for side in "ab")
     with st.container(horizontal=True):
@@ -82,6 +83,18 @@ def _count(title: str, value: int, of: str) -> None:
     st.metric(title, f"{value:,}", of, delta_color="off", delta_arrow="off")
 
 
+@panel
+def _rule(store: Store) -> None:
+    rule = store.audit.copy_rule
+    st.caption(
+        "Same pixels: SHA-256 of the decoded film. Near copies: pairs proposed by a perceptual hash of the film's "
+        f"variants, then registered and compared in coarse and fine detail ({rule['n_pairs']:,} pairs). A copy from "
+        f"correlation {rule['threshold']:.2f}, {rule['rule']}. Only pairs of different patients. "
+        + rule.get("limits", SOUGHT_BEFORE)
+    )
+
+
+@panel
 def _pairs(store: Store, pairs: pd.DataFrame, splits: np.ndarray) -> None:
     if pairs.empty:
         st.caption("No two patients' films agree even in coarse detail.")

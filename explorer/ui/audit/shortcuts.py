@@ -16,6 +16,7 @@ from explorer.figures.style import with_interval
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.results import NO_FIGURE, Merit, merits
 from explorer.tables.spaces import distinct_spaces
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
@@ -25,33 +26,15 @@ if TYPE_CHECKING:
 
 def shortcuts_view(view: View) -> None:
     """The warning table, attributes against labels, and attributes from embeddings."""
-    store = view.store
-    facts = store.audit.attribute_facts
+    facts = view.store.audit.attribute_facts
     _warnings(view)
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Attribute alone, label by label")
-        frame = store.audit.shortcuts("labels")
-        names = list(facts["kinds"])
-        st.plotly_chart(
-            association(frame, by_prevalence(store, view.split), names),
-            key="association",
-            config={"displayModeBar": False},
-            alt="AUROC of each attribute for each label",
-        )
-        st.caption(
-            f"AUROC over all {store.n:,} films, nothing fitted: above 0.5 (orange) the attribute goes with the label, "
-            "below (blue) against it; chance is 0.5. A number stands where the 95% interval excludes 0.5. After ∪ "
-            "stands the AUROC of the label's rate in each fifth of the attribute, cross-fitted by patient: an effect "
-            "that neither rises nor falls."
-        )
+        _by_label(view, list(facts["kinds"]))
     with right:
         st.subheader("Attribute from the embedding")
-        show_table(_from_embeddings(store), hide_index=True, height="content")
-        st.caption(
-            "AUROC of a logistic regression on the embedding, cross-fitted by patient; chance is 0.5. Numbers "
-            "are split at their median. An embedding that encodes an attribute may not use it for a label."
-        )
+        _by_embedding(view.store)
     lacking = "; ".join(f"**{in_markdown(name)}** ({in_markdown(why, 200)})" for name, why in facts["lacking"].items())
     st.caption(
         (f"The set lacks {lacking}. " if lacking else "")
@@ -59,6 +42,33 @@ def shortcuts_view(view: View) -> None:
     )
 
 
+@panel
+def _by_label(view: View, attributes: list[str]) -> None:
+    store = view.store
+    st.plotly_chart(
+        association(store.audit.shortcuts("labels"), by_prevalence(store, view.split), attributes),
+        key="association",
+        config={"displayModeBar": False},
+        alt="AUROC of each attribute for each label",
+    )
+    st.caption(
+        f"AUROC over all {store.n:,} films, nothing fitted: above 0.5 (orange) the attribute goes with the label, "
+        "below (blue) against it; chance is 0.5. A number stands where the 95% interval excludes 0.5. After ∪ "
+        "stands the AUROC of the label's rate in each fifth of the attribute, cross-fitted by patient: an effect "
+        "that neither rises nor falls."
+    )
+
+
+@panel
+def _by_embedding(store: Store) -> None:
+    show_table(_from_embeddings(store), hide_index=True, height="content")
+    st.caption(
+        "AUROC of a logistic regression on the embedding, cross-fitted by patient; chance is 0.5. Numbers "
+        "are split at their median. An embedding that encodes an attribute may not use it for a label."
+    )
+
+
+@panel
 def _warnings(view: View) -> None:
     store, split = view.store, view.split
     st.subheader("Is a label's separability mostly a shortcut?")

@@ -17,6 +17,7 @@ import streamlit as st
 from explorer.figures.maps import geometry_bytes
 from explorer.ui.components.modules import joined
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.links import BadLink, rows_from_text, rows_to_text
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def linked_maps(
 
 
 @st.fragment
+@panel
 def tips(store: Store, tips_id: str, tip: Callable[[int], Tip]) -> None:
     """Answer hovers: the thumbnails and words of the films asked for, and of no others. Draws nothing itself."""
     state = st.session_state.get("map-tips")

@@ -16,7 +16,7 @@ from explorer.figures.dots import dots
 from explorer.figures.style import regime_style, with_interval
 from explorer.store.saliency import list_saliency, saliency_command
 from explorer.ui.shared import cache, choose
-from explorer.ui.shared.frame import errors_shown
+from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def _all_figures(store: Store, table: pd.DataFrame, metric: str) -> None:
     )
 
 
+@panel
 def _presence(store: Store, saliency: SaliencySet) -> None:
     """Whether annotators agree that a label is there at all; asked only where one of them said that it is not."""
     annotations = cache.run_annotations(store)

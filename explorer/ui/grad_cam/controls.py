@@ -13,6 +13,7 @@ from explorer.data.text import in_markdown, whole
 from explorer.figures.overlay import Colours, MapStyle
 from explorer.tables.labels import findings_text, label_states, rows_in_state
 from explorer.ui.shared import cache, choose, selection
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.stepper import FilmOrder, stepper
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ def film_order(view: View, label: str) -> FilmOrder:
     )
 
 
+@panel
 def film_summary(view: View, question: Question) -> None:
     """What is known of the film; and, before maps are asked for, the way to them."""
     store = view.store

@@ -22,7 +22,7 @@ from explorer.ui.grad_cam.controls import film_order
 from explorer.ui.models.heatmaps import has_seen_map
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
-from explorer.ui.shared.frame import error_text
+from explorer.ui.shared.frame import error_text, panel
 from explorer.ui.shared.stepper import stepper
 
 if TYPE_CHECKING:
@@ -47,16 +47,7 @@ def marking_view(view: View) -> None:
     shown = of_label[of_label["annotator"] == annotator] if alone else of_label
     left, right = st.columns([6, 5], gap="large")
     with left:
-        sample = store.samples.iloc[row]
-        size = int(sample["width"]), int(sample["height"])
-        pencil(
-            str(sample["sample_id"]),
-            cache.film_jpeg(store, row),
-            size,
-            shown,
-            lambda box: _add_box(store, row, label, annotator, box, size),
-        )
-        legend(shown)
+        _film(store, row, label, annotator, shown)
     with right:
         if readonly:
             st.info("This viewer is read-only: marks cannot be saved.", icon=":material/lock:")
@@ -77,6 +68,21 @@ def marking_view(view: View) -> None:
         if not alone:
             _pairwise_agreement(store, of_label, row)
         _export(store)
+
+
+@panel
+def _film(store: Store, row: int, label: str, annotator: str, shown: pd.DataFrame) -> None:
+    """The film to draw on."""
+    sample = store.samples.iloc[row]
+    size = int(sample["width"]), int(sample["height"])
+    pencil(
+        str(sample["sample_id"]),
+        cache.film_jpeg(store, row),
+        size,
+        shown,
+        lambda box: _add_box(store, row, label, annotator, box, size),
+    )
+    legend(shown)
 
 
 def _choose(view: View) -> tuple[str, int, str, bool]:
@@ -165,6 +171,7 @@ def _add_box(store: Store, row: int, label: str, annotator: str, box: Box, size:
     _save(store, row, label, annotator, shape, "app")
 
 
+@panel
 def _own(store: Store, row: int, annotator: str) -> None:
     """This annotator's shapes on this film, to correct or delete."""
     mine = with_shape(read_marks(store))
@@ -222,6 +229,7 @@ def _tried(act: Callable[[], object]) -> None:
         st.session_state[_FAILED] = error_text(error)
 
 
+@panel
 def _pairwise_agreement(store: Store, annotations: pd.DataFrame, row: int) -> None:
     """How well the annotators of this film and label agree."""
     sample = store.samples.iloc[row]
@@ -243,6 +251,7 @@ def _alike(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> str:
     return "one marked nothing" if one.any() or other.any() else "both marked nothing"
 
 
+@panel
 def _export(store: Store) -> None:
     marks = read_marks(store)
     if marks.empty:

@@ -20,7 +20,7 @@ from explorer.tables.labels import by_prevalence, label_states
 from explorer.ui.models import heatmaps, inference
 from explorer.ui.shared import cache, choose
 from explorer.ui.shared.annotators import film_annotations, legend
-from explorer.ui.shared.frame import errors_shown
+from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import link
 
 if TYPE_CHECKING:
@@ -53,24 +53,12 @@ def _regimes(view: View, question: Question) -> None:
     """One column for each regime: the film with its map, the score and the threshold."""
     store = view.store
     canvas = overlay.to_canvas(cache.film_image(store, question.row), LARGE)
-    exports = {}
-    for i, (column, regime) in enumerate(zip(st.columns(len(store.regimes)), store.regimes, strict=True)):
+    exports: dict[str, NDArray[np.float32] | None] = {}
+    for i, column in enumerate(st.columns(len(store.regimes))):
         with column:
-            _head(store, i, question, "  \n")
-            grid, note = None, ""
-            if question.maps:
-                saliency = _saliency(store, regime, (question.label,), (question.settings.block,), question)
-                grid = saliency.maps[0, 0]
-                note = heatmaps.silence_remark(grid, question.settings.look)
-                note = note or _drift(store, regime, saliency, question)
-            picture = _picture(store, regime, canvas, grid, question)
-            st.image(picture, width="stretch", alt=f"{plain(question.label)} according to {regime.title}")
-            if note:
-                st.caption(note)
-            exports[regime.name] = grid
+            _regime(store, i, canvas, question, exports)
     if question.maps and question.sentence:
-        with errors_shown():
-            _own_words(store, canvas, question)
+        _own_words(store, canvas, question)
     _legend(store, question, (question.label,))
     sample_id = str(store.samples["sample_id"].iat[question.row])
     name = re.sub(r"[^\w.-]+", "_", f"{sample_id[:60]}-{question.label[:60]}-{question.settings.method}")
@@ -89,6 +77,31 @@ def _regimes(view: View, question: Question) -> None:
         link("pages/map.py", "Map", sample_id)
 
 
+@panel
+def _regime(
+    store: Store,
+    place: int,
+    canvas: overlay.Canvas,
+    question: Question,
+    exports: dict[str, NDArray[np.float32] | None],
+) -> None:
+    """One regime's map, kept in ``exports``."""
+    regime = store.regimes[place]
+    _head(store, place, question, "  \n")
+    grid, note = None, ""
+    if question.maps:
+        saliency = _saliency(store, regime, (question.label,), (question.settings.block,), question)
+        grid = saliency.maps[0, 0]
+        note = heatmaps.silence_remark(grid, question.settings.look)
+        note = note or _drift(store, regime, saliency, question)
+    picture = _picture(store, regime, canvas, grid, question)
+    st.image(picture, width="stretch", alt=f"{plain(question.label)} according to {regime.title}")
+    if note:
+        st.caption(note)
+    exports[regime.name] = grid
+
+
+@panel
 def _own_words(store: Store, canvas: overlay.Canvas, question: Question) -> None:
     """What the frozen encoder looks at for a sentence of the visitor's own."""
     regime = store.regime("zero_shot")
@@ -116,20 +129,27 @@ def _layers(view: View, question: Question) -> None:
     if not question.maps:
         return
     canvas = overlay.to_canvas(cache.film_image(store, question.row), TINY)
-    for i, regime in enumerate(store.regimes):
-        blocks = tuple(range(cache.depth(store, regime.encoder)))
-        _head(store, i, question, " · ")
-        saliency = _saliency(store, regime, (question.label,), blocks, question)
-        with st.container(horizontal=True, gap="xsmall"):
-            for block in blocks:
-                grid = saliency.maps[0, block]
-                with st.container(width=112, gap="xxsmall"):
-                    picture = _picture(store, regime, canvas, grid, question)
-                    st.image(picture, width=112, alt=f"{plain(question.label)} at block {block + 1}, {regime.title}")
-                    what = silence(grid)
-                    st.caption(f"**{block + 1}** · " + (what or f"{grid.max():.2g}"))
+    for place in range(len(store.regimes)):
+        _blocks(store, place, canvas, question)
     st.caption("Under each map its block, b, and its largest value, unscaled.")
     _legend(store, question, (question.label,))
+
+
+@panel
+def _blocks(store: Store, place: int, canvas: overlay.Canvas, question: Question) -> None:
+    """One regime's map at every block."""
+    regime = store.regimes[place]
+    blocks = tuple(range(cache.depth(store, regime.encoder)))
+    _head(store, place, question, " · ")
+    saliency = _saliency(store, regime, (question.label,), blocks, question)
+    with st.container(horizontal=True, gap="xsmall"):
+        for block in blocks:
+            grid = saliency.maps[0, block]
+            with st.container(width=112, gap="xxsmall"):
+                picture = _picture(store, regime, canvas, grid, question)
+                st.image(picture, width=112, alt=f"{plain(question.label)} at block {block + 1}, {regime.title}")
+                what = silence(grid)
+                st.caption(f"**{block + 1}** · " + (what or f"{grid.max():.2g}"))
 
 
 def _labels(view: View, question: Question) -> None:
@@ -202,6 +222,7 @@ def _drift(store: Store, regime: RegimeRecord, saliency: Saliency, question: Que
     return f"The model gives logit {now:.2f} now, the store says {stored:.2f}." if abs(now - stored) > DRIFT else ""
 
 
+@panel
 def _legend(store: Store, question: Question, labels: Sequence[str]) -> None:
     settings = question.settings
     if settings.outlines:
@@ -231,6 +252,8 @@ def export(store: Store, question: Question, grids: dict[str, NDArray[np.float32
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for regime in store.regimes:
+            if regime.name not in grids:
+                continue  # it could not be drawn
             grid = grids[regime.name]
             seen = store.fit(regime.encoder).window(int(sample["height"]), int(sample["width"]))
             c = store.labels.index(question.label)

@@ -44,6 +44,8 @@ def sanity_view(view: View) -> None:
             st.info(f"No film of {saliency.record.split} has a label to look for: nothing could be checked.")
             st.code(saliency_command(view.store), language=None)
             return
+        if not sanity.is_complete(summary, [regime.name for regime in view.store.regimes]):
+            raise saliency.damaged("sanity", "it lacks a check of a regime")
         st.caption(saliency.title)
         for regime in view.store.regimes:
             verdict = sanity.verdict(summary, regime.name)

@@ -21,7 +21,7 @@ from explorer.ui.maps import signs
 from explorer.ui.maps.selected import selected
 from explorer.ui.maps.trust import cluster_table, trust_table, trust_verdict
 from explorer.ui.shared import cache, choose, selection
-from explorer.ui.shared.frame import errors_shown
+from explorer.ui.shared.frame import errors_shown, panel
 
 if TYPE_CHECKING:
     from explorer.store.manifest import RegimeRecord
@@ -98,6 +98,7 @@ def choose_maps(view: View) -> MapChoice:
     return MapChoice(regimes, asked, tuple(kind for kind in kinds if kind in chosen_signs), doubtful)
 
 
+@panel
 def describe_maps(view: View, choice: MapChoice) -> None:
     """One paragraph: what a point is, what its colour means, which regimes share the space."""
     store, asked = view.store, choice.asked
@@ -130,7 +131,10 @@ def explore(view: View, choice: MapChoice) -> None:
     """The maps, how far to trust them and, once films are selected, what was selected."""
     with errors_shown():
         _go_to_case()
-        shown = [r for r in choice.regimes if _can_draw(view.store, choice.asked, r)]
+        shown = []
+        for regime in choice.regimes:
+            with errors_shown():
+                shown += [regime] if _can_draw(view.store, choice.asked, regime) else []
         picked = selection.current(view)
         if shown:
             _maps(view, choice, shown, picked)
@@ -147,8 +151,7 @@ def answer_hovers(view: View, choice: MapChoice) -> None:
 
 
 def _can_draw(store: Store, asked: Asked, regime: RegimeRecord) -> bool:
-    no_threshold = store.thresholds(regime.name).labels[asked.label].value is None
-    if asked.colour == "outcome" and no_threshold:
+    if asked.colour == "outcome" and store.thresholds(regime.name).labels[asked.label].value is None:
         st.info(
             f"val has no positive or no negative for {in_markdown(asked.label)}, so {regime.title} has no "
             "threshold for it."
@@ -164,10 +167,16 @@ def _can_draw(store: Store, asked: Asked, regime: RegimeRecord) -> bool:
     return True
 
 
+@panel
 def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord], picked: Selection) -> None:
     store, asked = view.store, choice.asked
-    names = tuple(r.name for r in regimes)
-    panels = [_panel(store, choice, regime) for regime in regimes]
+    panels = []
+    for regime in regimes:
+        with errors_shown():  # the other maps can still be drawn
+            panels.append(_panel(store, choice, regime))
+    if not panels:
+        return
+    names = tuple(one.name for one in panels)
     linked_maps(
         store,
         panels,
@@ -190,6 +199,7 @@ def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord], picked: Se
 
 def _panel(store: Store, choice: MapChoice, regime: RegimeRecord) -> Panel:
     space = store.space_of(regime.name, choice.asked.kind)
+    store.map(space.name)  # read first on its own: one that is damaged leaves the other maps
     kinds = tuple(kind for kind in choice.signs if kind != "prompts" or choice.asked.kind == "embedding")
     on_map = signs.signs(store, space.name, kinds)
     colour = COLOURS[choice.asked.colour].lower()

@@ -12,6 +12,7 @@ from explorer.data.text import in_markdown
 from explorer.figures.maps import lift_figure
 from explorer.tables import map_colours
 from explorer.ui.shared import selection
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import gallery
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from explorer.ui.shared.selection import Selection
 
 
+@panel
 def selected(view: View, asked: Asked, regime: RegimeRecord, picked: Selection) -> None:
     """The film in the address and the films selected: what they hold, what can be done with them, their gallery."""
     store = view.store
@@ -57,6 +59,7 @@ def _films(view: View, asked: Asked, regime: RegimeRecord, picked: Selection) ->
     gallery(store, rows.tolist(), asked.label, regime, key="selected")
 
 
+@panel
 def _composition(view: View, asked: Asked, picked: NDArray[np.int64]) -> None:
     store = view.store
     shown = map_colours.rows_on_map(store, asked)

@@ -12,6 +12,7 @@ from explorer.analysis.map_trust import disparity
 from explorer.data.text import in_markdown
 from explorer.tables.spaces import regimes_of_space
 from explorer.ui.shared import choose, selection
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def trust_verdict(trust: dict[str, float]) -> tuple[str, str]:
     return "yes", f"neighbourhoods may be read{places}"
 
 
+@panel
 def trust_table(store: Store, regimes: Sequence[RegimeRecord], kind: SpaceKind) -> None:
     """How far each map may be believed, with what a random map would reach, and how it was made."""
     names = dict.fromkeys(store.space_of(r.name, kind).name for r in regimes)
@@ -103,6 +105,7 @@ def _figure(trust: dict[str, float], key: str, form: str) -> str:
     return format(trust[key], form) if key in trust else "not measured"
 
 
+@panel
 def cluster_table(view: View, asked: Asked, regimes: Sequence[RegimeRecord]) -> None:
     """The clusters of the first map shown: their names, and how far these hold on splits that did not choose them."""
     store = view.store

@@ -124,21 +124,21 @@ def _clip(spec: str, weights_sha256: str) -> Clip:
     import torch
 
     from explorer.model.encoder import load_clip
+    from explorer.model.hub import find_weights, locate
 
-    clip = load_clip(spec, torch.device("cpu"))
-    if sha256_file(clip.weights) != weights_sha256:
+    if sha256_file(find_weights(locate(spec, fetch=False).folder)) != weights_sha256:
         raise UserError(
             f"The encoder {spec} is not the one that made this run: its weights differ.",
             f"Point {ENCODER} at the folder whose weights have SHA-256 {weights_sha256[:12]}….",
         )
-    return clip
+    return load_clip(spec, torch.device("cpu"), fetch=False)
 
 
 def text_encoder(store: Store) -> Clip:
     """The run's frozen encoder with its text tower.
 
     It is looked for where ``EXPLORER_ENCODER`` says (``local-dir:DIR`` or ``hf-hub:NAME``), else among the encoders
-    that come with the project, else in the hub's cache.
+    that come with the project, else in the hub's cache. Nothing is fetched: a stranger's manifest may name any model.
 
     Raises
     ------

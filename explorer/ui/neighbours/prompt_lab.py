@@ -21,7 +21,7 @@ from explorer.tables.results import METRIC_TITLES
 from explorer.ui.models import inference
 from explorer.ui.neighbours.query import mean_direction
 from explorer.ui.shared import choose
-from explorer.ui.shared.frame import errors_shown
+from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import link
 from explorer.ui.shared.links import DAMAGED, BadLink, from_text, to_text
 from explorer.ui.shared.show import show_table
@@ -177,6 +177,7 @@ def _logits(store: Store, sides: Sides, rows: NDArray[np.int64]) -> NDArray[np.f
     return logits.astype(np.float32)
 
 
+@panel
 def _figures(store: Store, label: str, change: RewordingEffect, *, same: bool) -> None:
     rows = store.rows("val")
     targets = store.targets[rows, store.labels.index(label)]
@@ -230,6 +231,7 @@ def _signed(value: float, low: float, high: float) -> str:
     return f"{value:+.2f}" + (" [no interval]" if np.isnan(low) else f" [{low:+.2f}, {high:+.2f}]")
 
 
+@panel
 def _movers(store: Store, label: str, rows: NDArray[np.int64], change: RewordingEffect) -> None:
     """The films whose rank changes most."""
     order = np.argsort(-change.rises, kind="stable")
@@ -250,6 +252,7 @@ def _movers(store: Store, label: str, rows: NDArray[np.int64], change: Rewording
                         link("pages/case.py", sample_id, sample_id)
 
 
+@panel
 def _save(store: Store, base: str) -> None:
     edits: Edits = st.session_state.get(_EDITS, {})
     mine = {label: sides for (chosen, label), sides in edits.items() if chosen == base}

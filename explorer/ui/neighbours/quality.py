@@ -20,6 +20,7 @@ from explorer.tables.labels import findings_text
 from explorer.tables.results import Merit, merits
 from explorer.tables.spaces import distinct_spaces, regimes_of_space
 from explorer.ui.shared import choose
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import link
 from explorer.ui.shared.show import show_table
 
@@ -59,6 +60,7 @@ def _titled(store: Store, space: str) -> str:
     return f"{' and '.join(regimes_of_space(store, record))}, {record.kind}"
 
 
+@panel
 def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
     """One figure of every label, one mark for each space."""
     store = view.store
@@ -90,6 +92,7 @@ def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
         )
 
 
+@panel
 def retrieval_means(view: View) -> None:
     """Means over all labels, every space, beside chance."""
     store = view.store
@@ -117,6 +120,7 @@ def retrieval_means(view: View) -> None:
     )
 
 
+@panel
 def list_agreement(view: View) -> None:
     """How far two spaces name the same neighbours."""
     store = view.store
@@ -139,24 +143,28 @@ def list_agreement(view: View) -> None:
 
 def hub_films(view: View, kind: SpaceKind) -> None:
     """Films that are in unusually many neighbour lists."""
-    store = view.store
     st.subheader("Hubs")
-    frame = store.tables.retrieval
-    skews = frame[frame["metric"] == "hubness_skew"]
-    spaces = distinct_spaces(store, kind)
+    spaces = distinct_spaces(view.store, kind)
     for column, (space, titles) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
         with column:
             st.markdown(f"**{' and '.join(titles)}**")
-            for m in _merits(skews[skews["space"] == space.name]):
-                n = int(hubness_agreement.hubs(store.occurrences(space.name)).sum())
-                st.markdown(f"Skew {m}, random lists {m.baseline:.2f}; {n:,} hubs among {store.n:,} films.")
-            _top_hubs(store, space)
+            _skew(view.store, space)
+            _top_hubs(view.store, space)
     st.caption(
         f"In how many films' {K} nearest a film stands (its k-occurrence; {K} on average). A hub stands {HUB:.0f} "
         "standard deviations above the mean: it comes up whatever is asked for, so its likeness says little."
     )
 
 
+@panel
+def _skew(store: Store, space: SpaceRecord) -> None:
+    frame = store.tables.retrieval
+    for m in _merits(frame[(frame["metric"] == "hubness_skew") & (frame["space"] == space.name)]):
+        n = int(hubness_agreement.hubs(store.occurrences(space.name)).sum())
+        st.markdown(f"Skew {m}, random lists {m.baseline:.2f}; {n:,} hubs among {store.n:,} films.")
+
+
+@panel
 def _top_hubs(store: Store, space: SpaceRecord) -> None:
     counts = store.occurrences(space.name)
     with st.container(horizontal=True, gap="small"):

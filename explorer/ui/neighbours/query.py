@@ -14,6 +14,7 @@ from explorer.errors import UserError
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.models import inference
 from explorer.ui.shared import cache, choose, selection
+from explorer.ui.shared.frame import errors_shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,7 +131,10 @@ def _film(view: View, label: str, kind: SpaceKind) -> _Source:
     store = view.store
     row = choose.film(view, label)
     choose.sheet(view, label)
-    vectors = {space.name: np.asarray(store.vectors(space.name)[row]) for space, _ in distinct_spaces(store, kind)}
+    vectors = {}
+    for space, _ in distinct_spaces(store, kind):
+        with errors_shown():  # the other spaces can still be searched
+            vectors[space.name] = np.asarray(store.vectors(space.name)[row])
     name = str(store.samples["sample_id"].iat[row])
     return _Source(name, vectors, store.targets[row], np.array([row]), str(store.views[row]), row=row)
 
@@ -143,8 +147,9 @@ def _selection(view: View, label: str, kind: SpaceKind) -> _Source | None:
         return None
     vectors = {}
     for space, _ in distinct_spaces(store, kind):
-        middle = np.asarray(store.vectors(space.name)[rows]).mean(axis=0)
-        vectors[space.name] = middle / max(float(np.linalg.norm(middle)), 1e-12)
+        with errors_shown():
+            middle = np.asarray(store.vectors(space.name)[rows]).mean(axis=0)
+            vectors[space.name] = middle / max(float(np.linalg.norm(middle)), 1e-12)
     views = np.unique(store.views[rows])
     name = f"the middle of {selected.name or 'the selection'}, {len(rows):,} films"
     return _Source(name, vectors, None, rows, str(views[0]) if len(views) == 1 else "")

@@ -24,6 +24,7 @@ from explorer.ui.maps import signs
 from explorer.ui.neighbours import explain
 from explorer.ui.neighbours.query import Query, choose_query
 from explorer.ui.shared import cache, choose, selection
+from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import link
 
 if TYPE_CHECKING:
@@ -69,23 +70,26 @@ def search_view(view: View) -> None:
     if query is None:
         return
     neighbours = neighbours_by_space(view.store, query)
-    query_summary(view, query, neighbours)
-    side_by_side(view, query, neighbours)
+    if neighbours:
+        query_summary(view, query, neighbours)
+        side_by_side(view, query, neighbours)
     explain.explain_result(view, query)
 
 
 def neighbours_by_space(store: Store, query: Query) -> list[Neighbours]:
-    """The nearest films in each distinct space."""
-    return [
-        Neighbours(
-            space,
-            titles,
-            *search(cache.index(store, space.name), query.vectors[space.name], query.k, query.barred),
-        )
-        for space, titles in distinct_spaces(store, query.kind)
-    ]
+    """The nearest films in each distinct space that the query has a direction in and whose index can be read."""
+    neighbours = []
+    for space, titles in distinct_spaces(store, query.kind):
+        if space.name in query.vectors:
+            with errors_shown():
+                index = cache.index(store, space.name)
+                neighbours.append(
+                    Neighbours(space, titles, *search(index, query.vectors[space.name], query.k, query.barred))
+                )
+    return neighbours
 
 
+@panel
 def query_summary(view: View, query: Query, neighbours: list[Neighbours]) -> None:
     """What was asked for, and whether its neighbours share its labels."""
     jpeg = view.store.thumbnail(query.row) if query.row is not None else query.upload.jpeg if query.upload else None
@@ -108,6 +112,7 @@ def query_summary(view: View, query: Query, neighbours: list[Neighbours]) -> Non
         st.caption(signs.gap_sentence(view.store, view.split))
 
 
+@panel
 def _about(store: Store, query: Query) -> None:
     if query.row is None:
         name = in_markdown(query.name, 300)
@@ -149,6 +154,7 @@ def _outlying(percentiles: NDArray[np.float64] | None) -> None:
         st.caption(distance_text)
 
 
+@panel
 def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> None:
     store = view.store
     frame = score_frame(store, upload.logits(store), known, store.rows(view.split))
@@ -166,7 +172,6 @@ def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> No
 
 def side_by_side(view: View, query: Query, neighbours: list[Neighbours]) -> None:
     """The neighbours in each space; regimes that have one space share its column."""
-    store = view.store
     shared = [
         f"{one.title} share one frozen encoder, so their neighbours are the same. "
         for one in neighbours
@@ -180,16 +185,22 @@ def side_by_side(view: View, query: Query, neighbours: list[Neighbours]) -> None
     for column, one in zip(st.columns(len(neighbours), gap="medium"), neighbours, strict=True):
         with column:
             st.subheader(one.title)
-            if query.way == "words" and store.regime("zero_shot").embedding_space != one.space.name:
-                st.caption("The text tower was not trained on with this encoder: words and films have drifted apart.")
-            if not len(one.rows):
-                st.caption("Nothing is left to show.")
-                continue
-            hub_counts = _hub_counts(store, one.space.name)
-            with st.container(horizontal=True, gap="small"):
-                for row, similarity in zip(one.rows.tolist(), one.similarities.tolist(), strict=True):
-                    _neighbour(store, query, row, similarity, one.regimes, hub_counts)
-            selection.actions(view, one.rows, f"near {query.name}"[:60], key=f"near-{one.space.name}")
+            _one_space(view, query, one)
+
+
+@panel
+def _one_space(view: View, query: Query, one: Neighbours) -> None:
+    store = view.store
+    if query.way == "words" and store.regime("zero_shot").embedding_space != one.space.name:
+        st.caption("The text tower was not trained on with this encoder: words and films have drifted apart.")
+    if not len(one.rows):
+        st.caption("Nothing is left to show.")
+        return
+    hub_counts = _hub_counts(store, one.space.name)
+    with st.container(horizontal=True, gap="small"):
+        for row, similarity in zip(one.rows.tolist(), one.similarities.tolist(), strict=True):
+            _neighbour(store, query, row, similarity, one.regimes, hub_counts)
+    selection.actions(view, one.rows, f"near {query.name}"[:60], key=f"near-{one.space.name}")
 
 
 def _hub_counts(store: Store, space: str) -> dict[int, int]:
@@ -270,6 +281,7 @@ def _compared(store: Store, known: NDArray[np.float32], other: int) -> str:
     return " ".join(out) or "no positive label"
 
 
+@panel
 def _label_agreement(store: Store, query: Query, neighbours: list[Neighbours]) -> None:
     """The share of the neighbours that have each label asked for, against chance."""
     if not (query.known == 1).any():

@@ -18,6 +18,7 @@ from explorer.tables.labels import by_prevalence, label_counts
 from explorer.ui.pr_curves import curves
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
@@ -55,28 +56,40 @@ def calibration_view(view: View) -> None:
     else:
         left, right = st.columns([4, 5], gap="medium")
         with left:
-            st.plotly_chart(
-                _reliability(store, split, label, method),
-                key="reliability",
-                config={"displayModeBar": False},
-                alt=f"Reliability of {plain(label)} in every regime",
-            )
-            st.caption(
-                f"{BINS} bins of equal number of films, with Wilson's 95% intervals; below them, films per bin. "
-                "On the dashed line the predicted probability equals the observed rate."
-            )
+            _diagram(view, label, method)
         with right:
-            show_table(_by_method(store, split, label), hide_index=True, height="content")
-            st.caption(
-                "Lower is better. Value [95% interval from leaving out patients in turn] · baseline. For the Brier "
-                "score: predicting val's rate for every film. For ECE: what perfectly calibrated probabilities show on "
-                f"so many films by chance. {ECE_INTERVAL} Temperature, Platt and isotonic are fitted on val"
-                + (", the films shown here, which is optimistic." if split == "val" else ".")
-                + (f" {AT_BOUND}" if any(map(at_bound, _temperatures(store, label).values())) else "")
-            )
+            _label_figures(view, label)
     _all_labels(view, method, few)
 
 
+@panel
+def _diagram(view: View, label: str, method: Method) -> None:
+    st.plotly_chart(
+        _reliability(view.store, view.split, label, method),
+        key="reliability",
+        config={"displayModeBar": False},
+        alt=f"Reliability of {plain(label)} in every regime",
+    )
+    st.caption(
+        f"{BINS} bins of equal number of films, with Wilson's 95% intervals; below them, films per bin. "
+        "On the dashed line the predicted probability equals the observed rate."
+    )
+
+
+@panel
+def _label_figures(view: View, label: str) -> None:
+    store, split = view.store, view.split
+    show_table(_by_method(store, split, label), hide_index=True, height="content")
+    st.caption(
+        "Lower is better. Value [95% interval from leaving out patients in turn] · baseline. For the Brier "
+        "score: predicting val's rate for every film. For ECE: what perfectly calibrated probabilities show on "
+        f"so many films by chance. {ECE_INTERVAL} Temperature, Platt and isotonic are fitted on val"
+        + (", the films shown here, which is optimistic." if split == "val" else ".")
+        + (f" {AT_BOUND}" if any(map(at_bound, _temperatures(store, label).values())) else "")
+    )
+
+
+@panel
 def _all_labels(view: View, method: Method, few: int) -> None:
     store, split = view.store, view.split
     st.subheader(f"All labels: {METHODS[method].lower()}")

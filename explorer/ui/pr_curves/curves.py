@@ -22,6 +22,7 @@ from explorer.tables.labels import by_prevalence
 from explorer.tables.results import mean_of_labels, merits, missing_results, regime_table
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
@@ -47,19 +48,11 @@ def overview(view: View) -> None:
         by = cast("Sort", choose.pick_one("Sort by", list(SORTS), "prevalence", "sort", SORTS))
         few = fewest(view)
         with_bands = st.toggle("Intervals", value=True, key="bands", bind="query-params")
-    if notice := missing_results(view.store, view.split):
-        st.warning(notice, icon=":material/warning:")
-    _legend(view.store)
     _sheet(view, axes, by, few, with_bands)
-    st.caption(
-        "Click a name to open it. Marks are thresholds chosen on val; bands are pointwise 95% intervals from "
-        f"resampling patients. {_baseline(axes)} + positive, − negative, ? unknown; unknown never counts as negative. "
-        f"Under {few} positives no curve is drawn. Pools come first; a domain of one label is that label. "
-        f"{mean_of_labels(view.store, view.split).note}"
-    )
     gains(view, few)
 
 
+@panel
 def gains(view: View, few: int) -> None:
     """What one regime gains over another, label by label."""
     store, split = view.store, view.split
@@ -128,24 +121,39 @@ def one_label(view: View) -> None:
             icon=":material/hourglass_empty:",
         )
         return
-    show_table(regime_table(store, split, name), hide_index=True)
-    st.caption("Value [95% interval] · trivial baseline. Precision, recall and F1 at thresholds chosen on val.")
+    _label_figures(view, name)
     left, right = st.columns([9, 11], gap="medium")
     with left:
-        st.plotly_chart(
-            _large(store, split, name, axes),
-            key="curve",
-            alt=f"Curves of every regime for {plain(curve_tables.pool_title(name))}",
-        )
-        st.caption(
-            f"In brackets, {AREAS[axes]}, with its 95% interval; bands are pointwise. "
-            f"Marks are thresholds chosen on val. {_baseline(axes)} {_about(store, split, name)}"
-        )
+        _label_curve(view, name, axes)
     if len(store.regimes) < 2:
         return
     with right:
-        show_table(_own_differences(view, name, few), hide_index=True)
-        st.caption("Differences are paired. Holm's p allows for all labels tested in this pair and metric.")
+        _label_differences(view, name, few)
+
+
+@panel
+def _label_figures(view: View, name: str) -> None:
+    show_table(regime_table(view.store, view.split, name), hide_index=True)
+    st.caption("Value [95% interval] · trivial baseline. Precision, recall and F1 at thresholds chosen on val.")
+
+
+@panel
+def _label_curve(view: View, name: str, axes: CurveAxes) -> None:
+    st.plotly_chart(
+        _large(view.store, view.split, name, axes),
+        key="curve",
+        alt=f"Curves of every regime for {plain(curve_tables.pool_title(name))}",
+    )
+    st.caption(
+        f"In brackets, {AREAS[axes]}, with its 95% interval; bands are pointwise. "
+        f"Marks are thresholds chosen on val. {_baseline(axes)} {_about(view.store, view.split, name)}"
+    )
+
+
+@panel
+def _label_differences(view: View, name: str, few: int) -> None:
+    show_table(_own_differences(view, name, few), hide_index=True)
+    st.caption("Differences are paired. Holm's p allows for all labels tested in this pair and metric.")
 
 
 def fewest(view: View) -> int:
@@ -207,8 +215,12 @@ def _legend(store: Store) -> None:
     st.markdown(" · ".join([*badges, ":gray[baseline (long dashes)]"]))
 
 
+@panel
 def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) -> None:
     store = view.store
+    if notice := missing_results(store, view.split):
+        st.warning(notice, icon=":material/warning:")
+    _legend(store)
     small = _small(store, view.split, axes, by, few, with_bands)
     with st.container(horizontal=True, gap="small"):
         for name, note, figure in small:
@@ -226,6 +238,12 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
                     config={"displayModeBar": False},
                     alt=f"Curves of every regime for {plain(curve_tables.pool_title(name))}",
                 )
+    st.caption(
+        "Click a name to open it. Marks are thresholds chosen on val; bands are pointwise 95% intervals from "
+        f"resampling patients. {_baseline(axes)} + positive, − negative, ? unknown; unknown never counts as negative. "
+        f"Under {few} positives no curve is drawn. Pools come first; a domain of one label is that label. "
+        f"{mean_of_labels(store, view.split).note}"
+    )
 
 
 def _open_label(name: str) -> None:

@@ -18,6 +18,7 @@ from explorer.tables.protocol_scores import predict_sound_protocol
 from explorer.tables.results import mean_of_labels, merits, resampled_interval
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
@@ -36,8 +37,14 @@ SHOWN_PAIRS = 12
 
 def joint_labels(view: View) -> None:
     """Whole-film figures, then co-prediction beside co-occurrence in one regime."""
-    store, split = view.store, view.split
     st.subheader("All labels of a film")
+    _whole_films(view)
+    _pairs(view, choose.regime(view))
+
+
+@panel
+def _whole_films(view: View) -> None:
+    store, split = view.store, view.split
     show_table(_whole(store, split), hide_index=True, height="content")
     whole = int(complete(store.targets[store.rows(split)]).sum())
     st.caption(
@@ -46,10 +53,9 @@ def joint_labels(view: View) -> None:
         f"every label of a film, known for {whole:,} of {len(store.rows(split)):,}. mAP's interval is from "
         f"leaving out patients in turn. {mean_of_labels(store, split).note} ↓ lower is better."
     )
-    regime = choose.regime(view)
-    _pairs(view, regime)
 
 
+@panel
 def _pairs(view: View, regime: RegimeRecord) -> None:
     store, split = view.store, view.split
     if len(store.labels) == 1:

@@ -33,7 +33,7 @@ from explorer.tables.thresholds import (
 )
 from explorer.ui.pr_curves.net_benefit import decision_curves
 from explorer.ui.shared import choose, selection
-from explorer.ui.shared.frame import errors_shown
+from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import gallery
 from explorer.ui.shared.show import show_table
 
@@ -133,6 +133,7 @@ def _ask(view: View, label: str, regime: RegimeRecord) -> Point:
     return Point(label, choice, regime, by_regime)
 
 
+@panel
 def _scores(view: View, point: Point) -> None:
     """Where the threshold parts positive films from negative ones, and where it lies on the curve."""
     store, c = view.store, view.store.labels.index(point.label)
@@ -225,6 +226,7 @@ def _members(view: View, point: Point) -> dict[str, NDArray[np.int64]]:
     return {name: rows[mask] for name, mask in masks.items()}
 
 
+@panel
 def _table(view: View, point: Point) -> None:
     """Every regime's figures at the threshold."""
     store, c = view.store, view.store.labels.index(point.label)
@@ -255,6 +257,7 @@ def _figure_text(figure: Estimate) -> str:
     return text if np.isnan(figure.value) else f"{text} · {figure.baseline:.2f}"
 
 
+@panel
 def _gallery(view: View, point: Point, shown: str) -> None:
     """The films of a cell, the most confident first, with their reports and every regime's scores."""
     store, c = view.store, view.store.labels.index(point.label)
@@ -292,6 +295,7 @@ def _gallery(view: View, point: Point, shown: str) -> None:
     st.caption(f"Furthest from {point.regime.title}'s threshold first. ● is predicted positive.")
 
 
+@panel
 def _labels_a_film(view: View, point: Point) -> None:
     """How many labels the rule predicts per film, against how many there are."""
     store, rows = view.store, view.store.rows(view.split)

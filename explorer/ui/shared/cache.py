@@ -86,7 +86,10 @@ def tower(store: Store, encoder_id: str) -> ImageTower:
     """The image tower of an encoder. Imports torch: call it only where a visitor asked for a model to run."""
     from explorer.model.encoder import ImageTower
 
-    return ImageTower.load(store.encoder_folder(encoder_id))
+    tower = ImageTower.load(store.encoder_folder(encoder_id))
+    if tower.dim != store.dim(encoder_id):
+        raise store.damaged(layout.encoder_files(encoder_id).config, f"its tower makes {tower.dim} numbers of a film")
+    return tower
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)

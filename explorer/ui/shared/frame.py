@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from functools import wraps
+from typing import ParamSpec, cast
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -21,6 +22,8 @@ from explorer.tables.training import protocol_title
 from explorer.ui.shared import address, cache, choose
 from explorer.ui.shared.build import offer_demo
 from explorer.ui.shared.file_check import FileCheck
+
+P = ParamSpec("P")
 
 SHOWN_SPLITS: tuple[Split, ...] = ("test", "val")
 LONGEST_ERROR = 1000
@@ -71,7 +74,8 @@ def navigation() -> Page:
 def page(title: str, parameters: Mapping[str, address.Parameter]) -> Iterator[View]:
     """Frame a page's body; ``parameters`` are what its address may hold.
 
-    A problem the user can mend is shown in place of what follows it, never as a traceback.
+    A problem the user can mend is shown in place of the panel that meets it, never as a traceback. What a control meets
+    is shown in place of all that follows.
 
     Examples
     --------
@@ -103,6 +107,17 @@ def errors_shown() -> Iterator[None]:
         yield
     except UserError as error:
         st.error(error_text(error), icon=":material/error:")
+
+
+def panel(draw: Callable[P, None]) -> Callable[P, None]:
+    """A part of a page that the others do not need: where it cannot be drawn, the reason stands in its place."""
+
+    @wraps(draw)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        with errors_shown():
+            draw(*args, **kwargs)
+
+    return guarded
 
 
 def error_text(error: UserError) -> str:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from explorer.data.text import in_markdown, plain
 from explorer.tables.labels import findings_text
+from explorer.ui.shared.frame import panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 PAGE = 24
 
 
+@panel
 def gallery(
     store: Store,
     rows: Sequence[int],
