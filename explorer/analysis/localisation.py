@@ -143,7 +143,8 @@ def summarise_localisation(frame: pd.DataFrame, resamples: int = 1000, seed: int
     -------
     DataFrame
         label (each, and ALL over every pair of film and label), source, metric, value, ci_low and ci_high. n films, of
-        them n_silent with a map that said nothing. gain, gain_low, gain_high: the paired difference from the centre prior.
+        them n_silent with a map that said nothing. gain, gain_low, gain_high: the paired difference from the centre
+        prior.
         Intervals come from a bootstrap over patients, the same draws for every source; NaN with fewer than two.
     """
     parts = []

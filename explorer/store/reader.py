@@ -115,8 +115,8 @@ class Store(RunFolder):
         Raises
         ------
         UserError
-            The films are not on this machine, the host does not let a store read where they lie, or this one has changed
-            since. A run of an earlier version kept no hashes to tell by.
+            The films are not on this machine, the host does not let a store read where they lie, or this one has
+            changed since. A run of an earlier version kept no hashes to tell by.
         """
         name = str(self.samples["image"].iat[row])
         folder = film_folder(self.path, self.manifest.dataset.images)
