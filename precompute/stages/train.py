@@ -6,7 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from explorer.analysis.thresholds import choose_max_f1
+from explorer.errors import UserError
 from explorer.model.encoder import ImageTower
 from explorer.model.head import Head, prompt_head
 from explorer.store import layout
@@ -22,7 +25,6 @@ from precompute.training.probe import fit_probe
 from precompute.training.zero_shot import embed_prompts, sentences
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -40,7 +42,7 @@ def zero_shot(run: Run) -> None:
             paths += [files.head, files.prompts]
             if i == 0:
                 training = {**asdict(prompt_set), "logit_scale": clip.logit_scale}
-                paths += _write_regime(folder, "zero_shot", head, training)
+                paths += _write_regime(run, folder, "zero_shot", head, training)
             report(i + 1, len(prompt_sets))
         texts = sentences(prompt_sets)
         write_json(folder / layout.TEXTS, {"texts": texts})
@@ -57,7 +59,7 @@ def linear_probe(run: Run) -> None:
     def make(folder: Path, report: ReportProgress) -> list[str]:
         if run.paper:
             head, curve = _paper_probe(run, settings.seed, report)
-            return _write_regime(folder, "linear_probe", head, _record(run, curve))
+            return _write_regime(run, folder, "linear_probe", head, _record(run, curve))
         head, chosen, tried = fit_probe(
             _data(run, run.embeddings("frozen")),
             run.patients,
@@ -66,7 +68,7 @@ def linear_probe(run: Run) -> None:
             report,
         )
         training = {**chosen._asdict(), "tried": [point._asdict() for point in tried]}
-        return _write_regime(folder, "linear_probe", head, training)
+        return _write_regime(run, folder, "linear_probe", head, training)
 
     run.stage("linear probe", _probe_inputs(run), make)
 
@@ -78,7 +80,7 @@ def full_fine_tune(run: Run) -> None:
     def make(folder: Path, report: ReportProgress) -> list[str]:
         tower, head, curve = _tuned(run, run.settings.seed, work, report)
         tower.save(work)
-        paths = _write_regime(folder, "fine_tune", head, _record(run, curve))
+        paths = _write_regime(run, folder, "fine_tune", head, _record(run, curve))
         return [*paths, layout.TUNED_TOWER.config, layout.TUNED_TOWER.weights]
 
     run.stage("full fine-tune", _fine_tune_inputs(run), make)
@@ -116,6 +118,7 @@ def score_films(run: Run) -> None:
 
     def write(folder: Path, files: layout.HeadFiles, inputs: NDArray[np.float32]) -> list[str]:
         logits = Head(*run.read_head(files.head, inputs.shape[1])).logits(inputs)
+        _check_finite(run, files.head, logits)
         write_array(folder / files.logits, logits)
         thresholds = choose_max_f1(run.labels, run.targets[val], logits[val])
         write_json(folder / files.thresholds, thresholds.model_dump())
@@ -194,8 +197,20 @@ def _record(run: Run, curve: TrainingCurve) -> dict[str, Any]:
     return {"settings": _training_settings(run), "curve": curve, "best_epoch": best}
 
 
-def _write_regime(folder: Path, regime: str, head: Head, training: dict[str, Any]) -> list[str]:
+def _write_regime(run: Run, folder: Path, regime: str, head: Head, training: dict[str, Any]) -> list[str]:
     files = layout.regime_files(regime)
+    _check_finite(run, files.head, np.vstack([head.weight.T, head.bias]))
     head.save(folder / files.head)
     write_json(folder / files.training, training)
     return [files.head, files.training]
+
+
+def _check_finite(run: Run, head: str, values: NDArray[np.float32]) -> None:
+    """Refuse a head that diverged: ``values`` (…, C) are its own, or the logits it gives."""
+    finite = np.isfinite(values).all(axis=0)
+    if not finite.all():
+        labels = ", ".join(np.array(run.labels)[~finite])
+        raise UserError(
+            f"{head} of {run.path} holds or gives values that are no numbers: {labels}.",
+            "Check how this head was trained: a learning rate too high, or a label without positives in train.",
+        )

@@ -13,7 +13,7 @@ import sys
 import time
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ from explorer.store.progress import read_progress
 from explorer.store.verify import verify_store
 from explorer.tables.results import mean_of_labels
 from precompute.reporter import RUN
+from precompute.stages import train
 from tests.conftest import ROOT, Call
 
 if TYPE_CHECKING:
@@ -350,6 +351,22 @@ def wait_for_stage(job: BaseProcess, root: Path, stage: str) -> Path:
         assert job.is_alive(), "the job ended before the stage"
         time.sleep(0.05)
     raise TimeoutError(stage)
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_a_head_that_diverged_is_refused_before_anything_is_made_from_it(
+    films: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = train.fit_probe
+
+    def diverged(*given: Any) -> Any:
+        head, *more = fitted(*given)
+        head.weight[1, 0] = np.nan
+        return head, *more
+
+    monkeypatch.setattr(train, "fit_probe", diverged)
+    assert_told(call(*asked(films, tmp_path / "out")), "regimes/linear_probe/head.safetensors", "no numbers: Fracture")
+    assert not list((tmp_path / "out").rglob("linear_probe/head.safetensors"))
 
 
 def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path: Path, call: Call) -> None:
