@@ -168,8 +168,9 @@ class RunFolder:
 
     def training(self, regime: str) -> dict[str, Any]:
         """Settings of a regime and, where it was trained, its curve."""
-        training: dict[str, Any] = self.read_json(layout.regime_files(regime).training, schemas.Training).model_dump()
-        return training
+        schema = schemas.TRAINING.get(regime, schemas.OtherTraining)
+        training: dict[str, Any] = self.read_json(layout.regime_files(regime).training, schema).model_dump()
+        return {key: value for key, value in training.items() if value is not None}
 
     def logits(self, regime: str) -> NDArray[np.float32]:
         """(N, C) logits of a regime."""

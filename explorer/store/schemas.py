@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict, RootModel
 
 from explorer.analysis.clusters import Cluster
@@ -103,8 +105,22 @@ class EpochTraining(_Json):
     best_epoch: int
 
 
-class Training(RootModel[ZeroShotTraining | EpochTraining | ProbeTraining]):
-    """Of a regime."""
+class AnyProbeTraining(RootModel[EpochTraining | ProbeTraining]):
+    """The paper's probe is trained in epochs, the sound one is fitted."""
+
+
+class OtherTraining(_Json):
+    """Of a regime that pages know only as an encoder and a head."""
+
+    curve: list[Epoch] | None = None
+
+
+TRAINING: Mapping[str, type[BaseModel]] = {
+    "zero_shot": ZeroShotTraining,
+    "linear_probe": AnyProbeTraining,
+    "fine_tune": EpochTraining,
+}
+"""What pages read of a regime's training; of any other, as OtherTraining."""
 
 
 class Texts(_Json):
