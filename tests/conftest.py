@@ -133,14 +133,18 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return run
 
 
-@pytest.fixture
-def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs of this process take few draws and one setting of the probe: for tests that look at no figure."""
+def take_few_draws(patch: pytest.MonkeyPatch) -> None:
+    """Let runs of this process take few draws and one setting of the probe: for tests that look at no figure."""
     from precompute.commands import run
 
     few = {"permutations": 5, "resamples": 20, "penalties": (0.1,), "losses": ("plain",)}
     checked = run._checked
-    monkeypatch.setattr(run, "_checked", lambda given: checked({**given, **few}))
+    patch.setattr(run, "_checked", lambda given: checked({**given, **few}))
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    take_few_draws(monkeypatch)
 
 
 @pytest.fixture(scope="session")

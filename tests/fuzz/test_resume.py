@@ -12,7 +12,7 @@ import resource
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ from precompute.settings import Settings
 from precompute.training import loop
 from precompute.training.data import TrainingRun
 from precompute.training.loop import train_epochs
-from tests.conftest import ENCODER
+from tests.conftest import ENCODER, take_few_draws
 
 CASES = int(os.environ.get("FUZZ_CASES", "2000"))
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
@@ -92,6 +92,13 @@ class Base:
     def partial(self, root: Path) -> Path:
         shutil.copytree(self.folder / "partial", root)
         return next(root.glob("*.partial"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_draws() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        take_few_draws(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
