@@ -22,6 +22,7 @@ NAMES = (
     "precompute_demo",
     "metrics_bootstrap",
     "pr_page",
+    "pages",
     "gradcam",
     "search",
     "map",
