@@ -71,7 +71,7 @@ def read_prompts(file: Path, labels: Sequence[str]) -> PromptSet:
     """
     try:
         sections = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (ValueError, OSError) as error:  # TOML's and UTF-8's errors are ValueErrors
+    except (ValueError, OSError, RecursionError) as error:  # TOML's and UTF-8's errors are ValueErrors
         raise UserError(
             f"The prompt file {file} cannot be read: {error}", f"Save it as TOML in UTF-8. {_FORM}"
         ) from error

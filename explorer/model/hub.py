@@ -99,7 +99,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         config["model_cfg"]["vision_cfg"], config["model_cfg"]["embed_dim"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{file} is not an open_clip config: {error!r}", "Copy the model's config again.") from error
     return config
 
