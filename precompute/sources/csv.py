@@ -125,7 +125,7 @@ def count_csv(options: CsvOptions) -> list[Count]:
     return [
         Count("rows", len(frame)),
         Count("patients", frame["patient_id"].nunique()),
-        films_on_disk(options.images, frame["image"], len(frame)),
+        films_on_disk(source, len(frame)),
         *counts_by_label(source),
     ]
 
