@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from explorer.errors import UserError
@@ -11,27 +12,40 @@ _INSTALLED = Path(__file__).with_name("app")
 APP = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1]
 """The folder of ``streamlit_app.py``, ``pages`` and ``encoders``: of a checkout its root, else in the package."""
 
+_VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
+
 STORE = "EXPLORER_STORE"
 FILMS = "EXPLORER_FILMS"
 
 
 def expanded(path: str, named_by: str) -> Path:
-    """A path as a shell reads it: ``~`` is the home folder.
+    """A path as a shell reads it: ``~`` is the home folder, ``$NAME`` a variable of the environment.
 
     Raises
     ------
     UserError
-        Where there is no such user.
+        Where there is no such user or variable.
     """
-    whole = os.path.expanduser(path)  # noqa: PTH111 -- Path.expanduser leaves no error to tell the user of
+    whole = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111 -- Path.expanduser leaves no error to tell of
+    if _VARIABLE.search(whole):
+        raise UserError(f"{named_by} names {path}, and there is no such variable.", "Write the whole path.")
     if whole.startswith("~"):
         raise UserError(f"{named_by} names {path}, and there is no such user.", "Write the whole path.")
     return Path(whole)
 
 
 def store_root() -> Path:
-    """The store's folder: ``EXPLORER_STORE``, or ``store`` in the working directory."""
-    return expanded(os.environ.get(STORE) or "store", STORE)
+    """The store's folder: ``EXPLORER_STORE``, or ``store`` in the working directory.
+
+    Raises
+    ------
+    UserError
+        Where it cannot be one.
+    """
+    root = expanded(os.environ.get(STORE, "").strip() or "store", STORE)
+    if root.is_file():
+        raise UserError(f"{STORE} names {root}, which is a file.", "Name the folder that holds the runs.")
+    return root
 
 
 def films_roots() -> list[Path]:

@@ -35,7 +35,7 @@ def read_cells(file: Path) -> tuple[list[str], list[list[str]]]:
     """
     text = _decoded(file)
     try:
-        separator = max(SEPARATORS, key=lambda mark: len(next(_records(text, mark), [])))
+        separator = max(SEPARATORS, key=lambda mark: _columns(text, mark))
         header, *rows = [*_records(text, separator)] or [[]]
     except csv.Error as error:
         raise UserError(f"{file} cannot be read as a CSV: {error}", _FIX) from error
@@ -64,6 +64,14 @@ def read_cells(file: Path) -> tuple[list[str], list[list[str]]]:
         if names.count(name) > 1:
             raise UserError(f"{file} has two columns for {name}.", "Keep one of them.")
     return names, rows
+
+
+def _columns(text: str, separator: str) -> int:
+    """How many cells the header has by a separator; none where its quotes do not fit it."""
+    try:
+        return len(next(_records(text, separator), []))
+    except csv.Error:
+        return 0
 
 
 def _records(text: str, separator: str) -> Iterator[list[str]]:

@@ -71,7 +71,7 @@ def read_prompts(file: Path, labels: Sequence[str]) -> PromptSet:
     """
     try:
         sections = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (ValueError, OSError) as error:  # TOML's and UTF-8's errors are ValueErrors
+    except (ValueError, OSError, RecursionError) as error:  # TOML's and UTF-8's errors are ValueErrors
         raise UserError(
             f"The prompt file {file} cannot be read: {error}", f"Save it as TOML in UTF-8. {_FORM}"
         ) from error
@@ -87,7 +87,7 @@ def read_prompts(file: Path, labels: Sequence[str]) -> PromptSet:
             )
     _check_default(f"{file} [{DEFAULT}]", sections.get(DEFAULT, {}))
     prompts: dict[str, Prompts] = {}
-    owners: dict[Prompts, str] = {}
+    owners: dict[tuple[frozenset[str], frozenset[str]], str] = {}
     for label in labels:
         name = label if label in sections else DEFAULT
         if name not in sections:
@@ -95,7 +95,8 @@ def read_prompts(file: Path, labels: Sequence[str]) -> PromptSet:
                 f"{file} has no prompts for {label!r}.", f"Add the section [{label!r}] or [default]. {_FORM}"
             )
         prompts[label] = _filled(f"{file} [{name}]", label, sections[name])
-        other = owners.setdefault(prompts[label], label)
+        positive, negative = prompts[label].positive, prompts[label].negative
+        other = owners.setdefault((frozenset(map(_bare, positive)), frozenset(map(_bare, negative))), label)
         if other != label:
             raise UserError(
                 f"{file} [{name}]: {other!r} and {label!r} have the same prompts, so one score for both.",

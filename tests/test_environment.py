@@ -24,6 +24,25 @@ def test_the_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert films_roots() == [tmp_path / "films", Path("/data")]
 
 
+def test_a_variable_is_expanded_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    for given in ("$PLACE/x", "${PLACE}/x", f" {tmp_path}/x "):
+        monkeypatch.setenv("EXPLORER_STORE", given)
+        assert store_root() == tmp_path / "x"
+    monkeypatch.setenv("EXPLORER_STORE", "$NO_SUCH_PLACE/x")
+    with pytest.raises(UserError, match="no such variable"):
+        store_root()
+
+
+def test_a_file_in_place_of_the_stores_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path / "file"))
+    app = open_page("overview")
+    assert not app.exception
+    assert not app.button
+    assert "which is a file" in app.error[0].value
+
+
 def test_a_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_STORE", "~no-such-user/x")
     with pytest.raises(UserError, match="EXPLORER_STORE names ~no-such-user/x"):

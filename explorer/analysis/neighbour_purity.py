@@ -131,11 +131,9 @@ def _resampled(
     weights: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     """(B, C) of resamples: a film and its neighbour count as often as both are drawn."""
-    hits = []
-    for w in chunks(weights, sought.size):  # (b, n)
-        around = near @ (w.T[:, :, None] * sought[:, None, :]).reshape(len(sought), -1)
-        around = around.reshape(len(rows), len(w), -1)  # (m, b, 2C)
-        hits.append(np.einsum("mb,mbc,mc->bc", w[:, rows].T, around, asked, optimize=True))
+    asking = np.repeat(np.arange(len(rows)), np.diff(near.indptr))  # (E,) of each pair of film and neighbour
+    pairs = asked[asking] * sought[near.indices] * near.data[:, None]  # (E, 2C)
+    hits = [(w[:, rows[asking]] * w[:, near.indices]) @ pairs for w in chunks(weights, len(pairs))]
     return _over_chance(*_halves(np.concatenate(hits)), *_halves(weights @ sought))
 
 

@@ -298,7 +298,10 @@ def _rows(
     kept = np.where(known.any(axis=0) & exists, null, 0.0)  # else there is nothing to average
     low, high = (np.where(low < high, end, np.nan) for end in (low, high))
     columns = {"value": value, "ci_low": low, "ci_high": high, "baseline": np.nanmean(kept, axis=0)}
-    ends = np.nanpercentile(kept, [2.5, 97.5], axis=0) if kept.size else np.empty((2, 0))  # one label has no pairs
+    ends = np.empty((2, kept.shape[1]))  # one label has no pairs
+    for part, percentile in ((known.all(axis=0), np.percentile), (~known.all(axis=0), np.nanpercentile)):
+        if part.any():  # nanpercentile takes one column after the other
+            ends[:, part] = percentile(kept[:, part], [2.5, 97.5], axis=0)
     columns |= dict(zip(("null_low", "null_high"), ends, strict=True))
     columns |= {"p": p, "p_adjusted": adjusted}
     frame = pd.DataFrame({name: np.where(exists, values, np.nan) for name, values in columns.items()})
@@ -324,7 +327,10 @@ def false_discovery(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _patients(group: NDArray[np.float32], films: Labelled) -> NDArray[np.int64]:
     """Patients with a film in each column's group."""
-    return np.array([len(np.unique(films.patients[column > 0])) for column in group.T])
+    has = np.zeros((films.patients.max() + 1, group.shape[1]), dtype=bool)
+    film, column = np.nonzero(group)
+    has[films.patients[film], column] = True
+    return has.sum(axis=0)
 
 
 def _range(films: Labelled) -> range:

@@ -61,7 +61,7 @@ TAGS = (
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"),
-    *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
+    *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction", "PresentationLUTShape"),
 )
 """All that is read of a header besides the picture."""
 MAX_HEADER = 8 * 2**20
@@ -144,7 +144,8 @@ def read_dicom(file: BinaryIO) -> Image.Image:
     bits, signed = _integer(header, "BitsStored", allocated), _integer(header, "PixelRepresentation", 0)
     if allocated not in (8, 16) or not 1 <= bits <= allocated or signed not in (0, 1):
         raise BadImage(f"its pixels have {bits} of {allocated} bits; a film has up to 8 of 8, or 16 of 16")
-    look = _look(header, signed=bool(signed), allocated=allocated, inverted=photometric == "MONOCHROME1")
+    inverted = photometric == "MONOCHROME1" or _text(header, "PresentationLUTShape").upper() == "INVERSE"
+    look = _look(header, signed=bool(signed), allocated=allocated, inverted=inverted)
 
     picture = Dataset()  # of values read and judged above: the decoder sees no others
     picture.Rows, picture.Columns = rows, columns

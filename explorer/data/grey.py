@@ -13,11 +13,11 @@ DICOM, one grey sample of up to 16 bits
     2. The first VOI LUT; without one the first window, by its function (LINEAR, LINEAR_EXACT or SIGMOID). The least
        result of the film is black, the greatest white. Without a usable one, the 0.5th percentile is black and the
        99.5th white. Not usable: a blank or infinite centre or width, a width of 0 or less (below 1 for LINEAR), a
-       sequence without a table.
-    3. MONOCHROME1 is turned over.
+       sequence without a table, and what leaves a film of several values one grey.
+    3. MONOCHROME1 is turned over, and so is a presentation LUT of shape INVERSE; both together once.
     4. Padding (PixelPaddingValue, to PixelPaddingRangeLimit) counts in neither step 2's least and greatest nor its
        percentiles, and is black, in MONOCHROME1 too.
-    Overlays and presentation LUTs are left out.
+    Overlays and tables of presentation LUTs are left out.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Look:
     padding : (int, int) or None
         Least and greatest stored value that is padding.
     inverted : bool
-        MONOCHROME1.
+        MONOCHROME1, or a presentation LUT of shape INVERSE.
     """
 
     modality: Table | Rescale | None = None
@@ -146,10 +146,13 @@ def from_stored(stored: NDArray[np.integer], look: Look) -> NDArray[np.uint8]:
         raise ValueError("every pixel is padding")
     with np.errstate(over="ignore", invalid="ignore"):  # judged below
         values = look.modality(of_code) if look.modality else of_code
-        values = look.voi(values) if look.voi else values
+        windowed = look.voi(values) if look.voi else values
     if not np.isfinite(values[used]).all():
         raise ValueError("a rescaled value is not finite")
-    if look.voi:
+    if used.sum() > 1 and not np.ptp(values[used]):
+        raise ValueError("rescaling leaves one value")
+    if look.voi and np.ptp(windowed[used]):
+        values = windowed
         low, high = values[used].min(), values[used].max()
     else:
         low, high = _percentiles(values[used], counts[used])

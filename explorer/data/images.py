@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from explorer.data.grey import from_depth
 from explorer.data.limits import MAX_FILE_BYTES, BadImage, check_size
 
-_PICTURE_ERRORS = (OSError, SyntaxError, ValueError)
+_PICTURE_ERRORS = (OSError, SyntaxError, ValueError, LookupError, ArithmeticError, struct.error)
+"""What Pillow raises for damaged bytes; tests/fuzz looks for more."""
 
 
 def read_film(path: Path) -> Image.Image:

@@ -10,6 +10,7 @@ import open_clip
 from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
+from explorer.environment import expanded
 from explorer.errors import UserError
 
 CONFIG = "open_clip_config.json"
@@ -72,7 +73,7 @@ def locate(spec: str, fetch: bool = True) -> Place:
         Unknown spelling, no such folder or model, or neither cache nor network.
     """
     if spec.startswith(LOCAL):
-        folder = Path(spec.removeprefix(LOCAL)).expanduser()
+        folder = expanded(spec.removeprefix(LOCAL), LOCAL)
         config = read_config(folder)
         # the place it lies in is nobody's business
         name = folder.resolve().name
@@ -99,7 +100,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         config["model_cfg"]["vision_cfg"], config["model_cfg"]["embed_dim"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{file} is not an open_clip config: {error!r}", "Copy the model's config again.") from error
     return config
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from explorer.data.text import plain
 from explorer.errors import UserError
+from explorer.store import checked, schemas
 from explorer.store.files import atomic_path, unwritable
 from explorer.store.layout import added_marks
 
@@ -181,8 +181,8 @@ def _read(file: Path) -> pd.DataFrame:
     if not file.is_file():
         return pd.DataFrame(columns=list(MARK_COLUMNS))
     try:
-        marks = pd.read_parquet(file)[list(MARK_COLUMNS)]
-    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+        marks = checked.parse_table(file.read_bytes(), schemas.column_kinds(*MARK_COLUMNS))
+    except (checked.Damaged, OSError) as error:
         raise UserError(
             f"{file} is damaged: {error}", "Restore it from a copy, or move it away to start afresh; it is not changed."
         ) from error

@@ -16,7 +16,7 @@ from explorer.store.checked import NUMBER, ColumnKind
 _KEYS = (
     *("sample_id", "patient_id", "split", "image", "sha256", "label", "annotator", "reason", "regime", "against"),
     *("space", "other", "given", "metric", "measure", "method", "curve", "attribute", "encoder", "kind", "source"),
-    *("check", "step"),
+    *("check", "step", "mark_id", "made", "origin"),
 )
 _TEXTS = ("study_id", "view", "report", "sex")
 _INTEGERS = (
@@ -28,7 +28,7 @@ _KINDS: dict[str, ColumnKind] = {
     **dict.fromkeys(_KEYS, "key"),
     **dict.fromkeys(_TEXTS, "text"),
     **dict.fromkeys(_INTEGERS, "integer"),
-    **dict.fromkeys(("in_macro", "silent"), "flag"),
+    **dict.fromkeys(("in_macro", "silent", "blind"), "flag"),
     "polygon": "numbers",
 }
 

@@ -51,6 +51,8 @@ def check(
             expected = "" if count.expected is None else f"{count.expected:,}"
             table.add_row(count.what, f"{count.found:,}", expected, "" if count.good else "differs")
         RESULTS.print(table)
+        for note in (note for count in counts for note in count.notes):
+            RESULTS.print(note, soft_wrap=True, markup=False)
     if not all(count.good for count in counts):
         raise UserError(
             f"{root} is not the whole set.", "Complete it, or go on: precompute run names every film it cannot read."

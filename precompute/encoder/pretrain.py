@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import RootModel
 from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 from tokenizers import BertWordPieceTokenizer
@@ -35,9 +36,11 @@ from torch.nn import functional
 from transformers import BertConfig, BertTokenizer
 
 from explorer.data.geometry import Fit
+from explorer.errors import UserError
 from explorer.model.encoder import Clip, load_clip, untrained_clip
 from explorer.model.head import prompt_head
 from explorer.model.hub import CONFIG, LOCAL, WEIGHTS
+from explorer.store import checked
 from explorer.store.files import atomic_path, sha256_json, write_array, write_json, write_text
 from precompute.phantom import LABELS, FilmSpec, plan, render
 from precompute.prompts import DEFAULT_PROMPTS, read_prompts, words
@@ -98,6 +101,10 @@ class PretrainingFilms:
     captions: list[str]
 
 
+class _Captions(RootModel[list[str]]):
+    """``captions.json``."""
+
+
 def draw_pretraining_films(folder: Path, specs: list[FilmSpec], report: Callable[[int, int], None]) -> PretrainingFilms:
     """Render films straight to the model's pixels, or open them where they were rendered before."""
     done = folder / "captions.json"
@@ -116,12 +123,18 @@ def draw_pretraining_films(folder: Path, specs: list[FilmSpec], report: Callable
         write_array(folder / "regions.npy", regions)
         write_array(folder / "targets.npy", targets)
         write_json(done, captions)
-    return PretrainingFilms(
-        pixels=np.load(folder / "pixels.npy", mmap_mode="r"),
-        regions=np.load(folder / "regions.npy", mmap_mode="r"),
-        targets=np.load(folder / "targets.npy"),
-        captions=json.loads(done.read_text(encoding="utf-8")),
-    )
+    n = len(specs)
+    try:
+        return PretrainingFilms(
+            pixels=checked.map_array(folder / "pixels.npy", "uint8", (n, SIZE, SIZE)),
+            regions=checked.map_array(folder / "regions.npy", "uint8", (n, len(FINDINGS), GRID, GRID)),
+            targets=np.array(checked.map_array(folder / "targets.npy", "float32", (n, len(LABELS)))),
+            captions=checked.parse_json(done.read_bytes(), _Captions).root,
+        )
+    except (checked.Damaged, OSError) as error:
+        raise UserError(
+            f"The pretraining films in {folder} cannot be read: {error}.", "Delete that folder: they are drawn again."
+        ) from error
 
 
 def _draw(spec: FilmSpec) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[float], str]:

@@ -106,7 +106,7 @@ def add_annotations(
         shape = carried(mark, float(sample["width"]), float(sample["height"]), scale)
         out.append({"row": row, "label": label, "annotator": mark.reader or reader or UNNAMED, **shape})
     added = add_marks(store, pd.DataFrame(out), path.name) if out else 0
-    return Added(added, len(out) - added, passed, renamed_note(films.renamed))
+    return Added(added, len(out) - added, passed, renamed_note(films.renamed, f"in {path.name}"))
 
 
 def source_marks(
@@ -143,7 +143,7 @@ def source_marks(
             raise _unknown(mark, row, labels, "Correct the name, or delete it.", "Correct the name, or delete it.")
         image = str(films["image"].iat[row])
         marks.append(replace(mark, image=image, label=label, reader=mark.reader or reader))
-    return Marks(tuple(marks), renamed_note(names.renamed))
+    return Marks(tuple(marks), renamed_note(names.renamed, f"in {path.name}"))
 
 
 def _read(path: Path, scale: tuple[float, float] | str | None) -> list[SourceMark]:

@@ -68,12 +68,12 @@ class FilmNames:
         return row
 
 
-def renamed_note(renamed: dict[str, str]) -> tuple[str, ...]:
-    """What is to be said of films that were matched without their ending; nothing where there are none."""
+def renamed_note(renamed: dict[str, str], where: str = "here") -> tuple[str, ...]:
+    """What the user should know of films that were matched without their ending; nothing where there are none."""
     if not renamed:
         return ()
     name, path = next(iter(renamed.items()))
-    return (f"{len(renamed):,} films go by another ending or folder here, such as {path} for {name}.",)
+    return (f"{len(renamed):,} films go by another ending or folder {where}, such as {path} for {name}.",)
 
 
 def _tails(parts: Sequence[str]) -> list[str]:

@@ -311,7 +311,7 @@ def write_dataset(
         "generator": f"precompute.phantom {VERSION}",
     }
     done = out / "dataset.json"
-    if done.exists() and json.loads(done.read_text()) == card:
+    if done.is_file() and done.read_bytes() == (json.dumps(card, indent=2) + "\n").encode():
         return out
     done.unlink(missing_ok=True)
     (out / "images").mkdir(parents=True, exist_ok=True)

@@ -113,7 +113,7 @@ def count_chexpert(options: ChexpertOptions) -> list[Count]:
             Count(f"{file}: frontal films", int((rows["Frontal/Lateral"] == "Frontal").sum()), frontal),
         ]
     source = read_chexpert(ChexpertOptions(root=root, views="all"))
-    return [*counts, films_on_disk(root, source.frame["image"], 223414 + 234), *counts_by_label(source)]
+    return [*counts, films_on_disk(source, 223414 + 234), *counts_by_label(source)]
 
 
 def _read(file: Path) -> pd.DataFrame:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from precompute.sources.table import Source
 
 
 @dataclass(frozen=True)
 class Count:
-    """One thing counted in a folder; ``expected`` is of the whole download, None where no number is due."""
+    """One thing counted in a folder.
+
+    Attributes
+    ----------
+    expected : int or None
+        Of the whole download; None where no number is due.
+    notes : tuple of str
+        What the user should know of it, such as films matched by another ending.
+    """
 
     what: str
     found: int
     expected: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -25,9 +32,10 @@ class Count:
         return {**asdict(self), "good": self.good}
 
 
-def films_on_disk(folder: Path, paths: Iterable[str], expected: int) -> Count:
-    """How many of the films named are there."""
-    return Count("films on disk", sum((folder / path).is_file() for path in paths), expected)
+def films_on_disk(source: Source, expected: int) -> Count:
+    """How many of the films named are there, and how they and their annotations were matched."""
+    found = sum((source.images / path).is_file() for path in source.frame["image"])
+    return Count("films on disk", found, expected, source.notes)
 
 
 def counts_by_label(source: Source) -> list[Count]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from explorer.analysis.localisation import ALL as EVERY_LABEL
+from explorer.analysis.metrics import MACRO, MACRO_ALL
+from explorer.analysis.pooled import MICRO, domains
+from explorer.analysis.separability import CLASSES
 from explorer.data.labels import KNOWN_LABELS, parse_label
-from explorer.data.samples import SPLITS
+from explorer.data.samples import SAMPLE_COLUMNS, SPLITS
 from explorer.errors import UserError
 from precompute.marks.annotate import NO_MARKS, source_marks
 from precompute.sources.counts import Count, counts_by_label, films_on_disk
@@ -96,7 +101,7 @@ def read_csv(options: CsvOptions) -> Source:
     targets = parse_labels(
         table, names, uncertain, where, "Correct the cell, or leave the column out with --ignore {}."
     )
-    table["image"] = table["image"].str.strip()
+    table["image"] = table["image"].str.strip().map(lambda name: posixpath.normpath(name) if name else name)
     paths, notes = find_films(images, table["image"].tolist())
     table["image"] = table["image"].map(lambda name: paths.get(name, name))
     frame = pd.concat([_given(csv, table, where), targets], axis=1)
@@ -125,7 +130,7 @@ def count_csv(options: CsvOptions) -> list[Count]:
     return [
         Count("rows", len(frame)),
         Count("patients", frame["patient_id"].nunique()),
-        films_on_disk(options.images, frame["image"], len(frame)),
+        films_on_disk(source, len(frame)),
         *counts_by_label(source),
     ]
 
@@ -136,7 +141,7 @@ def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tupl
         absent = [label for label in wanted if label not in table or label in GIVEN]
         if absent:
             raise UserError(f"{file} has no label column {absent[0]!r}.", f"It has: {', '.join(table.columns)}.")
-        return tuple(wanted)
+        return _checked(file, wanted)
     names = []
     for column in table.columns:
         if column in GIVEN:
@@ -151,7 +156,19 @@ def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tupl
         names.append(column)
     if not names:
         raise UserError(f"{file} has no label column.", "Add one column per label with cells 1, 0, -1 or blank.")
-    return tuple(names)
+    return _checked(file, names)
+
+
+def _checked(file: Path, labels: Sequence[str]) -> tuple[str, ...]:
+    """Refuse a label that would stand for something else in a run's tables."""
+    taken = {*SAMPLE_COLUMNS, MACRO, MACRO_ALL, MICRO, CLASSES, EVERY_LABEL, *domains(labels)}
+    for label in labels:
+        if label in taken:
+            raise UserError(
+                f"{file}: no label can be named {label!r}, which a run's tables use for something else.",
+                f"Rename the column, or leave it out with --ignore {label!r}.",
+            )
+    return tuple(labels)
 
 
 def _given(file: Path, table: pd.DataFrame, where: Where) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from explorer.data.labels import CHEXPERT_LABELS, Uncertain, parse_label
 from explorer.errors import UserError
-from precompute.sources.counts import Count, films_on_disk
+from precompute.sources.counts import Count
 from precompute.sources.films_on_disk import find_films
 from precompute.sources.mesh import NORMAL, mesh_targets, with_no_finding
 from precompute.sources.options import ImageFolder, RootFolder, SourceOptions, UncertainPolicy, ViewChoice
@@ -196,7 +196,9 @@ def count_iu_xray(options: IuXrayOptions) -> list[Count]:
     except UserError:
         return [*counts, Count("films on disk", 0, 7466 if kaggle else 7470)]
     names = [name for report in with_films for name in report.images]
-    return [*counts, films_on_disk(folder, _find(folder, names)[0].values(), len(names))]
+    paths, notes = _find(folder, names)
+    found = sum((folder / path).is_file() for path in paths.values())
+    return [*counts, Count("films on disk", found, len(names), notes)]
 
 
 def read_reports(root: Path) -> list[IuReport]:

@@ -133,7 +133,7 @@ def count_mimic(options: MimicOptions) -> list[Count]:
         *(Count(f"{name}: films", int(split.get(SPLITS[name], 0)), n) for name, n in FILMS.items()),
         Count("frontal films", int(frame["view"].isin(FRONTAL).sum()), 243334),
         Count("studies labelled", len(_study_targets(_label_file(options), "ignore")), 227827),
-        films_on_disk(options.root, frame["image"], 377110),
+        films_on_disk(source, 377110),
         *counts_by_label(source),
     ]
 

@@ -122,7 +122,7 @@ def count_nih(options: NihOptions) -> list[Count]:
         Count(f"{LISTS[1]}: films", test, 25596),
         Count("boxes", len(boxes), 984),
         Count("films with boxes", len({box.image for box in boxes}), 880),
-        films_on_disk(source.images, frame["image"], 112120),
+        films_on_disk(source, 112120),
         *counts_by_label(source),
     ]
 

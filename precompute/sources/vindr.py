@@ -160,7 +160,7 @@ def count_vindr(options: VindrOptions) -> list[Count]:
         Count("test: films named", int(test.sum()), 3000),
         Count("train: boxes", len(boxes) - n_boxes),
         Count("test: boxes", n_boxes),
-        films_on_disk(source.images, frame["image"], 18000),
+        films_on_disk(source, 18000),
         *counts_by_label(source),
     ]
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from explorer.analysis.acquisition import measure
 from explorer.analysis.calibration import probabilities
@@ -17,10 +16,13 @@ from explorer.analysis.crossfit import cross_fit
 from explorer.analysis.flag_power import flag_power, invert
 from explorer.analysis.outliers import DISTANCES, distances, fit_cloud, percentiles
 from explorer.analysis.shortcuts import KINDS, attributes, from_embedding, kind_scores, of_kind, of_labels
+from explorer.data.images import open_picture
+from explorer.data.limits import BadImage
 from explorer.data.samples import SPLITS
-from explorer.store import layout
+from explorer.store import checked, layout
 from explorer.store.audit import LabelAudit
 from explorer.store.files import write_array, write_frame, write_json
+from explorer.store.folder import DamagedFile, blamed_on
 from precompute.audit.duplicates import exact_pairs, near_pairs
 from precompute.audit.label_errors import label_quality
 from precompute.reporter import ReportProgress
@@ -242,9 +244,16 @@ class Thumbnails:
     """The run's thumbnails as grey arrays, by row."""
 
     def __init__(self, folder: Path) -> None:
-        self._offsets = np.load(folder / layout.THUMBNAIL_OFFSETS)
-        self._bytes = np.memmap(folder / layout.THUMBNAILS, dtype=np.uint8, mode="r")
+        self._run_id = folder.name
+        with blamed_on(self._run_id, layout.THUMBNAIL_OFFSETS):
+            self._offsets = checked.map_array(folder / layout.THUMBNAIL_OFFSETS, "int64", (None,))
+        with blamed_on(self._run_id, layout.THUMBNAILS):
+            self._bytes = checked.map_bytes(folder / layout.THUMBNAILS, int(self._offsets[-1]))
 
     def __call__(self, row: int) -> NDArray[np.uint8]:
         start, stop = self._offsets[row : row + 2]
-        return np.asarray(Image.open(io.BytesIO(self._bytes[start:stop].tobytes())))
+        try:
+            with open_picture(io.BytesIO(self._bytes[start:stop].tobytes())) as picture:
+                return np.asarray(picture)
+        except BadImage as error:
+            raise DamagedFile(self._run_id, layout.THUMBNAILS, f"the thumbnail of row {row} is no picture") from error

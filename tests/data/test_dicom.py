@@ -75,6 +75,21 @@ def test_monochrome1_is_turned_over(tmp_path: Path) -> None:
     assert np.abs(two.astype(int) + one - 255).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("tags", "turned"),
+    [
+        ({"PresentationLUTShape": "INVERSE"}, True),
+        ({"PresentationLUTShape": "IDENTITY"}, False),
+        ({"PresentationLUTShape": "INVERSE", "PhotometricInterpretation": "MONOCHROME1"}, True),  # once, not twice
+        ({"PresentationLUTShape": ""}, False),
+    ],
+)
+def test_a_presentation_of_inverse_shape_is_turned_over(tmp_path: Path, tags: dict[str, object], turned: bool) -> None:
+    plain = np.asarray(read_film(write(tmp_path / "a.dcm"))).astype(int)
+    film = np.asarray(read_film(write(tmp_path / "b.dcm", **tags)))
+    assert np.abs(film - (255 - plain if turned else plain)).max() <= 1
+
+
 def test_without_a_window_percentiles_bound_the_picture(tmp_path: Path) -> None:
     low, high = np.percentile(VALUES, (0.5, 99.5))
     read = np.asarray(read_film(write(tmp_path / "a.dcm")))
@@ -126,6 +141,19 @@ def test_size_is_judged_before_decoding(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_window_that_cannot_be_used_is_none(tmp_path: Path, tags: dict[str, object]) -> None:
     plain = np.asarray(read_film(write(tmp_path / "a.dcm")))
     np.testing.assert_array_equal(np.asarray(read_film(write(tmp_path / "b.dcm", **tags))), plain)
+
+
+def test_a_window_beside_all_values_is_none(tmp_path: Path) -> None:
+    plain, beside = (
+        np.asarray(read_film(write(tmp_path / "a.dcm", **tags)))
+        for tags in ({}, {"WindowCenter": "-4000", "WindowWidth": "10"})
+    )
+    np.testing.assert_array_equal(beside, plain)
+
+
+def test_a_rescale_that_leaves_one_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadImage, match="rescaling leaves one value"):
+        read_film(write(tmp_path / "a.dcm", RescaleSlope="1", RescaleIntercept="1e300"))
 
 
 def test_of_several_windows_the_first_is_taken(tmp_path: Path) -> None:

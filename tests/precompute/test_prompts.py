@@ -45,6 +45,8 @@ MEANINGLESS = {
     # name: (file, what is refused, what the fix says)
     "empty": ("", r"no prompts for 'Edema'", "[default]"),
     "no TOML": ("[default", "cannot be read", "[default]"),
+    "one head for two": ('[Edema]\npositive=["Fluid"]\n[Mass]\npositive=["fluid"]\n', "one score for both", "own"),
+    "nested deep": ("a = " + 3000 * "[", "cannot be read", "[default]"),
     "a section twice": (GOOD + "[default]\npositive = ['{}!']\n", "cannot be read", "[default]"),
     "a label's section twice": (GOOD + 2 * "[Edema]\npositive = ['wet']\n", "cannot be read", "[default]"),
     "no default": ('[Edema]\npositive = ["a"]\n', "no prompts for 'Mass'", "['Mass'] or [default]"),

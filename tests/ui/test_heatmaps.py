@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from explorer.ui.models.heatmaps import LabelLogits, Likeness, MapRequest, _Toke
 from explorer.ui.models.inference import Upload
 from explorer.ui.shared import cache
 from explorer.ui.shared.queue import ModelQueue
+from tests.conftest import vouch
+from tests.pages import as_read, open_page, said
 
 VECTOR = np.eye(4, dtype=np.float32)
 
@@ -59,6 +62,31 @@ def test_two_uploads_never_share_a_key_even_where_they_are_alike() -> None:
     mine, theirs = (MapRequest(("a", "b"), film, target, "grad_cam", (11,)) for film in (upload(), upload()))
     assert mine != theirs
     assert mine == replace(mine)
+
+
+@pytest.mark.parametrize("regime", ["zero_shot", "fine_tune"])
+def test_a_model_that_scores_a_film_otherwise_than_the_run_shows_no_map(
+    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regime: str
+) -> None:
+    shutil.copytree(tiny_store, tmp_path / "store")
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path / "store"))
+    store = open_store(tmp_path / "store")
+    row, label = int(store.rows("test")[0]), store.labels[2]
+    logits, sample_id = np.array(store.logits(regime)), str(store.samples["sample_id"].iat[row])
+    before = open_page("grad_cam", film=sample_id, label=label, cam="true")
+    assert not before.error
+    length = float(np.linalg.norm(store.head(regime)[0][2]))
+    logits[row, 2] += np.float32(5e-3 * length)
+    np.save(store.path / f"regimes/{regime}/logits.npy", logits)
+    vouch(store.path, f"regimes/{regime}/logits.npy")
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    app = open_page("grad_cam", film=sample_id, label=label, cam="true")
+    assert not app.exception
+    (error,) = app.error
+    assert f"where the run has {logits[row, 2]:.4g}" in as_read(error.value)
+    assert "a map would explain another score" in error.value
+    assert all(f"**{one.title}**" in said(app) for one in store.regimes), "the other regimes are drawn"
 
 
 def test_a_run_made_again_under_its_name_is_read_again(tiny_store: Path) -> None:

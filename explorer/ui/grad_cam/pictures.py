@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 LARGE, SMALL, TINY = 900, 360, 240
 """Pixels of a picture's long side."""
 
-DRIFT = 0.1
-"""Logits may move a little between machines; by more than this, the film or the weights are others."""
-
 
 @st.fragment
 def pictures_view(view: View, question: Question) -> None:
@@ -93,7 +90,6 @@ def _regime(
         saliency = _saliency(store, regime, (question.label,), (question.settings.block,), question)
         grid = saliency.maps[0, 0]
         note = heatmaps.silence_remark(grid, question.settings.look)
-        note = note or _drift(store, regime, saliency, question)
     picture = _picture(store, regime, canvas, grid, question)
     st.image(picture, width="stretch", alt=f"{plain(question.label)} according to {regime.title}")
     if note:
@@ -214,12 +210,6 @@ def _picture(
 def _score(store: Store, regime: RegimeRecord, label: str, row: int) -> str:
     logit = float(store.logits(regime.name)[row, store.labels.index(label)])
     return heatmaps.score_text(store, regime.name, label, logit)
-
-
-def _drift(store: Store, regime: RegimeRecord, saliency: Saliency, question: Question) -> str:
-    stored = float(store.logits(regime.name)[question.row, store.labels.index(question.label)])
-    now = float(saliency.logits[0])
-    return f"The model gives logit {now:.2f} now, the store says {stored:.2f}." if abs(now - stored) > DRIFT else ""
 
 
 @panel

@@ -239,7 +239,7 @@ def test_a_film_of_another_ending(store: Store, tmp_path: Path, name: str, row: 
     added = add_annotations(store, file)
     assert marks_rows(store) == [row]
     assert added.notes == (
-        f"1 films go by another ending or folder here, such as {store.samples['image'][row]} for {name}.",
+        f"1 films go by another ending or folder in {file.name}, such as {store.samples['image'][row]} for {name}.",
     )
 
 

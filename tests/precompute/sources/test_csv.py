@@ -356,3 +356,22 @@ def test_real_labels() -> None:
         pytest.skip("no real films here: CXR_SHARED names no folder with nih_cxr14")
     source = read_csv(CsvOptions(csv=folder / "labels.csv", images=folder, ignore=["orig_width", "orig_height"]))
     assert (len(source.frame), len(source.labels), source.split_origin is None) == (1196, 15, False)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_every_cell_may_be_quoted(root: Path, separator: str) -> None:
+    quoted = "\n".join(separator.join(f'"{cell}"' for cell in line.split(",")) for line in GOOD.splitlines())
+    pd.testing.assert_frame_equal(read(root, quoted).frame, read(root, GOOD).frame)
+
+
+@pytest.mark.parametrize(
+    "label", ["macro", "micro", "macro over all labels", "all labels", "first positive class", "height", "Skeletal"]
+)
+def test_a_label_cannot_take_the_name_of_something_else(root: Path, label: str) -> None:
+    error = refused(root, GOOD.replace("Edema", label))
+    assert repr(label) in error.what
+
+
+def test_one_film_by_two_paths_is_one_film(root: Path) -> None:
+    error = refused(root, GOOD.replace("c.png", "./sub/../a.png"))
+    assert "rows 2 and 4 have the same" in error.what

@@ -101,6 +101,7 @@ def test_films_copied_to_jpeg(root: Path, ending: str) -> None:
     ]
     assert source.annotations[1].image == f"images_001/images/00000001_000{ending}"
     assert source.notes[0].startswith("3 films go by another ending")
+    assert next(count.notes for count in check_source("nih", root) if count.what == "films on disk") == source.notes
     counts = {count.what: count.found for count in check_source("nih", root)}
     assert (counts["films on disk"], counts["boxes"]) == (3, 2)
 
