@@ -34,10 +34,8 @@ class Estimates:
     names : T labels, domains, pools and last the means over labels
     metrics : M names
     value, baseline : (T, M)
-    estimated : (T, M)
-        What the interval is made from: the value, but average precision without each positive in its own precision.
     left_out : (T, G, M)
-        ``estimated`` without each of G groups of patients; NaN where that leaves no figure.
+        Without each of G groups of patients; NaN where that leaves no figure.
     counts : (T, 3)
         Rows known positive, known negative and unknown; pools and means count film-label pairs.
     patients : (T, 3)
@@ -49,7 +47,6 @@ class Estimates:
     names: tuple[str, ...]
     metrics: tuple[str, ...]
     value: NDArray[np.float64]
-    estimated: NDArray[np.float64]
     baseline: NDArray[np.float64]
     left_out: NDArray[np.float64]
     counts: NDArray[np.int64]
@@ -62,7 +59,6 @@ class Estimates:
             self.names,
             self.metrics,
             self.value - other.value,
-            self.estimated - other.estimated,
             np.zeros_like(self.baseline),
             self.left_out - other.left_out,
             self.counts,
@@ -79,10 +75,10 @@ class Estimates:
         return np.asarray(np.where(self.members.any(axis=1), least, alone))
 
     @property
-    def centre(self) -> NDArray[np.float64]:
-        """(T, M) ``estimated`` less its jackknife bias."""
+    def bias(self) -> NDArray[np.float64]:
+        """(T, M)"""
         groups = self.left_out.shape[1]
-        return np.asarray(groups * self.estimated - (groups - 1) * self.left_out.mean(axis=1))
+        return np.asarray((groups - 1) * (self.left_out.mean(axis=1) - self.value))
 
     @property
     def error(self) -> NDArray[np.float64]:
@@ -124,7 +120,7 @@ def intervals(estimates: Estimates) -> tuple[NDArray[np.float64], NDArray[np.flo
         patient, or no spread between the edges.
     """
     value, error = estimates.value, estimates.error
-    centre = np.clip(estimates.centre, value / 2, (1 + value) / 2)  # at most half way to the edge
+    centre = np.clip(value - estimates.bias, value / 2, (1 + value) / 2)  # at most half way to the edge
     low, high = on_logit_scale(centre, error, estimates.degrees)
     spread = error > SILENT
     alone: NDArray[np.bool_] = ~estimates.members.any(axis=1) & (estimates.units > 1)
@@ -161,7 +157,7 @@ def difference_intervals(
     low, high, p : (T, M)
         NaN where nothing differs whichever patient is left out, or a figure rests on a single patient.
     """
-    centre, error, degrees = difference.centre, difference.error, difference.degrees
+    centre, error, degrees = difference.value - difference.bias, difference.error, difference.degrees
     error = np.where(error > SILENT, error, np.nan)
     reach = stdtrit(degrees, 0.975) * error
     p = 2 * stdtr(degrees, -np.abs(centre) / error)

@@ -17,7 +17,7 @@ from scipy.special import ndtr, ndtri, stdtrit  # scipy.stats takes a page's fir
 from explorer.analysis.evidence import ENOUGH
 from explorer.analysis.jackknife import Estimates, groups_of, intervals
 from explorer.analysis.pooled import MICRO, evidence, tasks
-from explorer.analysis.ranking import BINARY_METRICS, baselines, less_biased, rank, score
+from explorer.analysis.ranking import BINARY_METRICS, baselines, rank, score
 from explorer.data.labels import DOMAINS
 
 if TYPE_CHECKING:
@@ -129,9 +129,9 @@ def estimate(
             ranking = rank(task.targets, task.scores, task.calls, task.films, len(targets))
             block = max(1, _CHUNK // ranking.size)
             blocks = (without[:, start : start + block] for start in range(0, without.shape[1], block))
-            left_out = np.concatenate([less_biased(ranking, np.ascontiguousarray(weights)) for weights in blocks])
-            parts.append((score(ranking, once)[0], less_biased(ranking, once)[0], baselines(ranking), left_out))
-        value, estimated, baseline, left_out = (np.stack(column) for column in zip(*parts, strict=True))
+            left_out = np.concatenate([score(ranking, np.ascontiguousarray(weights)) for weights in blocks])
+            parts.append((score(ranking, once)[0], baselines(ranking), left_out))
+        value, baseline, left_out = (np.stack(column) for column in zip(*parts, strict=True))
         counts = np.stack([_counts(task.targets) for task in asked])
         known = ~np.isnan(value[: len(labels)]).all(axis=1)
         members = np.zeros((len(asked) + 2, len(labels)), bool)
@@ -145,7 +145,6 @@ def estimate(
             names=(*(task.name for task in asked), MACRO, MACRO_ALL),
             metrics=METRICS,
             value=with_means(value),
-            estimated=with_means(estimated),
             baseline=with_means(baseline),
             left_out=with_means(left_out),
             counts=np.vstack([counts, *(counts[: len(labels)][row].sum(axis=0) for row in members[-2:])]),

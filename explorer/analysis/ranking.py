@@ -172,18 +172,6 @@ def average_precision(tally: Tally) -> NDArray[np.float64]:
     return np.asarray((gained * np.where(seen > 0, tally.tp / seen, 0.0)).sum(axis=0) / tally.positives)
 
 
-def own_left_out_average_precision(tally: Tally) -> NDArray[np.float64]:
-    """(B,) average precision with each positive left out of its own precision.
-
-    A positive ranked at a cut always counts itself there, which raises step average precision at few positives. Here
-    the cut's recall comes from the other positives: (tp - 1)/(P - 1), of all P. 1 where nothing ranks as high.
-    """
-    gained = np.diff(tally.tp, axis=0, prepend=0.0)
-    others = np.maximum(tally.tp - 1, 0) * tally.positives / np.maximum(tally.positives - 1, 1)
-    seen = others + tally.fp
-    return np.asarray((gained * np.where(seen > 0, others / seen, 1.0)).sum(axis=0) / tally.positives)
-
-
 def expected_average_precision(tally: Tally) -> NDArray[np.float64]:
     """(1,) the exact mean of step average precision over all orders of the films themselves, ties staying in place.
 
@@ -220,8 +208,6 @@ class Metric:
     value, baseline : Tally to (B,)
     compared : bool
         Whether regimes are compared by it.
-    less_biased : Tally to (B,), optional
-        What estimates the figure on all films better than the value does; its interval is made from this.
     """
 
     title: str
@@ -230,7 +216,6 @@ class Metric:
     value: Callable[[Tally], NDArray[np.float64]]
     baseline: Callable[[Tally], NDArray[np.float64]]
     compared: bool = False
-    less_biased: Callable[[Tally], NDArray[np.float64]] | None = None
 
 
 BINARY_METRICS: dict[str, Metric] = {
@@ -241,7 +226,6 @@ BINARY_METRICS: dict[str, Metric] = {
         average_precision,
         expected_average_precision,
         compared=True,
-        less_biased=own_left_out_average_precision,
     ),
     "auroc": Metric(
         "AUROC",
@@ -285,11 +269,6 @@ def score(
     NaN where a metric does not exist: no positive, no negative, no operating point.
     """
     return _table(Tally.of(ranking, weights), [BINARY_METRICS[name].value for name in names])
-
-
-def less_biased(ranking: Ranking, weights: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(B, M) as :func:`score` has them, but each metric's less biased estimate where there is one."""
-    return _table(Tally.of(ranking, weights), [metric.less_biased or metric.value for metric in BINARY_METRICS.values()])
 
 
 def baselines(ranking: Ranking, names: Sequence[str] = tuple(BINARY_METRICS)) -> NDArray[np.float64]:
