@@ -228,8 +228,8 @@ class _Measure:
     def error(self, without: NDArray[np.float32]) -> NDArray[np.float64]:
         """(2,) standard errors from weights (n, G) that leave out patients in turn.
 
-        Where a bin's true gap is near 0, its absolute value varies less than the gap. Leaving out a patient hardly turns
-        a gap's sign, so the jackknife measures the gap. The ECE's error is lessened as if each gap were normal.
+        Where a bin's true gap is near 0, its absolute value varies less than the gap. Leaving out a patient hardly
+        turns a gap's sign, so the jackknife measures the gap. The ECE's error is lessened as if each gap were normal.
         """
         block = max(1, _CHUNK // len(without))
         blocks = [self._parts(without[:, start : start + block]) for start in range(0, without.shape[1], block)]

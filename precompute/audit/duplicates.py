@@ -299,7 +299,7 @@ def _registered(
 def _detail_of_both(
     part: NDArray[np.float32], whole: NDArray[np.float32], place: NDArray[np.float64], sigma: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Detail up to ``sigma`` pixels wide of ``part`` and of ``whole`` laid onto it, and where they overlap; all (h, w)."""
+    """(h, w) detail up to ``sigma`` pixels wide of ``part`` and of ``whole`` laid onto it, and where they overlap."""
     h, w = part.shape
     warp = _in_pixels(place, part.shape, whole.shape)
     onto = cv2.warpAffine(
