@@ -238,7 +238,7 @@ class _Measure:
         by_bin = standard_error(gaps.T[None])[0]  # (b,)
         _, whole = self._parts(np.ones((len(without), 1), dtype=np.float32))
         with np.errstate(invalid="ignore", divide="ignore"):
-            folded = _folded_variance(whole[:, 0], by_bin).sum() / (by_bin**2).sum()
+            folded = folded_variance(whole[:, 0], by_bin).sum() / (by_bin**2).sum()
         return np.array([ece_error * np.sqrt(folded), brier_error])
 
     def _parts(self, weights: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -250,12 +250,12 @@ class _Measure:
         return self.gap**2 @ mine / total, (self.bins * self.gap) @ mine / total
 
 
-def _folded_variance(mean: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
+def folded_variance(mean: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
     """Variance of a normal number's absolute value (Leone, Nelson & Nottingham, Technometrics 1961)."""
     error = np.where(error > 0, error, np.nan)
     z = np.abs(mean) / error
     size = error * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + np.abs(mean) * (1 - 2 * ndtr(-z))
-    return np.nan_to_num(mean**2 + error**2 - size**2)
+    return np.asarray(np.nan_to_num(mean**2 + error**2 - size**2))
 
 
 def _bins(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
