@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression, minimize, minimize_scalar
-from scipy.special import expit, logit
+from scipy.special import expit, logit, ndtr
 
 from explorer.analysis.jackknife import groups_of, on_logit_scale, standard_error
 from explorer.analysis.operating import wilson
@@ -184,23 +184,19 @@ def calibration(
     with rare labels, bins of equal width would leave all films in the first). Its interval is of the mean ECE on as
     many films, which chance keeps above 0: nothing takes that bias off, and the baseline shows its size.
     """
-    asked, measures, parts = [], [], []
+    asked, measures = [], []
     for regime, scores in logits.items():
         for c, label in enumerate(labels):
             for method in METHODS:
                 p = fit(method, val[0][:, c], val[1][regime][:, c])(np.asarray(scores[:, c]))
                 asked.append((regime, label, method, c))
                 measures.append(_Measure(targets[:, c], p, val[0][:, c]))
-    block, without = max(1, _CHUNK // max(len(targets), 1)), groups_of(patients)
-    for start in range(0, without.shape[1], block):
-        parts.append(np.stack([measure.of(without[:, start : start + block]) for measure in measures]))
-    left_out = np.concatenate(parts, axis=1)  # (T, G, 2)
-    once = np.ones((len(targets), 1), dtype=np.float32)
+    once, without = np.ones((len(targets), 1), dtype=np.float32), groups_of(patients)
     value = np.stack([measure.of(once)[0] for measure in measures])
+    error = np.stack([measure.error(without) for measure in measures])
     counts = np.stack([(targets == 1).sum(0), (targets == 0).sum(0)], axis=1)
     evidence = np.array([[len(np.unique(patients[~np.isnan(targets[:, c])]))] for *_, c in asked])  # (T, 1)
-    error = np.where(evidence > 1, standard_error(left_out), np.nan)
-    low, high = on_logit_scale(value, error, np.maximum(evidence - 1, 1))
+    low, high = on_logit_scale(value, np.where(evidence > 1, error, np.nan), np.maximum(evidence - 1, 1))
     rows = []
     for i, (regime, label, method, c) in enumerate(asked):
         for m, metric in enumerate(("ece", "brier")):
@@ -226,12 +222,40 @@ class _Measure:
 
     def of(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
         """(B, 2) from weights (n, B)."""
+        brier, gaps = self._parts(weights)
+        return np.stack([np.abs(gaps).sum(axis=0), brier], axis=1)
+
+    def error(self, without: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(2,) standard errors from weights (n, G) that leave out patients in turn.
+
+        Where a bin's true gap is near 0, its absolute value varies less than the gap. Leaving out a patient hardly
+        turns a gap's sign, so the jackknife measures the gap. The ECE's error is lessened as if each gap were normal.
+        """
+        block = max(1, _CHUNK // len(without))
+        blocks = [self._parts(without[:, start : start + block]) for start in range(0, without.shape[1], block)]
+        brier, gaps = (np.concatenate(part, axis=-1) for part in zip(*blocks, strict=True))
+        ece_error, brier_error = standard_error(np.stack([np.abs(gaps).sum(axis=0), brier], axis=1)[None])[0]
+        by_bin = standard_error(gaps.T[None])[0]  # (b,)
+        _, whole = self._parts(np.ones((len(without), 1), dtype=np.float32))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            folded = folded_variance(whole[:, 0], by_bin).sum() / (by_bin**2).sum()
+        return np.array([ece_error * np.sqrt(folded), brier_error])
+
+    def _parts(self, weights: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Brier score (B,), and each bin's gap (b, B) by its share of the films; their absolute values sum to ECE."""
         if self.one_class:
-            return np.full((weights.shape[1], 2), np.nan)
+            return np.full(weights.shape[1], np.nan), np.full((len(self.bins), weights.shape[1]), np.nan)
         mine = weights[self.known].astype(np.float64)  # (n, B)
         total = np.maximum(mine.sum(axis=0), 1)
-        ece = np.abs((self.bins * self.gap) @ mine).sum(axis=0) / total
-        return np.stack([ece, self.gap**2 @ mine / total], axis=1)
+        return self.gap**2 @ mine / total, (self.bins * self.gap) @ mine / total
+
+
+def folded_variance(mean: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variance of a normal number's absolute value (Leone, Nelson & Nottingham, Technometrics 1961)."""
+    error = np.where(error > 0, error, np.nan)
+    z = np.abs(mean) / error
+    size = error * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + np.abs(mean) * (1 - 2 * ndtr(-z))
+    return np.asarray(np.nan_to_num(mean**2 + error**2 - size**2))
 
 
 def _bins(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from scipy.special import expit, logit, ndtri, owens_t, stdtr, stdtrit  # scipy.
 
 GROUPS = 1000
 """More patients than this are left out in so many groups: enough for the standard error, and it bounds the time."""
-PRIOR = 10
+PRIOR = 20
 """Patients' worth of trust in the binormal variance of AUROC beside the measured one."""
 SILENT = 1e-12
 """A standard error up to this is no spread at all."""
@@ -187,7 +187,7 @@ def auroc_interval(value: float, error: float, positives: int, negatives: int) -
     if error > SILENT:
         model = _binormal_variance(np.clip([value], 1e-3, 1 - 1e-3), positives, negatives)[0]
         scale = (PRIOR + fewest * error**2 / model) / (PRIOR + fewest)
-    inside = tried[(tried - value) ** 2 <= stdtrit(PRIOR + fewest - 1, 0.975) ** 2 * scale * at]
+    inside = tried[(tried - value) ** 2 <= ndtri(0.975) ** 2 * scale * at]
     return (0.0 if value == 0 else float(inside[0])), (1.0 if value == 1 else float(inside[-1]))
 
 

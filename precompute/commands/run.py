@@ -42,6 +42,7 @@ TRAINING = ("epochs", "learning_rate", "patch_dropout", "batch_size", "train_bat
 """Settings that a command may change."""
 
 
+@options_from_models(training=settings_options("macro_patients"))
 def demo(
     out: StoreFolder = Path("store"),
     n: Annotated[int, typer.Option("--n", min=60, help="How many phantom films.")] = PHANTOM_FILMS,
@@ -51,6 +52,8 @@ def demo(
     protocol: ProtocolName = "sound",
     seeds: Seeds = 1,
     device: DeviceName = "auto",
+    *,
+    training: Given,
 ) -> None:
     """Draw the phantom set and precompute all three regimes with the demo encoder: a few minutes on a CPU."""
     from precompute.demo import demo_settings, draw_films
@@ -60,7 +63,7 @@ def demo(
     reporter = Reporter(MESSAGES, {**DRAW, **_stages(seeds)}, out)
     with reporter.job():
         source = draw_films(out, n, seed, reporter, corrections)
-        settings = _checked({**chosen, "seeds": seeds})
+        settings = _checked({**chosen, **training, "seeds": seeds})
         job = Job(
             source=source,
             clip=_load(f"local-dir:{DEMO_ENCODER}", device),

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import expit
+from scipy.stats import foldnorm
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
@@ -20,6 +21,7 @@ from explorer.analysis.calibration import (
     at_bound,
     calibration,
     fit,
+    folded_variance,
     probabilities,
     reliability,
     temperature,
@@ -136,10 +138,19 @@ def test_figures_intervals_and_baselines() -> None:
 
 def test_the_baseline_of_ece_is_what_right_probabilities_show() -> None:
     found = []
-    for seed in range(40):
+    for seed in range(120):
         y, logits = drawn(300, seed=seed)
         rest = (y[:, None], {"r": logits[:, None]})
         frame = calibration("a", rest, y[:, None], {"r": logits[:, None]}, np.arange(300))
         found.append(frame[(frame["method"] == "none") & (frame["metric"] == "ece")].iloc[0])
-    values = np.array([[row["value"], row["baseline"]] for row in found]).mean(axis=0)
-    assert values[0] == pytest.approx(values[1], rel=0.12)
+    columns = ["value", "baseline", "ci_low", "ci_high"]
+    value, baseline, low, high = np.array([row[columns].to_numpy(float) for row in found]).T
+    assert value.mean() == pytest.approx(baseline.mean(), rel=0.12)
+    errors = (high - low).mean() / (2 * 1.96)
+    assert 1 < errors / value.std() < 1.45, "1.9 where gaps near 0 vary as others do"
+
+
+def test_the_variance_of_a_gaps_size_is_the_folded_normals() -> None:
+    means, errors = np.array([0.0, 0.3, -2.0]), np.array([1.0, 0.5, 0.4])
+    np.testing.assert_allclose(folded_variance(means, errors), foldnorm(np.abs(means) / errors, scale=errors).var())
+    assert folded_variance(np.array([0.2]), np.zeros(1)) == 0, "a bin without spread"

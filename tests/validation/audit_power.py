@@ -12,6 +12,7 @@ Outliers: phantoms laid on their side, or shown as negatives, called outlying fr
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -163,13 +164,14 @@ def judge(
     samples = pd.DataFrame({"view": "", "sex": rng.choice(["F", "M"], n), "age": years, **sides})
     given = attributes(samples, LABELS[:1], measures)
     targets = label[:, None].astype(np.float32)
-    table = of_labels(given, LABELS[:1], targets, patients)
     named: dict[AttributeKind, str] = {}
     for kind in KINDS:
         scores = kind_scores(given, kind, targets, patients, 0)
         if scores is not None:
-            low = float(of_kind(kind, LABELS[:1], targets, scores, patients)["ci_low"].iat[0])
-            named[kind] = strongest(table, kind, LABELS[0]) if low > 0.5 else ""
+            named[kind] = ""
+            if float(of_kind(kind, LABELS[:1], targets, scores, patients)["ci_low"].iat[0]) > 0.5:
+                mine = replace(given, kinds={name: of for name, of in given.kinds.items() if of == kind})
+                named[kind] = strongest(of_labels(mine, LABELS[:1], targets, patients), kind, LABELS[0])
     return named, [named["patient"]]
 
 

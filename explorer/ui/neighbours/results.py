@@ -12,7 +12,7 @@ import streamlit as st
 
 from explorer.analysis.hubness_agreement import hubs
 from explorer.analysis.neighbours import search
-from explorer.analysis.outliers import OUTLYING
+from explorer.analysis.outliers import DEFAULT, DISTANCES, OUTLYING
 from explorer.data.text import in_markdown, plain, whole
 from explorer.figures.case import margins
 from explorer.figures.dots import dots
@@ -139,15 +139,15 @@ def _outlying(percentiles: NDArray[np.float64] | None) -> None:
     if percentiles is None:
         st.caption("This run holds no training cloud to hold the film against: an earlier version made it.")
         return
-    near, shape = percentiles.tolist()
+    percentile = dict(zip(DISTANCES, percentiles.tolist(), strict=True))
     distance_text = (
-        f"Farther from the training films than {near:.0f}% of films like them (10th neighbour), {shape:.0f}% "
-        "(Mahalanobis), in the frozen encoder."
+        f"Farther from the training films than {percentile['mahalanobis']:.0f}% of films like them by Mahalanobis "
+        f"distance, {percentile['knn']:.0f}% by the 10th neighbour, in the frozen encoder."
     )
-    if max(near, shape) >= OUTLYING:
+    if percentile[DEFAULT] >= OUTLYING:
         st.warning(
-            f"{distance_text} It is unlike what the regimes were fitted on: neither scores nor neighbours can be "
-            "trusted.",
+            f"{distance_text} By the Mahalanobis distance it is unlike what the regimes were fitted on: neither scores "
+            "nor neighbours can be trusted.",
             icon=":material/warning:",
         )
     else:

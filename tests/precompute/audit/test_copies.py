@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,6 +106,15 @@ def test_a_crop_keeps_the_detail_and_another_film_does_not() -> None:
     assert agreement(film, prepare(second)) == 0, "they differ already in coarse detail"
     flat = np.full_like(first, 90)
     assert agreement(film, prepare(flat)) == 0
+
+
+def test_a_film_whose_parts_lie_elsewhere_agrees_less() -> None:
+    """As another patient's ribs do: every part has its like nearby, and no affine map brings all of them there."""
+    film = noise(np.random.default_rng(0), 1)[0]
+    y, x = np.mgrid[:256, :256].astype(np.float32)
+    wave = [(1.5 * np.sin(2 * np.pi * at / 128)).astype(np.float32) for at in (y, x)]
+    bent = cv2.remap(film, x + wave[0], y + wave[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    assert 0.5 < agreement(prepare(film), prepare(bent)) < 0.72, "0.78 where no part moves"
 
 
 def test_the_negative_of_a_variant_has_the_opposite_hash() -> None:
