@@ -330,7 +330,8 @@ def _patients(group: NDArray[np.float32], films: Labelled) -> NDArray[np.int64]:
     has = np.zeros((films.patients.max() + 1, group.shape[1]), dtype=bool)
     film, column = np.nonzero(group)
     has[films.patients[film], column] = True
-    return has.sum(axis=0)
+    counts: NDArray[np.int64] = has.sum(axis=0)
+    return counts
 
 
 def _range(films: Labelled) -> range:
