@@ -22,10 +22,11 @@ from explorer.errors import UserError
 from explorer.model.encoder import ImageTower
 from explorer.model.saliency.grad_cam import explain
 from explorer.model.saliency.tokens import read_tokens, vit_trunk
-from explorer.store import layout
+from explorer.store import checked, layout
 from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_json
 from explorer.store.manifest import SaliencyRecord
 from explorer.store.saliency import SaliencySet
+from explorer.store.scores import check_scores, stored_embedding
 from precompute.reporter import Reporter, ReportProgress, Stages
 from precompute.saliency.sanity import Case, Checks, run_checks, sample_cases
 from precompute.threads import WORKERS, one_thread
@@ -130,7 +131,7 @@ def _maps(store: Store, wanted: SaliencyPlan, folder: Path, device: torch.device
         rows = store.rows(split)
         whole = [layout.saliency_maps_file(split, regime.name) for regime in store.regimes]
         files += whole
-        if all((folder / name).is_file() for name in whole):
+        if all(_kept(folder / name, len(rows), wanted) is not None for name in whole):
             done += len(rows)
             report(done, total)
             continue
@@ -139,7 +140,7 @@ def _maps(store: Store, wanted: SaliencyPlan, folder: Path, device: torch.device
             part = rows[start : start + CHUNK]
             for regime in store.regimes:
                 pieces[regime.name].append(folder / layout.map_piece(split, regime.name, start))
-            if not all(paths[-1].is_file() for paths in pieces.values()):
+            if any(_kept(paths[-1], len(part), wanted) is None for paths in pieces.values()):
                 made = _piece(store, towers, heads, part, wanted)
                 for name, paths in pieces.items():
                     write_array(paths[-1], made[name])
@@ -147,10 +148,23 @@ def _maps(store: Store, wanted: SaliencyPlan, folder: Path, device: torch.device
             report(done, total)
         for name, paths in pieces.items():
             write_array(
-                folder / layout.saliency_maps_file(split, name), np.concatenate([np.load(path) for path in paths])
+                folder / layout.saliency_maps_file(split, name), np.concatenate([_map(path, wanted) for path in paths])
             )
     shutil.rmtree(folder / layout.MAP_PIECES, ignore_errors=True)
     return files
+
+
+def _map(file: Path, wanted: SaliencyPlan, n: int | None = None) -> NDArray[np.float32]:
+    """(n, K, g, g) maps that this job or one before it wrote, memory-mapped."""
+    return checked.map_array(file, "float32", (n, len(wanted.labels), None, None))
+
+
+def _kept(file: Path, n: int, wanted: SaliencyPlan) -> NDArray[np.float32] | None:
+    """Maps that a job before left whole; None where they are to be made."""
+    try:
+        return _map(file, wanted, n)
+    except (FileNotFoundError, checked.Damaged):
+        return None
 
 
 def _piece(
@@ -161,6 +175,8 @@ def _piece(
     wanted: SaliencyPlan,
 ) -> dict[str, NDArray[np.float32]]:
     """(n, K, g, g) maps of some films by regime; each film is decoded once, and runs through each encoder once."""
+    chosen = [store.labels.index(label) for label in wanted.labels]
+    stored = {r.name: store.logits(r.name)[:, chosen] for r in store.regimes}
     read = {r.name: towers[r.encoder] if r.unit else towers[r.encoder].unnormalised() for r in store.regimes}
 
     def one(row: int) -> list[NDArray[np.float32]]:
@@ -170,10 +186,13 @@ def _piece(
             name = store.samples["sample_id"].iat[row]
             raise UserError(f"The film {name} cannot be read: {error}.", "Restore it, then run this again.") from error
         tokens = {encoder: read_tokens(tower, tower.fit.apply(film)) for encoder, tower in towers.items()}
-        return [
-            explain(read[r.name], tokens[r.encoder], *heads[r.name], wanted.method, [wanted.block - 1]).maps[:, 0]
-            for r in store.regimes
-        ]
+        maps = []
+        for r in store.regimes:
+            made = explain(read[r.name], tokens[r.encoder], *heads[r.name], wanted.method, [wanted.block - 1])
+            embedding = stored_embedding(store, r.encoder, row, r.unit)
+            check_scores(store, heads[r.name][0], embedding, made.logits, stored[r.name][row])
+            maps.append(made.maps[:, 0])
+        return maps
 
     with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
         made = list(pool.map(one, rows.tolist()))
@@ -204,9 +223,7 @@ def _sanity_checks(
     file, mark = folder / layout.saliency_table("sanity"), folder / layout.SALIENCY_CHECKED_FROM
     if file.is_file() and mark.is_file() and mark.read_text(encoding="utf-8") == key:
         return
-    maps = {
-        r.name: np.load(folder / layout.saliency_maps_file(wanted.split, r.name), mmap_mode="r") for r in store.regimes
-    }
+    maps = {r.name: _map(folder / layout.saliency_maps_file(wanted.split, r.name), wanted) for r in store.regimes}
     checks = Checks(wanted.method, wanted.block - 1, wanted.labels, rows, maps, sample, marked or sample)
     frame = run_checks(store, checks, device, report)
     with atomic_path(file) as temp:
@@ -251,7 +268,7 @@ class _Maps:
     def __init__(self, store: Store, wanted: SaliencyPlan, folder: Path) -> None:
         self.store, self.wanted = store, wanted
         self.grids = {
-            (split, r.name): np.load(folder / layout.saliency_maps_file(split, r.name), mmap_mode="r")
+            (split, r.name): _map(folder / layout.saliency_maps_file(split, r.name), wanted)
             for split in wanted.splits
             for r in store.regimes
         }

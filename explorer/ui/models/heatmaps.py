@@ -15,8 +15,8 @@ from PIL import Image
 
 from explorer.analysis.neighbours import decision_row
 from explorer.data.saliency_map import MethodName, Saliency, silence
-from explorer.errors import UserError
 from explorer.figures import overlay
+from explorer.store.scores import check_scores, stored_embedding
 from explorer.ui.models.inference import Upload
 from explorer.ui.shared import cache
 
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from explorer.ui.shared.queue import AnswerCache
 
 _SEEN = "maps_seen"
-FLOAT32, TF32 = 1e-3, 4e-3
-"""How far an embedding made anew may lie from the stored one, as a share of its length, by what made the stored one.
-
-In float32, processors and decoders differ by 1e-6 to 1e-4. A GPU multiplies in TF32, whose 10 bits round by 5e-4.
-"""
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------------
@@ -97,7 +92,7 @@ class Likeness:
     def stored(self, store: Store, row: int) -> NDArray[np.float32]:
         """(1,) what the head row gives for the stored embedding."""
         rows = self.head_rows(store)
-        return np.asarray(rows.weight @ _stored_embedding(store, rows, row) + rows.bias)
+        return np.asarray(rows.weight @ stored_embedding(store, rows.encoder, row, rows.unit) + rows.bias)
 
 
 @dataclass(frozen=True)
@@ -181,31 +176,10 @@ def _explain(store: Store, request: MapRequest) -> Saliency:
         request.blocks,
     )
     if isinstance(request.film, int):
-        _check_scores(store, request.target, request.film, rows, sign * saliency.logits)
+        embedding = stored_embedding(store, rows.encoder, request.film, rows.unit)
+        stored = request.target.stored(store, request.film)
+        check_scores(store, rows.weight, embedding, sign * saliency.logits, stored)
     return Saliency(saliency.maps, sign * saliency.logits)
-
-
-def _check_scores(
-    store: Store, target: LabelLogits | Likeness, row: int, rows: HeadRows, scores: NDArray[np.float32]
-) -> None:
-    """Refuse maps of a model that does not score the film as the run has it: they would explain another score."""
-    stored = target.stored(store, row)
-    share = FLOAT32 if store.manifest.device.startswith("cpu") else TF32
-    allowed = share * np.linalg.norm(rows.weight, axis=1) * np.linalg.norm(_stored_embedding(store, rows, row))
-    wrong = np.flatnonzero(~(np.abs(scores - stored) <= allowed))  # NaN is wrong, too
-    if len(wrong):
-        k = wrong[0]
-        raise UserError(
-            f"The model gives this film {scores[k]:.4g} where the run has {stored[k]:.4g}, and may differ by "
-            f"{allowed[k]:.2g}: a map would explain another score.",
-            "Run `python -m precompute verify` on the store; if all is well there, run precompute again.",
-        )
-
-
-def _stored_embedding(store: Store, rows: HeadRows, row: int) -> NDArray[np.float32]:
-    """(D,) as the head reads it."""
-    embedding = np.asarray(store.embeddings(rows.encoder)[row])
-    return embedding if rows.unit else embedding * store.norms(rows.encoder)[row]
 
 
 def _tokens(store: Store, request: _TokensRequest) -> Tokens:

@@ -200,7 +200,8 @@ def test_a_killed_job_goes_on_where_it_stopped(
     store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {name: np.array(made.maps("test", name)) for name in (r.name for r in store.regimes)}
-    shutil.rmtree(made.path / "maps/test")
+    cut = made.path / layout.saliency_maps_file("test", store.regimes[0].name)
+    cut.write_bytes(cut.read_bytes()[:-1])
     (made.path / "saliency.json").unlink()
     assert list_saliency(store) == [], "what has no record is not there"
     pieces, passes = saliency._piece, []
@@ -219,6 +220,19 @@ def test_a_killed_job_goes_on_where_it_stopped(
         np.testing.assert_array_equal(again.maps("test", name), maps)
     monkeypatch.setattr(saliency, "_piece", killed)
     make(store)  # nothing left to make
+
+
+@pytest.mark.usefixtures("checked")
+def test_maps_of_another_models_scores_are_refused(
+    store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = made.path / layout.SALIENCY_RECORD
+    before = record.read_text()
+    monkeypatch.setattr(saliency, "_kept", lambda *given: None)
+    monkeypatch.setattr(Store, "logits", lambda self, regime: np.full((self.n, len(self.labels)), 5, np.float32))
+    with pytest.raises(UserError, match="a map would explain another score"):
+        make(store)
+    record.write_text(before)  # the maps themselves are as they were
 
 
 def test_the_page_shows_the_figures(store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch) -> None:
