@@ -1,7 +1,7 @@
 """A link opens exactly the view it was copied from, in another person's browser; Back and Forward step through views.
 
-``LINKS_PER_PAGE`` sets how many random views of every page are opened (``make links``: twenty); by default one of each
-of a few pages.
+``LINKS_PER_PAGE`` sets how many random views of every page are opened (``make links``: twenty); by default one
+of one page.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 PER_PAGE = int(os.environ.get("LINKS_PER_PAGE", "0"))
-OPENED = [(page, seed) for page in TITLES for seed in range(PER_PAGE)] or [("pr_curves", 3), ("case", 0)]
+OPENED = [(page, seed) for page in TITLES for seed in range(PER_PAGE)] or [("pr_curves", 3)]
 BY_MODEL = ("cam", "explain", "by", "prompts", "words")
 """Parameters that may run a model, which takes seconds: they keep their default."""
 
