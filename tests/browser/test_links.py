@@ -1,7 +1,7 @@
 """A link opens exactly the view it was copied from, in another person's browser; Back and Forward step through views.
 
 ``LINKS_PER_PAGE`` sets how many random views of every page are opened (``make links``: twenty); by default one
-of one page.
+view of one page.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def page(browser: Browser) -> Iterator[Page]:
 def text_of(page: Page) -> str:
     """All that a page shows as text, once all of it is there."""
     settle(page)
+    page.wait_for_url("**run=**")
     page.wait_for_load_state("networkidle")
     page.wait_for_function("!document.querySelector('[data-stale=true], [data-testid=stSkeleton]')")
     return page.inner_text("[data-testid=stMain]")
