@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STORE ?= store
 
-.PHONY: demo test test-numerics validate fuzz check bench clean
+.PHONY: demo test test-numerics validate fuzz links check bench clean
 
 demo: .venv/ready
 	$(BIN)/python -m precompute demo --out $(STORE)
@@ -24,6 +24,10 @@ validate: .venv/ready-dev
 # more damaged input than the suite's
 fuzz: .venv/ready-dev
 	FUZZ_CASES=$${FUZZ_CASES:-100000} $(BIN)/python -m pytest tests/fuzz tests/browser/test_planted.py tests/precompute/test_label_sets.py --timeout 0
+
+# twenty random views of every page, each opened by its link in a fresh browser: half an hour on two cores
+links: .venv/ready-dev
+	LINKS_PER_PAGE=20 $(BIN)/python -m pytest tests/browser/test_links.py --timeout 0
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .

@@ -56,3 +56,8 @@ def assert_whole(app: AppTest, title: str) -> None:
     assert_sound(app)
     assert app.title[0].value == title
     assert said(app).count("Research use only. Not a medical device.") == 1
+
+
+def address_of(app: AppTest) -> dict[str, list[str]]:
+    """The complete address of what a page shows."""
+    return {name: list(texts) for name, texts in app.session_state["view-state"].written.items()}

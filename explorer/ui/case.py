@@ -20,7 +20,7 @@ from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
 from explorer.ui.shared.frame import LONGEST_ERROR, panel
 from explorer.ui.shared.gallery import link
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import figure_title, show_table
 from explorer.ui.shared.stepper import FilmOrder, step, stepper
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def choose_case(view: View) -> Case:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=240):
             label = choose.label(view)
-        row = choose.film(view, label)
+        row = choose.film(view)
         order = _order(view, row)
         stepper(view.store, order, row, help="The arrow keys step, too.")
     choose.sheet(view, label)
@@ -100,6 +100,7 @@ def _film(store: Store, case: Case) -> None:
 def _margins(store: Store, row: int) -> None:
     frame = film_scores(store, row)
     styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
+    figure_title("Scores against thresholds", str(store.samples["sample_id"].iat[row]))
     st.plotly_chart(
         margins(frame, styles), key="margins", alt="How far each label's score lies above or below its threshold"
     )
@@ -197,7 +198,7 @@ def map_panel(view: View, case: Case) -> None:
     spaces = distinct_spaces(view.store, kind)
     for column, (space, titles) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
         with column:
-            st.markdown(f"**{' and '.join(titles)}**")
+            figure_title(" and ".join(titles), case.label, view.split)
             _map(view, space, case)
     st.caption(f"Films of {view.split}, coloured by {in_markdown(case.label)}; the ring is this film.")
 

@@ -25,7 +25,7 @@ from explorer.tables.results import (
 from explorer.tables.spaces import distinct_spaces
 from explorer.tables.training import fine_tune_start
 from explorer.ui.shared.frame import panel
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import figure_title, show_table
 
 if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
@@ -91,6 +91,7 @@ def metric_by_label(view: View, metric: str) -> None:
     styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
     frame = metric_frame(store, split, metric)
     st.markdown(metric_summary(store, split, metric))
+    figure_title(METRIC_TITLES[metric], split)
     st.plotly_chart(
         dots(frame, styles, METRIC_TITLES[metric], FEW),
         key="dots",
@@ -106,7 +107,7 @@ def metric_by_label(view: View, metric: str) -> None:
 def labels(view: View) -> None:
     """How often each label occurs, and which occur together."""
     store, split = view.store, view.split
-    st.subheader("Labels")
+    st.subheader(f"Labels in {split}")
     frame = label_table(store, split)
     bar = st.column_config.ProgressColumn(
         "Prevalence", min_value=0, max_value=float(frame["Prevalence"].max()), format="%.1f%%", width=110
@@ -116,7 +117,7 @@ def labels(view: View) -> None:
         f"Prevalence in {split}, over films where the label is known. Counts are positive / negative / unknown; "
         "unknown never counts as negative."
     )
-    st.subheader("Labels together")
+    st.subheader(f"Labels together in {split}")
     if len(store.labels) == 1:
         st.markdown(ONE_LABEL)
         return

@@ -1,23 +1,31 @@
-"""What the address of each page may hold: every parameter, and the values its control knows."""
+"""What the address of each page says: every parameter that a view shows, with its machine names and its default.
+
+The address of a page is complete and holds nothing else: a parameter is in it where its ``when`` holds. Choices of
+labels, prompt sets and pools are slugs of their names; regimes and spaces go by the store's ids. A word that begins
+with a dot is no label: slugs hold no dots.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
-
-import streamlit as st
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from explorer.analysis import localisation
 from explorer.analysis.calibration import METHODS as METHODS_OF_FIT
+from explorer.analysis.evidence import FEW
+from explorer.analysis.outliers import DEFAULT as DEFAULT_DISTANCE
+from explorer.analysis.pooled import domains
 from explorer.data.saliency_map import METHODS as METHODS_OF_SALIENCY
 from explorer.data.text import in_markdown, plain
 from explorer.store.saliency import list_saliency
 from explorer.tables import curves as curve_tables
-from explorer.tables.map_colours import COLOURS, MATCHES
+from explorer.tables.labels import by_prevalence, rows_in_state
+from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS
 from explorer.tables.results import METRIC_TITLES
 from explorer.tables.separability import MEASURES, columns
-from explorer.tables.thresholds import RULE_TITLES
+from explorer.tables.thresholds import BY_HAND, PRESETS, RULE_TITLES, WITH_LEVEL
 from explorer.ui.audit.films import DISTANCE_TITLES
-from explorer.ui.audit.labels import ALL
+from explorer.ui.audit.labels import ALL, STATES
 from explorer.ui.audit.page import SECTIONS
 from explorer.ui.grad_cam import controls
 from explorer.ui.maps.page import LAYOUTS
@@ -28,136 +36,319 @@ from explorer.ui.neighbours.page import PARTS
 from explorer.ui.pr_curves import curves
 from explorer.ui.pr_curves.page import VIEWS
 from explorer.ui.pr_curves.thresholds import CELLS
-from explorer.ui.shared import selection
-from explorer.ui.shared.address import FLAG, Parameter, from_store, number, one_of, several_of, text
-from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared import cache, selection
 from explorer.ui.shared.choose import SPACES, Among
+from explorer.ui.shared.former import FORMER
 from explorer.ui.shared.frame import SHOWN_SPLITS
+from explorer.ui.shared.parameter import (
+    Parameter,
+    Values,
+    film,
+    flag,
+    from_store,
+    number,
+    one_of,
+    shown,
+    slugs,
+    text,
+)
 
 if TYPE_CHECKING:
+    from explorer.data.samples import Split
+    from explorer.store.manifest import SpaceKind
     from explorer.store.reader import Store
 
-
-def _labels(store: Store) -> list[str]:
-    return [plain(label, None) for label in store.labels]
-
-
-@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)
-def _pools(store: Store) -> list[str]:
-    pools = (name for split in SHOWN_SPLITS for name in curve_tables.pool_names(store, split))
-    return [*_labels(store), *(plain(curve_tables.pool_title(name), None) for name in pools)]
+_ANYWHERE: Split = "test"
+"""The split whose prevalence decides which label comes first: the label stays when the split is changed."""
 
 
-def _regimes(store: Store) -> list[str]:
-    return [in_markdown(regime.title) for regime in store.regimes]
+# --- what several pages share ----------------------------------------------------------------------------------------
 
 
-def _spaces(store: Store) -> list[str]:
-    return [in_markdown(column.title) for column in columns(store)]
+def _is(name: str, *wanted: object) -> Callable[[Values], bool]:
+    """Whether a parameter is on the page and has one of these values."""
+    return lambda values: name in values and values[name] in wanted
 
 
-def _prompt_sets(store: Store) -> list[str]:
-    return [in_markdown(record.title) for record in store.manifest.prompt_sets]
+def _choice(name: str, names: Collection[str], default: str | None = None) -> Parameter:
+    return one_of(names, default, former=FORMER.get(name))
 
 
-def _saliency_sets(store: Store) -> list[str]:
-    return [in_markdown(one.title) for one in list_saliency(store)]
+def _labels(store: Store) -> dict[str, str]:
+    return slugs(store.labels)
 
 
-_FILM = Parameter(lambda store, value: store.row_of(value) is not None)
-_REGIME = from_store(_regimes)
+def _label_titles(store: Store) -> dict[str, str]:
+    return {plain(label, None): label for label in store.labels}
 
-SHARED = {
-    "split": one_of(SHOWN_SPLITS),
-    "film": _FILM,
-    "label": from_store(_labels),
-    "regime": _REGIME,
-    "space": one_of(SPACES.values()),
-    "among": one_of(get_args(Among)),
-    selection.PARAMETER: text(selection.LONGEST_LINK),
-    explain.PARAMETER: Parameter(lambda store, value: value == explain.OWN or _FILM.fits(store, value)),
-    prompt_lab.PARAMETER: text(prompt_lab.LONGEST_LINK),
-    "cell": one_of(CELLS),
+
+def _first_label(store: Store, _: Values) -> str:
+    """The most frequent label that names a finding."""
+    options = by_prevalence(store, _ANYWHERE)
+    return next((option for option in options if option != "No Finding"), options[0])
+
+
+def _first_film(store: Store, values: Values) -> str:
+    """The first film of the split that has the label; without one, the first of the split."""
+    rows = rows_in_state(store, values["split"], values["label"], "positive")
+    row = rows[0] if len(rows) else store.rows(values["split"])[0]
+    return str(store.samples["sample_id"].iat[row])
+
+
+def _regimes(store: Store) -> dict[str, str]:
+    return {regime.name: regime.name for regime in store.regimes}
+
+
+def _regime_titles(store: Store) -> dict[str, str]:
+    return {in_markdown(regime.title): regime.name for regime in store.regimes}
+
+
+_SPLIT = one_of(SHOWN_SPLITS)
+_LABEL = from_store(_labels, _first_label, former=_label_titles)
+_FILM = film(_first_film)
+_REGIME = from_store(_regimes, former=_regime_titles)
+_SPACE = _choice("space", SPACES)
+_SEL = selection.IN_ADDRESS
+_SHEET = {
+    "sheet": flag(),
+    "among": one_of(get_args(Among)).shown(_is("sheet", True)),
 }
-"""Of several pages, or written by hand, so that a visitor may bring it from one page to another."""
 
-_SALIENCY = {
-    "method": one_of(method.title for method in METHODS_OF_SALIENCY.values()),
-    "block": number(1, 1000, whole=True),
-    "colours": one_of(controls.COLOUR_TITLES.values()),
-    "opacity": number(0, 100, whole=True),
-    "contour": number(0, 95, whole=True),
-    "outlines": FLAG,
-    "against": FLAG,
+
+def _depth(store: Store) -> int:
+    return cache.depth(store, store.regimes[0].encoder)
+
+
+_LOOK = {
+    "method": _choice("method", METHODS_OF_SALIENCY),
+    "block": number(1, _depth, lambda store, _: _depth(store), whole=True),
+    "colours": _choice("colours", controls.COLOUR_TITLES),
+    "opacity": number(0, 100, 60, whole=True),
+    "contour": number(0, 95, 50, whole=True),
+    "outlines": flag(default=True),
+    "against": flag(),
 }
+"""How saliency maps are made and drawn."""
 
-OVERVIEW = {**SHARED, "metric": one_of(METRIC_TITLES.values())}
+# --- Overview, Map, Separability -------------------------------------------------------------------------------------
+
+OVERVIEW = {"split": _SPLIT, "metric": _choice("metric", METRIC_TITLES, "average_precision")}
+
+
+def _first_labels(store: Store, values: Values) -> tuple[str, ...]:
+    return tuple(name for name in by_prevalence(store, values["split"]) if name != "No Finding")[:3]
+
+
+def _of_one_regime(values: Values) -> bool:
+    return values["layout"] == "one" or values["colour"] == "cluster" or "clusters" in values["signs"]
+
+
 MAP = {
-    **SHARED,
-    "layout": one_of(LAYOUTS.values()),
-    "colour": one_of(COLOURS.values()),
-    "match": one_of(MATCHES.values()),
-    "labels": from_store(_labels, several=True),
-    "signs": several_of(KINDS.values()),
-    "doubtful": FLAG,
+    "split": _SPLIT,
+    "layout": _choice("layout", LAYOUTS),
+    "space": _SPACE,
+    "colour": _choice("colour", COLOURS),
+    "label": _LABEL,
+    "match": _choice("match", MATCHES).shown(_is("colour", "labels")),
+    "labels": from_store(_labels, _first_labels, former=_label_titles, several=MOST_LABELS).shown(
+        _is("colour", "labels")
+    ),
+    "signs": one_of(KINDS, former=FORMER["signs"], several=len(KINDS)),
+    "doubtful": flag(),
+    "regime": _REGIME.shown(_of_one_regime),
+    "film": film(lambda *_: None),
+    "sel": _SEL,
 }
+
+
+def _space_of(kind: SpaceKind) -> Parameter:
+    def titles(store: Store) -> dict[str, str]:
+        return {in_markdown(column.title): column.space for column in columns(store, kind)}
+
+    def names(store: Store) -> dict[str, str]:
+        return {column.space: column.space for column in columns(store, kind)}
+
+    return from_store(names, former=titles).shown(_is("space", kind))
+
+
 SEPARABILITY = {
-    **SHARED,
-    "measure": one_of(measure.title for measure in MEASURES.values()),
-    "embedding_space": from_store(_spaces),
-    "decision_space": from_store(_spaces),
+    "split": _SPLIT,
+    "measure": _choice("measure", MEASURES, "lift"),
+    "space": _SPACE,
+    "label": _LABEL,
+    "embedding_space": _space_of("embedding"),
+    "decision_space": _space_of("decision"),
 }
+
+# --- Neighbours ------------------------------------------------------------------------------------------------------
+
+
+def _prompt_sets(store: Store) -> dict[str, str]:
+    return slugs(record.name for record in store.manifest.prompt_sets)
+
+
+def _prompt_titles(store: Store) -> dict[str, str]:
+    return {in_markdown(record.title): record.name for record in store.manifest.prompt_sets}
+
+
+def _with(word: str, meaning: str, names: Callable[[Store], Mapping[str, str]]) -> Callable[[Store], dict[str, str]]:
+    return lambda store: {word: meaning, **names(store)}
+
+
+_is_search = _is("show", "search")
+_by_words, _by_film = _is("by", "words"), _is("by", "film")
+
+
+def _explains(values: Values) -> bool:
+    return bool(values.get("explain"))
+
+
 NEIGHBOURS = {
-    **SHARED,
-    **_SALIENCY,
-    "show": one_of(PARTS.values()),
-    "by": one_of(query.WAYS.values()),
-    "k": one_of(query.LENGTHS),
-    "same_patient": FLAG,
-    "mixed": FLAG,
-    "upload_view": one_of(query.VIEWS.values()),
-    "prompts": from_store(lambda store: [*_prompt_sets(store), query.OWN]),
-    "text": text(LONGEST_SENTENCE),
-    "why": from_store(lambda store: [explain.LIKENESS, *_labels(store)]),
-    "why_own": from_store(_labels),
-    "figure": one_of(quality.TITLES.values()),
-    "lab_set": from_store(_prompt_sets),
+    "split": _SPLIT,
+    "show": _choice("show", PARTS),
+    "by": _choice("by", query.WAYS).shown(_is_search),
+    "space": _SPACE.shown(lambda values: values["show"] == "lists" or (_is_search(values) and not _by_words(values))),
+    "label": _LABEL.shown(_is("show", "search", "lab")),
+    **shown(
+        _is_search,
+        {
+            "k": one_of(query.LENGTHS),
+            "same_patient": flag(),
+            "mixed": flag(),
+            "film": _FILM.shown(_by_film),
+            **shown(_by_film, _SHEET),
+            "sel": _SEL.shown(_is("by", "selection")),
+            "upload_view": from_store(
+                lambda _: {"frontal": "frontal", "lateral": "lateral", "unknown": ""},
+                former=lambda _: FORMER["upload_view"],
+            ).shown(_is("by", "upload")),
+            "prompts": from_store(
+                lambda store: {**_prompt_sets(store), ".own": query.OWN},
+                former=lambda store: {**_prompt_titles(store), "My own": query.OWN},
+            ).shown(_by_words),
+            "text": text(LONGEST_SENTENCE).shown(_is("prompts", query.OWN)),
+            "explain": explain.PARAMETER,
+            "why": from_store(
+                _with(".likeness", explain.LIKENESS, _labels),
+                former=_with("Their likeness", explain.LIKENESS, _label_titles),
+            ).shown(lambda values: _explains(values) and values["explain"] != explain.OWN),
+            "why_own": from_store(_labels, lambda _, values: values["label"], former=_label_titles).shown(
+                _is("explain", explain.OWN)
+            ),
+            **shown(_explains, _LOOK),
+        },
+    ),
+    "figure": _choice("figure", quality.TITLES, "precision@10").shown(_is("show", "lists")),
+    "lab_set": from_store(_prompt_sets, former=_prompt_titles).shown(_is("show", "lab")),
+    "edits": prompt_lab.PARAMETER.shown(_is("show", "lab")),
 }
+
+# --- PR curves -------------------------------------------------------------------------------------------------------
+
+
+def _pools(store: Store) -> dict[str, str]:
+    return {f".{slug}": name for slug, name in slugs([*curve_tables.POOLED, *domains(store.labels)]).items()}
+
+
+def _fits_view(store: Store, name: str, values: Values) -> bool:
+    """Pools are shown in the view of one label, where the split has them."""
+    return name in store.labels or (
+        values["view"] == "one" and name in curve_tables.pool_names(store, cast("Split", values["split"]))
+    )
+
+
+def _pairs(store: Store) -> dict[str, Any]:
+    pairs = curve_tables.regime_pairs(store)
+    return {f"{regime}.{against}": title for title, (regime, against) in pairs.items()}
+
+
 PR_CURVES = {
-    **SHARED,
-    "view": one_of(title for title, _ in VIEWS.values()),
-    "label": from_store(_pools),
-    "few": number(1, curves.MOST_POSITIVES, whole=True),
-    "sort": one_of(curve_tables.SORTS.values()),
-    "bands": FLAG,
-    "gain": one_of(curves.METRICS.values()),
-    "pair": from_store(lambda store: map(in_markdown, curve_tables.regime_pairs(store))),
-    "curve-kind": one_of(curves.SHOWN.values()),
-    "rule": one_of(RULE_TITLES.values()),
-    "level": number(0.05, 1),
-    "cut": number(-1e6, 1e6),
-    "share": number(0, 100),
-    "one-cut": FLAG,
-    "fitted": one_of(METHODS_OF_FIT.values()),
+    "split": _SPLIT,
+    "view": _choice("view", VIEWS),
+    "label": from_store(
+        lambda store: {**_labels(store), **_pools(store)},
+        _first_label,
+        former=lambda store: {
+            **{plain(curve_tables.pool_title(name), None): name for name in _pools(store).values()},
+            **_label_titles(store),
+        },
+        fits=_fits_view,
+    ).shown(_is("view", "one", "thresholds", "calibration")),
+    "regime": _REGIME.shown(_is("view", "thresholds", "together")),
+    "curve-kind": _choice("curve-kind", curves.SHOWN).shown(_is("view", "overview", "one")),
+    "few": number(1, curves.MOST_POSITIVES, FEW, whole=True).shown(
+        _is("view", "overview", "one", "calibration", "report")
+    ),
+    **shown(
+        _is("view", "overview"),
+        {
+            "sort": _choice("sort", curve_tables.SORTS),
+            "bands": flag(default=True),
+            "gain": _choice("gain", curves.METRICS),
+            "pair": from_store(
+                _pairs, former=lambda store: {in_markdown(title): title for title in curve_tables.regime_pairs(store)}
+            ),
+        },
+    ),
+    **shown(
+        _is("view", "thresholds"),
+        {
+            "rule": _choice("rule", RULE_TITLES),
+            "level": number(0.05, 1, 0.8).shown(_is("rule", *WITH_LEVEL)),
+            "cut": number(-1e6, 1e6, 0.0).shown(_is("rule", "typed")),
+            "share": number(0, 100, 10.0).shown(_is("rule", "share")),
+            "one-cut": flag().shown(lambda values: values.get("rule") not in (*PRESETS, *BY_HAND)),
+            "cell": one_of(CELLS, "fp"),
+        },
+    ),
+    "fitted": _choice("fitted", METHODS_OF_FIT).shown(_is("view", "calibration")),
 }
+
+# --- Grad-CAM, Case, Audit, Protocols --------------------------------------------------------------------------------
+
+_is_picture = _is("show", "regimes", "layers", "labels")
+_has_film = _is("show", "regimes", "layers", "labels", "mark")
+
+
+def _saliency_sets(store: Store) -> dict[str, str]:
+    keys = (controls.set_key(one) for one in list_saliency(store))
+    return {key: key for key in keys}
+
+
 GRAD_CAM = {
-    **SHARED,
-    **_SALIENCY,
-    "show": one_of((*controls.TITLES.values(), *controls.FORMER_TITLES)),
-    "cam": FLAG,
-    "words": text(LONGEST_SENTENCE),
-    "figure": one_of(localisation.METRICS.values()),
-    "maps": from_store(_saliency_sets),
-    "alone": FLAG,
+    "split": _SPLIT,
+    "show": _choice("show", controls.TITLES),
+    **shown(_has_film, {"label": _LABEL, "film": _FILM, **_SHEET, "sel": _SEL}),
+    "regime": _REGIME.shown(_is("show", "labels")),
+    **shown(_is_picture, {"cam": flag(), **_LOOK}),
+    "words": text(LONGEST_SENTENCE).shown(_is("show", "regimes")),
+    "maps": from_store(
+        _saliency_sets,
+        former=lambda store: {in_markdown(one.title): controls.set_key(one) for one in list_saliency(store)},
+    ).shown(_is("show", "agreement", "sanity")),
+    "figure": _choice("figure", localisation.METRICS, "energy").shown(_is("show", "agreement")),
+    "alone": flag(default=True).shown(_is("show", "mark")),
 }
-CASE = SHARED
+CASE = {"split": _SPLIT, "label": _LABEL, "film": _FILM, **_SHEET, "space": _SPACE, "sel": _SEL}
+
+
+def _doubters(store: Store) -> dict[str, str]:
+    return {regime.name: regime.name for regime in store.audit.regimes}
+
+
 AUDIT = {
-    **SHARED,
-    "audit": one_of(title for title, _ in SECTIONS.values()),
-    "show": one_of(("to review", "reviewed", "all")),
-    "doubter": _REGIME,
-    "doubted": from_store(lambda store: [ALL, *_labels(store)]),
-    "place": number(1, 1e9, whole=True),
-    "distance": one_of(DISTANCE_TITLES.values()),
+    "split": _SPLIT,
+    "audit": _choice("audit", SECTIONS),
+    **shown(
+        _is("audit", "labels"),
+        {
+            "doubter": from_store(_doubters, former=_regime_titles),
+            "doubted": from_store(_with(".all", ALL, _labels), former=_with("All labels", ALL, _label_titles)),
+            "show": _choice("show", STATES),
+            "place": number(1, 1e9, 1, whole=True),
+        },
+    ),
+    "distance": _choice("distance", DISTANCE_TITLES, DEFAULT_DISTANCE).shown(_is("audit", "outliers")),
+    **shown(_is("audit", "hard"), {"label": _LABEL, "regime": _REGIME}),
 }
-PROTOCOLS = SHARED
+PROTOCOLS = {"split": _SPLIT}

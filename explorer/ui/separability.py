@@ -28,7 +28,7 @@ from explorer.tables.separability import (
     whisker_frame,
 )
 from explorer.ui.maps.signs import gaps
-from explorer.ui.shared import choose
+from explorer.ui.shared import address, choose
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
@@ -57,7 +57,7 @@ def choose_measure(view: View) -> MeasureChoice:
     """The page's controls, and what the chosen measure means."""
     titles = {name: measure.title for name, measure in MEASURES.items()}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        measure = choose.pick_one("Measure", list(titles), "lift", "measure", titles)
+        measure = choose.pick_one("Measure", list(titles), "measure", titles)
         kind = choose.space_kind()
         with st.container(width=240):
             label = choose.label(view)
@@ -89,7 +89,7 @@ def measure_summary(view: View, choice: MeasureChoice) -> None:
 def measure_heatmap(view: View, choice: MeasureChoice) -> None:
     """The heatmap of every label and space, and links to other pages."""
     store, split = view.store, view.split
-    st.subheader(f"{MEASURES[choice.measure].title} of every label in every space")
+    st.subheader(f"{MEASURES[choice.measure].title} of every label in every space, {split}")
     st.plotly_chart(
         _board(store, split, choice.measure, choice.label),
         key="board",
@@ -103,9 +103,8 @@ def measure_heatmap(view: View, choice: MeasureChoice) -> None:
     )
     with st.container(horizontal=True, gap="medium"):
         st.markdown(f"**{in_markdown(choice.label)}**")
-        # the label is bound to the address, so the link carries it
-        st.page_link("pages/map.py", label="on the map")
-        st.page_link("pages/pr_curves.py", label="PR curves", query_params={"view": "One label"})
+        st.page_link("pages/map.py", label="on the map", query_params=address.link())
+        st.page_link("pages/pr_curves.py", label="PR curves", query_params=address.link(view="one"))
 
 
 @panel
@@ -113,7 +112,7 @@ def measure_intervals(view: View, choice: MeasureChoice) -> None:
     """Every label's figure with its interval beside what shuffled labels reach."""
     store, split = view.store, view.split
     measure = MEASURES[choice.measure]
-    st.subheader("How sure")
+    st.subheader(f"How sure: {measure.title}, {HEADINGS[choice.kind].lower()}, {split}")
     st.plotly_chart(
         _whiskers(store, split, choice.kind, choice.measure),
         key="whiskers",
@@ -136,9 +135,9 @@ def measure_intervals(view: View, choice: MeasureChoice) -> None:
 def confusable_labels(view: View, choice: MeasureChoice) -> None:
     """Which labels' films lie among another's, in one space."""
     store, split = view.store, view.split
-    st.subheader("Labels confused with each other")
+    st.subheader(f"Labels confused with each other, {split}")
     spaces = {column.space: in_markdown(column.title) for column in columns(store, choice.kind)}
-    space = choose.pick_one("In the space of", list(spaces), next(iter(spaces)), f"{choice.kind}_space", spaces)
+    space = choose.pick_one("In the space of", list(spaces), f"{choice.kind}_space", spaces)
     labels, cells, low, pairs = confusion_cells(store, split, space)
     st.markdown(confused_with(store, split, space, choice.label))
     if not pairs:

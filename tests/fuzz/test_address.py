@@ -16,17 +16,14 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
-from explorer.ui import parameters
-from explorer.ui.shared import selection
-from explorer.ui.shared.address import Parameter
-from tests.pages import TITLES, open_page
+from tests.pages import TITLES, address_of, open_page
+from tests.views import OF_PAGE, known_texts, meaning
 
 CASES = int(os.environ.get("FUZZ_CASES", "60"))
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 DRAWN = CASES // 10
 """Cases in which the whole page is drawn; in the others only its frame, which checks the address."""
 
-OF_PAGE: dict[str, dict[str, Parameter]] = {name: getattr(parameters, name.upper()) for name in TITLES}
 HOSTILE = (
     "",
     " ",
@@ -65,7 +62,7 @@ HOSTILE = (
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What the controls of every page know of a store: the values that fit each parameter."""
+    """What the controls of every page know of a store: the texts that mean something to each parameter."""
 
     store: Store
     fitting: dict[tuple[str, str], list[str]]
@@ -76,33 +73,13 @@ def known(tiny_store: Path) -> Known:
     st.cache_data.clear()
     st.cache_resource.clear()
     store = open_store(tiny_store)
-    pool = [*known_values(store), *HOSTILE]
+    pool = [*known_texts(store), *HOSTILE]
     fitting = {
-        (page, name): [value for value in pool if parameter.fits(store, value)]
+        (page, name): [text for text in pool if meaning(store, parameter, text) is not None]
         for page, declared in OF_PAGE.items()
         for name, parameter in declared.items()
     }
     return Known(store, fitting)
-
-
-def known_values(store: Store) -> list[str]:
-    """Texts that some control of some page knows."""
-    texts = [*store.labels, *(regime.title for regime in store.regimes), *store.samples["sample_id"].iloc[:3]]
-    texts += [selection.pack(store.manifest.run_id, store.n, store.rows("test")[:4], "four")]
-    texts += sorted({name for declared in OF_PAGE.values() for name in declared})
-    for source in (parameters.LAYOUTS, parameters.COLOURS, parameters.MATCHES, parameters.KINDS, parameters.PARTS):
-        texts += list(source.values())
-    texts += [title for title, _ in (*parameters.VIEWS.values(), *parameters.SECTIONS.values())]
-    texts += [
-        *parameters.RULE_TITLES.values(),
-        *parameters.controls.TITLES.values(),
-        "Proof",
-        "Words",
-        "My own",
-        "3",
-        "0.35",
-    ]
-    return texts
 
 
 def an_address(seed: int, known: Known) -> tuple[str, dict[str, list[str]]]:
@@ -156,7 +133,7 @@ def assert_whole(app: AppTest, page: str, address: dict[str, list[str]], known: 
     refused = unknown(page, address, known)
     assert len(notices) == (1 if refused else 0), address
     for name in refused:
-        assert app.query_params.get(name) != address[name], "it is gone from the address"
+        assert address_of(app).get(name) != address[name], "it is gone from the address"
     app.run()
     assert not app.exception, "the session still works"
 
@@ -182,5 +159,5 @@ def test_an_empty_or_doubled_parameter_leaves_the_page_and_its_session_whole(pag
         app = open_page(page, **dict.fromkeys(OF_PAGE[page], value))
         assert not app.exception
         assert app.title[0].value == TITLES[page]
-        assert "split" not in app.query_params
+        assert address_of(app)["split"] == ["test"]
         assert not app.switch_page("pages/overview.py").run().exception

@@ -27,7 +27,7 @@ from explorer.tables.spaces import distinct_spaces, nearest_films
 from explorer.ui.maps import page as maps
 from explorer.ui.shared import selection
 from tests.conftest import ROOT
-from tests.pages import TITLES, as_read, assert_whole, open_page, said
+from tests.pages import TITLES, address_of, as_read, assert_whole, open_page, said
 
 PAGES = tuple(TITLES)
 
@@ -161,7 +161,7 @@ def test_a_selection_that_cannot_be_opened_is_said_and_left(store: Store) -> Non
         app = open_page("map", sel=token)
         assert_whole(app, "Map")
         assert [why in warning.value for warning in app.warning] == [True]
-        assert "sel" not in app.query_params
+        assert "sel" not in address_of(app)
         assert "films selected" not in said(app)
 
 

@@ -18,7 +18,7 @@ from explorer.store.reader import Store
 from explorer.ui.neighbours.prompt_lab import _logits, as_toml, pack_edits, unpack_edits
 from explorer.ui.shared.links import BadLink, to_text
 from precompute.prompts import read_prompts
-from tests.pages import as_read, open_page
+from tests.pages import address_of, as_read, open_page
 
 
 def films(n: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,7 +118,7 @@ def test_an_edit_is_measured_and_kept_for_the_file(store: Store) -> None:
     back = again.text_area[0].set_value(positive)
     again.text_area[1].set_value(negative)
     back.run()
-    assert "edits" not in again.query_params, "nothing is edited any more"
+    assert "edits" not in address_of(again), "nothing is edited any more"
 
 
 def test_edits_too_long_for_a_link_are_said_to_be(store: Store) -> None:
@@ -126,7 +126,7 @@ def test_edits_too_long_for_a_link_are_said_to_be(store: Store) -> None:
     letters = np.random.default_rng(0).choice(list("abcdefghijklmnopqrstuvwxyz"), (40, 120))
     app.text_area[0].set_value("\n".join("".join(line) for line in letters)).run()
     assert not app.exception
-    assert "edits" not in app.query_params
+    assert "edits" not in address_of(app)
     assert any("too long for a link" in str(part.value) for part in app.caption)
 
 
@@ -147,7 +147,7 @@ def test_a_links_edits_survive_the_journey_and_nothing_else_does(store: Store) -
     ):
         with pytest.raises(BadLink):
             unpack_edits(wrong, store)
-        assert any("cannot be opened" in str(part.value) for part in open_lab(edits=wrong).warning)
+        assert any("edits (it " in as_read(part.value) for part in open_lab(edits=wrong).warning)
 
 
 def test_without_a_positive_prompt_the_stored_ones_stand(store: Store) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from explorer.analysis.hard_cases import confident_errors, disagreement
 from explorer.analysis.operating import wilson
-from explorer.analysis.outliers import DEFAULT, DISTANCES, OUTLYING
+from explorer.analysis.outliers import DISTANCES, OUTLYING
 from explorer.data.samples import SPLITS
 from explorer.data.text import in_markdown
 from explorer.figures.audit import percentile_histogram
@@ -38,7 +38,7 @@ def outliers_view(view: View) -> None:
     """How far out each split's films lie, and the most outlying ones."""
     store, split = view.store, view.split
     percentiles = store.audit.outlyingness
-    name = choose.pick_one("Distance", list(DISTANCES), DEFAULT, "distance", DISTANCE_TITLES)
+    name = choose.pick_one("Distance", list(DISTANCES), "distance", DISTANCE_TITLES)
     column = np.asarray(percentiles[:, DISTANCES.index(name)])
     left, right = st.columns([7, 5], gap="medium")
     with left:

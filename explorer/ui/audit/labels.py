@@ -16,7 +16,7 @@ from explorer.figures.style import number
 from explorer.store.layout import label_audit_array, reviews_file
 from explorer.store.reviews import VERDICTS, Review, add_review, as_csv, latest, read_reviews
 from explorer.tables.labels import positive_labels
-from explorer.ui.shared import choose
+from explorer.ui.shared import address, choose
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import links
 from explorer.ui.shared.show import show_table
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
-ALL = "All labels"
+ALL = ".all"
+"""In place of a label."""
+STATES = {"to-review": "to review", "reviewed": "reviewed", "all": "all"}
 LISTED = 100
 HELP = {"keep": "the label is right", "wrong": "it is the other way", "unsure": "cannot be said: it becomes unknown"}
 
@@ -41,14 +43,14 @@ def label_errors_view(view: View) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         regime = _regime(store)
         with st.container(width=240):
-            wanted = st.selectbox(
+            st.selectbox(
                 "Doubted label",
                 [ALL, *store.labels],
-                key="doubted",
-                bind="query-params",
-                format_func=lambda name: plain(name, None),
+                format_func=lambda name: "All labels" if name == ALL else plain(name, None),
+                **address.control("doubted"),
             )
-        state = choose.pick_one("Show", ["to review", "reviewed", "all"], "to review", "show")
+        wanted = str(address.value("doubted"))
+        state = choose.pick_one("Show", list(STATES), "show", STATES)
     audit = store.audit.labels(regime.name)
     file = reviews_file(store.path.parent, store.manifest.run_id)
     reviewed = latest(read_reviews(file))
@@ -57,13 +59,9 @@ def label_errors_view(view: View) -> None:
     _describe(store, regime, audit, len(queue), len(reviewed))
     _power(store, regime, audit)
     if kept.empty:
-        st.info(f"Nothing {state}." if len(queue) else "Nothing is flagged.")
+        st.info(f"Nothing {STATES[state]}." if len(queue) else "Nothing is flagged.")
     else:
-        place = int(
-            st.number_input(
-                f"Place in the queue, of {len(kept):,}", 1, len(kept), 1, key="place", bind="query-params", width=220
-            )
-        )
+        place = _place(len(kept))
         _one(view, kept.iloc[place - 1], file)
         st.subheader("The queue")
         listed = kept.head(LISTED).drop(columns=["row", "column"])
@@ -73,9 +71,20 @@ def label_errors_view(view: View) -> None:
     _export(store, file)
 
 
+def _place(length: int) -> int:
+    """The place in a queue of so many; one beyond its end is named, and the last one is shown."""
+    asked = int(address.value("place"))
+    if asked > length:
+        st.warning(
+            f"The queue has {length:,} places, not {asked:,}: the last one is shown.", icon=":material/link_off:"
+        )
+        address.choose(place=length)
+    return int(st.number_input(f"Place in the queue, of {length:,}", 1, length, width=220, **address.control("place")))
+
+
 def _regime(store: Store) -> RegimeRecord:
     names = {regime.name: in_markdown(regime.title) for regime in store.audit.regimes}
-    return store.regime(choose.pick_one("Doubted by", list(names), next(iter(names)), "doubter", names))
+    return store.regime(choose.pick_one("Doubted by", list(names), "doubter", names))
 
 
 @panel

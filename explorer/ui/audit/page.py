@@ -27,9 +27,7 @@ SECTIONS = {
 
 def choose_section() -> str:
     """The section that the link or the visitor asks for."""
-    return choose.pick_one(
-        "Audit", list(SECTIONS), "leaks", "audit", {key: name for key, (name, _) in SECTIONS.items()}
-    )
+    return choose.pick_one("Audit", list(SECTIONS), "audit", {key: name for key, (name, _) in SECTIONS.items()})
 
 
 @st.fragment

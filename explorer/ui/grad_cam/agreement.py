@@ -15,9 +15,10 @@ from explorer.data.text import csv, in_markdown
 from explorer.figures.dots import dots
 from explorer.figures.style import regime_style, with_interval
 from explorer.store.saliency import list_saliency, saliency_command
-from explorer.ui.shared import cache, choose
+from explorer.ui.grad_cam.controls import set_key
+from explorer.ui.shared import address, cache, choose
 from explorer.ui.shared.frame import errors_shown, panel
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import figure_title, show_table
 
 if TYPE_CHECKING:
     from explorer.store.reader import Store
@@ -32,9 +33,10 @@ def agreement_view(view: View) -> None:
         saliency = choose_saliency_set(view.store)
         if saliency is None or not _is_annotated(view.store, saliency):
             return
-        metric = choose.pick_one("Figure", list(loc.METRICS), "energy", "figure", loc.METRICS)
+        metric = choose.pick_one("Figure", list(loc.METRICS), "figure", loc.METRICS)
         table = _table(saliency)
         st.markdown(agreement_sentence(view.store, table, metric))
+        figure_title(loc.METRICS[metric], saliency.title, saliency.record.split)
         _chart(view.store, table, metric)
         _all_figures(view.store, table, metric)
         _notes(saliency)
@@ -53,10 +55,10 @@ def choose_saliency_set(store: Store) -> SaliencySet | None:
         )
         st.code(saliency_command(store), language=None)
         return None
-    titles = {f"{one.record.method}-{one.record.block}": in_markdown(one.title) for one in sets}
-    first = next(iter(titles))
-    key = choose.pick_one("Maps", list(titles), first, "maps", titles) if len(sets) > 1 else first
-    return sets[list(titles).index(key)]
+    titles = {set_key(one): in_markdown(one.title) for one in sets}
+    if len(sets) > 1:
+        choose.pick_one("Maps", list(titles), "maps", titles)
+    return sets[list(titles).index(address.value("maps"))]
 
 
 def _is_annotated(store: Store, saliency: SaliencySet) -> bool:

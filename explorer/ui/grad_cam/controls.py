@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 import streamlit as st
@@ -12,11 +13,13 @@ from explorer.data.saliency_map import METHODS, MethodName
 from explorer.data.text import in_markdown, whole
 from explorer.figures.overlay import Colours, MapStyle
 from explorer.tables.labels import findings_text, label_states, rows_in_state
-from explorer.ui.shared import cache, choose, selection
+from explorer.ui.models.inference import LONGEST
+from explorer.ui.shared import address, cache, choose, selection
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.stepper import FilmOrder, stepper
 
 if TYPE_CHECKING:
+    from explorer.store.saliency import SaliencySet
     from explorer.ui.shared.frame import View
 
 ViewName = Literal["regimes", "layers", "labels", "agreement", "sanity", "mark"]
@@ -29,8 +32,6 @@ TITLES = {
     "mark": "Mark",
 }
 COLOUR_TITLES: dict[str, str] = {"tint": "Tint", "heat": "Heat", "none": "None"}
-FORMER_TITLES: dict[str, ViewName] = {"Proof": "sanity"}
-"""Links hold a view's title: those made under a former title still open the view."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,12 @@ class Question:
 
 def choose_view() -> ViewName:
     """Which of the page's views is open; the others are not computed."""
-    former = FORMER_TITLES.get(st.query_params.get("show", ""))
-    if former and "show" not in st.session_state:
-        st.session_state["show"] = former
-    return cast("ViewName", choose.pick_one("Show", list(TITLES), "regimes", "show", TITLES))
+    return cast("ViewName", choose.pick_one("Show", list(TITLES), "show", TITLES))
+
+
+def set_key(saliency: SaliencySet) -> str:
+    """The machine name of one of a run's sets of maps."""
+    return f"{saliency.record.method}-{saliency.record.block}"
 
 
 def choose_question(view: View, view_name: ViewName) -> Question:
@@ -76,10 +79,10 @@ def choose_question(view: View, view_name: ViewName) -> Question:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=230):
             label = choose.label(view)
-        row = choose.film(view, label)
+        row = choose.film(view)
         stepper(view.store, film_order(view, label), row)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        maps = st.toggle("Maps", key="cam", bind="query-params", help="Loads the models: a few seconds the first time.")
+        maps = st.toggle("Maps", help="Loads the models: a few seconds the first time.", **address.control("cam"))
         settings = map_settings(view, every_block=view_name == "layers")
         sentence = _sentence() if view_name == "regimes" else ""
     choose.sheet(view, label)
@@ -96,55 +99,51 @@ def map_settings(view: View, *, every_block: bool = False) -> MapSettings:
             "Block",
             1,
             depth,
-            depth,
-            key="block",
-            bind="query-params",
             disabled=every_block,
             help=METHODS[method].layer.format("this").capitalize() + ".",
+            **address.control("block"),
         )
     look, outlines = _look()
     return MapSettings(method, block - 1, look, outlines)
 
 
 def _method() -> MethodName:
-    names = list(METHODS)
-    chosen = st.selectbox(
+    st.selectbox(
         "Method",
-        names,
+        list(METHODS),
         format_func=lambda name: METHODS[name].title,
-        key="method",
-        bind="query-params",
         help="ScoreCAM runs the whole model once for each channel: seconds for the demo's encoder, minutes for a "
         "ViT-B. EigenCAM and attention rollout do not ask about a label.",
+        **address.control("method"),
     )
-    return chosen if chosen in names else names[0]
+    return cast("MethodName", address.value("method"))
 
 
 def _sentence() -> str:
     with st.container(width=230):
-        return st.text_input(
+        st.text_input(
             "Own words",
-            key="words",
-            bind="query-params",
+            max_chars=LONGEST,
             placeholder="for example: enlarged heart",
             help="A further map, for a sentence of your own, by the frozen encoder. Needs its text tower.",
-        ).strip()
+            **address.control("words"),
+        )
+    return str(address.value("words")).strip()
 
 
 def _look() -> tuple[MapStyle, bool]:
     with st.popover("Look", icon=":material/tune:"):
-        colours = choose.pick_one("Colour map", list(COLOUR_TITLES), "tint", "colours", COLOUR_TITLES)
+        colours = choose.pick_one("Colour map", list(COLOUR_TITLES), "colours", COLOUR_TITLES)
         st.caption("A tint changes hue alone: the film's greys stay readable.")
-        opacity = st.slider("Opacity", 0, 100, 60, 5, format="%d%%", key="opacity", bind="query-params")
+        opacity = st.slider("Opacity", 0, 100, step=5, format="%d%%", **address.control("opacity"))
         contour = st.slider(
-            "Contour at", 0, 95, 50, 5, format="%d%% of the maximum", key="contour", bind="query-params", help="0: none"
+            "Contour at", 0, 95, step=5, format="%d%% of the maximum", help="0: none", **address.control("contour")
         )
-        outlines = st.toggle("Annotations", value=True, key="outlines", bind="query-params")
+        outlines = st.toggle("Annotations", **address.control("outlines"))
         against = st.toggle(
             "Evidence against",
-            key="against",
-            bind="query-params",
             help="What lowers the label's logit, in blue, in place of what raises it.",
+            **address.control("against"),
         )
     return MapStyle(cast("Colours", colours), opacity / 100, contour / 100, against), outlines
 
@@ -178,5 +177,5 @@ def film_summary(view: View, question: Question) -> None:
             "Show what the regimes look at",
             icon=":material/center_focus_strong:",
             type="primary",
-            on_click=lambda: st.session_state.update(cam=True),
+            on_click=partial(address.choose, cam=True),
         )

@@ -20,7 +20,7 @@ from explorer.store.marks import NOTHING, SHAPE, add_marks, delete_marks, edit_m
 from explorer.ui.components.pencil import pencil
 from explorer.ui.grad_cam.controls import film_order
 from explorer.ui.models.heatmaps import has_seen_map
-from explorer.ui.shared import cache, choose, selection
+from explorer.ui.shared import address, cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
 from explorer.ui.shared.frame import error_text, panel
 from explorer.ui.shared.stepper import stepper
@@ -89,17 +89,15 @@ def _choose(view: View) -> tuple[str, int, str, bool]:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=230):
             label = choose.label(view)
-        row = choose.film(view, label)
+        row = choose.film(view)
         stepper(view.store, film_order(view, label), row)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=230):
             name = st.text_input("Annotator", key="annotator", placeholder="name or initials", max_chars=60)
         alone = st.toggle(
             "Hide other marks",
-            value=True,
-            key="alone",
-            bind="query-params",
             help="Those of other annotators and of the run.",
+            **address.control("alone"),
         )
         with st.popover("Sample", icon=":material/casino:"):
             n = int(st.number_input("Films", 1, 500, 15, key="sample_n"))

@@ -20,7 +20,7 @@ from explorer.ui.components.map_view import Panel, Tip, linked_maps, tips
 from explorer.ui.maps import signs
 from explorer.ui.maps.selected import selected
 from explorer.ui.maps.trust import cluster_table, trust_table, trust_verdict
-from explorer.ui.shared import cache, choose, selection
+from explorer.ui.shared import address, cache, choose, selection
 from explorer.ui.shared.frame import errors_shown, panel
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
     from explorer.ui.shared.selection import Selection
 
+OF_LABEL = ("label", "score", "outcome", "right")
+"""Colours that are about one label."""
 LAYOUTS = {"all": "All regimes", "one": "One map"}
 
 
@@ -48,14 +50,12 @@ def choose_maps(view: View) -> MapChoice:
     """The page's controls, in rows that wrap."""
     store = view.store
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        layout = choose.pick_one("Show", list(LAYOUTS), "all", "layout", LAYOUTS)
+        layout = choose.pick_one("Show", list(LAYOUTS), "layout", LAYOUTS)
         regimes = store.regimes if layout == "all" else (choose.regime(view),)
         kind = choose.space_kind()
         with st.container(width=200):
-            names = list(COLOURS)
-            colour: Colour = st.selectbox(
-                "Colour by", names, key="colour", bind="query-params", format_func=COLOURS.__getitem__
-            )
+            st.selectbox("Colour by", list(COLOURS), format_func=COLOURS.__getitem__, **address.control("colour"))
+            colour: Colour = address.value("colour")
         with st.container(width=230):
             label = choose.label(view)
     labels: tuple[str, ...] = ()
@@ -64,38 +64,33 @@ def choose_maps(view: View) -> MapChoice:
         if colour == "labels":
             match = cast(
                 "Match",
-                choose.pick_one("Films that have", list(MATCHES), "any", "match", MATCHES),
+                choose.pick_one("Films that have", list(MATCHES), "match", MATCHES),
             )
             by_count = by_prevalence(store, view.split)
-            first = [name for name in by_count if name != "No Finding"][:3]
             with st.container(width=420):
-                chosen = st.multiselect(
+                st.multiselect(
                     "Labels",
                     by_count,
-                    first,
-                    key="labels",
-                    bind="query-params",
                     max_selections=MOST_LABELS,
                     format_func=lambda name: plain(name, None),
+                    **address.control("labels"),
                 )
-            labels = tuple(name for name in by_count if name in chosen) or (label,)
+            labels = tuple(name for name in by_count if name in address.value("labels")) or (label,)
         kinds = list(signs.KINDS)
-        chosen_signs = st.pills(
+        st.pills(
             "Draw on the maps",
             kinds,
             selection_mode="multi",
-            key="signs",
-            bind="query-params",
             format_func=signs.KINDS.__getitem__,
+            **address.control("signs"),
         )
         doubtful = st.toggle(
             "Mark doubtful points",
-            key="doubtful",
-            bind="query-params",
             help="Films whose neighbourhood the map tears apart (line), fakes (ring), or both (cross).",
+            **address.control("doubtful"),
         )
     asked = Asked(view.split, kind, colour, label, labels, match)
-    return MapChoice(regimes, asked, tuple(kind for kind in kinds if kind in chosen_signs), doubtful)
+    return MapChoice(regimes, asked, tuple(kind for kind in kinds if kind in address.value("signs")), doubtful)
 
 
 @panel
@@ -184,7 +179,7 @@ def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord], picked: Se
         _tips_id(store, asked.label),
         height=560 if len(regimes) == 1 else 380,
         selected=picked.rows,
-        ringed=store.row_of(st.query_params.get("film", "")),
+        ringed=_row_shown(store),
         on_click=lambda row: choose.open_film(str(store.samples["sample_id"].iat[row])),
         on_pick=partial(selection.put_from_map, view),
         on_open=lambda row: _open_case(store, row),
@@ -197,6 +192,11 @@ def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord], picked: Se
             st.caption("Prompts are drawn in the frozen encoder's embedding space only: no other space holds text.")
 
 
+def _row_shown(store: Store) -> int | None:
+    sample_id = address.value("film")
+    return None if sample_id is None else store.row_of(sample_id)
+
+
 def _panel(store: Store, choice: MapChoice, regime: RegimeRecord) -> Panel:
     space = store.space_of(regime.name, choice.asked.kind)
     store.map(space.name)  # read first on its own: one that is damaged leaves the other maps
@@ -204,7 +204,9 @@ def _panel(store: Store, choice: MapChoice, regime: RegimeRecord) -> Panel:
     on_map = signs.signs(store, space.name, kinds)
     colour = COLOURS[choice.asked.colour].lower()
     alt = f"Map of the {choice.asked.kind} space of {regime.title}, coloured by {colour}"
-    return Panel(regime.name, space.name, regime.title, trust_verdict(store.trust(space.name))[1], alt, on_map)
+    about = [plain(choice.asked.label)] if choice.asked.colour in OF_LABEL else []
+    title = " · ".join([regime.title, *about, "every split" if choice.asked.colour == "split" else choice.asked.split])
+    return Panel(regime.name, space.name, title, trust_verdict(store.trust(space.name))[1], alt, on_map)
 
 
 @st.cache_data(max_entries=24, show_spinner=False, hash_funcs=cache.HASH_FUNCS)
@@ -238,5 +240,4 @@ def _go_to_case() -> None:
     sample_id = st.session_state.pop("case-to-open", None)
     if sample_id:
         choose.open_film(sample_id)
-        kept = {key: st.query_params[key] for key in ("film", selection.PARAMETER) if key in st.query_params}
-        st.switch_page("pages/case.py", query_params=kept)  # of a control's parameter, Streamlit would raise
+        st.switch_page("pages/case.py", query_params=address.link(film=sample_id))

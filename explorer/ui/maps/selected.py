@@ -11,7 +11,7 @@ from explorer.analysis.composition import lifts
 from explorer.data.text import in_markdown
 from explorer.figures.maps import lift_figure
 from explorer.tables import map_colours
-from explorer.ui.shared import selection
+from explorer.ui.shared import address, selection
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import gallery
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def selected(view: View, asked: Asked, regime: RegimeRecord, picked: Selection) -> None:
     """The film in the address and the films selected: what they hold, what can be done with them, their gallery."""
     store = view.store
-    film = store.row_of(st.query_params.get("film", ""))
+    sample_id = address.value("film")
+    film = None if sample_id is None else store.row_of(sample_id)
     if film is None and len(picked.rows) == 0:
         st.caption(
             "Click a point to see its film, twice to open its case. For many, choose box or lasso and draw around "
@@ -51,7 +52,8 @@ def _films(view: View, asked: Asked, regime: RegimeRecord, picked: Selection) ->
         with st.container(width=320):
             name = st.text_input("Name", picked.name, max_chars=selection.LONGEST_NAME, key=f"name-{picked.name}")
         if name.strip() and name != picked.name:
-            picked = selection.put(view, rows, name)
+            selection.put(view, rows, name)
+            picked = selection.current(view)
         st.button("Clear", icon=":material/close:", on_click=selection.clear)
     selection.actions(view, rows, picked.name, key="selected")
     if len(rows) > 1:

@@ -21,10 +21,11 @@ from explorer.tables.spaces import distinct_spaces
 from explorer.ui.grad_cam.controls import MapSettings, map_settings
 from explorer.ui.models import heatmaps
 from explorer.ui.models.inference import Upload
-from explorer.ui.shared import cache
+from explorer.ui.shared import address, cache
 from explorer.ui.shared.annotators import film_annotations
 from explorer.ui.shared.frame import errors_shown
 from explorer.ui.shared.gallery import link
+from explorer.ui.shared.parameter import Parameter, Refused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,9 +36,23 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
     from explorer.ui.shared.queue import AnswerCache
 
-PARAMETER = "explain"
 OWN = "*"
 """In the link instead of a result: the uploaded film alone."""
+
+
+def _read(store: Store, text: str) -> str:
+    if text != OWN and store.row_of(text) is None:
+        raise Refused
+    return text
+
+
+PARAMETER = Parameter(
+    read=_read,
+    write=lambda _, which: which,
+    fits=lambda store, which, _: which == OWN or store.row_of(which) is not None,
+    default=lambda *_: None,
+)
+"""The result that is explained, as a parameter of the page's address."""
 LIKENESS = "Their likeness"
 SIDE = 640
 """Pixels of a picture's long side."""
@@ -52,22 +67,21 @@ class Comparison:
 
 
 def open_explanation(which: str) -> None:
-    """Put a result, or OWN, into the address: the page then explains it."""
-    st.query_params[PARAMETER] = which
+    """Explain a result, or OWN."""
+    address.choose(explain=which)
 
 
 def _close() -> None:
-    st.query_params.pop(PARAMETER, None)
+    address.choose(explain=None)
 
 
 def explain_result(view: View, query: Query) -> None:
     """Explain what the address asks for, if anything."""
-    which = st.query_params.get(PARAMETER, "")
-    row = view.store.row_of(which)
-    if row is not None:
-        _dialog(view, query, row)
-    elif which == OWN and query.upload:
+    which = address.value("explain")
+    if which == OWN and query.upload:
         _dialog(view, query, None)
+    elif which not in (None, OWN):
+        _dialog(view, query, view.store.row_of(which))
 
 
 @st.dialog("What the regimes look at", width="large", on_dismiss=_close)
@@ -82,24 +96,11 @@ def _dialog(view: View, query: Query, row: int | None) -> None:
         labels = by_prevalence(view.store, view.split)
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
             with st.container(width=230):
-                about = (
-                    st.selectbox(
-                        "Explain",
-                        labels,
-                        labels.index(query.label),
-                        key="why_own",
-                        bind="query-params",
-                        format_func=lambda name: plain(name, None),
-                    )
-                    if row is None
-                    else st.selectbox(
-                        "Explain",
-                        [LIKENESS, *labels],
-                        key="why",
-                        bind="query-params",
-                        format_func=lambda name: plain(name, None),
-                    )
+                parameter, options = ("why_own", labels) if row is None else ("why", [LIKENESS, *labels])
+                st.selectbox(
+                    "Explain", options, format_func=lambda name: plain(name, None), **address.control(parameter)
                 )
+                about = str(address.value(parameter))
             comparison = Comparison(tuple(films), map_settings(view))
         if row is not None and about == LIKENESS:
             _likeness(view.store, query, row, comparison)

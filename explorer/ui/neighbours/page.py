@@ -10,7 +10,7 @@ PARTS = {"search": "Search", "lists": "How good the lists are", "lab": "Prompt l
 
 def choose_part() -> str:
     """The part that the link or the visitor asks for; the others are not computed."""
-    return choose.pick_one("Show", list(PARTS), "search", "show", PARTS)
+    return choose.pick_one("Show", list(PARTS), "show", PARTS)
 
 
 SHOWN = {"search": results.search_view, "lists": quality.quality_view, "lab": prompt_lab.prompt_lab}

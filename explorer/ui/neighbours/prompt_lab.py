@@ -20,10 +20,11 @@ from explorer.tables.labels import label_states
 from explorer.tables.results import METRIC_TITLES
 from explorer.ui.models import inference
 from explorer.ui.neighbours.query import mean_direction
-from explorer.ui.shared import choose
+from explorer.ui.shared import address, choose
 from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import link
 from explorer.ui.shared.links import DAMAGED, BadLink, from_text, to_text
+from explorer.ui.shared.parameter import Parameter, Refused, Values
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
@@ -42,9 +43,8 @@ LONGEST = 5000
 """Characters of one side."""
 LONGEST_LINK = 3000
 """Characters the edits may add to a link, which may hold a selection, too."""
-PARAMETER = "edits"
-_EDITS, _TOKEN = "prompt-edits", "prompt-edits-token"
 
+SIDES = ("positive", "negative")
 Sides = dict[str, list[str]]
 """``positive`` and ``negative`` to their sentences."""
 _ROWS = TypeAdapter(list[tuple[str, str, list[str], list[str]]])
@@ -57,15 +57,19 @@ def prompt_lab(view: View) -> None:
     """Edit one label's prompts, see the figures change, and download the whole set."""
     with errors_shown():
         store = view.store
-        _read_link(store)
         sets = {record.name: in_markdown(record.title) for record in store.manifest.prompt_sets}
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
             with st.container(width=240):
                 label = choose.label(view)
-            base = choose.pick_one("Start from", list(sets), next(iter(sets)), "lab_set", sets)
+            base = choose.pick_one("Start from", list(sets), "lab_set", sets)
         stored = store.prompts(base)[label]
         edited = _editor(base, label, stored)
-        _write_link()
+        edits: Edits = address.value("edits")
+        if edits and not pack_edits(edits):
+            st.caption(
+                "The edits are too long for a link. They stay while this tab is open; to keep them or pass them on, "
+                "save the set as TOML."
+            )
         st.caption(
             "One sentence in each line; a side's sentences are embedded, averaged and renormalised. Without negative "
             "ones the logit is the scaled cosine to the positive side. Sentences of the stored sets need no text tower."
@@ -80,61 +84,52 @@ def prompt_lab(view: View) -> None:
         )
         _figures(store, label, change, same=edited == stored)
         _movers(store, label, rows, change)
-        _save(store, base)
+        _save(store, base, edits)
 
 
 def _editor(base: str, label: str, stored: Sides) -> Sides:
-    """The two boxes; what they hold is kept for the session."""
-    edits: Edits = st.session_state.setdefault(_EDITS, {})
-    held = edits.get((base, label), stored)
-    boxes = {}
-    for column, side in zip(st.columns(2, gap="medium"), ("positive", "negative"), strict=True):
+    """The two boxes, and the sentences they hold."""
+    held = address.value("edits").get((base, label), stored)
+    sides = {}
+    for column, side in zip(st.columns(2, gap="medium"), SIDES, strict=True):
+        key = _box(base, label, side)
+        if key not in st.session_state or _lines(st.session_state[key]) != list(held[side]):
+            st.session_state[key] = "\n".join(held[side])
         with column:
-            text = st.text_area(
+            st.text_area(
                 f"{side.capitalize()} prompts for {in_markdown(label)}",
-                "\n".join(held[side]),
                 height=130,
                 max_chars=LONGEST,
-                key=f"lab-{base}-{label}-{side}",
+                key=key,
+                on_change=_edit,
+                args=(base, label, stored),
             )
-        lines = dict.fromkeys(" ".join(line.split()) for line in text.split("\n"))
-        boxes[side] = [inference.check_sentence(line) for line in lines if line][:MOST]
-    if not boxes["positive"]:
+        sides[side] = [inference.check_sentence(line) for line in held[side]]
+    if not sides["positive"]:
         st.info("Without a positive prompt there is nothing to search for: the stored ones are used.")
-        boxes["positive"] = stored["positive"]
-    if boxes == {side: list(stored[side]) for side in boxes}:
+        sides["positive"] = stored["positive"]
+    return sides
+
+
+def _edit(base: str, label: str, stored: Sides) -> None:
+    """Keep what the two boxes hold."""
+    edits: Edits = dict(address.value("edits"))
+    sides = {side: _lines(st.session_state[_box(base, label, side)]) for side in SIDES}
+    if sides == {side: list(stored[side]) for side in SIDES}:
         edits.pop((base, label), None)
     else:
-        edits[base, label] = boxes
-    return boxes
+        edits[base, label] = sides
+    address.choose(edits=edits)
 
 
-def _read_link(store: Store) -> None:
-    """Read the edits from the link."""
-    token = st.query_params.get(PARAMETER, "")
-    if not token or token == st.session_state.get(_TOKEN):
-        return
-    try:
-        st.session_state[_EDITS] = unpack_edits(token, store)
-    except BadLink as error:
-        st.warning(f"The prompts in this link cannot be opened: {error}. The stored ones are shown.")
-    st.session_state[_TOKEN] = token
+def _box(base: str, label: str, side: str) -> str:
+    return f"lab-{base}-{label}-{side}"
 
 
-def _write_link() -> None:
-    """Put the edits into the address where they fit."""
-    edits: Edits = st.session_state[_EDITS]
-    token = pack_edits(edits)
-    st.session_state[_TOKEN] = token
-    if token:
-        st.query_params[PARAMETER] = token
-        return
-    st.query_params.pop(PARAMETER, None)
-    if edits:
-        st.caption(
-            "The edits are too long for a link. They stay while this tab is open; to keep them or pass them on, save "
-            "the set as TOML."
-        )
+def _lines(text: str) -> list[str]:
+    """The sentences of a box, each once."""
+    lines = dict.fromkeys(" ".join(line.split()) for line in text.split("\n"))
+    return [line for line in lines if line][:MOST]
 
 
 def pack_edits(edits: Edits) -> str:
@@ -165,6 +160,22 @@ def unpack_edits(token: str, store: Store) -> Edits:
             raise BadLink(DAMAGED)
         edits[base, label] = {"positive": positive, "negative": negative}
     return edits
+
+
+def _read(store: Store, token: str) -> Edits:
+    try:
+        return unpack_edits(token, store)
+    except BadLink as error:
+        raise Refused(str(error)) from error
+
+
+def _fit(store: Store, edits: Edits, _: Values) -> bool:
+    sets = {record.name for record in store.manifest.prompt_sets}
+    return all(base in sets and label in store.labels for base, label in edits)
+
+
+PARAMETER = Parameter(read=_read, write=lambda _, edits: pack_edits(edits), fits=_fit, default=lambda *_: {})
+"""The edits as a parameter of the page's address."""
 
 
 def _logits(store: Store, sides: Sides, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -253,8 +264,7 @@ def _movers(store: Store, label: str, rows: NDArray[np.int64], change: Rewording
 
 
 @panel
-def _save(store: Store, base: str) -> None:
-    edits: Edits = st.session_state.get(_EDITS, {})
+def _save(store: Store, base: str, edits: Edits) -> None:
     mine = {label: sides for (chosen, label), sides in edits.items() if chosen == base}
     file_name = re.sub(r"[^\w-]+", "-", base) + "-edited.toml"
     summary = f"{len(mine)} label{'' if len(mine) == 1 else 's'} edited: {listed(mine)}. " if mine else ""

@@ -22,7 +22,7 @@ from explorer.tables.spaces import distinct_spaces, regimes_of_space
 from explorer.ui.shared import choose
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import link
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import figure_title, show_table
 
 if TYPE_CHECKING:
     from explorer.store.manifest import SpaceKind, SpaceRecord
@@ -43,7 +43,7 @@ def quality_view(view: View) -> None:
     """Every figure of the retrieval stage, for the split."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         kind = choose.space_kind()
-        metric = choose.pick_one("Figure", list(TITLES), "precision@10", "figure", TITLES)
+        metric = choose.pick_one("Figure", list(TITLES), "figure", TITLES)
     retrieval_by_label(view, kind, metric)
     retrieval_means(view)
     list_agreement(view)
@@ -73,6 +73,7 @@ def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
     frame = frame.sort_values("label", key=lambda labels: labels.map(list(best.index).index), kind="stable")
     place = {regime.title: i for i, regime in enumerate(store.regimes)}
     styles = {name: regime_style(place[titles[0]]) for (_, titles), name in zip(spaces, names.values(), strict=True)}
+    figure_title(TITLES[metric], choose.SPACES[kind], view.split)
     st.plotly_chart(
         dots(frame, styles, TITLES[metric].lower(), few=FEW),
         key="retrieval",

@@ -13,7 +13,7 @@ from explorer.data.text import in_markdown
 from explorer.errors import UserError
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.models import inference
-from explorer.ui.shared import cache, choose, selection
+from explorer.ui.shared import address, cache, choose, selection
 from explorer.ui.shared.frame import errors_shown
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 LENGTHS = ("6", "12", "24")
-OWN = "My own"
-"""In place of a prompt set's title: a sentence of the visitor's."""
+OWN = ".own"
+"""In place of a prompt set: a sentence of the visitor's."""
 WAYS = {"film": "A film", "upload": "Upload", "words": "Words", "selection": "Selection"}
 VIEWS = {"frontal": "frontal", "lateral": "lateral", "": "not known"}
 UPLOAD = "upload-embedded"
@@ -86,13 +86,13 @@ class _Source:
 def choose_query(view: View) -> Query | None:
     """The page's controls; None where there is nothing to search for yet, after saying so."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        way = choose.pick_one("Search by", list(WAYS), "film", "by", WAYS)
+        way = choose.pick_one("Search by", list(WAYS), "by", WAYS)
         kind: SpaceKind = "embedding" if way == "words" else choose.space_kind()
-        k = int(choose.pick_one("Neighbours", LENGTHS, "6", "k"))
+        k = int(choose.pick_one("Neighbours", LENGTHS, "k"))
         with st.container(width=240):
             label = choose.label(view)
-        same_patient = st.toggle("Same patient too", key="same_patient", bind="query-params")
-        mixed = st.toggle("Mix frontal and lateral", key="mixed", bind="query-params")
+        same_patient = st.toggle("Same patient too", **address.control("same_patient"))
+        mixed = st.toggle("Mix frontal and lateral", **address.control("mixed"))
     source = {"film": _film, "upload": _upload, "words": _words, "selection": _selection}[way](view, label, kind)
     if source is None:
         return None
@@ -129,7 +129,7 @@ def _kept(shown: bool) -> str:
 
 def _film(view: View, label: str, kind: SpaceKind) -> _Source:
     store = view.store
-    row = choose.film(view, label)
+    row = choose.film(view)
     choose.sheet(view, label)
     vectors = {}
     for space, _ in distinct_spaces(store, kind):
@@ -161,7 +161,7 @@ def _upload(view: View, label: str, kind: SpaceKind) -> _Source | None:
     with left:
         file = st.file_uploader("A chest film: PNG, JPEG or DICOM", key="upload", max_upload_size=20)
     with right:
-        projection = choose.pick_one("Its view", list(VIEWS), "frontal", "upload_view", VIEWS)
+        projection = choose.pick_one("Its view", list(VIEWS), "upload_view", VIEWS)
     st.caption(
         "It is read in memory and forgotten with this session: nothing is written to disk, no other visitor sees it. "
         "The image towers are loaded: some seconds the first time."
@@ -190,12 +190,17 @@ def _words(view: View, label: str, kind: SpaceKind) -> _Source | None:
     store = view.store
     sets = {record.name: in_markdown(record.title) for record in store.manifest.prompt_sets}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        chosen = choose.pick_one("Prompts", [*sets, "own"], next(iter(sets)), "prompts", {**sets, "own": OWN})
-        if chosen == "own":
-            text = st.text_input(
-                "What a film should show", key="text", bind="query-params", placeholder="enlarged heart", width=420
+        chosen = choose.pick_one("Prompts", [*sets, OWN], "prompts", {**sets, OWN: "My own"})
+        if chosen == OWN:
+            st.text_input(
+                "What a film should show",
+                max_chars=inference.LONGEST,
+                placeholder="enlarged heart",
+                width=420,
+                **address.control("text"),
             )
-    if chosen == "own":
+    if chosen == OWN:
+        text = str(address.value("text"))
         if not text.strip():
             st.caption("Any sentence. The text tower is loaded: some seconds the first time.")
             return None

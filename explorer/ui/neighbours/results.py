@@ -23,7 +23,7 @@ from explorer.tables.spaces import distinct_spaces, label_agreement
 from explorer.ui.maps import signs
 from explorer.ui.neighbours import explain
 from explorer.ui.neighbours.query import Query, choose_query
-from explorer.ui.shared import cache, choose, selection
+from explorer.ui.shared import address, cache, selection
 from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import link
 
@@ -241,8 +241,7 @@ def _neighbour(
 
 
 def _search_film(sample_id: str) -> None:
-    st.session_state["by"] = "film"
-    choose.open_film(sample_id)
+    address.choose(by="film", film=sample_id)
 
 
 def _scores(store: Store, row: int, label: str, titles: list[str]) -> str:

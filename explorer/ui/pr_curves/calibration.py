@@ -19,7 +19,7 @@ from explorer.ui.pr_curves import curves
 from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import figure_title, show_table
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
@@ -45,7 +45,7 @@ def calibration_view(view: View) -> None:
         with st.container(width=280):
             label = choose.label(view)
         titles = {str(key): title for key, title in METHODS.items()}
-        method = cast("Method", choose.pick_one("Probabilities", list(titles), "none", "fitted", titles))
+        method = cast("Method", choose.pick_one("Probabilities", list(titles), "fitted", titles))
         few = curves.fewest(view)
     positive, negative, unknown = label_counts(store, split, label)
     st.markdown(
@@ -64,6 +64,7 @@ def calibration_view(view: View) -> None:
 
 @panel
 def _diagram(view: View, label: str, method: Method) -> None:
+    figure_title("Reliability", METHODS[method], label, view.split)
     st.plotly_chart(
         _reliability(view.store, view.split, label, method),
         key="reliability",
@@ -92,7 +93,7 @@ def _label_figures(view: View, label: str) -> None:
 @panel
 def _all_labels(view: View, method: Method, few: int) -> None:
     store, split = view.store, view.split
-    st.subheader(f"All labels: {METHODS[method].lower()}")
+    st.subheader(f"All labels: {METHODS[method].lower()}, {split}")
     frame = store.tables.calibration
     frame = frame[(frame["split"] == split) & (frame["method"] == method)]
     texts = _texts(frame)

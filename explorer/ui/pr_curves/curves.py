@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.analysis.differences import DELONG_FROM
-from explorer.analysis.evidence import FEW
 from explorer.analysis.pooled import MICRO
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.text import in_markdown, plain
@@ -20,10 +19,10 @@ from explorer.tables import curves as curve_tables
 from explorer.tables.curves import MEANS, SORTS, Sort
 from explorer.tables.labels import by_prevalence
 from explorer.tables.results import mean_of_labels, merits, missing_results, regime_table
-from explorer.ui.shared import choose
+from explorer.ui.shared import address, choose
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import figure_title, show_table
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
@@ -45,9 +44,9 @@ def overview(view: View) -> None:
     """Every label's curves, then what each regime gains over another."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         axes = _curve_kind()
-        by = cast("Sort", choose.pick_one("Sort by", list(SORTS), "prevalence", "sort", SORTS))
+        by = cast("Sort", choose.pick_one("Sort by", list(SORTS), "sort", SORTS))
         few = fewest(view)
-        with_bands = st.toggle("Intervals", value=True, key="bands", bind="query-params")
+        with_bands = st.toggle("Intervals", **address.control("bands"))
     _sheet(view, axes, by, few, with_bands)
     gains(view, few)
 
@@ -60,15 +59,16 @@ def gains(view: View, few: int) -> None:
         return
     st.subheader("Differences between regimes")
     with st.container(horizontal=True, gap="medium"):
-        metric = choose.pick_one("Metric", list(METRICS), "average_precision", "gain", METRICS)
+        metric = choose.pick_one("Metric", list(METRICS), "gain", METRICS)
         pairs = curve_tables.regime_pairs(store)
         titles = {pair: in_markdown(pair) for pair in pairs}
-        chosen = choose.pick_one("Regimes", list(pairs), next(iter(pairs)), "pair", titles)
+        chosen = choose.pick_one("Regimes", list(pairs), "pair", titles)
     frame = curve_tables.pair_differences(store, split, metric, pairs[chosen], few)
     names = [regime.name for regime in store.regimes]
     colour = regime_style(names.index(pairs[chosen][0])).colour
     left, right = st.columns([6, 5], gap="medium")
     with left:
+        figure_title(METRICS[metric], chosen, split)
         known = frame[frame["difference"].notna()]
         st.plotly_chart(
             curve_figures.difference_dots(known, colour, f"{METRICS[metric]}: {chosen}"),
@@ -94,16 +94,14 @@ def one_label(view: View) -> None:
     store, split = view.store, view.split
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         options = [*by_prevalence(store, split), *curve_tables.pool_names(store, split)]
-        first = next((i for i, option in enumerate(options) if option != "No Finding"), 0)
         with st.container(width=280):
-            name = st.selectbox(
+            st.selectbox(
                 "Label",
                 options,
-                index=first,
-                key="label",
-                bind="query-params",
                 format_func=lambda option: plain(curve_tables.pool_title(option), None),
+                **address.control("label"),
             )
+        name = str(address.value("label"))
         axes = _curve_kind()
         few = fewest(view)
     positive, negative, unknown = curve_tables.scored_counts(store, split, name)
@@ -139,6 +137,7 @@ def _label_figures(view: View, name: str) -> None:
 
 @panel
 def _label_curve(view: View, name: str, axes: CurveAxes) -> None:
+    figure_title(f"{SHOWN[axes]} curves", curve_tables.pool_title(name), view.split)
     st.plotly_chart(
         _large(view.store, view.split, name, axes),
         key="curve",
@@ -163,16 +162,14 @@ def fewest(view: View) -> int:
             "Least positives",
             min_value=1,
             max_value=MOST_POSITIVES,
-            value=FEW,
-            key="few",
-            bind="query-params",
             help="A label with fewer shows its counts and no figure.",
+            **address.control("few"),
         )
     return int(value)
 
 
 def _curve_kind() -> CurveAxes:
-    return cast("CurveAxes", choose.pick_one("Curve", list(SHOWN), "pr", "curve-kind", SHOWN))
+    return cast("CurveAxes", choose.pick_one("Curve", list(SHOWN), "curve-kind", SHOWN))
 
 
 def _baseline(axes: CurveAxes) -> str:
@@ -247,8 +244,7 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
 
 
 def _open_label(name: str) -> None:
-    st.session_state["label"] = name
-    st.session_state["view"] = "label"
+    address.choose(label=name, view="one")
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)

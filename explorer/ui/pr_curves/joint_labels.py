@@ -37,7 +37,7 @@ SHOWN_PAIRS = 12
 
 def joint_labels(view: View) -> None:
     """Whole-film figures, then co-prediction beside co-occurrence in one regime."""
-    st.subheader("All labels of a film")
+    st.subheader(f"All labels of a film, {view.split}")
     _whole_films(view)
     _pairs(view, choose.regime(view))
 
@@ -69,8 +69,8 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
     known = ~np.isnan(targets)
     left, right = st.columns(2, gap="medium")
     for side, title, positive, word in (
-        (left, f"Predicted together: {regime.title}", calls, "predicted"),
-        (right, "Occur together", targets == 1, "positive"),
+        (left, f"Predicted together: {regime.title}, {split}", calls, "predicted"),
+        (right, f"Occur together, {split}", targets == 1, "positive"),
     ):
         with side:
             st.subheader(title)
@@ -80,7 +80,7 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
     frame = pairs(order, targets, calls)
     frame = frame[frame["called"] + frame["true"] > 0]
     excess = frame["called"] - frame["true"]
-    st.subheader("Predicted together in most excess")
+    st.subheader(f"Predicted together in most excess: {regime.title}, {split}")
     show_table(
         pd.DataFrame(
             {

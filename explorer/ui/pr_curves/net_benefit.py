@@ -30,7 +30,7 @@ def decision_curves(view: View, label: str) -> None:
     with errors_shown():
         store = view.store
         positive, negative, _ = label_counts(store, view.split, label)
-        st.subheader(f"Net benefit of predicting {in_markdown(label)}")
+        st.subheader(f"Net benefit of predicting {in_markdown(label)}, {view.split}")
         if positive < FEW or negative == 0:
             st.info("Too few positives to say.", icon=":material/hourglass_empty:")
             return

@@ -7,7 +7,7 @@ from explorer.ui.shared import choose
 
 VIEWS = {
     "overview": ("Overview", curves.overview),
-    "label": ("One label", curves.one_label),
+    "one": ("One label", curves.one_label),
     "thresholds": ("Thresholds", thresholds.thresholds),
     "calibration": ("Calibration", calibration.calibration_view),
     "together": ("Together", joint_labels.joint_labels),
@@ -18,4 +18,4 @@ VIEWS = {
 def choose_view() -> str:
     """The view that the link or the visitor asks for; the others are not computed."""
     names = {key: title for key, (title, _) in VIEWS.items()}
-    return choose.pick_one("View", list(names), "overview", "view", names)
+    return choose.pick_one("View", list(names), "view", names)

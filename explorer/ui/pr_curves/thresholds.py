@@ -32,10 +32,10 @@ from explorer.tables.thresholds import (
     rule_text,
 )
 from explorer.ui.pr_curves.net_benefit import decision_curves
-from explorer.ui.shared import choose, selection
+from explorer.ui.shared import address, choose, selection
 from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import gallery
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import figure_title, show_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -95,38 +95,30 @@ def _ask(view: View, label: str, regime: RegimeRecord) -> Point:
     store, rows = view.store, view.store.rows(view.split)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width=280):
-            rule = st.selectbox(
-                "Threshold",
-                list(RULE_TITLES),
-                key="rule",
-                bind="query-params",
-                format_func=RULE_TITLES.__getitem__,
-            )
+            st.selectbox("Threshold", list(RULE_TITLES), format_func=RULE_TITLES.__getitem__, **address.control("rule"))
+        rule = str(address.value("rule"))
         level, one_for_all = np.nan, False
         if rule in WITH_LEVEL:
-            level = st.slider("At least", 0.05, 1.0, 0.8, 0.05, key="level", bind="query-params", width=220)
+            level = st.slider("At least", 0.05, 1.0, step=0.05, width=220, **address.control("level"))
         elif rule == "typed":
             with st.container(width=160):
-                level = float(st.number_input("Logit", value=0.0, step=0.1, key="cut", bind="query-params"))
+                level = float(st.number_input("Logit", -1e6, 1e6, step=0.1, **address.control("cut")))
         elif rule == "share":
             percent = st.slider(
                 "Films predicted positive, %",
                 0.0,
                 100.0,
-                10.0,
-                0.5,
-                "%.1f",
-                key="share",
-                bind="query-params",
+                step=0.5,
+                format="%.1f",
                 width=320,
+                **address.control("share"),
             )
             level = percent / 100
         if rule not in (*PRESETS, *BY_HAND):
             one_for_all = st.toggle(
                 "One for all labels",
-                key="one-cut",
-                bind="query-params",
                 help="A single threshold, chosen on all film-label pairs of val pooled.",
+                **address.control("one-cut"),
             )
     choice = RuleChoice(rule, level, one_for_all, label)
     by_regime = {r.name: operating_point(store, r.name, choice, rows) for r in store.regimes}
@@ -139,8 +131,9 @@ def _scores(view: View, point: Point) -> None:
     store, c = view.store, view.store.labels.index(point.label)
     rows, operating = store.rows(view.split), point.by_regime[point.regime.name]
     scores, targets = operating.scores[rows, c], store.targets[rows, c]
-    wide, narrow = st.columns([5, 4], gap="small")
     figure = threshold_figures.score_histogram(scores, targets, float(operating.thresholds[c]), operating.unit, COLOURS)
+    figure_title("Scores and their threshold", point.label, point.regime.title, view.split)
+    wide, narrow = st.columns([5, 4], gap="small")
     wide.plotly_chart(figure, key="scores", config={"displayModeBar": False}, alt="Scores of films by their label")
     narrow.plotly_chart(
         _on_the_curve(view, point, targets, scores),
@@ -175,8 +168,7 @@ def _on_the_curve(view: View, point: Point, targets: NDArray[np.float32], scores
 def _cells(view: View, point: Point) -> str:
     """The confusion matrix and the changed predictions as buttons; returns the chosen cell, kept in the address."""
     members = _members(view, point)
-    chosen = st.query_params.get("cell", "fp")
-    chosen = chosen if chosen in members else "fp"
+    chosen = str(address.value("cell"))
     first, last = view.store.regimes[0].title, view.store.regimes[-1].title
     grid = (
         (f"{point.regime.title}: predicted positive / negative", ("tp", "fn"), ("True positives", "Missed")),
@@ -198,7 +190,7 @@ def _cells(view: View, point: Point) -> str:
                     key=f"cell-{name}",
                     type="primary" if name == chosen else "secondary",
                     width="stretch",
-                    on_click=partial(st.query_params.__setitem__, "cell", name),
+                    on_click=partial(address.choose, cell=name),
                 )
     unknown = int(np.isnan(view.store.targets[view.store.rows(view.split), view.store.labels.index(point.label)]).sum())
     st.caption(
@@ -244,6 +236,7 @@ def _table(view: View, point: Point) -> None:
         }
         lines.append(line | {title: _figure_text(figures[name]) for name, title in FIGURES.items()})
     positive, negative, _ = label_counts(store, view.split, point.label)
+    figure_title("Every regime at the threshold", point.label, view.split)
     show_table(pd.DataFrame(lines), hide_index=True, height="content")
     few = f" Fewer than {FEW} positives: too few to say." if positive < FEW else ""
     st.caption(
@@ -301,7 +294,7 @@ def _labels_a_film(view: View, point: Point) -> None:
     store, rows = view.store, view.store.rows(view.split)
     true = (store.targets[rows] == 1).sum(axis=1)
     predicted = {regime.title: point.by_regime[regime.name].predicted(rows).sum(axis=1) for regime in store.regimes}
-    st.subheader("Labels predicted per film")
+    st.subheader(f"Labels predicted per film, {view.split}")
     st.plotly_chart(
         threshold_figures.labels_per_film(true, predicted, curve_tables.regime_styles(store)),
         key="labels-a-film",

@@ -1,103 +1,271 @@
-"""What a page's address may say. Everything in it is checked here, before any control reads it.
+"""What a view shows, and the address that says so: read once, kept for the session, written back complete.
 
-Each page declares its parameters. A value that none of its films, labels or controls knows is taken out of the
-address, and one notice names all of them.
+Each page declares its parameters. When its script starts, :func:`open_page` reads the address and settles the value of
+every parameter that the page shows: what the address says, else what this session chose before, else the default.
+Controls show these values through :func:`control` and change them through :func:`choose`; none reads the address.
+
+A choice is a step in the browser's history: Streamlit pushes an address that the server writes. What the page completes
+by itself takes the place of the address it completes, in the browser (``address_bar.js``), so that Back never leads to
+the same view again.
 """
 
 from __future__ import annotations
 
-import math
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
-from explorer.data.text import in_markdown
+from explorer.data.text import in_markdown, plain
+from explorer.ui.shared.parameter import NONE, Parameter, Refused, Values
 
 if TYPE_CHECKING:
     from explorer.store.reader import Store
 
-_NOTICE = "address-notice"
+SHARED = ("run", "split", "label", "film", "regime", "space", "sel")
+"""Parameters that mean the same on every page: a choice goes along from page to page."""
 MOST_NAMED = 5
 """Values that a notice names; it counts the others."""
+_SESSION = "view-state"
+_SCRIPT = Path(__file__).with_name("address_bar.js")
+
+Parameters = Mapping[str, Parameter]
+"""By name, each after those it depends on."""
+Address = dict[str, list[str]]
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """What a parameter may hold.
+@dataclass
+class _Session:
+    """What a visitor chose, by page and name, and the page now open."""
 
-    Attributes
-    ----------
-    fits : callable
-        Whether a store knows a value.
-    several : bool
-        Whether it may be there more than once.
-    """
-
-    fits: Callable[[Store, str], bool]
-    several: bool = False
-
-
-def one_of(values: Iterable[str]) -> Parameter:
-    """One of these, the same for every store."""
-    known = frozenset(values)
-    return Parameter(lambda _, value: value in known)
-
-
-def from_store(values: Callable[[Store], Iterable[str]], *, several: bool = False) -> Parameter:
-    """One of what the store holds, or ``several`` of it."""
-    return Parameter(lambda store, value: value in set(values(store)), several)
+    chosen: dict[tuple[str, str], Any] = field(default_factory=dict)
+    page: str = ""
+    parameters: Parameters = field(default_factory=dict)
+    store: Store | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    written: Address = field(default_factory=dict)
+    """The complete address of these values."""
+    read: Address = field(default_factory=dict)
+    """The address as the browser last gave it: until it gives another one, the session's choices hold."""
+    refused: list[str] = field(default_factory=list)
+    drawn: set[str] = field(default_factory=set)
+    """Keys of the widgets drawn on this page. One of another page may linger under the same key: its value counts for
+    nothing."""
+    stepped: bool = False
+    """Whether another run was chosen, whose address is still to be written."""
 
 
-def several_of(values: Iterable[str]) -> Parameter:
-    """Any of these, each in a parameter of its own."""
-    return Parameter(one_of(values).fits, several=True)
+# --- without Streamlit -----------------------------------------------------------------------------------------------
 
 
-def number(low: float, high: float, *, whole: bool = False) -> Parameter:
-    """A finite number from ``low`` to ``high``."""
-    form = re.compile(r"[+-]?\d{1,12}" if whole else r"[+-]?\d{0,12}\.?\d{0,12}(e[+-]?\d{1,3})?", re.ASCII)
-    return Parameter(lambda _, value: bool(form.fullmatch(value)) and low <= _float(value) <= high)
+def read(store: Store, parameters: Parameters, address: Mapping[str, list[str]]) -> tuple[Values, list[str]]:
+    """The values that an address gives, and what of it means nothing here, as Markdown."""
+    values: dict[str, Any] = {}
+    refused = []
+    for name, texts in address.items():
+        parameter = parameters.get(name)
+        if parameter is None:
+            refused.append(f"a parameter {in_markdown(name)}")
+        elif len(texts) > max(1, parameter.several):
+            refused.append(f"{in_markdown(name)} {len(texts):,} times")
+        else:
+            meant, unknown = _meant(store, parameter, texts)
+            if unknown:
+                refused.append(f"{in_markdown(name)} {', '.join(unknown[:MOST_NAMED])}")
+            if parameter.several and (meant or not unknown):
+                values[name] = tuple(dict.fromkeys(meant))
+            elif meant:
+                values[name] = meant[0]
+    return values, refused
 
 
-def text(longest: int) -> Parameter:
-    """A text of one line."""
-    return Parameter(lambda _, value: 0 < len(value) <= longest and not any(map(_is_control, value)))
+def _meant(store: Store, parameter: Parameter, texts: list[str]) -> tuple[list[Any], list[str]]:
+    """The values that texts mean, and the texts that mean nothing, as Markdown."""
+    meant, unknown = [], []
+    for text in texts:
+        if parameter.several and texts == [NONE]:
+            continue
+        try:
+            meant.append(parameter.read(store, text))
+        except Refused as error:
+            unknown.append(f"({error})" if str(error) else in_markdown(text) or "(empty)")
+    return meant, unknown
 
 
-FLAG = one_of(("true", "false"))
+def settle(store: Store, parameters: Parameters, chosen: Values) -> dict[str, Any]:
+    """The value of every parameter that the page shows: the chosen one where it fits, else the default."""
+    values: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        if not parameter.when(values):
+            continue
+        value = chosen.get(name)
+        one_by_one = value if parameter.several and value is not None else (value,)
+        fits = value is not None and all(parameter.fits(store, one, values) for one in one_by_one)
+        values[name] = value if fits else parameter.default(store, values)
+    return values
 
 
-def check(store: Store, parameters: Mapping[str, Parameter]) -> None:
-    """Take out of the address what this page does not know; :func:`notice` then names it.
+def write(store: Store, parameters: Parameters, values: Values) -> Address:
+    """The complete address of these values; a parameter without a value is left out."""
+    address: Address = {}
+    for name, value in values.items():
+        parameter = parameters[name]
+        if parameter.several:
+            address[name] = [parameter.write(store, one) for one in value] or [NONE]
+        elif value is not None and (text := parameter.write(store, value)):
+            address[name] = [text]
+    return address
 
-    The script starts again without it: a control reads the address as it was when the script started.
+
+def is_whole(store: Store, parameters: Parameters, address: Mapping[str, list[str]], given: Values) -> bool:
+    """Whether an address says all that a page shows, so that what it leaves out is meant to be empty."""
+    return set(write(store, parameters, settle(store, parameters, given))) <= set(address)
+
+
+# --- of the page now open --------------------------------------------------------------------------------------------
+
+
+def asked_run(runs: Sequence[str], default: str) -> str:
+    """The run that the address names, else the one this session chose, else the default."""
+    session = _session()
+    given = st.query_params.get("run") if not _known(session) else None
+    for run in (given, session.chosen.get(("", "run"))):
+        if run in runs:
+            return str(run)
+    return default
+
+
+def open_page(store: Store, page: str, parameters: Parameters) -> None:
+    """Settle what a page shows from the address and from this session's choices, before any control is drawn.
 
     Parameters
     ----------
-    parameters : of this page, by name
+    parameters : of the page by name, each after those it depends on
     """
-    refused = []
-    for name in list(st.query_params):
-        given = st.query_params.get_all(name)
-        parameter = parameters.get(name)
-        kept = [] if parameter is None else [value for value in given if parameter.fits(store, value)]
-        if parameter and not parameter.several and len(given) > 1:
-            kept = []
-        if kept != given and _replace(name, kept):
-            refused.append(_named(name, given, kept, known=parameter is not None))
-    if refused:
-        st.session_state[_NOTICE] = refused
-        st.rerun()
+    session = _session()
+    known = page == session.page and _known(session)
+    if page != session.page:
+        session.drawn.clear()
+    session.page, session.parameters, session.store = page, parameters, store
+    session.read = _in_browser()
+    if not known:
+        _take(session, store, session.read)
+    session.values = settle(store, parameters, _chosen(session, parameters))
+    for name, value in session.values.items():
+        if session.chosen.get(_place(session, name)) is None:
+            session.chosen[_place(session, name)] = value
+    session.written = write(store, parameters, session.values)
+    if session.stepped:
+        session.stepped = False
+        _push(session)
+
+
+def _take(session: _Session, store: Store, address: Address) -> None:
+    """Take over what an address says that the browser brought."""
+    given, refused = read(store, session.parameters, address)
+    session.refused += refused
+    if address and is_whole(store, session.parameters, address, given):
+        for name in settle(store, session.parameters, given).keys() - address.keys():
+            session.chosen.pop(_place(session, name), None)
+    for name, value in given.items():
+        session.chosen[_place(session, name)] = value
+    session.values = settle(store, session.parameters, _chosen(session, session.parameters))
+    for name in _misfits(session, given):
+        session.refused.append(_named(name, address[name]))
+        session.chosen.pop(_place(session, name))
+
+
+def value(name: str) -> Any:
+    """The value of a parameter that the open page shows."""
+    return _session().values[name]
+
+
+def choose(**values: Any) -> None:
+    """Change parameters, of this page or of others, and write the address: one step in the browser's history.
+
+    A value that this page cannot show changes nothing and is named in the notice. Call it from a widget's callback, or
+    before what it changes is drawn.
+
+    Parameters
+    ----------
+    values : by name; None for the default
+    """
+    session = _session()
+    before = dict(session.chosen)
+    for name, value in values.items():
+        session.chosen[_place(session, name)] = value
+    if "run" in values:
+        session.stepped = True  # another run is opened when the page starts again
+    elif session.store is not None:
+        session.values = settle(session.store, session.parameters, _chosen(session, session.parameters))
+        for name in _misfits(session, values):
+            session.refused.append(_named(name, [str(values[name])]))
+            session.chosen = before
+            session.values = settle(session.store, session.parameters, _chosen(session, session.parameters))
+        session.written = session.read = write(session.store, session.parameters, session.values)
+        _push(session)
+
+
+def control(name: str, key: str | None = None, on_change: Callable[[str, str], None] | None = None) -> dict[str, Any]:
+    """The arguments by which a widget shows a parameter and changes it: ``st.toggle("Maps", **control("cam"))``.
+
+    Parameters
+    ----------
+    key : str, optional
+        The widget's key; by default the parameter's name.
+    on_change : callable, optional
+        Given both when the visitor changes the widget, in place of choosing its value.
+    """
+    session, key, shown = _session(), key or name, value(name)
+    shown = list(shown) if session.parameters[name].several else shown
+    if key not in session.drawn or key not in st.session_state or st.session_state[key] != shown:
+        st.session_state[key] = shown
+    session.drawn.add(key)
+    return {"key": key, "on_change": on_change or _changed, "args": (name, key)}
+
+
+def _changed(name: str, key: str) -> None:
+    shown = st.session_state[key]
+    choose(**{name: tuple(shown) if isinstance(shown, list) else shown})
+
+
+def link(**values: str) -> dict[str, str]:
+    """The query of a link to another page's view of this run, split and label, and of what else is given."""
+    session = _session()
+    return {name: session.written[name][0] for name in ("run", "split", "label") if name in session.written} | values
+
+
+# --- in the browser --------------------------------------------------------------------------------------------------
+
+_bar = st.components.v2.component(
+    "address_bar",
+    html='<button type="button" title="The address of exactly this view">Copy link</button><span role="status"></span>',
+    css=_SCRIPT.with_suffix(".css").read_text(encoding="utf-8"),
+    js=_SCRIPT.read_text(encoding="utf-8"),
+)
+
+
+def bar() -> None:
+    """The button that copies the link; it also completes the address in the browser."""
+    session = _session()
+    _bar(key="address-bar", data={"query": urlencode(session.written, doseq=True), "at": time.time()}, width="content")
+
+
+def title(page: str) -> str:
+    """The browser's title: what is shown, the page, and the run."""
+    values = _session().values
+    parts = [values.get("label"), values.get("film"), page, values["run"]]
+    return " · ".join(plain(part) for part in parts if part)
 
 
 def notice() -> None:
-    """Name what :func:`check` took out of the address."""
-    refused: list[str] = st.session_state.pop(_NOTICE, [])
+    """Name what the address asked for in vain."""
+    session = _session()
+    refused, session.refused = session.refused, []
     if refused:
         more = f"; and {len(refused) - MOST_NAMED:,} more" if len(refused) > MOST_NAMED else ""
         st.warning(
@@ -107,33 +275,42 @@ def notice() -> None:
         )
 
 
-def _replace(name: str, values: list[str]) -> bool:
-    """Put values in a parameter's place; False where a control holds it already, which then keeps its own value."""
-    try:
-        if values:
-            st.query_params[name] = values
-        else:
-            del st.query_params[name]
-    except StreamlitAPIException:
-        return False
-    return True
+def _session() -> _Session:
+    session: _Session = st.session_state.setdefault(_SESSION, _Session())
+    return session
 
 
-def _named(name: str, given: list[str], kept: list[str], *, known: bool) -> str:
-    if not known:
-        return f"a parameter {in_markdown(name)}"
-    gone = [value for value in given if value not in kept]
-    if not gone or (len(given) > 1 and not kept):
-        return f"{in_markdown(name)} {len(given):,} times"
-    return f"{in_markdown(name)} {', '.join(in_markdown(value) or '(empty)' for value in gone[:MOST_NAMED])}"
+def _misfits(session: _Session, wanted: Values) -> list[str]:
+    """Names of the parameters on the page that do not show what was wanted."""
+    return [
+        name
+        for name, value in wanted.items()
+        if value is not None and name in session.values and session.values[name] != value
+    ]
 
 
-def _float(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return math.nan
+def _named(name: str, texts: list[str]) -> str:
+    return f"{in_markdown(name)} {', '.join(map(in_markdown, texts[:MOST_NAMED]))}"
 
 
-def _is_control(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+def _place(session: _Session, name: str) -> tuple[str, str]:
+    return ("" if name in SHARED else session.page, name)
+
+
+def _chosen(session: _Session, names: Iterable[str]) -> dict[str, Any]:
+    places = {name: _place(session, name) for name in names}
+    return {name: session.chosen[place] for name, place in places.items() if place in session.chosen}
+
+
+def _in_browser() -> Address:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def _known(session: _Session) -> bool:
+    """Whether the browser gives the address that it gave before, or the one written since."""
+    return _in_browser() in (session.read, session.written)
+
+
+def _push(session: _Session) -> None:
+    if _in_browser() != session.written:
+        st.query_params.from_dict(session.written)

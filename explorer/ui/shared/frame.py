@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec, cast
 
 import streamlit as st
@@ -22,6 +23,7 @@ from explorer.tables.training import protocol_title
 from explorer.ui.shared import address, cache, choose
 from explorer.ui.shared.build import offer_demo
 from explorer.ui.shared.file_check import FileCheck
+from explorer.ui.shared.parameter import Parameter, one_of
 
 P = ParamSpec("P")
 
@@ -47,6 +49,9 @@ FAVICON = (
     '<circle cx="23" cy="12" r="6" fill="#0072B2"/><circle cx="17" cy="24" r="6" fill="#009E73"/></svg>'
 )
 
+WORKING = f"<style>{Path(__file__).with_name('working.css').read_text(encoding='utf-8')}</style>"
+"""What is being made anew is dim, and a thin bar runs: nothing old stands clear under a new name."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -71,8 +76,8 @@ def navigation() -> Page:
 
 
 @contextmanager
-def page(title: str, parameters: Mapping[str, address.Parameter]) -> Iterator[View]:
-    """Frame a page's body; ``parameters`` are what its address may hold.
+def page(title: str, parameters: Mapping[str, Parameter]) -> Iterator[View]:
+    """Frame a page's body; ``parameters`` are what its address says beside the run.
 
     A problem the user can mend is shown in place of the panel that meets it, never as a traceback. What a control meets
     is shown in place of all that follows.
@@ -86,6 +91,10 @@ def page(title: str, parameters: Mapping[str, address.Parameter]) -> Iterator[Vi
     """
     st.set_page_config(page_title=f"{title} · Embedding explorer", page_icon=FAVICON, layout="wide")
     navigation()
+    st.html(WORKING)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.title(title, width="content")
+        link = st.container(width="content")
     view, n = None, 0
     with errors_shown():
         opened = _open(title, parameters)
@@ -93,7 +102,9 @@ def page(title: str, parameters: Mapping[str, address.Parameter]) -> Iterator[Vi
         view = opened
     if view is None:
         st.stop()
-    st.title(title)
+    st.set_page_config(page_title=address.title(title))
+    with link:
+        address.bar()
     address.notice()
     st.caption(f"{n:,} films in {view.split}. Research use only. Not a medical device.")
     with errors_shown():
@@ -125,31 +136,28 @@ def error_text(error: UserError) -> str:
     return f"{in_markdown(error.what, LONGEST_ERROR)}\n\n{in_markdown(error.fix, LONGEST_ERROR)}"
 
 
-def _open(title: str, parameters: Mapping[str, address.Parameter]) -> View | None:
+def _open(title: str, parameters: Mapping[str, Parameter]) -> View | None:
     """Open the chosen run and draw the sidebar; None where there is no store yet, after saying so."""
     root = store_root()
     default = latest_run(root)
     if default is None:
-        st.title(title)
         offer_demo(root, APP, sys.executable)
         return None
     runs = list_runs(root)
-    asked = st.query_params.get("run", st.session_state.get("run"))
+    run = address.asked_run(runs, default)
     try:
-        opened = cache.store(root, asked if asked in runs else default)
-    except UserError:
-        _choose_run(runs, default)  # where one run is damaged, the others can still be chosen
-        raise
-    address.check(opened, {"run": address.one_of(runs), **parameters})
-    store = cache.store(root, _choose_run(runs, default))
+        store = cache.store(root, run)
+        address.open_page(store, title, {"run": one_of(runs, run), **parameters})
+    finally:
+        _choose_run(runs, run)  # where one run is damaged, the others can still be chosen
     return View(store, _sidebar(store))
 
 
-def _choose_run(runs: list[str], default: str) -> str:
+def _choose_run(runs: list[str], run: str) -> None:
     if len(runs) == 1:
-        return default
-    chosen = st.sidebar.selectbox("Run", runs, index=runs.index(default), key="run", bind="query-params")
-    return chosen
+        return
+    st.session_state["run"] = run
+    st.sidebar.selectbox("Run", runs, key="run", on_change=lambda: address.choose(run=st.session_state["run"]))
 
 
 def _sidebar(store: Store) -> Split:
@@ -158,7 +166,6 @@ def _sidebar(store: Store) -> Split:
         chosen = choose.pick_one(
             "Split",
             SHOWN_SPLITS,
-            "test",
             "split",
             help="Films shown and scored. Thresholds were chosen on val: its figures are optimistic.",
         )

@@ -8,6 +8,7 @@ import streamlit as st
 
 from explorer.data.text import in_markdown, plain
 from explorer.tables.labels import findings_text
+from explorer.ui.shared import address
 from explorer.ui.shared.frame import panel
 
 if TYPE_CHECKING:
@@ -60,8 +61,5 @@ def links(sample_id: str) -> None:
 
 
 def link(file: str, title: str, sample_id: str) -> None:
-    """To another page about a film, under a title that may be its id.
-
-    Run, split and label go along by themselves, being bound to the address.
-    """
-    st.page_link(file, label=in_markdown(title), query_params={"film": sample_id})
+    """To another page about a film, under a title that may be its id."""
+    st.page_link(file, label=in_markdown(title), query_params=address.link(film=sample_id))

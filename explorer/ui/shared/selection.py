@@ -1,7 +1,7 @@
 """The selection of films: it goes from page to page, stands in the link where it fits, and can be taken away.
 
 ``sel`` in the address is ``run.rows``: eight hexadecimal digits that name the run, and the rows with the selection's
-name, packed. The session holds the selection too, so that one too large for a link still travels between pages.
+name, packed. One too large for a link still travels between pages, as all choices of a session do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import pandas as pd
 import streamlit as st
 
 from explorer.data.text import csv, in_markdown
+from explorer.ui.shared import address
 from explorer.ui.shared.links import DAMAGED, BadLink, from_text, most_bytes, row_forms, to_text, unpack_rows
+from explorer.ui.shared.parameter import Parameter, Refused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,17 +28,15 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
-PARAMETER = "sel"
 LONGEST_LINK = 4000
 """Characters a selection may add to a link: proxies and mail programs cut addresses off beyond about 8,000."""
 LONGEST_NAME = 60
 EXPORTED = ("sample_id", "study_id", "patient_id", "split", "view")
-_STATE = "selection"
 _NOT_PLAIN = re.compile(r"[^\w ,:;+\-=()%·.]|\.(?!\d)")
 """What a name may not hold: it comes from a link and is shown, so it must not be read as Markdown or as an address."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Selection:
     """Some films of one run and what they are called; no rows where nothing is selected."""
 
@@ -49,40 +49,17 @@ class Selection:
 
 
 def current(view: View) -> Selection:
-    """The films selected: the address's selection; without one the session's, which the address then names."""
-    run_id, token = view.store.manifest.run_id, st.query_params.get(PARAMETER, "")
-    held: Selection | None = st.session_state.get(_STATE)
-    if token and (held is None or held.token != token):
-        try:
-            rows, name = unpack(token, run_id, view.store.n)
-        except BadLink as error:
-            st.warning(f"The selection in this link cannot be opened: {error}. Nothing is selected.")
-            clear()
-            return _nothing(view.store)
-        held = st.session_state[_STATE] = Selection(run_id, rows, name, token)
-    if held is None:
-        return _nothing(view.store)
-    if held.run_id != run_id:
-        st.info("The selection belongs to another run. Nothing is selected in this one.")
-        clear()
-        return _nothing(view.store)
-    if held.token and not token:
-        _write_link(held.token)
-    return held
+    """The films selected."""
+    held: Selection | None = address.value("sel")
+    return held or Selection(view.store.manifest.run_id, np.zeros(0, np.int64), "", "")
 
 
-def put(view: View, rows: NDArray[np.int64], name: str) -> Selection:
+def put(view: View, rows: NDArray[np.int64], name: str) -> None:
     """Select these rows (any order, repeats allowed) on every page and in the link; no rows clears the selection.
 
     Call it before :func:`current` in a run of the script, or from a widget's callback.
     """
-    if len(rows) == 0:
-        clear()
-        return _nothing(view.store)
-    held = _selection(view.store, rows, name)
-    st.session_state[_STATE] = held
-    _write_link(held.token)
-    return held
+    address.choose(sel=_selection(view.store, rows, name) if len(rows) else None)
 
 
 def put_from_map(view: View, rows: NDArray[np.int64]) -> None:
@@ -92,8 +69,7 @@ def put_from_map(view: View, rows: NDArray[np.int64]) -> None:
 
 def clear() -> None:
     """Select nothing."""
-    st.session_state.pop(_STATE, None)
-    _write_link("")
+    address.choose(sel=None)
 
 
 def actions(view: View, rows: NDArray[np.int64], name: str, key: str) -> None:
@@ -208,6 +184,23 @@ def _mark(run_id: str) -> str:
     return hashlib.sha256(run_id.encode()).hexdigest()[:8]
 
 
+def _read(store: Store, token: str) -> Selection:
+    run_id = store.manifest.run_id
+    try:
+        rows, name = unpack(token, run_id, store.n)
+    except BadLink as error:
+        raise Refused(str(error)) from error
+    return Selection(run_id, rows, name, token)
+
+
+IN_ADDRESS = Parameter(
+    read=_read,
+    write=lambda _, selected: selected.token,
+    fits=lambda store, selected, _: selected.run_id == store.manifest.run_id,
+    default=lambda *_: None,
+)
+"""The selection as a parameter of a page's address."""
+
 # --- in the session --------------------------------------------------------------------------------------------------
 
 
@@ -217,24 +210,14 @@ def _selection(store: Store, rows: NDArray[np.int64], name: str) -> Selection:
     return Selection(run_id, distinct, title, pack(run_id, store.n, distinct, title))
 
 
-def _nothing(store: Store) -> Selection:
-    return Selection(store.manifest.run_id, np.zeros(0, np.int64), "", "")
-
-
 def _plain(name: str) -> str:
     return " ".join(_NOT_PLAIN.sub("", name).split())[:LONGEST_NAME].strip()
 
 
-def _write_link(token: str) -> None:
-    if token:
-        st.query_params[PARAMETER] = token
-    else:
-        st.query_params.pop(PARAMETER, None)
-
-
 def _open(file: str, selected: Selection, film: str | None) -> None:
-    """Go to a page with a selection and a film; run, split and label are bound to the address and go along."""
-    kept = {PARAMETER: selected.token} if selected.token else {}
+    """Go to a page with a selection and a film."""
+    kept = {"sel": selected.token} if selected.token else {}
     if film is not None:
-        st.session_state["film"] = kept["film"] = film
-    st.switch_page(file, query_params=kept)
+        address.choose(film=film)
+        kept["film"] = film
+    st.switch_page(file, query_params=address.link(**kept))

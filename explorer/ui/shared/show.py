@@ -1,4 +1,4 @@
-"""Tables of data on a page."""
+"""Tables of data and titles of figures on a page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from explorer.data.text import plain_table
+from explorer.data.text import in_markdown, plain_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,3 +15,8 @@ if TYPE_CHECKING:
 def show_table(frame: pd.DataFrame, **options: Any) -> None:
     """A table that shows its texts as they are written; ``options`` are those of ``st.dataframe``."""
     st.dataframe(plain_table(frame), **options)
+
+
+def figure_title(*parts: str) -> None:
+    """Above a figure: what it shows, then whose it is (label, regime, split, film), as they are written."""
+    st.markdown(f"**{' · '.join(map(in_markdown, parts))}**")

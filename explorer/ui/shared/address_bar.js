@@ -1,0 +1,37 @@
+// Copies the address, and completes it: what the page fills in by itself takes the place of the address it completes.
+// The server numbers what it sends by time, so that a button drawn again never brings an older address back.
+const embedding = name => /^embed(_options)?$/i.test(name)
+
+export default function ({ data, parentElement }) {
+  if (data.at > (globalThis.cxrAddressAt ?? 0)) {
+    globalThis.cxrAddressAt = data.at
+    const query = new URLSearchParams(data.query)
+    for (const [name, value] of new URLSearchParams(location.search)) if (embedding(name)) query.append(name, value)
+    const search = `?${query}`
+    if (search !== location.search) history.replaceState(history.state, "", location.pathname + search + location.hash)
+  }
+  const button = parentElement.querySelector("button"), status = parentElement.querySelector("[role=status]")
+  button.onclick = async () => {
+    status.textContent = (await copied(location.href)) ? "Copied" : "Copy the address from the browser's bar"
+    clearTimeout(button.timer)
+    button.timer = setTimeout(() => (status.textContent = ""), 3000)
+  }
+}
+
+// Browsers give the clipboard to pages from https or localhost alone; elsewhere a selected text can be copied.
+async function copied(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => selected(text))
+  return selected(text)
+}
+
+function selected(text) {
+  const area = document.createElement("textarea")
+  area.value = text
+  area.style.position = "fixed"
+  area.style.opacity = "0"
+  document.body.append(area)
+  area.select()
+  const done = document.execCommand("copy")
+  area.remove()
+  return done
+}
