@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WAIT = 60_000
+IN_DEPTH = "FUZZ_CASES" in os.environ
+"""As ``make fuzz`` sets it: every page and kind of text in the browser; else some, since AppTest opens them all."""
 
 
 def serve(store: Path) -> tuple[subprocess.Popen[bytes], str]:

@@ -13,7 +13,7 @@ import pytest
 from explorer.store.marks import read_marks
 from explorer.store.runs import open_store
 from explorer.ui.shared import selection
-from tests.browser.conftest import WAIT, serve, settle
+from tests.browser.conftest import IN_DEPTH, WAIT, serve, settle
 from tests.pages import TITLES
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def assert_whole(page: Page) -> None:
     assert "Research use only" in page.inner_text("[data-testid=stMain]")
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", PAGES if IN_DEPTH else ("overview", "grad_cam"))
 def test_a_first_visit_to_a_pages_own_address_shows_it_whole(browser: Browser, tiny_store: Path, name: str) -> None:
     server, url = serve(tiny_store)
     page = browser.new_page()

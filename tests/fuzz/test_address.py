@@ -19,7 +19,7 @@ from explorer.store.runs import open_store
 from tests.pages import TITLES, address_of, open_page
 from tests.views import OF_PAGE, known_texts, meaning
 
-CASES = int(os.environ.get("FUZZ_CASES", "60"))
+CASES = int(os.environ.get("FUZZ_CASES", "30"))
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 DRAWN = CASES // 10
 """Cases in which the whole page is drawn; in the others only its frame, which checks the address."""
