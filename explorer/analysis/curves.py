@@ -34,7 +34,7 @@ def pr_curve(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> pd.D
     Returns
     -------
     DataFrame
-        threshold, precision, recall, fpr, n_called: one row for each distinct score; empty without a known positive.
+        threshold, precision, recall, fpr, n_predicted: one row for each distinct score; empty without a known positive.
         fpr is NaN without a known negative.
 
     Examples
@@ -47,13 +47,13 @@ def pr_curve(targets: NDArray[np.float32], scores: NDArray[np.floating]) -> pd.D
     order = known[np.argsort(-scores[known], kind="stable")]
     ends = group_ends(scores[order])
     positive = np.cumsum(targets[order] == 1)
-    columns = ("threshold", "precision", "recall", "fpr", "n_called")
+    columns = ("threshold", "precision", "recall", "fpr", "n_predicted")
     if not len(positive) or positive[-1] == 0:
         return pd.DataFrame({name: np.zeros(0) for name in columns})
-    tp, n_called = positive[ends], ends + 1
+    tp, n_predicted = positive[ends], ends + 1
     negatives = len(order) - positive[-1]
-    fpr = (n_called - tp) / negatives if negatives else np.full(len(ends), np.nan)
-    values = (scores[order][ends], tp / n_called, tp / positive[-1], fpr, n_called)
+    fpr = (n_predicted - tp) / negatives if negatives else np.full(len(ends), np.nan)
+    values = (scores[order][ends], tp / n_predicted, tp / positive[-1], fpr, n_predicted)
     return pd.DataFrame(dict(zip(columns, values, strict=True)))
 
 

@@ -61,7 +61,7 @@ def pairs(labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np
     Returns
     -------
     DataFrame
-        one, other, n (films where both are known), true, called, by_chance: the largest excess of predictions first.
+        one, other, n (films where both are known), true, predicted, by_chance: the largest excess of predictions first.
         ``by_chance`` is n times the product of the two labels' rates of positive predictions.
     """
     known = ~np.isnan(targets)
@@ -73,8 +73,8 @@ def pairs(labels: Sequence[str], targets: NDArray[np.float32], calls: NDArray[np
             true = int(((targets[:, i] == 1) & (targets[:, j] == 1)).sum())
             a, b = calls[both, i], calls[both, j]
             rows.append((labels[i], labels[j], n, true, int((a & b).sum()), float(a.mean() * b.sum()) if n else 0.0))
-    frame = pd.DataFrame(rows, columns=["one", "other", "n", "true", "called", "by_chance"])
-    excess = (frame["called"] - frame["true"]).sort_values(ascending=False, kind="stable")
+    frame = pd.DataFrame(rows, columns=["one", "other", "n", "true", "predicted", "by_chance"])
+    excess = (frame["predicted"] - frame["true"]).sort_values(ascending=False, kind="stable")
     return frame.loc[excess.index].reset_index(drop=True)
 
 

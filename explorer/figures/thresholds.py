@@ -54,7 +54,7 @@ def labels_per_film(
     Parameters
     ----------
     true : (n,)
-    called : regime title to (n,)
+    predicted : regime title to (n,)
     """
     most = max(int(counts.max(initial=0)) for counts in (true, *predicted.values()))
     x = np.arange(most + 1)

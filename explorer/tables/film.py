@@ -38,10 +38,10 @@ def score_frame(
     Returns
     -------
     DataFrame
-        label, state (positive, negative, unknown), series (the regime's title), logit, threshold, margin, called and
-        rank. The threshold is NaN where validation could not decide; ``called`` is then None, else True or False. The
-        margin counts standard deviations of the peers' logits above the threshold. Rank 1 is the highest. Labels the
-        film has come first, then those that most regimes predict, then by falling margin.
+        label, state (positive, negative, unknown), series (the regime's title), logit, threshold, margin, predicted and
+        rank. The threshold is NaN where validation could not decide; ``predicted`` is then None, else True or False.
+        The margin counts standard deviations of the peers' logits above the threshold. Rank 1 is the highest. Labels
+        the film has come first, then those that most regimes predict, then by falling margin.
     """
     states = {
         label: "unknown" if np.isnan(value) else "positive" if value == 1 else "negative"
@@ -58,10 +58,10 @@ def score_frame(
             predicted = None if np.isnan(thresholds[c]) else bool(own[c] >= thresholds[c])
             numbers = float(own[c]), float(thresholds[c]), float(margins[c])
             out.append((label, states[label], regime.title, *numbers, predicted, int(ranks[c])))
-    columns = ["label", "state", "series", "logit", "threshold", "margin", "called", "rank"]
+    columns = ["label", "state", "series", "logit", "threshold", "margin", "predicted", "rank"]
     frame = pd.DataFrame(out, columns=columns)
     by_label = frame.groupby("label").agg(
-        calls=("called", lambda calls: sum(call is True for call in calls)), margin=("margin", "mean")
+        calls=("predicted", lambda calls: sum(call is True for call in calls)), margin=("margin", "mean")
     )
     by_label["known"] = [states[label] != "positive" for label in by_label.index]
     order = by_label.sort_values(["known", "calls", "margin"], ascending=[True, False, False], kind="stable").index
@@ -97,7 +97,7 @@ _OUTCOMES = {
 
 def _cell(score: object) -> str:
     logit, threshold, predicted, state, rank = (
-        getattr(score, name) for name in ("logit", "threshold", "called", "state", "rank")
+        getattr(score, name) for name in ("logit", "threshold", "predicted", "state", "rank")
     )
     if predicted is None:
         return f"{number(logit)}, no threshold · #{rank}"

@@ -11,7 +11,7 @@ import streamlit as st
 from explorer.data.text import in_markdown, listed, plain, whole
 from explorer.errors import UserError
 from explorer.figures.case import add_ring, grouped_map, margins
-from explorer.figures.style import regime_style
+from explorer.figures.style import number, regime_style
 from explorer.tables.film import film_scores, score_table
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, nearest_films, point_groups_by_label
@@ -104,7 +104,7 @@ def _margins(store: Store, row: int) -> None:
     st.plotly_chart(
         margins(frame, styles), key="margins", alt="How far each label's score lies above or below its threshold"
     )
-    st.caption("Right of the line is called positive. **Bold +**: the film is known to have it; ?: unknown.")
+    st.caption("Right of the line is predicted positive. **Bold +**: the film is known to have it; ?: unknown.")
 
 
 def _jpeg(store: Store, row: int) -> tuple[bytes, str]:
@@ -187,7 +187,7 @@ def _nearest(store: Store, space: str, row: int) -> None:
         for other, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
             with st.container(width=118, gap="xxsmall"):
                 st.image(store.thumbnail(other), width=118, alt=f"Film {plain(store.samples['sample_id'].iat[other])}")
-                st.caption(f"**{similarity:.3f}** · {findings_text(store, other)}")
+                st.caption(f"**{number(similarity, 3)}** · {findings_text(store, other)}")
                 _open_button(store, other, space)
 
 

@@ -34,7 +34,7 @@ def test_the_curve_steps_to_the_average_precision(case: tuple[np.ndarray, np.nda
     assert curve["threshold"].is_monotonic_decreasing
     assert curve["threshold"].is_unique
     assert curve["recall"].iloc[-1] == 1
-    assert curve["n_called"].iloc[-1] == (~np.isnan(targets)).sum()
+    assert curve["n_predicted"].iloc[-1] == (~np.isnan(targets)).sum()
     for point in curve.itertuples():
         at = scores_of(targets, scores, float(point.threshold))
         assert (at["precision"], at["recall"]) == pytest.approx((point.precision, point.recall))

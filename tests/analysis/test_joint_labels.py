@@ -51,7 +51,7 @@ def test_pairs_by_hand() -> None:
     calls = np.array([[1, 1, 1], [1, 1, 0], [1, 1, 1], [0, 0, 0]], dtype=bool)
     frame = pairs("abc", targets, calls)
     first = frame.iloc[0]
-    assert first[["one", "other", "n", "true", "called"]].tolist() == ["a", "b", 4, 1, 3]
+    assert first[["one", "other", "n", "true", "predicted"]].tolist() == ["a", "b", 4, 1, 3]
     assert first["by_chance"] == pytest.approx(3 / 4 * 3)
     assert frame["n"].tolist() == [4, 3, 3]
 

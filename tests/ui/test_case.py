@@ -73,9 +73,9 @@ def test_a_films_scores_are_the_stores(store: Store) -> None:
             assert score["rank"] == 1 + (logits[store.rows("test"), c] > logits[row, c]).sum()
             threshold = store.threshold_array(regime.name)[c]
             if np.isnan(threshold):
-                assert score["called"] is None
+                assert score["predicted"] is None
             else:
-                assert score["called"] == (logits[row, c] >= threshold)
+                assert score["predicted"] == (logits[row, c] >= threshold)
                 assert np.sign(score["margin"]) == np.sign(logits[row, c] - threshold)
     states = frame.groupby("label")["state"].first()
     for c, label in enumerate(store.labels):

@@ -15,7 +15,7 @@ import streamlit as st
 from explorer.data.saliency_map import METHODS, silence
 from explorer.data.text import in_markdown, plain
 from explorer.figures import overlay
-from explorer.figures.style import regime_style
+from explorer.figures.style import number, regime_style
 from explorer.tables.labels import by_prevalence, label_states
 from explorer.ui.models import heatmaps, inference
 from explorer.ui.shared import cache, choose
@@ -111,7 +111,9 @@ def _own_words(store: Store, canvas: overlay.Canvas, question: Question) -> None
     saliency = heatmaps.saliency_maps(store, request)
     grid = saliency.maps[0, 0]
     with st.columns(len(store.regimes))[0]:
-        st.markdown(f"**Own words, frozen encoder**  \ncosine {saliency.logits[0]:.3f} · no threshold: none was chosen")
+        st.markdown(
+            f"**Own words, frozen encoder**  \ncosine {number(saliency.logits[0], 3)} · no threshold: none was chosen"
+        )
         picture = _picture(store, regime, canvas, grid, question)
         st.image(picture, width="stretch", alt="The sentence according to the frozen encoder")
         st.caption(in_markdown(sentence, None))

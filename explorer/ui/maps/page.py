@@ -12,6 +12,7 @@ import streamlit as st
 from explorer.analysis.map_trust import doubts
 from explorer.data.text import in_markdown, plain
 from explorer.figures.maps import paint_bytes
+from explorer.figures.style import number
 from explorer.tables import map_colours
 from explorer.tables.labels import by_prevalence, findings_text
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS, Asked
@@ -109,7 +110,7 @@ def _meaning(store: Store, choice: MapChoice) -> str:
     asked, label = choice.asked, choice.asked.label
     if asked.colour in ("outcome", "right", "score"):
         cuts = [(r.title, store.thresholds(r.name).labels[label].value) for r in choice.regimes]
-        words = ", ".join(f"{title} {'has none' if cut is None else f'logit {cut:.2f}'}" for title, cut in cuts)
+        words = ", ".join(f"{title} {'has none' if cut is None else f'logit {number(cut)}'}" for title, cut in cuts)
         return f"Thresholds for {in_markdown(label)}, chosen on val by max F1: {words}."
     return {
         "labels": f"Coloured: films with {MATCHES[asked.match]}; a film with several is a pie.",
@@ -228,7 +229,7 @@ def _tips_id(store: Store, label: str) -> str:
 
 def _tip(store: Store, label: str, row: int) -> Tip:
     sample, c = store.samples.iloc[row], store.labels.index(label)
-    scores = " · ".join(f"{r.title} {store.logits(r.name)[row, c]:.2f}" for r in store.regimes)
+    scores = " · ".join(f"{r.title} {number(store.logits(r.name)[row, c])}" for r in store.regimes)
     report = " ".join(str(sample["report"] or "").split()) if pd.notna(sample["report"]) else ""
     where = " · ".join(str(part) for part in (sample["sample_id"], sample["split"], sample["view"]) if pd.notna(part))
     lines = [where, findings_text(store, row, plain), f"{plain(label)}, logits: {scores}"]

@@ -16,6 +16,7 @@ from PIL import Image
 from explorer.analysis.neighbours import decision_row
 from explorer.data.saliency_map import MethodName, Saliency, silence
 from explorer.figures import overlay
+from explorer.figures.style import number
 from explorer.store.scores import check_scores, stored_embedding
 from explorer.ui.models.inference import Upload
 from explorer.ui.shared import cache
@@ -221,6 +222,6 @@ def score_text(store: Store, regime: str, label: str, logit: float) -> str:
     """A film's logit for a label against the threshold."""
     threshold = float(store.threshold_array(regime)[store.labels.index(label)])
     if np.isnan(threshold):
-        return f"logit {logit:.2f} · no threshold: val lacks positives or negatives"
+        return f"logit {number(logit)} · no threshold: val lacks positives or negatives"
     prediction = "positive" if logit >= threshold else "negative"
-    return f"logit {logit:.2f} · threshold {threshold:.2f} · called **{prediction}**"
+    return f"logit {number(logit)} · threshold {number(threshold)} · predicted **{prediction}**"

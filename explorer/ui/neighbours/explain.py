@@ -15,7 +15,7 @@ import streamlit as st
 from explorer.data.saliency_map import METHODS, silence
 from explorer.data.text import in_markdown, plain
 from explorer.figures import overlay
-from explorer.figures.style import regime_style
+from explorer.figures.style import number, regime_style
 from explorer.tables.labels import by_prevalence
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.grad_cam.controls import MapSettings, map_settings
@@ -123,7 +123,7 @@ def _likeness(store: Store, query: Query, row: int, comparison: Comparison) -> N
         regime = next(r for r in store.regimes if space.name in (r.embedding_space, r.decision_space))
         towards = (other, own)[-len(films) :]  # each film is compared with the other
         with column:
-            st.markdown(f"**{' and '.join(titles)}**  \ncosine {float(own @ other):.3f}")
+            st.markdown(f"**{' and '.join(titles)}**  \ncosine {number(float(own @ other), 3)}")
             for part, (title, film), vector in zip(st.columns(len(films), gap="small"), films, towards, strict=True):
                 with part:
                     target = heatmaps.Likeness.to(space.name, vector)

@@ -15,7 +15,7 @@ from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import METRICS
 from explorer.analysis.rewording import EDITED, STORED, RewordingEffect, compare
 from explorer.data.text import in_markdown, listed, plain
-from explorer.figures.style import with_interval
+from explorer.figures.style import number, with_interval
 from explorer.tables.labels import label_states
 from explorer.tables.results import METRIC_TITLES
 from explorer.ui.models import inference
@@ -222,12 +222,12 @@ def _figures(store: Store, label: str, change: RewordingEffect, *, same: bool) -
         for metric in METRICS
     ]
     show_table(pd.DataFrame(table), hide_index=True)
-    cut = {version: "none" if np.isnan(value) else f"{value:.2f}" for version, value in change.thresholds.items()}
+    cut = {version: "none" if np.isnan(value) else number(value) for version, value in change.thresholds.items()}
     words = (
         "Nothing is edited yet."
         if same
-        else f"Ranks: Spearman {change.spearman:.3f}. At its own threshold the edited wording calls "
-        f"{change.flips[0]:,} films more and {change.flips[1]:,} that were called no longer."
+        else f"Ranks: Spearman {change.spearman:.3f}. At its own threshold the edited wording predicts "
+        f"{change.flips[0]:,} films more and {change.flips[1]:,} no longer."
     )
     st.caption(
         f"95% intervals by leaving out patients in turn, paired for both. Threshold of highest F1 on val: "
@@ -239,7 +239,9 @@ def _figures(store: Store, label: str, change: RewordingEffect, *, same: bool) -
 def _signed(value: float, low: float, high: float) -> str:
     if np.isnan(value):
         return "—"
-    return f"{value:+.2f}" + (" [no interval]" if np.isnan(low) else f" [{low:+.2f}, {high:+.2f}]")
+    if np.isnan(low):
+        return f"{number(value, signed=True)} [no interval]"
+    return with_interval(value, low, high, signed=True)
 
 
 @panel

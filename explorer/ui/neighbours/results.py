@@ -16,7 +16,7 @@ from explorer.analysis.outliers import DEFAULT, DISTANCES, OUTLYING
 from explorer.data.text import in_markdown, plain, whole
 from explorer.figures.case import margins
 from explorer.figures.dots import dots
-from explorer.figures.style import regime_style
+from explorer.figures.style import number, regime_style
 from explorer.tables.film import score_frame
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, label_agreement
@@ -160,7 +160,7 @@ def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> No
     frame = score_frame(store, upload.logits(store), known, store.rows(view.split))
     styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
     st.plotly_chart(margins(frame, styles), key="upload-margins", alt="Each regime's scores of the uploaded film")
-    st.caption(f"Right of the line is called positive at the threshold chosen on val; spread of {view.split}.")
+    st.caption(f"Right of the line is predicted positive at the threshold chosen on val; spread of {view.split}.")
     st.button(
         "Grad-CAM of your film",
         icon=":material/center_focus_strong:",
@@ -222,7 +222,7 @@ def _neighbour(
     if row in hub_counts:
         flags += f" · :violet-badge[hub: {hub_counts[row]} lists]"
     lines = [
-        f"**{similarity:.3f}** · {sample['split']}{flags}  \n{in_markdown(sample_id)}",
+        f"**{number(similarity, 3)}** · {sample['split']}{flags}  \n{in_markdown(sample_id)}",
         _compared(store, query.known, row),
     ]
     lines.append(_scores(store, row, query.label, titles))
@@ -251,8 +251,8 @@ def _scores(store: Store, row: int, label: str, titles: list[str]) -> str:
     for regime in store.regimes:
         if regime.title in titles:
             logit, cut = float(store.logits(regime.name)[row, c]), float(store.threshold_array(regime.name)[c])
-            against = "" if np.isnan(cut) else f" {'≥' if logit >= cut else '<'} {cut:.2f}"
-            out.append((f"{regime.title} " if len(titles) > 1 else "") + f"{logit:.2f}{against}")
+            against = "" if np.isnan(cut) else f" {'≥' if logit >= cut else '<'} {number(cut)}"
+            out.append((f"{regime.title} " if len(titles) > 1 else "") + f"{number(logit)}{against}")
     return f":small[{in_markdown(label)} logit: {', '.join(out)}]"
 
 

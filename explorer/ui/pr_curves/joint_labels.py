@@ -78,8 +78,8 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
             st.plotly_chart(cooccurrence_heatmap(share, both, order), key=f"pairs-{word}", alt=title)
             st.caption(f"Of the {split} films {word} for the row's label, the percentage {word} for the column's too.")
     frame = pairs(order, targets, calls)
-    frame = frame[frame["called"] + frame["true"] > 0]
-    excess = frame["called"] - frame["true"]
+    frame = frame[frame["predicted"] + frame["true"] > 0]
+    excess = frame["predicted"] - frame["true"]
     st.subheader(f"Predicted together in most excess: {regime.title}, {split}")
     show_table(
         pd.DataFrame(
@@ -87,7 +87,7 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
                 "Labels": frame["one"] + " + " + frame["other"],
                 "Films known": frame["n"],
                 "Occur together": frame["true"],
-                "Predicted together": frame["called"],
+                "Predicted together": frame["predicted"],
                 "Excess": excess,
                 "Expected by chance": frame["by_chance"].round(1),
             }

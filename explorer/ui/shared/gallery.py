@@ -37,17 +37,17 @@ def gallery(
         Gives the last line of a film; by default it is the regime's logit for the label.
     """
     pages = -(-len(rows) // PAGE)
-    number = st.pagination(pages, key=f"{key}-{len(rows)}") if pages > 1 else 1
+    sheet = st.pagination(pages, key=f"{key}-{len(rows)}") if pages > 1 else 1
     logits = store.logits(regime.name)[:, store.labels.index(label)]
     with st.container(horizontal=True, gap="small"):
-        for row in rows[(number - 1) * PAGE : number * PAGE]:
+        for row in rows[(sheet - 1) * PAGE : sheet * PAGE]:
             sample_id = str(store.samples["sample_id"].iat[row])
             with st.container(width=150, gap="xxsmall"):
                 st.image(store.thumbnail(row), width=150, alt=f"Film {plain(sample_id)}")
                 st.caption(
                     f"**{in_markdown(sample_id)}** · {store.samples['split'].iat[row]}  "
                     f"\n{findings_text(store, row)}  \n"
-                    + (describe(row) if describe else f"{regime.title} logit {logits[row]:.2f}")
+                    + (describe(row) if describe else f"{regime.title} logit {number(logits[row])}")
                 )
                 links(sample_id)
 
