@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer.data.text import in_markdown, plain
+from explorer.figures.style import number
 from explorer.tables.labels import findings_text
 from explorer.ui.shared import address
 from explorer.ui.shared.frame import panel
