@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 OF_LABEL = ("label", "score", "outcome", "right")
 """Colours that are about one label."""
+OF_REGIME = ("score", "outcome")
+"""Colours that differ between regimes of one space."""
 LAYOUTS = {"all": "All regimes", "one": "One map"}
 
 
@@ -167,9 +169,9 @@ def _can_draw(store: Store, asked: Asked, regime: RegimeRecord) -> bool:
 def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord], picked: Selection) -> None:
     store, asked = view.store, choice.asked
     panels = []
-    for regime in regimes:
+    for same in _alike(store, asked, regimes):
         with errors_shown():  # the other maps can still be drawn
-            panels.append(_panel(store, choice, regime))
+            panels.append(_panel(store, choice, same))
     if not panels:
         return
     names = tuple(one.name for one in panels)
@@ -178,7 +180,7 @@ def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord], picked: Se
         panels,
         _painted(store, asked, names, choice.doubtful),
         _tips_id(store, asked.label),
-        height=560 if len(regimes) == 1 else 380,
+        height={1: 560, 2: 460}.get(len(panels), 380),
         selected=picked.rows,
         ringed=_row_shown(store),
         on_click=lambda row: choose.open_film(str(store.samples["sample_id"].iat[row])),
@@ -193,20 +195,31 @@ def _maps(view: View, choice: MapChoice, regimes: list[RegimeRecord], picked: Se
             st.caption("Prompts are drawn in the frozen encoder's embedding space only: no other space holds text.")
 
 
+def _alike(store: Store, asked: Asked, regimes: list[RegimeRecord]) -> list[list[RegimeRecord]]:
+    """Regimes of which one map tells all: those of one space, where each film has one colour for all of them."""
+    groups: dict[str, list[RegimeRecord]] = {}
+    for regime in regimes:
+        key = regime.name if asked.colour in OF_REGIME else store.space_of(regime.name, asked.kind).name
+        groups.setdefault(key, []).append(regime)
+    return list(groups.values())
+
+
 def _row_shown(store: Store) -> int | None:
     sample_id = address.value("film")
     return None if sample_id is None else store.row_of(sample_id)
 
 
-def _panel(store: Store, choice: MapChoice, regime: RegimeRecord) -> Panel:
+def _panel(store: Store, choice: MapChoice, regimes: list[RegimeRecord]) -> Panel:
+    """The map of regimes that share it."""
+    regime, titles = regimes[0], " and ".join(regime.title for regime in regimes)
     space = store.space_of(regime.name, choice.asked.kind)
     store.map(space.name)  # read first on its own: one that is damaged leaves the other maps
     kinds = tuple(kind for kind in choice.signs if kind != "prompts" or choice.asked.kind == "embedding")
     on_map = signs.signs(store, space.name, kinds)
     colour = COLOURS[choice.asked.colour].lower()
-    alt = f"Map of the {choice.asked.kind} space of {regime.title}, coloured by {colour}"
+    alt = f"Map of the {choice.asked.kind} space of {titles}, coloured by {colour}"
     about = [plain(choice.asked.label)] if choice.asked.colour in OF_LABEL else []
-    title = " · ".join([regime.title, *about, "every split" if choice.asked.colour == "split" else choice.asked.split])
+    title = " · ".join([titles, *about, "every split" if choice.asked.colour == "split" else choice.asked.split])
     return Panel(regime.name, space.name, title, trust_verdict(store.trust(space.name))[1], alt, on_map)
 
 
