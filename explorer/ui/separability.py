@@ -215,7 +215,7 @@ def measures() -> None:
         st.markdown("\n".join(f"- **{measure.title}.** {measure.meaning}" for measure in MEASURES.values()))
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _board(store: Store, split: Split, measure: str, label: str) -> go.Figure:
     labels, spaces = by_prevalence(store, split), columns(store)
     rows = [f"{on_axis(name)} ({label_counts(store, split, name)[0]:,})" for name in labels]
@@ -224,7 +224,7 @@ def _board(store: Store, split: Split, measure: str, label: str) -> go.Figure:
     return figures.board(rows, lines, headings, heatmap_cells(store, split, measure), labels.index(label))
 
 
-@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _whiskers(store: Store, split: Split, kind: SpaceKind, measure: str) -> go.Figure:
     styles = {column.title: column.style for column in columns(store, kind)}
     frame, shown = whisker_frame(store, split, kind, measure), MEASURES[measure]

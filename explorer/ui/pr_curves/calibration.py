@@ -159,7 +159,7 @@ def _texts(frame: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
     }
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _reliability(store: Store, split: Split, label: str, method: Method) -> go.Figure:
     c = store.labels.index(label)
     rows, val = store.rows(split), store.rows("val")

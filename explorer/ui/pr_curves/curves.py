@@ -247,14 +247,14 @@ def _open_label(name: str) -> None:
     address.choose(label=name, view="one")
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _large(store: Store, split: Split, name: str, axes: CurveAxes) -> go.Figure:
     lines = curve_tables.regime_curves(store, split, name, axes)
     prevalence = curve_tables.prevalence_of(store, merits(store, split), name)
     return curve_figures.large_curves(lines, curve_tables.regime_styles(store), axes, prevalence)
 
 
-@st.cache_data(max_entries=16, show_spinner="Drawing every label", hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=16, show_spinner="Drawing every label", hash_funcs=HASH_FUNCS)
 def _small(
     store: Store, split: Split, axes: CurveAxes, by: Sort, few: int, with_bands: bool
 ) -> list[tuple[str, str, go.Figure]]:

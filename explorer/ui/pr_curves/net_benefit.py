@@ -48,7 +48,7 @@ def decision_curves(view: View, label: str) -> None:
         )
 
 
-@st.cache_data(max_entries=64, show_spinner="Measuring net benefit", hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=64, show_spinner="Measuring net benefit", hash_funcs=HASH_FUNCS)
 def _decision(store: Store, split: Split, label: str) -> go.Figure:
     c = store.labels.index(label)
     rows, val = store.rows(split), store.rows("val")

@@ -1,4 +1,7 @@
-"""What is loaded once for all visitors. Resources are shared and never changed; derived frames are bounded."""
+"""What is loaded once for all visitors. Resources are shared and never changed; derived frames are bounded.
+
+Figures are resources: a copy of one is built and checked part by part, which costs more than drawing it.
+"""
 
 from __future__ import annotations
 
