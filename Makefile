@@ -17,7 +17,7 @@ test: check
 test-numerics: .venv/ready-dev
 	$(BIN)/python -m tests.numerics
 
-# simulated coverage, sizes and baselines, into docs/validation.md: half an hour on two cores
+# simulated coverage, sizes and baselines, into docs/validation.md: a quarter of an hour on two cores
 validate: .venv/ready-dev
 	$(BIN)/python -m tests.validation
 

@@ -39,8 +39,8 @@ TURN = 3.5
 """Degrees by which a film is turned, to one side only: either film of a pair may be the turned one."""
 PROPOSED, BY_VARIANT = 6, 4
 """Nearest films of other patients proposed for each film, and for each of its variants, of which those are taken."""
-BITS = 10
-"""Bits that hold the distance of two hashes, at most 576."""
+BITS = 11
+"""Bits that hold a pair's place in a film's list, at most 3 x 576."""
 
 COARSE, FINE = 64, 128
 """Long side in pixels at which two films are first registered, and at which the place is refined."""
@@ -202,6 +202,9 @@ def propose(
 ) -> NDArray[np.int64]:
     """(p, 2) pairs a < b of different patients worth a closer look: nearest by the hash of any variant.
 
+    Some variants of a film lie near many films. So a neighbour's place in the film's list is twice its distance, less
+    that of the variant's last neighbour: a variant's copy stands out from its other neighbours.
+
     Parameters
     ----------
     hashes : callable
@@ -219,12 +222,13 @@ def propose(
         queries = np.concatenate([hashes(row) for row in range(start, stop)])
         bits, rows = index.search(queries, min(n, BY_VARIANT + most))
         mine = np.repeat(np.arange(start, stop), bits.size // (stop - start))
-        # of the variants that reach one film, the nearest: sorted as one number, which is quicker than as three
-        keys = np.sort(((mine * n + rows.ravel()) << BITS) | bits.ravel())
+        places = 2 * bits - bits[:, -1:] + size * 8
+        # of the variants that reach one film, the best placed: sorted as one number, which is quicker than as three
+        keys = np.sort(((mine * n + rows.ravel()) << BITS) | places.ravel())
         keys = keys[np.append(True, np.diff(keys >> BITS) > 0)]
         a, b = np.divmod(keys >> BITS, n)
-        frame = pd.DataFrame({"a": a, "b": b, "bits": keys & ((1 << BITS) - 1)})
-        frame = frame[patients[a] != patients[b]].sort_values(["a", "bits"], kind="stable")
+        frame = pd.DataFrame({"a": a, "b": b, "place": keys & ((1 << BITS) - 1)})
+        frame = frame[patients[a] != patients[b]].sort_values(["a", "place"], kind="stable")
         blocks.append(frame.groupby("a").head(PROPOSED)[["a", "b"]].to_numpy(dtype=np.int64))
     return np.unique(np.sort(np.concatenate(blocks), axis=1), axis=0)
 
