@@ -12,8 +12,8 @@ DICOM, one grey sample of up to 16 bits
     1. Modality LUT, or slope and intercept where both are stated.
     2. The first VOI LUT; without one the first window, by its function (LINEAR, LINEAR_EXACT or SIGMOID). The least
        result of the film is black, the greatest white. Without a usable one, the 0.5th percentile is black and the
-       99.5th white. Not usable: a blank or infinite centre or width, a width of 0 or less (below 1 for LINEAR), a
-       sequence without a table, and what leaves a film of several values one grey.
+       99.5th white. Not usable is a blank or infinite centre or width, or a width of 0 or less (below 1 for
+       LINEAR). Nor is a sequence without a table, or what leaves a film of several values one grey.
     3. MONOCHROME1 is turned over, and so is a presentation LUT of shape INVERSE; both together once.
     4. Padding (PixelPaddingValue, to PixelPaddingRangeLimit) counts in neither step 2's least and greatest nor its
        percentiles, and is black, in MONOCHROME1 too.

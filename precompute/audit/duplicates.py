@@ -62,8 +62,8 @@ BLOCKS, REACH = 6, 6
 """Rows and columns of blocks that may move on registered films, and how far, in pixels at FINE."""
 
 THRESHOLD = 0.78
-"""The agreement from which a pair counts as a copy, fixed by trials. In seven sets of 200 to 1,500 phantoms or real
-films, two patients' films never reached 0.76, and 3 of 1,261 planted copies stayed below 0.79."""
+"""The agreement from which a pair counts as a copy, fixed by trials on seven sets of 200 to 1,500 films. Two
+patients' films never reached 0.76; 3 of 1,261 planted copies stayed below 0.79."""
 RULE = "fixed by trials with planted copies"
 LIMITS = (
     "Sought are copies that are compressed, resized, noisy, of other contrast, mirrored or in negative. Also "

@@ -4,9 +4,8 @@ Each page declares its parameters. When its script starts, :func:`open_page` rea
 every parameter that the page shows: what the address says, else what this session chose before, else the default.
 Controls show these values through :func:`control` and change them through :func:`choose`; none reads the address.
 
-A choice is a step in the browser's history: Streamlit pushes an address that the server writes. What the page completes
-by itself takes the place of the address it completes, in the browser (``address_bar.js``), so that Back never leads to
-the same view again.
+A choice is a step in the browser's history: Streamlit pushes an address that the server writes. An address that the
+page completes by itself is replaced in the browser (``address_bar.js``): Back never leads to the same view again.
 """
 
 from __future__ import annotations
