@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.analysis.neighbours import decision_row, decision_vectors, search
 from explorer.data.saliency_map import Saliency
+from explorer.figures.style import number
 from explorer.model.saliency.tokens import Tokens
 from explorer.store.reader import Store
 from explorer.ui.models import heatmaps, inference
@@ -216,7 +217,7 @@ def test_a_link_explains_a_result_beside_the_film_asked_for(store: Store) -> Non
     text = said(app)
     for space in ("frozen", "fine_tune"):
         vectors = np.asarray(store.vectors(space))
-        assert f"cosine {vectors[row] @ vectors[other]:.3f}" in text
+        assert f"cosine {number(vectors[row] @ vectors[other], 3)}" in text
         for film, towards in ((row, other), (other, row)):
             target = heatmaps.Likeness.to(space, vectors[towards])
             request = heatmaps.MapRequest(cache.run_key(store), film, target, "grad_cam", (11,))
@@ -238,7 +239,7 @@ def test_a_label_can_be_explained_in_place_of_the_likeness(store: Store) -> None
     text = said(app)
     for regime in store.regimes:
         for film in (row, other):
-            assert f"logit {store.logits(regime.name)[film, 2]:.2f} · threshold" in text
+            assert f"logit {number(store.logits(regime.name)[film, 2])} · threshold" in text
 
 
 @pytest.mark.parametrize("query", [{"by": "Words", "label": "Cardiomegaly"}, {"by": "Selection"}])
@@ -269,7 +270,7 @@ def test_an_upload_is_explained_and_nobody_else_holds_it(
     assert not app.exception
     assert not app.error
     text = said(app)
-    assert all(f"logit {store.logits(r.name)[row, 2]:.2f} · threshold" in text for r in store.regimes)
+    assert all(f"logit {number(store.logits(r.name)[row, 2])} · threshold" in text for r in store.regimes)
     assert cache.model_queue().answers._kept == {}, (
         "what is made of an upload is not kept where others could ask for it"
     )

@@ -18,6 +18,7 @@ import pytest
 
 from explorer.analysis.map_trust import disparity
 from explorer.analysis.metrics import METRICS
+from explorer.figures.style import number
 from explorer.store.progress import Progress, write_progress
 from explorer.store.reader import Store
 from explorer.tables.labels import findings_text
@@ -79,7 +80,7 @@ def test_a_hover_gets_the_films_it_asks_for_and_no_others(store: Store) -> None:
     assert str(store.samples["sample_id"].iat[3]) in tip.lines[0]
     assert tip.lines[1] == findings_text(store, 3)
     for regime in store.regimes:
-        assert f"{regime.title} {store.logits(regime.name)[3, 1]:.2f}" in tip.lines[2]
+        assert f"{regime.title} {number(store.logits(regime.name)[3, 1])}" in tip.lines[2]
 
 
 def test_a_store_without_what_a_map_needs_says_how_to_make_it(
