@@ -65,6 +65,22 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def address(tiny_store: Path) -> Iterator[str]:
+    server, url = serve(tiny_store)
+    yield url
+    server.terminate()
+    server.wait(20)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(WAIT)
+    yield opened
+    opened.close()
+
+
 def settle(page: Page) -> None:
     """Wait until the page's script has run to its end."""
     page.wait_for_selector("h1")

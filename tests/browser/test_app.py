@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,22 +21,6 @@ if TYPE_CHECKING:
 PAGES = tuple(TITLES)
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-
-@pytest.fixture(scope="module")
-def address(tiny_store: Path) -> Iterator[str]:
-    server, url = serve(tiny_store)
-    yield url
-    server.terminate()
-    server.wait(20)
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
-    opened.set_default_timeout(WAIT)
-    yield opened
-    opened.close()
 
 
 def assert_whole(page: Page) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -18,7 +17,7 @@ import pytest
 
 from explorer.store.runs import open_store
 from explorer.ui.shared import selection
-from tests.browser.conftest import WAIT, serve, settle
+from tests.browser.conftest import WAIT, settle
 from tests.pages import TITLES
 from tests.views import an_address
 
@@ -31,22 +30,6 @@ PER_PAGE = int(os.environ.get("LINKS_PER_PAGE", "0"))
 OPENED = [(page, seed) for page in TITLES for seed in range(PER_PAGE)] or [("pr_curves", 3)]
 BY_MODEL = ("cam", "explain", "by", "prompts", "words")
 """Parameters that may run a model, which takes seconds: they keep their default."""
-
-
-@pytest.fixture(scope="module")
-def address(tiny_store: Path) -> Iterator[str]:
-    server, url = serve(tiny_store)
-    yield url
-    server.terminate()
-    server.wait(20)
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
-    opened.set_default_timeout(WAIT)
-    yield opened
-    opened.close()
 
 
 def text_of(page: Page) -> str:

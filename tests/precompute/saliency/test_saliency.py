@@ -39,7 +39,7 @@ FEW = {"films": 1, "most_marked": 3}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_draws() -> Iterator[None]:
+def two_draws() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sanity, "DRAWS", DRAWS)
         yield
