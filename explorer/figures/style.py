@@ -39,6 +39,9 @@ REGIME_STYLES = (
     Style("#CC79A7", "triangle-up", "dashdot", "violet"),
 )
 
+SHARED_STYLE = Style("#64748B", "hexagon", "longdashdot", "gray")
+"""Of a space that several regimes share: no regime's colour or mark."""
+
 
 def regime_style(place: int) -> Style:
     """The style of a run's regime by its place in the manifest; more regimes than styles begin again."""

@@ -87,7 +87,7 @@ class RunFolder:
         self.path = path
         self.run_id = run_id
         self.labels = labels
-        self.regimes = regimes
+        self.regimes = self.all_regimes = regimes
         self.spaces = spaces
         self.artefacts = artefacts
         self._n = n
@@ -135,14 +135,14 @@ class RunFolder:
     # --- encoders, heads and spaces ----------------------------------------------------------------------------------
 
     def regime(self, name: str) -> RegimeRecord:
-        return self._named("regime", name, {record.name: record for record in self.regimes})
+        return self._named("regime", name, {record.name: record for record in self.all_regimes})
 
     def space(self, name: str) -> SpaceRecord:
         return self._named("space", name, {record.name: record for record in self.spaces})
 
     def dim(self, encoder_id: str) -> int:
         """How many numbers an encoder makes of a film."""
-        spaces = {regime.encoder: regime.embedding_space for regime in self.regimes}
+        spaces = {regime.encoder: regime.embedding_space for regime in self.all_regimes}
         return self.space(self._named("encoder", encoder_id, spaces)).dim
 
     def embeddings(self, encoder_id: str) -> NDArray[np.float32]:
@@ -192,7 +192,7 @@ class RunFolder:
         """The file of a space's vectors, relative to the run."""
         if self.space(space).kind == "decision":
             return layout.space_files(space).vectors
-        encoders = {regime.embedding_space: regime.encoder for regime in self.regimes}
+        encoders = {regime.embedding_space: regime.encoder for regime in self.all_regimes}
         return layout.encoder_files(self._named("embedding space", space, encoders)).embeddings
 
     def map(self, space: str) -> NDArray[np.float32]:

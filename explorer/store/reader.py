@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from explorer.store.manifest import EncoderRecord, SpaceKind, SpaceRecord, read_
 from explorer.store.tables import Tables
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import faiss
     import pandas as pd
     from numpy.typing import NDArray
@@ -64,6 +67,16 @@ class Store(RunFolder):
     def __repr__(self) -> str:
         names = ", ".join(r.name for r in self.regimes)
         return f"Store({self.run_id!r}, n={self.n}, labels={len(self.labels)}, regimes=[{names}])"
+
+    def showing(self, regimes: Collection[str]) -> Store:
+        """The same run with only these regimes to compare, in the run's order; what was read already is shared."""
+        shown = copy(self)
+        shown.regimes = tuple(regime for regime in self.all_regimes if regime.name in regimes)
+        return shown
+
+    def place(self, regime: str) -> int:
+        """The regime's place among all of the run's: its colour and marks, whichever others are shown."""
+        return self.all_regimes.index(self.regime(regime))
 
     # --- films -----------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from explorer.analysis.pooled import MICRO, domains, tasks
 from explorer.data.text import plain
 from explorer.errors import UserError
 from explorer.figures.curves import Curve, CurveAxes
-from explorer.figures.style import Style, difference_with_interval, regime_style
+from explorer.figures.style import difference_with_interval
 from explorer.store.layout import METRICS as METRICS_FILE
+from explorer.tables import styles
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.report import Forest
 from explorer.tables.results import Merit, Merits, mean_of_labels, merits
@@ -99,11 +100,6 @@ def sorted_labels(store: Store, split: Split, by: Sort, few: int) -> list[str]:
             rank[name] = float(np.nanmax(values) - (np.nanmin(values) if by == "difference" else 0))
     positives = {name: label_counts(store, split, name)[0] for name in names}
     return sorted(names, key=lambda name: (positives[name] < few, -rank[name]))
-
-
-def regime_styles(store: Store) -> list[Style]:
-    """How each regime is drawn."""
-    return [regime_style(i) for i in range(len(store.regimes))]
 
 
 # --- curves ----------------------------------------------------------------------------------------------------------
@@ -312,4 +308,4 @@ def report_forest(store: Store, split: Split, few: int) -> Forest:
         mine = tuple(tuple(by_key[regime.name, name, metric] for regime in store.regimes) for metric in PICTURED)
         rows.append((pool_title(name), positive, mine if positive >= few else None))
     titles = tuple(regime.title for regime in store.regimes)
-    return Forest(tuple(PICTURED.values()), titles, tuple(regime_styles(store)), tuple(rows))
+    return Forest(tuple(PICTURED.values()), titles, tuple(styles.of_regimes(store)), tuple(rows))

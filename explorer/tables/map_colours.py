@@ -28,7 +28,8 @@ from explorer.figures.maps import (
     pies,
     ramp,
 )
-from explorer.figures.style import number, regime_style
+from explorer.figures.style import number
+from explorer.tables import styles
 from explorer.tables.labels import label_states
 from explorer.tables.spaces import distinct_spaces
 
@@ -193,21 +194,21 @@ def _right(store: Store, asked: Asked, regime: str) -> Paint:
     """A pie slice for each regime that is right; the same picture on every map."""
     rows, c = rows_on_map(store, asked), store.labels.index(asked.label)
     truth = store.targets[:, c]
-    judged = [(i, r) for i, r in enumerate(store.regimes) if not np.isnan(store.threshold_array(r.name)[c])]
+    judged = [r for r in store.regimes if not np.isnan(store.threshold_array(r.name)[c])]
     if not judged:
         raise UserError(
             f"No regime has a threshold for {plain(asked.label)}.", "Choose another label or another colour."
         )
     right = np.stack(
-        [(store.logits(r.name)[:, c] >= store.threshold_array(r.name)[c]) == (truth == 1) for _, r in judged], axis=1
+        [(store.logits(r.name)[:, c] >= store.threshold_array(r.name)[c]) == (truth == 1) for r in judged], axis=1
     )
     known = ~np.isnan(truth[rows])
     all_right = rows[known & right[rows].all(axis=1)]
     beneath = [Points("unknown", rows[~known], UNKNOWN), Points("all right", all_right, CONTEXT)]
     beneath.append(Points("all wrong", rows[known & ~right[rows].any(axis=1)], Mark(("#b3346d",), "cross", 4, 1)))
     some = rows[known & right[rows].any(axis=1) & ~right[rows].all(axis=1)]
-    colours = [regime_style(i).colour for i, _ in judged]
-    names = [f"{r.title} right, another wrong" for _, r in judged]
+    colours = [styles.of_regime(store, r.name).colour for r in judged]
+    names = [f"{r.title} right, another wrong" for r in judged]
     return pies(store.n, some, right, names, colours, beneath, "several right, another wrong")
 
 

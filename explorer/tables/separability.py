@@ -13,7 +13,8 @@ from explorer.analysis.evidence import FEW
 from explorer.analysis.separability import CLASSES, NEIGHBOURS
 from explorer.data.text import in_html, in_markdown
 from explorer.figures.separability import Cell
-from explorer.figures.style import number, regime_style, with_interval
+from explorer.figures.style import number, with_interval
+from explorer.tables import styles
 from explorer.tables.labels import ONE_LABEL, by_prevalence, label_counts
 from explorer.tables.spaces import distinct_spaces
 
@@ -93,7 +94,6 @@ class Column(NamedTuple):
 
 def columns(store: Store, kind: SpaceKind | None = None) -> list[Column]:
     """The distinct spaces, embeddings first. Regimes that share a space share its column."""
-    places = {regime.title: place for place, regime in enumerate(store.regimes)}
     kinds: tuple[SpaceKind, ...] = ("embedding", "decision")
     return [
         Column(
@@ -101,7 +101,7 @@ def columns(store: Store, kind: SpaceKind | None = None) -> list[Column]:
             which,
             " = ".join(titles),
             "<br>= ".join(title.replace(" ", "<br>").replace("-", "-<br>") for title in titles),
-            regime_style(places[titles[-1]]),
+            styles.of_space(store, space),
         )
         for which in kinds
         if kind in (None, which)

@@ -11,7 +11,8 @@ import streamlit as st
 from explorer.data.text import in_markdown, listed, plain, whole
 from explorer.errors import UserError
 from explorer.figures.case import add_ring, grouped_map, margins
-from explorer.figures.style import number, regime_style
+from explorer.figures.style import number
+from explorer.tables import styles
 from explorer.tables.film import film_scores, score_table
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, nearest_films, point_groups_by_label
@@ -99,10 +100,11 @@ def _film(store: Store, case: Case) -> None:
 @panel
 def _margins(store: Store, row: int) -> None:
     frame = film_scores(store, row)
-    styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
     figure_title("Scores against thresholds", str(store.samples["sample_id"].iat[row]))
     st.plotly_chart(
-        margins(frame, styles), key="margins", alt="How far each label's score lies above or below its threshold"
+        margins(frame, styles.by_title(store)),
+        key="margins",
+        alt="How far each label's score lies above or below its threshold",
     )
     st.caption("Right of the line is predicted positive. **Bold +**: the film is known to have it; ?: unknown.")
 

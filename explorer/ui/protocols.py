@@ -12,10 +12,11 @@ from explorer.analysis import paper
 from explorer.analysis.multilabel import complete
 from explorer.data.text import in_markdown
 from explorer.figures.protocols import learning_curves, protocol_dots
-from explorer.figures.style import difference_with_interval, regime_style
+from explorer.figures.style import difference_with_interval
 from explorer.store.reader import Store
 from explorer.store.runs import counterpart
 from explorer.tables import protocols as protocol_tables
+from explorer.tables import styles
 from explorer.tables.protocol_scores import RULE_SETS, regime_steps, split_baselines, training_steps
 from explorer.tables.protocols import ScoredGroup
 from explorer.tables.thresholds import has_bare_names
@@ -90,7 +91,6 @@ def comparison(view: View) -> None:
     if other is None:
         _how_to_make(mine)
     groups = [(name, frame) for name, frame in _groups(mine, other, split) if len(frame)]
-    styles = {regime.title: regime_style(i) for i, regime in enumerate(mine.regimes)}
     columns = st.columns(2, gap="medium")
     for i, (metric, hint) in enumerate(HINTS.items()):
         chosen = [(name, frame[frame["metric"] == metric]) for name, frame in groups]
@@ -99,7 +99,7 @@ def comparison(view: View) -> None:
         with columns[i % 2]:
             st.markdown(f"**{hint}**")
             st.plotly_chart(
-                protocol_dots(chosen, styles, (-0.02 * top, top)),
+                protocol_dots(chosen, styles.by_title(mine), (-0.02 * top, top)),
                 key=f"compared-{metric}",
                 alt=f"{hint} of the paper and of this set under each protocol, with intervals and baselines",
             )
@@ -241,11 +241,12 @@ def _learning(runs: list[Store]) -> None:
     """How the loss fell in each run, side by side."""
     for column, run in zip(st.columns(2, gap="medium"), runs, strict=False):
         frame = learning_frame(run)
-        styles = {regime.title: regime_style(i) for i, regime in enumerate(run.regimes)}
         with column:
             st.markdown(f"**{protocol_title(run)}: loss by epoch**")
             st.plotly_chart(
-                learning_curves(frame, styles), key=f"learning-{run.manifest.protocol}", alt="Loss by epoch"
+                learning_curves(frame, styles.by_title(run)),
+                key=f"learning-{run.manifest.protocol}",
+                alt="Loss by epoch",
             )
             st.caption(
                 f"Ringed: the epoch kept, of least loss on val. Epoch 0 is {fine_tune_start(run)}. Loss on train is "

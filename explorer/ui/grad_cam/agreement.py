@@ -13,8 +13,9 @@ from explorer.analysis.evidence import FEW
 from explorer.data.regions import with_shape
 from explorer.data.text import csv, in_markdown
 from explorer.figures.dots import dots
-from explorer.figures.style import regime_style, with_interval
+from explorer.figures.style import with_interval
 from explorer.store.saliency import list_saliency, saliency_command
+from explorer.tables import styles
 from explorer.ui.grad_cam.controls import set_key
 from explorer.ui.shared import address, cache, choose
 from explorer.ui.shared.frame import errors_shown, panel
@@ -109,9 +110,8 @@ def _chart(store: Store, table: pd.DataFrame, metric: str) -> None:
     frame["n_pos"] = frame["n"]
     order = prior["value"].where(prior.index != loc.ALL, 2).sort_values(ascending=False).index
     frame = frame.sort_values("label", key=lambda names: names.map(order.get_loc), kind="stable")
-    styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
     st.plotly_chart(
-        dots(frame, styles, loc.METRICS[metric], FEW),
+        dots(frame, styles.by_title(store), loc.METRICS[metric], FEW),
         key="agreement",
         alt=f"{loc.METRICS[metric]} of every label and regime beside the centre prior",
     )

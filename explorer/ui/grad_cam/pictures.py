@@ -15,7 +15,8 @@ import streamlit as st
 from explorer.data.saliency_map import METHODS, silence
 from explorer.data.text import in_markdown, plain
 from explorer.figures import overlay
-from explorer.figures.style import number, regime_style
+from explorer.figures.style import number
+from explorer.tables import styles
 from explorer.tables.labels import by_prevalence, label_states
 from explorer.ui.models import heatmaps, inference
 from explorer.ui.shared import cache, choose
@@ -51,9 +52,9 @@ def _regimes(view: View, question: Question) -> None:
     store = view.store
     canvas = overlay.to_canvas(cache.film_image(store, question.row), LARGE)
     exports: dict[str, NDArray[np.float32] | None] = {}
-    for i, column in enumerate(st.columns(len(store.regimes))):
+    for regime, column in zip(store.regimes, st.columns(len(store.regimes)), strict=True):
         with column:
-            _regime(store, i, canvas, question, exports)
+            _regime(store, regime, canvas, question, exports)
     if question.maps and question.sentence:
         _own_words(store, canvas, question)
     _legend(store, question, (question.label,))
@@ -77,14 +78,13 @@ def _regimes(view: View, question: Question) -> None:
 @panel
 def _regime(
     store: Store,
-    place: int,
+    regime: RegimeRecord,
     canvas: overlay.Canvas,
     question: Question,
     exports: dict[str, NDArray[np.float32] | None],
 ) -> None:
     """One regime's map, kept in ``exports``."""
-    regime = store.regimes[place]
-    _head(store, place, question, "  \n")
+    _head(store, regime, question, "  \n")
     grid, note = None, ""
     if question.maps:
         saliency = _saliency(store, regime, (question.label,), (question.settings.block,), question)
@@ -127,18 +127,17 @@ def _layers(view: View, question: Question) -> None:
     if not question.maps:
         return
     canvas = overlay.to_canvas(cache.film_image(store, question.row), TINY)
-    for place in range(len(store.regimes)):
-        _blocks(store, place, canvas, question)
+    for regime in store.regimes:
+        _blocks(store, regime, canvas, question)
     st.caption("Under each map its block, b, and its largest value, unscaled.")
     _legend(store, question, (question.label,))
 
 
 @panel
-def _blocks(store: Store, place: int, canvas: overlay.Canvas, question: Question) -> None:
+def _blocks(store: Store, regime: RegimeRecord, canvas: overlay.Canvas, question: Question) -> None:
     """One regime's map at every block."""
-    regime = store.regimes[place]
     blocks = tuple(range(cache.depth(store, regime.encoder)))
-    _head(store, place, question, " · ")
+    _head(store, regime, question, " · ")
     saliency = _saliency(store, regime, (question.label,), blocks, question)
     with st.container(horizontal=True, gap="xsmall"):
         for block in blocks:
@@ -176,10 +175,9 @@ def _labels(view: View, question: Question) -> None:
     _legend(store, question, store.labels)
 
 
-def _head(store: Store, place: int, question: Question, between: str) -> None:
-    regime = store.regimes[place]
+def _head(store: Store, regime: RegimeRecord, question: Question, between: str) -> None:
     score = _score(store, regime, question.label, question.row)
-    st.markdown(f":{regime_style(place).badge}[**{regime.title}**]{between}{score}")
+    st.markdown(f":{styles.of_regime(store, regime.name).badge}[**{regime.title}**]{between}{score}")
 
 
 def _saliency(

@@ -9,8 +9,9 @@ import streamlit as st
 
 from explorer.analysis import sanity
 from explorer.figures.saliency import randomisation_curve
-from explorer.figures.style import regime_style, with_interval
+from explorer.figures.style import with_interval
 from explorer.store.saliency import saliency_command
+from explorer.tables import styles
 from explorer.ui.grad_cam.agreement import choose_saliency_set
 from explorer.ui.shared import cache
 from explorer.ui.shared.frame import errors_shown
@@ -53,9 +54,9 @@ def sanity_view(view: View) -> None:
                 f":{verdict.light}-badge[{LIGHTS[verdict.light]}] **{regime.title}**: {'; '.join(verdict.claims)}."
             )
         _moves(view, saliency, summary)
-        styles = {r.name: (r.title, regime_style(i)) for i, r in enumerate(view.store.regimes)}
+        marks = {r.name: (r.title, styles.of_regime(view.store, r.name)) for r in view.store.regimes}
         st.plotly_chart(
-            randomisation_curve(summary, sanity.RANDOM_STEPS, styles, sanity.ALIKE),
+            randomisation_curve(summary, sanity.RANDOM_STEPS, marks, sanity.ALIKE),
             key="randomisation",
             alt="Similarity of maps to themselves while ever more of the model is random",
         )

@@ -15,7 +15,8 @@ import streamlit as st
 from explorer.data.saliency_map import METHODS, silence
 from explorer.data.text import in_markdown, plain
 from explorer.figures import overlay
-from explorer.figures.style import number, regime_style
+from explorer.figures.style import number
+from explorer.tables import styles
 from explorer.tables.labels import by_prevalence
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.grad_cam.controls import MapSettings, map_settings
@@ -150,9 +151,9 @@ def _label(store: Store, label: str, upload: Upload | None, comparison: Comparis
     """One column for each regime: the label's logit in each film."""
     c = store.labels.index(label)
     logits = upload.logits(store) if upload else {}
-    for i, (column, regime) in enumerate(zip(st.columns(len(store.regimes), gap="medium"), store.regimes, strict=True)):
+    for column, regime in zip(st.columns(len(store.regimes), gap="medium"), store.regimes, strict=True):
         with column:
-            st.markdown(f":{regime_style(i).badge}[**{regime.title}**]")
+            st.markdown(f":{styles.of_regime(store, regime.name).badge}[**{regime.title}**]")
             parts = st.columns(len(comparison.films), gap="small")
             for part, (title, film) in zip(parts, comparison.films, strict=True):
                 with part:

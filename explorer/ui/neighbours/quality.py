@@ -15,7 +15,7 @@ from explorer.analysis.metrics import MACRO, MACRO_ALL
 from explorer.analysis.retrieval import K
 from explorer.data.text import plain
 from explorer.figures.dots import dots
-from explorer.figures.style import regime_style
+from explorer.tables import styles
 from explorer.tables.labels import findings_text
 from explorer.tables.results import Merit, merits
 from explorer.tables.spaces import distinct_spaces, regimes_of_space
@@ -71,11 +71,10 @@ def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
     frame = frame[frame["label"] != MACRO].assign(series=frame["space"].map(names))
     best = frame.groupby("label")["value"].max().sort_values(ascending=False, na_position="last", kind="stable")
     frame = frame.sort_values("label", key=lambda labels: labels.map(list(best.index).index), kind="stable")
-    place = {regime.title: i for i, regime in enumerate(store.regimes)}
-    styles = {name: regime_style(place[titles[0]]) for (_, titles), name in zip(spaces, names.values(), strict=True)}
+    marks = {names[space.name]: styles.of_space(store, space) for space, _ in spaces}
     figure_title(TITLES[metric], choose.SPACES[kind], view.split)
     st.plotly_chart(
-        dots(frame, styles, TITLES[metric].lower(), few=FEW),
+        dots(frame, marks, TITLES[metric].lower(), few=FEW),
         key="retrieval",
         alt=f"{TITLES[metric]} of every label, by space, against chance",
     )

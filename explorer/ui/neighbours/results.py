@@ -16,7 +16,8 @@ from explorer.analysis.outliers import DEFAULT, DISTANCES, OUTLYING
 from explorer.data.text import in_markdown, plain, whole
 from explorer.figures.case import margins
 from explorer.figures.dots import dots
-from explorer.figures.style import number, regime_style
+from explorer.figures.style import number
+from explorer.tables import styles
 from explorer.tables.film import score_frame
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, label_agreement
@@ -158,8 +159,9 @@ def _outlying(percentiles: NDArray[np.float64] | None) -> None:
 def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> None:
     store = view.store
     frame = score_frame(store, upload.logits(store), known, store.rows(view.split))
-    styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
-    st.plotly_chart(margins(frame, styles), key="upload-margins", alt="Each regime's scores of the uploaded film")
+    st.plotly_chart(
+        margins(frame, styles.by_title(store)), key="upload-margins", alt="Each regime's scores of the uploaded film"
+    )
     st.caption(f"Right of the line is predicted positive at the threshold chosen on val; spread of {view.split}.")
     st.button(
         "Grad-CAM of your film",
@@ -288,10 +290,9 @@ def _label_agreement(store: Store, query: Query, neighbours: list[Neighbours]) -
         return
     frame = pd.concat([label_agreement(store, query.known, ~query.barred, one.rows, one.title) for one in neighbours])
     st.markdown("**Do neighbours share the labels?**")
-    place = {regime.title: i for i, regime in enumerate(store.regimes)}
-    styles = {one.title: regime_style(place[one.regimes[0]]) for one in neighbours}
+    marks = {one.title: styles.of_space(store, one.space) for one in neighbours}
     st.plotly_chart(
-        dots(frame, styles, f"share of the {query.k} neighbours", few=1),
+        dots(frame, marks, f"share of the {query.k} neighbours", few=1),
         key="agreement",
         alt="Share of neighbours that have each of the labels, against prevalence",
     )

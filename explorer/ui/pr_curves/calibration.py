@@ -13,7 +13,7 @@ from explorer.analysis.calibration import BINS, METHODS, TEMPERATURES, Method, a
 from explorer.data.text import in_markdown, plain
 from explorer.figures import thresholds as threshold_figures
 from explorer.figures.style import with_interval
-from explorer.tables import curves as curve_tables
+from explorer.tables import styles
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.ui.pr_curves import curves
 from explorer.ui.shared import choose
@@ -168,4 +168,4 @@ def _reliability(store: Store, split: Split, label: str, method: Method) -> go.F
         logits = store.logits(regime.name)
         p = fit(method, store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
         diagrams[regime.title] = reliability(store.targets[rows, c], p)
-    return threshold_figures.reliability_diagram(diagrams, curve_tables.regime_styles(store))
+    return threshold_figures.reliability_diagram(diagrams, styles.of_regimes(store))

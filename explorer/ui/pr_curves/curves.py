@@ -14,8 +14,8 @@ from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.text import in_markdown, plain
 from explorer.figures import curves as curve_figures
 from explorer.figures.curves import CurveAxes
-from explorer.figures.style import regime_style
 from explorer.tables import curves as curve_tables
+from explorer.tables import styles
 from explorer.tables.curves import MEANS, SORTS, Sort
 from explorer.tables.labels import by_prevalence
 from explorer.tables.results import mean_of_labels, merits, missing_results, regime_table
@@ -64,8 +64,7 @@ def gains(view: View, few: int) -> None:
         titles = {pair: in_markdown(pair) for pair in pairs}
         chosen = choose.pick_one("Regimes", list(pairs), "pair", titles)
     frame = curve_tables.pair_differences(store, split, metric, pairs[chosen], few)
-    names = [regime.name for regime in store.regimes]
-    colour = regime_style(names.index(pairs[chosen][0])).colour
+    colour = styles.of_regime(store, pairs[chosen][0]).colour
     left, right = st.columns([6, 5], gap="medium")
     with left:
         figure_title(METRICS[metric], chosen, split)
@@ -207,7 +206,7 @@ def _legend(store: Store) -> None:
     lines = {"dot": "dotted", "dash": "dashed", "solid": "solid", "dashdot": "dash-dotted"}
     badges = [
         f":{style.badge}[{marks[style.symbol]} {regime.title}] ({lines[style.dash]})"
-        for regime, style in zip(store.regimes, curve_tables.regime_styles(store), strict=True)
+        for regime, style in zip(store.regimes, styles.of_regimes(store), strict=True)
     ]
     st.markdown(" · ".join([*badges, ":gray[baseline (long dashes)]"]))
 
@@ -251,7 +250,7 @@ def _open_label(name: str) -> None:
 def _large(store: Store, split: Split, name: str, axes: CurveAxes) -> go.Figure:
     lines = curve_tables.regime_curves(store, split, name, axes)
     prevalence = curve_tables.prevalence_of(store, merits(store, split), name)
-    return curve_figures.large_curves(lines, curve_tables.regime_styles(store), axes, prevalence)
+    return curve_figures.large_curves(lines, styles.of_regimes(store), axes, prevalence)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Drawing every label", hash_funcs=HASH_FUNCS)
@@ -260,5 +259,5 @@ def _small(
 ) -> list[tuple[str, str, go.Figure]]:
     """Name, counts and figure of every pool and label."""
     panels = curve_tables.small_multiples(store, split, axes, by, few, with_bands=with_bands)
-    styles = curve_tables.regime_styles(store)
-    return [(p.name, p.note, curve_figures.small_curves(p.curves, styles, axes, p.prevalence)) for p in panels]
+    marks = styles.of_regimes(store)
+    return [(p.name, p.note, curve_figures.small_curves(p.curves, marks, axes, p.prevalence)) for p in panels]

@@ -13,7 +13,7 @@ from explorer.analysis.evidence import FEW
 from explorer.analysis.operating import net_benefit
 from explorer.data.text import in_markdown, plain
 from explorer.figures import thresholds as threshold_figures
-from explorer.tables import curves as curve_tables
+from explorer.tables import styles
 from explorer.tables.labels import label_counts
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import errors_shown
@@ -60,4 +60,4 @@ def _decision(store: Store, split: Split, label: str) -> go.Figure:
         logits = store.logits(regime.name)
         p = fit("platt", store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
         curves[regime.title] = net_benefit(targets, p, store.patients[rows], at, seed=store.manifest.seed)
-    return threshold_figures.decision_curve(curves, curve_tables.regime_styles(store))
+    return threshold_figures.decision_curve(curves, styles.of_regimes(store))

@@ -18,8 +18,9 @@ from explorer.data.text import in_markdown
 from explorer.figures import curves as curve_figures
 from explorer.figures import thresholds as threshold_figures
 from explorer.figures.curves import Curve
-from explorer.figures.style import number, regime_style, with_interval
+from explorer.figures.style import number, with_interval
 from explorer.tables import curves as curve_tables
+from explorer.tables import styles
 from explorer.tables.labels import label_counts
 from explorer.tables.thresholds import (
     BY_HAND,
@@ -159,8 +160,7 @@ def _on_the_curve(view: View, point: Point, targets: NDArray[np.float32], scores
     at = (hits / positive if positive else np.nan, hits / predicted if predicted else np.nan)
     line = curve_tables.corners(pr_curve(targets, scores), "pr")
     curve = Curve(point.regime.title, line[0], line[1], None, at)
-    place = [regime.name for regime in store.regimes].index(point.regime.name)
-    lines = [(curve, regime_style(place))] if positive >= FEW and negative else []
+    lines = [(curve, styles.of_regime(store, point.regime.name))] if positive >= FEW and negative else []
     prevalence = positive / max(positive + negative, 1)
     return curve_figures.small_curves([c for c, _ in lines], [style for _, style in lines], "pr", prevalence)
 
@@ -296,7 +296,7 @@ def _labels_a_film(view: View, point: Point) -> None:
     predicted = {regime.title: point.by_regime[regime.name].predicted(rows).sum(axis=1) for regime in store.regimes}
     st.subheader(f"Labels predicted per film, {view.split}")
     st.plotly_chart(
-        threshold_figures.labels_per_film(true, predicted, curve_tables.regime_styles(store)),
+        threshold_figures.labels_per_film(true, predicted, styles.of_regimes(store)),
         key="labels-a-film",
         config={"displayModeBar": False},
         alt="Labels predicted per film in every regime, and true labels",
