@@ -70,6 +70,8 @@ class Store(RunFolder):
 
     def showing(self, regimes: Collection[str]) -> Store:
         """The same run with only these regimes to compare, in the run's order; what was read already is shared."""
+        if set(regimes) >= {regime.name for regime in self.all_regimes}:
+            return self
         shown = copy(self)
         shown.regimes = tuple(regime for regime in self.all_regimes if regime.name in regimes)
         return shown

@@ -16,7 +16,7 @@ from explorer.figures.separability import Cell
 from explorer.figures.style import number, with_interval
 from explorer.tables import styles
 from explorer.tables.labels import ONE_LABEL, by_prevalence, label_counts
-from explorer.tables.spaces import distinct_spaces
+from explorer.tables.spaces import distinct_spaces, space_title
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
@@ -99,13 +99,13 @@ def columns(store: Store, kind: SpaceKind | None = None) -> list[Column]:
         Column(
             space.name,
             which,
-            " = ".join(titles),
-            "<br>= ".join(title.replace(" ", "<br>").replace("-", "-<br>") for title in titles),
+            space_title(store, space),
+            space_title(store, space).replace(" ", "<br>").replace("-", "-<br>"),
             styles.of_space(store, space),
         )
         for which in kinds
         if kind in (None, which)
-        for space, titles in distinct_spaces(store, which)
+        for space, _ in distinct_spaces(store, which)
     ]
 
 

@@ -26,6 +26,14 @@ def regimes_of_space(store: Store, space: SpaceRecord) -> list[str]:
     return [r.title for r in store.regimes if space.name in (r.embedding_space, r.decision_space)]
 
 
+def space_title(store: Store, space: SpaceRecord) -> str:
+    """What a space is called: after the one regime it belongs to; that of the frozen encoder after the encoder."""
+    owners = [r for r in store.all_regimes if space.name in (r.embedding_space, r.decision_space)]
+    if space.kind == "embedding" and all(regime.encoder == "frozen" for regime in owners):
+        return "Frozen encoder"
+    return " and ".join(regime.title for regime in owners)
+
+
 def distinct_spaces(store: Store, kind: SpaceKind) -> list[tuple[SpaceRecord, list[str]]]:
     """The distinct spaces of a kind, each with the titles of the regimes that share it."""
     names = dict.fromkeys(store.space_of(regime.name, kind).name for regime in store.regimes)

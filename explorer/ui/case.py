@@ -15,7 +15,7 @@ from explorer.figures.style import number
 from explorer.tables import styles
 from explorer.tables.film import film_scores, score_table
 from explorer.tables.labels import findings_text, positive_labels
-from explorer.tables.spaces import distinct_spaces, nearest_films, point_groups_by_label
+from explorer.tables.spaces import distinct_spaces, nearest_films, point_groups_by_label, space_title
 from explorer.ui.components.viewer import shapes_to_draw, viewer
 from explorer.ui.shared import cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
@@ -46,9 +46,8 @@ class Case:
 
 def choose_case(view: View) -> Case:
     """The film, and the way to the previous and next."""
+    label = choose.label()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        with st.container(width=240):
-            label = choose.label(view)
         row = choose.film(view)
         order = _order(view, row)
         stepper(view.store, order, row, help="The arrow keys step, too.")
@@ -177,8 +176,8 @@ def score_panel(view: View, case: Case) -> None:
 def nearest_panel(view: View, case: Case) -> None:
     """The films nearest in each encoder's embedding: other patients', of a comparable view."""
     st.subheader("Nearest films of other patients")
-    for space, titles in distinct_spaces(view.store, "embedding"):
-        st.markdown(f"**{' and '.join(titles)}**")
+    for space, _ in distinct_spaces(view.store, "embedding"):
+        st.markdown(f"**{space_title(view.store, space)}**")
         _nearest(view.store, space.name, case.row)
 
 
@@ -198,9 +197,9 @@ def map_panel(view: View, case: Case) -> None:
     st.subheader("Where it lies")
     kind = choose.space_kind()
     spaces = distinct_spaces(view.store, kind)
-    for column, (space, titles) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
+    for column, (space, _) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
         with column:
-            figure_title(" and ".join(titles), case.label, view.split)
+            figure_title(space_title(view.store, space), case.label, view.split)
             _map(view, space, case)
     st.caption(f"Films of {view.split}, coloured by {in_markdown(case.label)}; the ring is this film.")
 

@@ -23,6 +23,7 @@ from explorer.tables.labels import by_prevalence, rows_in_state
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS
 from explorer.tables.results import METRIC_TITLES
 from explorer.tables.separability import MEASURES, columns
+from explorer.tables.spaces import distinct_spaces
 from explorer.tables.thresholds import BY_HAND, PRESETS, RULE_TITLES, WITH_LEVEL
 from explorer.ui.audit.films import DISTANCE_TITLES
 from explorer.ui.audit.labels import ALL, STATES
@@ -38,8 +39,8 @@ from explorer.ui.pr_curves.page import VIEWS
 from explorer.ui.pr_curves.thresholds import CELLS
 from explorer.ui.shared import cache, selection
 from explorer.ui.shared.choose import SPACES, Among
+from explorer.ui.shared.context import SHOWN_SPLITS
 from explorer.ui.shared.former import FORMER
-from explorer.ui.shared.frame import SHOWN_SPLITS
 from explorer.ui.shared.parameter import (
     Parameter,
     Values,
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from explorer.store.manifest import SpaceKind
     from explorer.store.reader import Store
 
+MOST_REGIMES = 64
+"""Regimes that an address may name."""
 _ANYWHERE: Split = "test"
 """The split whose prevalence decides which label comes first: the label stays when the split is changed."""
 
@@ -104,6 +107,9 @@ def _regime_titles(store: Store) -> dict[str, str]:
 
 
 _SPLIT = one_of(SHOWN_SPLITS)
+_REGIMES = from_store(_regimes, lambda store, _: tuple(_regimes(store)), several=MOST_REGIMES, least=1)
+_COMPARES = {"split": _SPLIT, "regimes": _REGIMES}
+"""What every page that compares regimes has in its bar."""
 _LABEL = from_store(_labels, _first_label, former=_label_titles)
 _FILM = film(_first_film)
 _REGIME = from_store(_regimes, former=_regime_titles)
@@ -132,7 +138,7 @@ _LOOK = {
 
 # --- Overview, Map, Separability -------------------------------------------------------------------------------------
 
-OVERVIEW = {"split": _SPLIT, "metric": _choice("metric", METRIC_TITLES, "average_precision")}
+OVERVIEW = {**_COMPARES, "metric": _choice("metric", METRIC_TITLES, "average_precision")}
 
 
 def _first_labels(store: Store, values: Values) -> tuple[str, ...]:
@@ -144,7 +150,7 @@ def _of_one_regime(values: Values) -> bool:
 
 
 MAP = {
-    "split": _SPLIT,
+    **_COMPARES,
     "layout": _choice("layout", LAYOUTS),
     "space": _SPACE,
     "colour": _choice("colour", COLOURS),
@@ -163,7 +169,7 @@ MAP = {
 
 def _space_of(kind: SpaceKind) -> Parameter:
     def titles(store: Store) -> dict[str, str]:
-        return {in_markdown(column.title): column.space for column in columns(store, kind)}
+        return {in_markdown(" = ".join(titles)): space.name for space, titles in distinct_spaces(store, kind)}
 
     def names(store: Store) -> dict[str, str]:
         return {column.space: column.space for column in columns(store, kind)}
@@ -172,7 +178,7 @@ def _space_of(kind: SpaceKind) -> Parameter:
 
 
 SEPARABILITY = {
-    "split": _SPLIT,
+    **_COMPARES,
     "measure": _choice("measure", MEASURES, "lift"),
     "space": _SPACE,
     "label": _LABEL,
@@ -204,7 +210,7 @@ def _explains(values: Values) -> bool:
 
 
 NEIGHBOURS = {
-    "split": _SPLIT,
+    **_COMPARES,
     "show": _choice("show", PARTS),
     "by": _choice("by", query.WAYS).shown(_is_search),
     "space": _SPACE.shown(lambda values: values["show"] == "lists" or (_is_search(values) and not _by_words(values))),
@@ -263,7 +269,7 @@ def _pairs(store: Store) -> dict[str, Any]:
 
 
 PR_CURVES = {
-    "split": _SPLIT,
+    **_COMPARES,
     "view": _choice("view", VIEWS),
     "label": from_store(
         lambda store: {**_labels(store), **_pools(store)},
@@ -316,7 +322,7 @@ def _saliency_sets(store: Store) -> dict[str, str]:
 
 
 GRAD_CAM = {
-    "split": _SPLIT,
+    **_COMPARES,
     "show": _choice("show", controls.TITLES),
     **shown(_has_film, {"label": _LABEL, "film": _FILM, **_SHEET, "sel": _SEL}),
     "regime": _REGIME.shown(_is("show", "labels")),
@@ -329,7 +335,7 @@ GRAD_CAM = {
     "figure": _choice("figure", localisation.METRICS, "energy").shown(_is("show", "agreement")),
     "alone": flag(default=True).shown(_is("show", "mark")),
 }
-CASE = {"split": _SPLIT, "label": _LABEL, "film": _FILM, **_SHEET, "space": _SPACE, "sel": _SEL}
+CASE = {**_COMPARES, "label": _LABEL, "film": _FILM, **_SHEET, "space": _SPACE, "sel": _SEL}
 
 
 def _doubters(store: Store) -> dict[str, str]:

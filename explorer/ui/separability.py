@@ -59,8 +59,7 @@ def choose_measure(view: View) -> MeasureChoice:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         measure = choose.pick_one("Measure", list(titles), "measure", titles)
         kind = choose.space_kind()
-        with st.container(width=240):
-            label = choose.label(view)
+    label = choose.label()
     st.markdown(MEASURES[measure].meaning)
     return MeasureChoice(measure, kind, label)
 

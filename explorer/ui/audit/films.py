@@ -83,10 +83,7 @@ def _outlying_table(store: Store) -> pd.DataFrame:
 
 def hard_cases_view(view: View) -> None:
     """Where regimes disagree most on a label, and where one is most sure and wrong."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        with st.container(width=240):
-            label = choose.label(view)
-        regime = choose.regime(view)
+    label, regime = choose.label(), choose.regime(view)
     _disagreement(view, label)
     _confident_errors(view, label, regime)
 

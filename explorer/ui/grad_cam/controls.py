@@ -76,9 +76,8 @@ def set_key(saliency: SaliencySet) -> str:
 
 def choose_question(view: View, view_name: ViewName) -> Question:
     """The controls of a view of maps. No model is loaded before maps are asked for."""
+    label = choose.label()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        with st.container(width=230):
-            label = choose.label(view)
         row = choose.film(view)
         stepper(view.store, film_order(view, label), row)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

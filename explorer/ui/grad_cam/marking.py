@@ -86,9 +86,8 @@ def _film(store: Store, row: int, label: str, annotator: str, shown: pd.DataFram
 
 
 def _choose(view: View) -> tuple[str, int, str, bool]:
+    label = choose.label()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        with st.container(width=230):
-            label = choose.label(view)
         row = choose.film(view)
         stepper(view.store, film_order(view, label), row)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

@@ -59,8 +59,7 @@ def choose_maps(view: View) -> MapChoice:
         with st.container(width=200):
             st.selectbox("Colour by", list(COLOURS), format_func=COLOURS.__getitem__, **address.control("colour"))
             colour: Colour = address.value("colour")
-        with st.container(width=230):
-            label = choose.label(view)
+        label = choose.label()
     labels: tuple[str, ...] = ()
     match: Match = "any"
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

@@ -18,7 +18,7 @@ from explorer.figures import overlay
 from explorer.figures.style import number
 from explorer.tables import styles
 from explorer.tables.labels import by_prevalence
-from explorer.tables.spaces import distinct_spaces
+from explorer.tables.spaces import distinct_spaces, space_title
 from explorer.ui.grad_cam.controls import MapSettings, map_settings
 from explorer.ui.models import heatmaps
 from explorer.ui.models.inference import Upload
@@ -119,12 +119,12 @@ def _likeness(store: Store, query: Query, row: int, comparison: Comparison) -> N
     """One column for each space: where each film agrees with the other's vector, or the result with the words."""
     films, answers = comparison.films, query.upload.answers if query.upload else None
     spaces = distinct_spaces(store, query.kind)
-    for column, (space, titles) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
+    for column, (space, _) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
         own, other = query.vectors[space.name], np.asarray(store.vectors(space.name)[row])
         regime = next(r for r in store.regimes if space.name in (r.embedding_space, r.decision_space))
         towards = (other, own)[-len(films) :]  # each film is compared with the other
         with column:
-            st.markdown(f"**{' and '.join(titles)}**  \ncosine {number(float(own @ other), 3)}")
+            st.markdown(f"**{space_title(store, space)}**  \ncosine {number(float(own @ other), 3)}")
             for part, (title, film), vector in zip(st.columns(len(films), gap="small"), films, towards, strict=True):
                 with part:
                     target = heatmaps.Likeness.to(space.name, vector)

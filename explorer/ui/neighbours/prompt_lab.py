@@ -58,10 +58,8 @@ def prompt_lab(view: View) -> None:
     with errors_shown():
         store = view.store
         sets = {record.name: in_markdown(record.title) for record in store.manifest.prompt_sets}
-        with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-            with st.container(width=240):
-                label = choose.label(view)
-            base = choose.pick_one("Start from", list(sets), "lab_set", sets)
+        label = choose.label()
+        base = choose.pick_one("Start from", list(sets), "lab_set", sets)
         stored = store.prompts(base)[label]
         edited = _editor(base, label, stored)
         edits: Edits = address.value("edits")

@@ -18,7 +18,7 @@ from explorer.figures.dots import dots
 from explorer.tables import styles
 from explorer.tables.labels import findings_text
 from explorer.tables.results import Merit, merits
-from explorer.tables.spaces import distinct_spaces, regimes_of_space
+from explorer.tables.spaces import distinct_spaces, regimes_of_space, space_title
 from explorer.ui.shared import choose
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import link
@@ -65,7 +65,7 @@ def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
     """One figure of every label, one mark for each space."""
     store = view.store
     spaces = distinct_spaces(store, kind)
-    names = {space.name: " and ".join(titles) for space, titles in spaces}
+    names = {space.name: space_title(store, space) for space, _ in spaces}
     frame = store.tables.retrieval
     frame = frame[(frame["metric"] == metric) & (frame["split"] == view.split) & frame["space"].isin(list(names))]
     frame = frame[frame["label"] != MACRO].assign(series=frame["space"].map(names))
@@ -145,9 +145,9 @@ def hub_films(view: View, kind: SpaceKind) -> None:
     """Films that are in unusually many neighbour lists."""
     st.subheader("Hubs")
     spaces = distinct_spaces(view.store, kind)
-    for column, (space, titles) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
+    for column, (space, _) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
         with column:
-            st.markdown(f"**{' and '.join(titles)}**")
+            st.markdown(f"**{space_title(view.store, space)}**")
             _skew(view.store, space)
             _top_hubs(view.store, space)
     st.caption(

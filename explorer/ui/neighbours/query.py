@@ -85,12 +85,11 @@ class _Source:
 
 def choose_query(view: View) -> Query | None:
     """The page's controls; None where there is nothing to search for yet, after saying so."""
+    label = choose.label()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         way = choose.pick_one("Search by", list(WAYS), "by", WAYS)
         kind: SpaceKind = "embedding" if way == "words" else choose.space_kind()
         k = int(choose.pick_one("Neighbours", LENGTHS, "k"))
-        with st.container(width=240):
-            label = choose.label(view)
         same_patient = st.toggle("Same patient too", **address.control("same_patient"))
         mixed = st.toggle("Mix frontal and lateral", **address.control("mixed"))
     source = {"film": _film, "upload": _upload, "words": _words, "selection": _selection}[way](view, label, kind)

@@ -40,10 +40,8 @@ AT_BOUND = (
 
 def calibration_view(view: View) -> None:
     """One label's reliability in every regime, its figures by method, and every label's."""
-    store, split = view.store, view.split
+    store, split, label = view.store, view.split, choose.label()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        with st.container(width=280):
-            label = choose.label(view)
         titles = {str(key): title for key, title in METHODS.items()}
         method = cast("Method", choose.pick_one("Probabilities", list(titles), "fitted", titles))
         few = curves.fewest(view)

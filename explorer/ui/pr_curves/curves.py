@@ -17,7 +17,6 @@ from explorer.figures.curves import CurveAxes
 from explorer.tables import curves as curve_tables
 from explorer.tables import styles
 from explorer.tables.curves import MEANS, SORTS, Sort
-from explorer.tables.labels import by_prevalence
 from explorer.tables.results import mean_of_labels, merits, missing_results, regime_table
 from explorer.ui.shared import address, choose
 from explorer.ui.shared.cache import HASH_FUNCS
@@ -92,15 +91,7 @@ def one_label(view: View) -> None:
     """One label's or pool's counts, curves, figures and differences; counts alone where there are too few positives."""
     store, split = view.store, view.split
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        options = [*by_prevalence(store, split), *curve_tables.pool_names(store, split)]
-        with st.container(width=280):
-            st.selectbox(
-                "Label",
-                options,
-                format_func=lambda option: plain(curve_tables.pool_title(option), None),
-                **address.control("label"),
-            )
-        name = str(address.value("label"))
+        name = choose.label()
         axes = _curve_kind()
         few = fewest(view)
     positive, negative, unknown = curve_tables.scored_counts(store, split, name)

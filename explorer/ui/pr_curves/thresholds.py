@@ -70,10 +70,7 @@ class Point:
 
 def thresholds(view: View) -> None:
     """All that depends on a threshold; redrawn alone when the threshold moves."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        with st.container(width=280):
-            label = choose.label(view)
-        regime = choose.regime(view)
+    label, regime = choose.label(), choose.regime(view)
     _turned(view, label, regime)
     decision_curves(view, label)
 

@@ -25,7 +25,7 @@ from explorer.ui.shared.parameter import NONE, Parameter, Refused, Values
 if TYPE_CHECKING:
     from explorer.store.reader import Store
 
-SHARED = ("run", "split", "label", "film", "regime", "space", "sel")
+SHARED = ("run", "split", "label", "regimes", "film", "regime", "space", "sel")
 """Parameters that mean the same on every page: a choice goes along from page to page."""
 MOST_NAMED = 5
 """Values that a notice names; it counts the others."""
@@ -103,8 +103,11 @@ def settle(store: Store, parameters: Parameters, chosen: Values) -> dict[str, An
             continue
         value = chosen.get(name)
         one_by_one = value if parameter.several and value is not None else (value,)
-        fits = value is not None and all(parameter.fits(store, one, values) for one in one_by_one)
+        enough = value is not None and len(one_by_one) >= parameter.least
+        fits = enough and all(parameter.fits(store, one, values) for one in one_by_one)
         values[name] = value if fits else parameter.default(store, values)
+        if name == "regimes":
+            store = store.showing(values[name])  # what follows speaks of the regimes shown alone
     return values
 
 
@@ -181,6 +184,19 @@ def _take(session: _Session, store: Store, address: Address) -> None:
 def value(name: str) -> Any:
     """The value of a parameter that the open page shows."""
     return _session().values[name]
+
+
+def shows(name: str) -> bool:
+    """Whether the open page shows a parameter."""
+    return name in _session().values
+
+
+def options(name: str) -> list[Any]:
+    """Every value that the open page could show for a parameter of the store's."""
+    session = _session()
+    assert session.store is not None, "a page is open"
+    named, fits = session.parameters[name].named, session.parameters[name].fits
+    return [value for value in named(session.store).values() if fits(session.store, value, session.values)]
 
 
 def choose(**values: Any) -> None:

@@ -38,13 +38,19 @@ def run_key(store: Store) -> tuple[str, str]:
     return str(store.path), store.manifest.created
 
 
+def _shown_key(store: Store) -> tuple[str, ...]:
+    return (*run_key(store), *(regime.name for regime in store.regimes))
+
+
 def _saliency_key(saliency: SaliencySet) -> tuple[str, str]:
     """The record holds the hash of every file of the set."""
     return str(saliency.path), saliency.record.model_dump_json()
 
 
-HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {Store: run_key, SaliencySet: _saliency_key}
-"""How every cache decorator tells stores apart: ``st.cache_data(hash_funcs=HASH_FUNCS)``."""
+HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {Store: _shown_key, SaliencySet: _saliency_key}
+"""How cache decorators tell stores apart: ``st.cache_data(hash_funcs=HASH_FUNCS)``."""
+RUN_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {Store: run_key}
+"""The same for what does not depend on the regimes shown."""
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the store")
@@ -59,13 +65,19 @@ def store(root: Path, run_id: str) -> Store:
     return _open(root, run_id, manifest.stat().st_mtime_ns if manifest.is_file() else 0)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=RUN_FUNCS)
+def showing(store: Store, regimes: tuple[str, ...]) -> Store:
+    """The run with these of its regimes alone."""
+    return store.showing(regimes)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=RUN_FUNCS)
 def file_check(store: Store) -> FileCheck:
     """The check of the run's files, begun when the first visitor opens it."""
     return FileCheck(store)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Reading the index", hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=16, show_spinner="Reading the index", hash_funcs=RUN_FUNCS)
 def _index(store: Store, space: str) -> tuple[faiss.Index, str]:
     return store.index(space)
 
@@ -78,13 +90,13 @@ def index(store: Store, space: str) -> faiss.Index:
     return opened
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=RUN_FUNCS)
 def hover_text(store: Store) -> NDArray[np.str_]:
     """(N,) the text a map shows for each film."""
     return film_captions(store)
 
 
-@st.cache_resource(max_entries=3, show_spinner="Loading the image tower", hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=3, show_spinner="Loading the image tower", hash_funcs=RUN_FUNCS)
 def tower(store: Store, encoder_id: str) -> ImageTower:
     """The image tower of an encoder. Imports torch: call it only where a visitor asked for a model to run."""
     from explorer.model.encoder import ImageTower
@@ -95,7 +107,7 @@ def tower(store: Store, encoder_id: str) -> ImageTower:
     return tower
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=RUN_FUNCS)
 def _run_annotations(store: Store, marks_version: tuple[int, int]) -> pd.DataFrame:
     return all_annotations(store)
 
@@ -117,7 +129,7 @@ FILM_SIDE = 2048
 """Pixels of the long side of a film in the browser: enlarged to twice a column it still has pixels of its own."""
 
 
-@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
+@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=RUN_FUNCS)
 def film_jpeg(store: Store, row: int) -> bytes:
     """A film of the store as the browser gets it; a UserError where it is not on this machine or cannot be read."""
     from explorer.data.images import thumbnail
@@ -125,7 +137,7 @@ def film_jpeg(store: Store, row: int) -> bytes:
     return thumbnail(film_image(store, row), FILM_SIDE)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=RUN_FUNCS)
 def film_image(store: Store, row: int) -> Image.Image:
     """A film of the store, grey, in its own pixels."""
     from explorer.data.images import read_film
@@ -138,7 +150,7 @@ def film_image(store: Store, row: int) -> Image.Image:
         raise UserError(f"The film {name} cannot be read: {error}.", "Restore it.") from error
 
 
-@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=RUN_FUNCS)
 def depth(store: Store, encoder_id: str) -> int:
     """How many transformer blocks an encoder has, read from the names of its weights."""
     from safetensors import SafetensorError, safe_open

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import streamlit as st
 
 from explorer.data.text import in_markdown, plain
-from explorer.tables.labels import by_prevalence, findings_text, rows_in_state
+from explorer.tables.labels import findings_text, rows_in_state
 from explorer.tables.results import METRIC_TITLES
 from explorer.ui.shared import address
 
@@ -24,7 +24,12 @@ PICKER_PAGE = 18
 
 
 def pick_one(
-    title: str, options: Sequence[str], parameter: str, names: Mapping[str, str] | None = None, help: str | None = None
+    title: str,
+    options: Sequence[str],
+    parameter: str,
+    names: Mapping[str, str] | None = None,
+    *,
+    label_visibility: Literal["visible", "collapsed"] = "visible",
 ) -> str:
     """A segmented control that always has one option chosen; title and names are Markdown."""
     st.segmented_control(
@@ -32,20 +37,14 @@ def pick_one(
         options,
         required=True,
         format_func=lambda option: (names or {}).get(option, option),
-        help=help,
+        label_visibility=label_visibility,
         **address.control(parameter),
     )
     return str(address.value(parameter))
 
 
-def label(view: View) -> str:
-    """One label, the most frequent first."""
-    st.selectbox(
-        "Label",
-        by_prevalence(view.store, view.split),
-        format_func=lambda name: plain(name, None),
-        **address.control("label"),
-    )
+def label() -> str:
+    """The label that the bar on top shows."""
     return str(address.value("label"))
 
 

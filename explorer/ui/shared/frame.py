@@ -14,34 +14,36 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from explorer.data.samples import Split
-from explorer.data.text import in_markdown, whole
+from explorer.data.text import in_markdown
 from explorer.environment import APP, store_root
 from explorer.errors import UserError
 from explorer.store.reader import Store
 from explorer.store.runs import latest_run, list_runs
-from explorer.tables.training import protocol_title
-from explorer.ui.shared import address, cache, choose
+from explorer.ui.shared import address, cache, context
 from explorer.ui.shared.build import offer_demo
-from explorer.ui.shared.file_check import FileCheck
 from explorer.ui.shared.parameter import Parameter, one_of
 
 P = ParamSpec("P")
 
-SHOWN_SPLITS: tuple[Split, ...] = ("test", "val")
 LONGEST_ERROR = 1000
 """Characters of each half of an error that a page shows."""
 
-PAGES: tuple[tuple[str, str], ...] = (
-    ("pages/overview.py", "Overview"),
-    ("pages/map.py", "Map"),
-    ("pages/separability.py", "Separability"),
-    ("pages/neighbours.py", "Neighbours"),
-    ("pages/pr_curves.py", "PR curves"),
-    ("pages/grad_cam.py", "Grad-CAM"),
-    ("pages/case.py", "Case"),
-    ("pages/audit.py", "Audit"),
-    ("pages/protocols.py", "Protocols"),
-)
+FIRST = ("pages/overview.py", "Overview")
+PAGES: dict[str, tuple[tuple[str, str], ...]] = {
+    "": (
+        ("pages/map.py", "Map"),
+        ("pages/neighbours.py", "Neighbours"),
+        ("pages/pr_curves.py", "PR curves"),
+        ("pages/grad_cam.py", "Grad-CAM"),
+    ),
+    "More": (
+        ("pages/separability.py", "Separability"),
+        ("pages/case.py", "Case"),
+        ("pages/audit.py", "Audit"),
+        ("pages/protocols.py", "Protocols"),
+    ),
+}
+"""The menu by section: five pages one tap away, the rest under one word."""
 
 # Drawn here, because a named icon would be fetched from a font server: the app must ask nothing of the internet.
 FAVICON = (
@@ -49,8 +51,7 @@ FAVICON = (
     '<circle cx="23" cy="12" r="6" fill="#0072B2"/><circle cx="17" cy="24" r="6" fill="#009E73"/></svg>'
 )
 
-WORKING = f"<style>{Path(__file__).with_name('working.css').read_text(encoding='utf-8')}</style>"
-"""What is being made anew is dim, and a thin bar runs: nothing old stands clear under a new name."""
+STYLE = f"<style>{Path(__file__).with_name('frame.css').read_text(encoding='utf-8')}</style>"
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,12 @@ def navigation() -> Page:
     The entry point does, and every page does again. On a fresh server the first visit to a page's own address runs the
     page without the entry point; this menu would then be missing.
     """
-    (first, title), *others = PAGES
-    pages = [st.Page(APP / first, title=title, url_path="home", default=True)]
-    pages += [st.Page(APP / file, title=title) for file, title in others]
+    file, title = FIRST
+    menu = {section: [st.Page(APP / file, title=title) for file, title in pages] for section, pages in PAGES.items()}
+    menu[""].insert(0, st.Page(APP / file, title=title, url_path="home", default=True))
     # the default page lives at the root alone; its own name must not be "page not found"
-    pages += [st.Page(APP / first, title=title, visibility="hidden")]
-    return st.navigation(pages)
+    menu[""].append(st.Page(APP / file, title=title, visibility="hidden"))
+    return st.navigation(menu, position="top")
 
 
 @contextmanager
@@ -91,22 +92,14 @@ def page(title: str, parameters: Mapping[str, Parameter]) -> Iterator[View]:
     """
     st.set_page_config(page_title=f"{title} · Embedding explorer", page_icon=FAVICON, layout="wide")
     navigation()
-    st.html(WORKING)
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.title(title, width="content")
-        link = st.container(width="content")
-    view, n = None, 0
+    st.html(STYLE)
+    view = None
     with errors_shown():
-        opened = _open(title, parameters)
-        n = len(opened.store.rows(opened.split)) if opened else 0  # of the samples, without which no page is drawn
-        view = opened
+        view = _open(title, parameters)
     if view is None:
         st.stop()
     st.set_page_config(page_title=address.title(title))
-    with link:
-        address.bar()
     address.notice()
-    st.caption(f"{n:,} films in {view.split}. Research use only. Not a medical device.")
     with errors_shown():
         yield view
 
@@ -137,10 +130,11 @@ def error_text(error: UserError) -> str:
 
 
 def _open(title: str, parameters: Mapping[str, Parameter]) -> View | None:
-    """Open the chosen run and draw the sidebar; None where there is no store yet, after saying so."""
+    """Open the chosen run and draw the bar; None where there is no store yet, after saying so."""
     root = store_root()
     default = latest_run(root)
     if default is None:
+        st.title(title)
         offer_demo(root, APP, sys.executable)
         return None
     runs = list_runs(root)
@@ -148,50 +142,12 @@ def _open(title: str, parameters: Mapping[str, Parameter]) -> View | None:
     try:
         store = cache.store(root, run)
         address.open_page(store, title, {"run": one_of(runs, run), **parameters})
-    finally:
-        _choose_run(runs, run)  # where one run is damaged, the others can still be chosen
-    return View(store, _sidebar(store))
-
-
-def _choose_run(runs: list[str], run: str) -> None:
-    if len(runs) == 1:
-        return
-    st.session_state["run"] = run
-    st.sidebar.selectbox("Run", runs, key="run", on_change=lambda: address.choose(run=st.session_state["run"]))
-
-
-def _sidebar(store: Store) -> Split:
-    dataset = store.manifest.dataset
-    with st.sidebar:
-        chosen = choose.pick_one(
-            "Split",
-            SHOWN_SPLITS,
-            "split",
-            help="Films shown and scored. Thresholds were chosen on val: its figures are optimistic.",
-        )
-        split = cast("Split", chosen)
-        st.markdown(
-            f"**{in_markdown(dataset.name)}**  \n{store.n:,} films  \n{protocol_title(store)}",
-            help=whole(dataset.name),
-        )
-        _file_verdict(cache.file_check(store))
-        if split == "val":
-            st.caption("Thresholds and stopping were chosen on val: its figures are optimistic.")
-    return split
-
-
-def _file_verdict(check: FileCheck) -> None:
-    """Whether the run's files are what its manifest says; followed until all are checked."""
-    if not check.done:
-        _follow(check)
-    elif check.damaged:
-        st.warning(check.verdict, icon=":material/warning:")
-    else:
-        st.caption(check.verdict)
-
-
-@st.fragment(run_every=2)
-def _follow(check: FileCheck) -> None:
-    if check.done:
-        st.rerun()
-    st.caption(check.verdict)
+        store.samples  # noqa: B018 without them no page is drawn
+    except UserError:
+        st.title(title)
+        context.choose_run(runs, run)  # where one run is damaged, the others can still be chosen
+        raise
+    split = cast("Split", address.value("split"))
+    context.bar(title, store, runs)
+    context.state(store, split)
+    return View(cache.showing(store, address.value("regimes")) if address.shows("regimes") else store, split)

@@ -46,6 +46,10 @@ class Parameter:
         The value where nothing was chosen, given the store and the parameters before it.
     several : int
         How often it may be there; its value is a tuple unless that is 0, for a parameter that is there once.
+    least : int
+        How many values it has at least, where it may be there several times.
+    named : callable
+        All values by machine name, of a parameter that has few.
     when : callable
         Whether the page shows it at all, given the parameters before it.
     """
@@ -55,6 +59,8 @@ class Parameter:
     fits: Callable[[Store, Any, Values], bool]
     default: Callable[[Store, Values], Any]
     several: int = 0
+    least: int = 0
+    named: Named = lambda _: {}
     when: Callable[[Values], bool] = lambda _: True
 
     def shown(self, when: Callable[[Values], bool]) -> Parameter:
@@ -99,9 +105,10 @@ def from_store(
     *,
     former: Named = lambda _: {},
     several: int = 0,
+    least: int = 0,
     fits: Callable[[Store, Any, Values], bool] = lambda *_: True,
 ) -> Parameter:
-    """One of what the store holds, or up to ``several``; by default the first, or None where the store has none."""
+    """One of what the store holds, or ``least`` to ``several``; by default the first, or None if there is none."""
 
     def read(store: Store, text: str) -> Any:
         for known in (named(store), former(store)):
@@ -118,7 +125,7 @@ def from_store(
     def first(store: Store, _: Values) -> Any:
         return () if several else next(iter(named(store).values()), None)
 
-    return Parameter(read, write, known_and_fitting, default or first, several)
+    return Parameter(read, write, known_and_fitting, default or first, several, least, named)
 
 
 def one_of(

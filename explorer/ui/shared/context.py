@@ -1,0 +1,149 @@
+"""The bar on top of every page: what is shown, chosen there once for all pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer.data.samples import Split
+from explorer.data.text import in_markdown, plain, whole
+from explorer.tables import styles
+from explorer.tables.curves import pool_title
+from explorer.tables.labels import by_prevalence
+from explorer.tables.training import protocol_title
+from explorer.ui.shared import address, cache, choose, selection
+from explorer.ui.shared.file_check import FileCheck
+
+if TYPE_CHECKING:
+    from explorer.store.reader import Store
+
+SHOWN_SPLITS: tuple[Split, ...] = ("test", "val")
+VAL_IS_OPTIMISTIC = "Thresholds and stopping were chosen on val: its figures are optimistic."
+_MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
+CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
+
+
+def bar(title: str, store: Store, runs: list[str]) -> None:
+    """The page's title, then the run, split, label, regimes and selection that it shows, each where the page has it."""
+    with st.container(key="context-bar", horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(title, width="content", anchor=False)
+        choose_run(runs, store.run_id)
+        choose.pick_one("Split", SHOWN_SPLITS, "split", label_visibility="collapsed")
+        if address.shows("label"):
+            _choose_label(store)
+        if address.shows("regimes") and len(store.all_regimes) > 1:
+            _choose_regimes(store)
+        _selected()
+        with st.container(key="context-end", horizontal=True, width="content", gap="small"):
+            address.bar()
+            _about(store)
+
+
+def choose_run(runs: list[str], run: str) -> None:
+    """Another run of the store, where there are several."""
+    if len(runs) == 1:
+        return
+    st.session_state["run"] = run
+    with st.container(width=200):
+        st.selectbox(
+            "Run",
+            runs,
+            key="run",
+            label_visibility="collapsed",
+            on_change=lambda: address.choose(run=st.session_state["run"]),
+        )
+
+
+def _choose_label(store: Store) -> None:
+    """One label or, where the page has them, one pool; the most frequent first."""
+    options = address.options("label")
+    labels = [label for label in by_prevalence(store, address.value("split")) if label in options]
+    with st.container(width=220):
+        st.selectbox(
+            "Label",
+            [*labels, *(option for option in options if option not in labels)],
+            format_func=lambda name: plain(pool_title(name), None),
+            label_visibility="collapsed",
+            **address.control("label"),
+        )
+
+
+def _choose_regimes(store: Store) -> None:
+    titles = {regime.name: in_markdown(regime.title) for regime in store.all_regimes}
+    st.html(f"<style>{_chip_colours(store)}</style>")
+    st.pills(
+        "Regimes shown",
+        list(titles),
+        selection_mode="multi",
+        required=True,
+        format_func=titles.__getitem__,
+        label_visibility="collapsed",
+        **address.control("regimes", on_change=_regimes_chosen),
+    )
+
+
+def _regimes_chosen(name: str, key: str) -> None:
+    address.choose(**{name: tuple(one for one in address.options(name) if one in st.session_state[key])})
+
+
+def _chip_colours(store: Store) -> str:
+    """Each chip wears its regime's colour and mark, as all figures do."""
+    rules = []
+    for place, regime in enumerate(store.all_regimes, 1):
+        style = styles.of_regime(store, regime.name)
+        chip = f".st-key-context-bar .st-key-regimes button:nth-of-type({place})"
+        rules.append(f"{chip}::before{{content:'{_MARKS[style.symbol]}';color:{style.colour};margin-right:.35em}}")
+    return "".join(rules)
+
+
+def _selected() -> None:
+    """How many films are selected; a tap takes the selection away."""
+    selected = address.value("sel") if address.shows("sel") else None
+    if selected is None:
+        return
+    n = len(selected.rows)
+    st.button(
+        f"{n:,} film{'s' if n > 1 else ''}",
+        icon=":material/close:",
+        icon_position="right",
+        help=f"Selected: {in_markdown(selected.name)}. Click to clear.",
+        key="context-selection",
+        on_click=selection.clear,
+    )
+
+
+def _about(store: Store) -> None:
+    dataset = store.manifest.dataset
+    check = cache.file_check(store)
+    with st.popover("About", icon=":material/info:"):
+        st.markdown(
+            f"**{in_markdown(dataset.name)}**  \n{store.n:,} films  \n{protocol_title(store)}",
+            help=whole(dataset.name),
+        )
+        _file_verdict(check)
+
+
+def state(store: Store, split: Split) -> None:
+    """Below the bar: how many films, what for, and what must be known before any figure is read."""
+    check = cache.file_check(store)
+    optimistic = f" {VAL_IS_OPTIMISTIC}" if split == "val" else ""
+    st.caption(f"{len(store.rows(split)):,} films in {split}. Research use only. Not a medical device.{optimistic}")
+    if check.done and check.damaged:
+        st.warning(check.verdict, icon=":material/warning:")
+
+
+def _file_verdict(check: FileCheck) -> None:
+    """Whether the run's files are what its manifest says; followed until all are checked."""
+    if not check.done:
+        _follow(check)
+    else:
+        st.caption(check.verdict)
+
+
+@st.fragment(run_every=2)
+def _follow(check: FileCheck) -> None:
+    if check.done:
+        st.rerun()
+    st.caption(check.verdict)
