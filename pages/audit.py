@@ -5,5 +5,5 @@ from explorer.ui.audit.page import choose_section, show_section
 from explorer.ui.shared.frame import page
 
 with page("Audit", parameters.AUDIT) as view:
-    section = choose_section()
+    section = choose_section(view)
     show_section(view, section)

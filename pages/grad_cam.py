@@ -5,7 +5,7 @@ from explorer.ui.grad_cam import agreement, controls, marking, pictures, sanity
 from explorer.ui.shared.frame import page
 
 with page("Grad-CAM", parameters.GRAD_CAM) as view:
-    match controls.choose_view():
+    match controls.choose_view(view):
         case "agreement":
             agreement.agreement_view(view)
         case "sanity":

@@ -5,4 +5,4 @@ from explorer.ui.neighbours.page import SHOWN, choose_part
 from explorer.ui.shared.frame import page
 
 with page("Neighbours", parameters.NEIGHBOURS) as view:
-    SHOWN[choose_part()](view)
+    SHOWN[choose_part(view)](view)

@@ -5,5 +5,5 @@ from explorer.ui.pr_curves.page import VIEWS, choose_view
 from explorer.ui.shared.frame import page
 
 with page("PR curves", parameters.PR_CURVES) as view:
-    _, draw = VIEWS[choose_view()]
+    _, draw = VIEWS[choose_view(view)]
     draw(view)

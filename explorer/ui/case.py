@@ -47,11 +47,10 @@ class Case:
 def choose_case(view: View) -> Case:
     """The film, and the way to the previous and next."""
     label = choose.label()
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        row = choose.film(view)
+    with view.controls:
+        row = choose.film(view, label)
         order = _order(view, row)
         stepper(view.store, order, row, help="The arrow keys step, too.")
-    choose.sheet(view, label)
     return Case(row, label, order)
 
 

@@ -56,7 +56,7 @@ class MeasureChoice:
 def choose_measure(view: View) -> MeasureChoice:
     """The page's controls, and what the chosen measure means."""
     titles = {name: measure.title for name, measure in MEASURES.items()}
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with view.controls:
         measure = choose.pick_one("Measure", list(titles), "measure", titles)
         kind = choose.space_kind()
     label = choose.label()

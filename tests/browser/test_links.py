@@ -43,7 +43,9 @@ def text_of(page: Page) -> str:
 
 def menu(page: Page, title: str) -> None:
     """Go to a page as a visitor does."""
-    page.get_by_test_id("stSidebarNavLink").filter(has_text=title).click()
+    if not page.get_by_test_id("stTopNavLink").filter(has_text=title).is_visible():
+        page.get_by_test_id("stTopNavSection").click()
+    page.get_by_test_id("stTopNavLink").filter(has_text=title).click()
     page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
     page.wait_for_url("**run=**")
     settle(page)

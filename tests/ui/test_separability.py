@@ -97,7 +97,7 @@ open_page = partial(pages.open_page, "separability")
 def test_every_space_stands_once_and_every_label_is_spoken_of_once(store: Store) -> None:
     spaces = separability_board.columns(store)
     assert len({column.space for column in spaces}) == len(spaces) == 5
-    assert spaces[0].title == "Zero-shot = Linear probe", "one encoder, one column"
+    assert spaces[0].title == "Frozen encoder", "one encoder, one column"
     for measure in separability_board.MEASURES:
         for kind in ("embedding", "decision"):
             text = "\n".join(separability_board.measure_sentences(store, "test", kind, measure))

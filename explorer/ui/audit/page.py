@@ -25,9 +25,10 @@ SECTIONS = {
 }
 
 
-def choose_section() -> str:
+def choose_section(view: View) -> str:
     """The section that the link or the visitor asks for."""
-    return choose.pick_one("Audit", list(SECTIONS), "audit", {key: name for key, (name, _) in SECTIONS.items()})
+    with view.controls:
+        return choose.pick_one("Audit", list(SECTIONS), "audit", {key: name for key, (name, _) in SECTIONS.items()})
 
 
 @st.fragment

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 import streamlit as st
@@ -64,9 +63,10 @@ class Question:
     sentence: str = ""
 
 
-def choose_view() -> ViewName:
+def choose_view(view: View) -> ViewName:
     """Which of the page's views is open; the others are not computed."""
-    return cast("ViewName", choose.pick_one("Show", list(TITLES), "show", TITLES))
+    with view.controls:
+        return cast("ViewName", choose.pick_one("Show", list(TITLES), "show", TITLES))
 
 
 def set_key(saliency: SaliencySet) -> str:
@@ -77,31 +77,28 @@ def set_key(saliency: SaliencySet) -> str:
 def choose_question(view: View, view_name: ViewName) -> Question:
     """The controls of a view of maps. No model is loaded before maps are asked for."""
     label = choose.label()
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        row = choose.film(view)
+    with view.controls:
+        row = choose.film(view, label)
         stepper(view.store, film_order(view, label), row)
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        maps = st.toggle("Maps", help="Loads the models: a few seconds the first time.", **address.control("cam"))
-        settings = map_settings(view, every_block=view_name == "layers")
-        sentence = _sentence() if view_name == "regimes" else ""
-    choose.sheet(view, label)
+        maps = st.toggle("Show maps", help="Loads the models: a few seconds the first time.", **address.control("cam"))
+        with choose.options():
+            settings = map_settings(view, every_block=view_name == "layers")
+            sentence = _sentence() if view_name == "regimes" else ""
     return Question(view_name, row, label, maps, settings, sentence)
 
 
 def map_settings(view: View, *, every_block: bool = False) -> MapSettings:
     """The controls of how maps are made and drawn."""
-    with st.container(width=250):
-        method = _method()
+    method = _method()
     depth = cache.depth(view.store, view.store.regimes[0].encoder)
-    with st.container(width=190):
-        block = st.slider(
-            "Block",
-            1,
-            depth,
-            disabled=every_block,
-            help=METHODS[method].layer.format("this").capitalize() + ".",
-            **address.control("block"),
-        )
+    block = st.slider(
+        "Block",
+        1,
+        depth,
+        disabled=every_block,
+        help=METHODS[method].layer.format("this").capitalize() + ".",
+        **address.control("block"),
+    )
     look, outlines = _look()
     return MapSettings(method, block - 1, look, outlines)
 
@@ -119,31 +116,29 @@ def _method() -> MethodName:
 
 
 def _sentence() -> str:
-    with st.container(width=230):
-        st.text_input(
-            "Own words",
-            max_chars=LONGEST,
-            placeholder="for example: enlarged heart",
-            help="A further map, for a sentence of your own, by the frozen encoder. Needs its text tower.",
-            **address.control("words"),
-        )
+    st.text_input(
+        "Own words",
+        max_chars=LONGEST,
+        placeholder="for example: enlarged heart",
+        help="A further map, for a sentence of your own, by the frozen encoder. Needs its text tower.",
+        **address.control("words"),
+    )
     return str(address.value("words")).strip()
 
 
 def _look() -> tuple[MapStyle, bool]:
-    with st.popover("Look", icon=":material/tune:"):
-        colours = choose.pick_one("Colour map", list(COLOUR_TITLES), "colours", COLOUR_TITLES)
-        st.caption("A tint changes hue alone: the film's greys stay readable.")
-        opacity = st.slider("Opacity", 0, 100, step=5, format="%d%%", **address.control("opacity"))
-        contour = st.slider(
-            "Contour at", 0, 95, step=5, format="%d%% of the maximum", help="0: none", **address.control("contour")
-        )
-        outlines = st.toggle("Annotations", **address.control("outlines"))
-        against = st.toggle(
-            "Evidence against",
-            help="What lowers the label's logit, in blue, in place of what raises it.",
-            **address.control("against"),
-        )
+    colours = choose.pick_one("Colour map", list(COLOUR_TITLES), "colours", COLOUR_TITLES, named=True)
+    st.caption("A tint changes hue alone: the film's greys stay readable.")
+    opacity = st.slider("Opacity", 0, 100, step=5, format="%d%%", **address.control("opacity"))
+    contour = st.slider(
+        "Contour at", 0, 95, step=5, format="%d%% of the maximum", help="0: none", **address.control("contour")
+    )
+    outlines = st.toggle("Annotations", **address.control("outlines"))
+    against = st.toggle(
+        "Evidence against",
+        help="What lowers the label's logit, in blue, in place of what raises it.",
+        **address.control("against"),
+    )
     return MapStyle(cast("Colours", colours), opacity / 100, contour / 100, against), outlines
 
 
@@ -172,9 +167,4 @@ def film_summary(view: View, question: Question) -> None:
         help=whole(sample["sample_id"]),
     )
     if not question.maps:
-        st.button(
-            "Show what the regimes look at",
-            icon=":material/center_focus_strong:",
-            type="primary",
-            on_click=partial(address.choose, cam=True),
-        )
+        st.caption("Switch on **Show maps** to see what each regime looks at.")

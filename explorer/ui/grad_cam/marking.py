@@ -87,12 +87,18 @@ def _film(store: Store, row: int, label: str, annotator: str, shown: pd.DataFram
 
 def _choose(view: View) -> tuple[str, int, str, bool]:
     label = choose.label()
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        row = choose.film(view)
+    with view.controls:
+        row = choose.film(view, label)
         stepper(view.store, film_order(view, label), row)
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         with st.container(width=230):
-            name = st.text_input("Annotator", key="annotator", placeholder="name or initials", max_chars=60)
+            name = st.text_input(
+                "Annotator",
+                label_visibility="collapsed",
+                key="annotator",
+                placeholder="Annotator: name or initials",
+                max_chars=60,
+            )
         alone = st.toggle(
             "Hide other marks",
             help="Those of other annotators and of the run.",
@@ -106,7 +112,6 @@ def _choose(view: View) -> tuple[str, int, str, bool]:
                 "same films."
             )
             st.button("Select them", on_click=_sample, args=(view, n, seed))
-    choose.sheet(view, label)
     return label, row, name.strip(), alone
 
 

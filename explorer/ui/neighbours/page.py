@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from explorer.ui.neighbours import prompt_lab, quality, results
 from explorer.ui.shared import choose
+
+if TYPE_CHECKING:
+    from explorer.ui.shared.frame import View
 
 PARTS = {"search": "Search", "lists": "How good the lists are", "lab": "Prompt lab"}
 
 
-def choose_part() -> str:
+def choose_part(view: View) -> str:
     """The part that the link or the visitor asks for; the others are not computed."""
-    return choose.pick_one("Show", list(PARTS), "show", PARTS)
+    with view.controls:
+        return choose.pick_one("Show", list(PARTS), "show", PARTS)
 
 
 SHOWN = {"search": results.search_view, "lists": quality.quality_view, "lab": prompt_lab.prompt_lab}

@@ -41,7 +41,7 @@ SHOWN_HUBS = 6
 
 def quality_view(view: View) -> None:
     """Every figure of the retrieval stage, for the split."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with view.controls:
         kind = choose.space_kind()
         metric = choose.pick_one("Figure", list(TITLES), "figure", TITLES)
     retrieval_by_label(view, kind, metric)

@@ -86,12 +86,13 @@ class _Source:
 def choose_query(view: View) -> Query | None:
     """The page's controls; None where there is nothing to search for yet, after saying so."""
     label = choose.label()
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with view.controls:
         way = choose.pick_one("Search by", list(WAYS), "by", WAYS)
-        kind: SpaceKind = "embedding" if way == "words" else choose.space_kind()
-        k = int(choose.pick_one("Neighbours", LENGTHS, "k"))
-        same_patient = st.toggle("Same patient too", **address.control("same_patient"))
-        mixed = st.toggle("Mix frontal and lateral", **address.control("mixed"))
+        with choose.options():
+            kind: SpaceKind = "embedding" if way == "words" else choose.space_kind()
+            k = int(choose.pick_one("Neighbours", LENGTHS, "k", named=True))
+            same_patient = st.toggle("Same patient too", **address.control("same_patient"))
+            mixed = st.toggle("Mix frontal and lateral", **address.control("mixed"))
     source = {"film": _film, "upload": _upload, "words": _words, "selection": _selection}[way](view, label, kind)
     if source is None:
         return None
@@ -128,8 +129,8 @@ def _kept(shown: bool) -> str:
 
 def _film(view: View, label: str, kind: SpaceKind) -> _Source:
     store = view.store
-    row = choose.film(view)
-    choose.sheet(view, label)
+    with view.controls:
+        row = choose.film(view, label)
     vectors = {}
     for space, _ in distinct_spaces(store, kind):
         with errors_shown():  # the other spaces can still be searched

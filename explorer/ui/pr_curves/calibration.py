@@ -41,10 +41,11 @@ AT_BOUND = (
 def calibration_view(view: View) -> None:
     """One label's reliability in every regime, its figures by method, and every label's."""
     store, split, label = view.store, view.split, choose.label()
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with view.controls:
         titles = {str(key): title for key, title in METHODS.items()}
         method = cast("Method", choose.pick_one("Probabilities", list(titles), "fitted", titles))
-        few = curves.fewest(view)
+        with choose.options():
+            few = curves.fewest()
     positive, negative, unknown = label_counts(store, split, label)
     st.markdown(
         f"**{in_markdown(label)}** in {split}: {positive:,} positive, {negative:,} negative, {unknown:,} unknown."

@@ -41,11 +41,12 @@ METRICS = {name: metric.short for name, metric in BINARY_METRICS.items() if metr
 
 def overview(view: View) -> None:
     """Every label's curves, then what each regime gains over another."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with view.controls:
         axes = _curve_kind()
-        by = cast("Sort", choose.pick_one("Sort by", list(SORTS), "sort", SORTS))
-        few = fewest(view)
-        with_bands = st.toggle("Intervals", **address.control("bands"))
+        with choose.options():
+            by = cast("Sort", choose.pick_one("Sort by", list(SORTS), "sort", SORTS, named=True))
+            few = fewest()
+            with_bands = st.toggle("Intervals", **address.control("bands"))
     _sheet(view, axes, by, few, with_bands)
     gains(view, few)
 
@@ -90,10 +91,11 @@ def gains(view: View, few: int) -> None:
 def one_label(view: View) -> None:
     """One label's or pool's counts, curves, figures and differences; counts alone where there are too few positives."""
     store, split = view.store, view.split
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        name = choose.label()
+    name = choose.label()
+    with view.controls:
         axes = _curve_kind()
-        few = fewest(view)
+        with choose.options():
+            few = fewest()
     positive, negative, unknown = curve_tables.scored_counts(store, split, name)
     unit = "film-label pairs " if name in (*MEANS, MICRO) else ""
     st.markdown(
@@ -145,16 +147,15 @@ def _label_differences(view: View, name: str, few: int) -> None:
     st.caption("Differences are paired. Holm's p allows for all labels tested in this pair and metric.")
 
 
-def fewest(view: View) -> int:
+def fewest() -> int:
     """The least number of positives for which a figure is shown; kept in the address."""
-    with st.container(width=130):
-        value = st.number_input(
-            "Least positives",
-            min_value=1,
-            max_value=MOST_POSITIVES,
-            help="A label with fewer shows its counts and no figure.",
-            **address.control("few"),
-        )
+    value = st.number_input(
+        "Least positives",
+        min_value=1,
+        max_value=MOST_POSITIVES,
+        help="A label with fewer shows its counts and no figure.",
+        **address.control("few"),
+    )
     return int(value)
 
 

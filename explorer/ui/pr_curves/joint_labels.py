@@ -37,9 +37,11 @@ SHOWN_PAIRS = 12
 
 def joint_labels(view: View) -> None:
     """Whole-film figures, then co-prediction beside co-occurrence in one regime."""
+    with view.controls:
+        regime = choose.regime(view)
     st.subheader(f"All labels of a film, {view.split}")
     _whole_films(view)
-    _pairs(view, choose.regime(view))
+    _pairs(view, regime)
 
 
 @panel

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from explorer.ui.pr_curves import calibration, curves, joint_labels, report, thresholds
 from explorer.ui.shared import choose
+
+if TYPE_CHECKING:
+    from explorer.ui.shared.frame import View
 
 VIEWS = {
     "overview": ("Overview", curves.overview),
@@ -15,7 +20,8 @@ VIEWS = {
 }
 
 
-def choose_view() -> str:
+def choose_view(view: View) -> str:
     """The view that the link or the visitor asks for; the others are not computed."""
     names = {key: title for key, (title, _) in VIEWS.items()}
-    return choose.pick_one("View", list(names), "view", names)
+    with view.controls:
+        return choose.pick_one("View", list(names), "view", names)

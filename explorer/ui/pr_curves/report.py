@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def report_view(view: View) -> None:
     """The table on the page, and its downloads."""
     store, split = view.store, view.split
-    few = curves.fewest(view)
+    with view.controls:
+        few = curves.fewest()
     if notice := missing_results(store, split):
         st.warning(notice, icon=":material/warning:")
     frame = curve_tables.report_table(store, split, few)

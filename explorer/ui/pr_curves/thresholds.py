@@ -70,7 +70,9 @@ class Point:
 
 def thresholds(view: View) -> None:
     """All that depends on a threshold; redrawn alone when the threshold moves."""
-    label, regime = choose.label(), choose.regime(view)
+    label = choose.label()
+    with view.controls:
+        regime = choose.regime(view)
     _turned(view, label, regime)
     decision_curves(view, label)
 

@@ -14,6 +14,8 @@ from explorer.ui.shared import address
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from streamlit.elements.lib.mutable_popover_container import PopoverContainer
+
     from explorer.store.manifest import RegimeRecord, SpaceKind
     from explorer.ui.shared.frame import View
 
@@ -29,15 +31,18 @@ def pick_one(
     parameter: str,
     names: Mapping[str, str] | None = None,
     *,
-    label_visibility: Literal["visible", "collapsed"] = "visible",
+    named: bool = False,
 ) -> str:
-    """A segmented control that always has one option chosen; title and names are Markdown."""
+    """A segmented control that always has one option chosen; its title is shown only where it is ``named``.
+
+    Title and names are Markdown.
+    """
     st.segmented_control(
         title,
         options,
         required=True,
         format_func=lambda option: (names or {}).get(option, option),
-        label_visibility=label_visibility,
+        label_visibility="visible" if named else "collapsed",
         **address.control(parameter),
     )
     return str(address.value(parameter))
@@ -64,28 +69,35 @@ def metric() -> str:
     return pick_one("Metric", list(METRIC_TITLES), "metric", METRIC_TITLES)
 
 
-def film(view: View) -> int:
-    """One film by its id.
+def options() -> PopoverContainer:
+    """Where a view keeps the controls that are not needed at first."""
+    return st.popover("Options", icon=":material/tune:")
+
+
+def film(view: View, among_label: str) -> int:
+    """One film, by its id or by sight.
 
     Returns
     -------
     int
         Its row.
     """
-    with st.container(width=240):
+    with st.container(width=170):
         st.text_input(
             "Film",
-            help="A sample id. Or open the sheet below and choose by sight.",
+            label_visibility="collapsed",
+            placeholder="A sample id",
             **address.control("film", "film_box", on_change=_open_typed),
         )
+    _sheet(view, among_label)
     row = view.store.row_of(address.value("film"))
     assert row is not None, "the address holds films of this run alone"
     return row
 
 
-def sheet(view: View, among_label: str) -> None:
+def _sheet(view: View, among_label: str) -> None:
     """Thumbnails to choose a film from, drawn only while open."""
-    opened = st.expander("Choose a film by sight", icon=":material/grid_view:", **address.control("sheet"))
+    opened = st.popover("By sight", icon=":material/grid_view:", width="content", **address.control("sheet"))
     if not opened.open:
         return
     with opened:

@@ -27,18 +27,27 @@ CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 
 def bar(title: str, store: Store, runs: list[str]) -> None:
     """The page's title, then the run, split, label, regimes and selection that it shows, each where the page has it."""
+    split = address.value("split")
     with st.container(key="context-bar", horizontal=True, vertical_alignment="center", gap="small"):
         st.title(title, width="content", anchor=False)
-        choose_run(runs, store.run_id)
-        choose.pick_one("Split", SHOWN_SPLITS, "split", label_visibility="collapsed")
-        if address.shows("label"):
-            _choose_label(store)
-        if address.shows("regimes") and len(store.all_regimes) > 1:
-            _choose_regimes(store)
-        _selected()
+        with st.container(key="context-shown", horizontal=True, vertical_alignment="center", gap="small"):
+            choose_run(runs, store.run_id)
+            choose.pick_one("Split", SHOWN_SPLITS, "split")
+            if address.shows("label"):
+                _choose_label(store)
+            if address.shows("regimes") and len(store.all_regimes) > 1:
+                _choose_regimes(store)
+            _selected()
+        with st.container(key="context-note", width="content"):
+            st.caption(f"{len(store.rows(split)):,} films in {split}.  \nResearch use only. Not a medical device.")
         with st.container(key="context-end", horizontal=True, width="content", gap="small"):
             address.bar()
             _about(store)
+    if split == "val":
+        st.caption(VAL_IS_OPTIMISTIC)
+    check = cache.file_check(store)
+    if check.done and check.damaged:
+        st.warning(check.verdict, icon=":material/warning:")
 
 
 def choose_run(runs: list[str], run: str) -> None:
@@ -77,7 +86,6 @@ def _choose_regimes(store: Store) -> None:
         "Regimes shown",
         list(titles),
         selection_mode="multi",
-        required=True,
         format_func=titles.__getitem__,
         label_visibility="collapsed",
         **address.control("regimes", on_change=_regimes_chosen),
@@ -85,7 +93,8 @@ def _choose_regimes(store: Store) -> None:
 
 
 def _regimes_chosen(name: str, key: str) -> None:
-    address.choose(**{name: tuple(one for one in address.options(name) if one in st.session_state[key])})
+    chosen = st.session_state[key]
+    address.choose(**{name: tuple(one for one in address.options(name) if one in chosen) or None})  # none: all of them
 
 
 def _chip_colours(store: Store) -> str:
@@ -123,15 +132,6 @@ def _about(store: Store) -> None:
             help=whole(dataset.name),
         )
         _file_verdict(check)
-
-
-def state(store: Store, split: Split) -> None:
-    """Below the bar: how many films, what for, and what must be known before any figure is read."""
-    check = cache.file_check(store)
-    optimistic = f" {VAL_IS_OPTIMISTIC}" if split == "val" else ""
-    st.caption(f"{len(store.rows(split)):,} films in {split}. Research use only. Not a medical device.{optimistic}")
-    if check.done and check.damaged:
-        st.warning(check.verdict, icon=":material/warning:")
 
 
 def _file_verdict(check: FileCheck) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import Page
 
 from explorer.data.samples import Split
@@ -56,10 +57,12 @@ STYLE = f"<style>{Path(__file__).with_name('frame.css').read_text(encoding='utf-
 
 @dataclass(frozen=True)
 class View:
-    """What a page draws from: the open run and the split whose films are shown and scored."""
+    """What a page draws from: the open run, the split whose films are shown and scored, and where controls go."""
 
     store: Store
     split: Split
+    controls: DeltaGenerator
+    """The row below the bar, for the page's views and their controls; fragments have rows of their own."""
 
 
 def navigation() -> Page:
@@ -147,7 +150,7 @@ def _open(title: str, parameters: Mapping[str, Parameter]) -> View | None:
         st.title(title)
         context.choose_run(runs, run)  # where one run is damaged, the others can still be chosen
         raise
-    split = cast("Split", address.value("split"))
     context.bar(title, store, runs)
-    context.state(store, split)
-    return View(cache.showing(store, address.value("regimes")) if address.shows("regimes") else store, split)
+    shown = cache.showing(store, address.value("regimes")) if address.shows("regimes") else store
+    controls = st.container(key="controls", horizontal=True, vertical_alignment="center", gap="small")
+    return View(shown, cast("Split", address.value("split")), controls)

@@ -49,6 +49,7 @@ def stepper(store: Store, order: FilmOrder, row: int, help: str | None = None) -
         st.button(
             title,
             icon=f":material/{icon}:",
+            key=f"step-{title.lower()}",
             disabled=order.beside(row, by) is None,
             on_click=step,
             args=(store, order, row, by),
@@ -57,5 +58,6 @@ def stepper(store: Store, order: FilmOrder, row: int, help: str | None = None) -
     here = place < len(order.rows) and order.rows[place] == row
     st.markdown(
         f"{place + 1:,} of {len(order.rows):,} in {order.name}" if here else f"{len(order.rows):,} in {order.name}",
+        width="content",
         help=help,
     )
