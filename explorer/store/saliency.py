@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from explorer.data.saliency_map import METHODS, MethodName
 from explorer.errors import UserError
 from explorer.store import checked, layout, schemas
+from explorer.store.files import sha256_file
 from explorer.store.folder import DamagedFile, blamed_on
 from explorer.store.manifest import SaliencyRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
@@ -37,6 +40,10 @@ class SaliencySet:
         method = METHODS[self.record.method]
         return f"{method.title} {method.layer.format(self.record.block)}"
 
+    def holds(self, split: str, regimes: Collection[str]) -> bool:
+        """Whether it has the maps of a split for these regimes."""
+        return all(layout.saliency_maps_file(split, regime) in self.record.sha256 for regime in regimes)
+
     @property
     def has_checks(self) -> bool:
         """Whether the set is new enough to hold sanity checks against opponents of a map's own shape."""
@@ -46,6 +53,8 @@ class SaliencySet:
         """(n, K, g, g) unscaled maps of a split's films in row order, for the record's K labels; memory-mapped."""
         file = layout.saliency_maps_file(split, regime)
         with blamed_on(self.path.name, file):
+            if sha256_file(self.path / file) != self.record.sha256.get(file):
+                raise checked.Damaged("its content has changed")
             return checked.map_array(self.path / file, "float32", (None, len(self.record.labels), None, None))
 
     def frame(self, name: layout.SaliencyTable) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from explorer.ui.audit.page import SECTIONS
 from explorer.ui.grad_cam import controls
 from explorer.ui.maps.page import LAYOUTS
 from explorer.ui.maps.signs import KINDS
+from explorer.ui.models.heatmaps import stored_set
 from explorer.ui.models.inference import LONGEST as LONGEST_SENTENCE
 from explorer.ui.neighbours import explain, prompt_lab, quality, query
 from explorer.ui.neighbours.page import PARTS
@@ -316,6 +317,16 @@ _is_picture = _is("show", "regimes", "layers", "labels")
 _has_film = _is("show", "regimes", "layers", "labels", "mark")
 
 
+def _has_maps(store: Store, values: Values) -> bool:
+    """Maps are shown at once where the batch job has made those that the view asks for."""
+    row = store.row_of(values["film"])
+    if row is None or values["show"] == "layers" or values["against"]:
+        return False
+    regimes = [values["regime"]] if values["show"] == "labels" else list(_regimes(store))
+    labels = store.labels if values["show"] == "labels" else (values["label"],)
+    return stored_set(store, row, regimes, labels, values["method"], values["block"]) is not None
+
+
 def _saliency_sets(store: Store) -> dict[str, str]:
     keys = (controls.set_key(one) for one in list_saliency(store))
     return {key: key for key in keys}
@@ -326,7 +337,7 @@ GRAD_CAM = {
     "show": _choice("show", controls.TITLES),
     **shown(_has_film, {"label": _LABEL, "film": _FILM, **_SHEET, "sel": _SEL}),
     "regime": _REGIME.shown(_is("show", "labels")),
-    **shown(_is_picture, {"cam": flag(), **_LOOK}),
+    **shown(_is_picture, {**_LOOK, "cam": flag(_has_maps)}),
     "words": text(LONGEST_SENTENCE).shown(_is("show", "regimes")),
     "maps": from_store(
         _saliency_sets,

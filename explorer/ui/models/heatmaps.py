@@ -17,11 +17,14 @@ from explorer.analysis.neighbours import decision_row
 from explorer.data.saliency_map import MethodName, Saliency, silence
 from explorer.figures import overlay
 from explorer.figures.style import number
+from explorer.store.saliency import SaliencySet, list_saliency
 from explorer.store.scores import check_scores, stored_embedding
 from explorer.ui.models.inference import Upload
 from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from explorer.model.saliency.tokens import Tokens
@@ -135,7 +138,7 @@ class _TokensRequest:
 def saliency_maps(store: Store, request: MapRequest, answers: AnswerCache | None = None) -> Saliency:
     """Maps of one film; while the queue serves others, the visitor's place in it is shown.
 
-    From now on this visitor has seen a map of the film.
+    Maps that the batch job has made are read; others are computed. From now on this visitor has seen a map of the film.
 
     Parameters
     ----------
@@ -146,6 +149,8 @@ def saliency_maps(store: Store, request: MapRequest, answers: AnswerCache | None
         answers = request.film.answers
     else:
         st.session_state.setdefault(_SEEN, set()).add(request.film)
+        if stored := _stored(store, request):
+            return stored
     place = st.empty()
 
     def show_place(ahead: int) -> None:
@@ -154,6 +159,31 @@ def saliency_maps(store: Store, request: MapRequest, answers: AnswerCache | None
     saliency = cache.model_queue().ask(request, lambda: _explain(store, request), show_place, answers)
     place.empty()
     return saliency
+
+
+def stored_set(
+    store: Store, row: int, regimes: Collection[str], labels: Collection[str], method: str, block: int
+) -> SaliencySet | None:
+    """The set in which the batch job keeps maps of a film for these labels, regimes and block (from 1), if any."""
+    split = str(store.samples["split"].iat[row])
+    for one in list_saliency(store):
+        same = (one.record.method, one.record.block) == (method, block)
+        if same and set(labels) <= set(one.record.labels) and one.holds(split, regimes):
+            return one
+    return None
+
+
+def _stored(store: Store, request: MapRequest) -> Saliency | None:
+    row, target = request.film, request.target
+    if not isinstance(row, int) or not isinstance(target, LabelLogits) or request.against or len(request.blocks) != 1:
+        return None
+    kept = stored_set(store, row, (target.regime,), target.labels, request.method, request.blocks[0] + 1)
+    if kept is None:
+        return None
+    place = int(np.searchsorted(store.peers(row), row))
+    maps = cache.stored_maps(kept, str(store.samples["split"].iat[row]), target.regime)[place]
+    chosen = [kept.record.labels.index(label) for label in target.labels]
+    return Saliency(np.asarray(maps)[chosen, None], target.stored(store, row))
 
 
 def has_seen_map(row: int) -> bool:

@@ -2,6 +2,15 @@
 // The server numbers what it sends by time, so that a button drawn again never brings an older address back.
 const embedding = name => /^embed(_options)?$/i.test(name)
 
+// On a phone the menu lies over the page: a tap on a page's name closes it.
+if (!globalThis.cxrMenuCloses) {
+  globalThis.cxrMenuCloses = true
+  document.addEventListener("click", event => {
+    if (event.target.closest("[data-testid=stSidebarNavLink]"))
+      document.querySelector("[data-testid=stSidebarCollapseButton] button")?.click()
+  })
+}
+
 export default function ({ data, parentElement }) {
   if (data.at > (globalThis.cxrAddressAt ?? 0)) {
     globalThis.cxrAddressAt = data.at

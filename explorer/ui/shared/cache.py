@@ -125,6 +125,12 @@ def run_annotations(store: Store) -> pd.DataFrame:
     return _run_annotations(store, marks_version)
 
 
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
+def stored_maps(saliency: SaliencySet, split: str, regime: str) -> NDArray[np.float32]:
+    """Maps of a whole split, checked once and memory-mapped (``SaliencySet.maps``)."""
+    return saliency.maps(split, regime)
+
+
 FILM_SIDE = 2048
 """Pixels of the long side of a film in the browser: enlarged to twice a column it still has pixels of its own."""
 

@@ -141,10 +141,10 @@ def one_of(
     return from_store(lambda _: known, lambda *_: chosen, former=lambda _: former or {}, several=several)
 
 
-def flag(default: bool = False) -> Parameter:
+def flag(default: bool | Callable[[Store, Values], bool] = False) -> Parameter:
     """True or false."""
     known = {"true": True, "false": False}
-    return from_store(lambda _: known, lambda *_: default)
+    return from_store(lambda _: known, default if callable(default) else lambda *_: default)
 
 
 def number(

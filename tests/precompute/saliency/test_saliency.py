@@ -27,6 +27,8 @@ from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.store.saliency import SaliencySet, list_saliency
 from explorer.store.verify import verify_store
+from explorer.ui.models.heatmaps import LabelLogits, MapRequest, saliency_maps
+from explorer.ui.shared import cache
 from precompute.reporter import Reporter
 from precompute.saliency import maps as saliency
 from precompute.saliency import sanity
@@ -326,3 +328,34 @@ def test_a_picture_of_the_film_is_the_film_reduced() -> None:
     whole = fit.to_film(grid, 600, 900)
     small = fit.to_picture(grid, 600, 900, 200, 300)
     np.testing.assert_allclose(small, whole[1::3, 1::3], atol=1e-3)
+
+
+def test_the_page_shows_these_maps_at_once_and_loads_no_model(
+    store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_model(*_: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
+    monkeypatch.setattr(cache, "tower", no_model)
+    film = str(store.samples["sample_id"].iat[store.rows("test")[3]])
+    app = open_sound_page("grad_cam", film=film, label=made.record.labels[0])
+    assert app.toggle(key="cam").value
+    assert len(app.get("imgs")) >= len(store.regimes)
+    request = MapRequest(
+        cache.run_key(store),
+        int(store.rows("test")[3]),
+        LabelLogits("fine_tune", made.record.labels[:1]),
+        "grad_cam",
+        (11,),
+    )
+    np.testing.assert_array_equal(saliency_maps(store, request).maps[0, 0], made.maps("test", "fine_tune")[3, 0])
+
+
+def test_stored_maps_that_have_changed_are_refused(store: Store, made: SaliencySet, tmp_path: Path) -> None:
+    copy = tmp_path / made.path.name
+    shutil.copytree(made.path, copy)
+    file = copy / layout.saliency_maps_file("test", "fine_tune")
+    file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
+    with pytest.raises(UserError, match="content has changed"):
+        SaliencySet(copy, made.record).maps("test", "fine_tune")
