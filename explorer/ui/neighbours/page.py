@@ -10,7 +10,7 @@ from explorer.ui.shared import choose
 if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
-PARTS = {"search": "Search", "lists": "How good the lists are", "lab": "Prompt lab"}
+PARTS = {"search": "Search", "lists": "List quality", "lab": "Prompt lab"}
 
 
 def choose_part(view: View) -> str:
