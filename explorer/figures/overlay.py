@@ -113,6 +113,12 @@ def as_png(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
+def as_jpeg(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
 def _painted(picture: NDArray[np.float32], share: NDArray[np.float32], look: MapStyle) -> NDArray[np.float32]:
     alpha = (look.opacity * share)[..., None]
     if look.colours == "heat":

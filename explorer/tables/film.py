@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,6 +67,50 @@ def score_frame(
     by_label["known"] = [states[label] != "positive" for label in by_label.index]
     order = by_label.sort_values(["known", "calls", "margin"], ascending=[True, False, False], kind="stable").index
     return frame.sort_values("label", key=lambda names: names.map(order.get_loc), kind="stable", ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one regime says of a film at its thresholds: labels by outcome, each in the frame's order."""
+
+    regime: str
+    found: tuple[str, ...]
+    missed: tuple[str, ...]
+    false: tuple[str, ...]
+    unconfirmed: tuple[str, ...]
+    """Predicted positive where nothing is known."""
+    undecided: tuple[str, ...]
+    """Without a threshold."""
+
+
+def verdicts(frame: pd.DataFrame) -> list[Verdict]:
+    """What each regime says of a film, in the regimes' order.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As :func:`film_scores` gives it.
+    """
+    out = []
+    for regime in dict.fromkeys(frame["series"]):
+        own = frame[frame["series"] == regime]
+        predicted = own["predicted"].map(lambda value: value is True)
+        undecided = own["predicted"].isna()
+
+        def labels(chosen: pd.Series, own: pd.DataFrame = own) -> tuple[str, ...]:
+            return tuple(own.loc[chosen, "label"])
+
+        out.append(
+            Verdict(
+                str(regime),
+                labels(predicted & (own["state"] == "positive")),
+                labels(~predicted & ~undecided & (own["state"] == "positive")),
+                labels(predicted & (own["state"] == "negative")),
+                labels(predicted & (own["state"] == "unknown")),
+                labels(undecided),
+            )
+        )
+    return out
 
 
 def score_table(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from explorer.data.saliency_map import silence
 from explorer.data.text import in_markdown, listed, plain, whole
 from explorer.errors import UserError
+from explorer.figures import overlay
 from explorer.figures.case import add_ring, grouped_map, margins
 from explorer.figures.style import number
 from explorer.tables import styles
-from explorer.tables.film import film_scores, score_table
+from explorer.tables.film import film_scores, score_table, verdicts
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, nearest_films, point_groups_by_label, space_title
 from explorer.ui.components.viewer import shapes_to_draw, viewer
-from explorer.ui.shared import cache, choose, selection
+from explorer.ui.models import heatmaps
+from explorer.ui.shared import address, cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
 from explorer.ui.shared.frame import LONGEST_ERROR, panel
 from explorer.ui.shared.gallery import link
@@ -51,6 +54,8 @@ def choose_case(view: View) -> Case:
         row = choose.film(view, label)
         order = _order(view, row)
         stepper(view.store, order, row, help="The arrow keys step, too.")
+        titles = {"": "Film", **{r.name: f"Map: {in_markdown(r.title)}" for r in view.store.regimes}}
+        choose.pick_one("Shown", list(titles), "overlay", titles)
     return Case(row, label, order)
 
 
@@ -69,6 +74,8 @@ def film_panel(view: View, case: Case) -> None:
         _film(view.store, case)
     with words:
         _facts(view.store, case.row)
+        _verdicts(view.store, case.row)
+        _same_patient(view.store, case.row)
         _margins(view.store, case.row)
 
 
@@ -77,7 +84,7 @@ def _film(store: Store, case: Case) -> None:
     row = case.row
     sample = store.samples.iloc[row]
     annotations = film_annotations(store, row)
-    jpeg, note = _jpeg(store, row)
+    jpeg, note = _jpeg(store, case, str(address.value("overlay")))
     size = (int(sample["width"]), int(sample["height"]))
     viewer(
         str(sample["sample_id"]),
@@ -107,12 +114,30 @@ def _margins(store: Store, row: int) -> None:
     st.caption("Right of the line is predicted positive. **Bold +**: the film is known to have it; ?: unknown.")
 
 
-def _jpeg(store: Store, row: int) -> tuple[bytes, str]:
-    """The film for the browser; where it is not on this machine, its thumbnail and a note."""
+def _jpeg(store: Store, case: Case, regime: str) -> tuple[bytes, str]:
+    """The film for the browser, with a regime's map where one is asked for, and a note.
+
+    Where the film is not on this machine, it is the thumbnail.
+    """
     try:
-        return cache.film_jpeg(store, row), ""
+        return _with_map(store, case, regime) if regime else (cache.film_jpeg(store, case.row), "")
     except UserError as error:
-        return store.thumbnail(row), f"{in_markdown(error.what, LONGEST_ERROR)} Its thumbnail is shown."
+        return store.thumbnail(case.row), f"{in_markdown(error.what, LONGEST_ERROR)} Its thumbnail is shown."
+
+
+def _with_map(store: Store, case: Case, regime: str) -> tuple[bytes, str]:
+    """The film under Grad-CAM's map of the label at the last block."""
+    encoder, look = store.regime(regime).encoder, overlay.MapStyle()
+    block = cache.depth(store, encoder) - 1
+    target = heatmaps.LabelLogits(regime, (case.label,))
+    request = heatmaps.MapRequest(cache.run_key(store), case.row, target, "grad_cam", (block,))
+    grid = heatmaps.saliency_maps(store, request).maps[0, 0]
+    canvas = overlay.to_canvas(cache.film_image(store, case.row), cache.FILM_SIDE)
+    width, height = canvas.film_size
+    seen = store.fit(encoder).window(height, width)
+    drawn = None if silence(grid) else grid
+    picture = overlay.compose(canvas, drawn, seen, film_annotations(store, case.row).iloc[:0], look)
+    return overlay.as_jpeg(picture), heatmaps.silence_remark(grid, look)
 
 
 @panel
@@ -136,16 +161,42 @@ def _facts(store: Store, row: int) -> None:
         st.caption(f"Unknown: {listed(unknown)}")
     if sample["report"]:
         st.markdown("\n".join(f"> {in_markdown(line, None)}" for line in str(sample["report"]).split("\n")))
-    others = np.flatnonzero((store.patients == store.patients[row]) & (np.arange(store.n) != row))
     with st.container(horizontal=True, gap="small"):
         link("pages/grad_cam.py", "Grad-CAM", str(sample["sample_id"]))
         link("pages/neighbours.py", "Neighbours", str(sample["sample_id"]))
         link("pages/map.py", "Map", str(sample["sample_id"]))
-    if len(others):
-        with st.container(horizontal=True, gap="small"):
-            st.caption("Same patient:")
-            for other in others[:STRIP]:
-                _open_button(store, int(other), "patient")
+
+
+@panel
+def _verdicts(store: Store, row: int) -> None:
+    """What each regime says of the film, in words."""
+    for verdict in verdicts(film_scores(store, row)):
+        parts = (
+            ("finds", verdict.found),
+            ("misses", verdict.missed),
+            ("wrongly predicts", verdict.false),
+            ("predicts, where nothing is known,", verdict.unconfirmed),
+            ("has no threshold for", verdict.undecided),
+        )
+        words = "; ".join(f"{what} {listed(labels)}" for what, labels in parts if labels)
+        badge = styles.by_title(store)[verdict.regime].badge
+        st.markdown(f":{badge}[**{in_markdown(verdict.regime)}**] {words or 'predicts nothing'}.")
+
+
+@panel
+def _same_patient(store: Store, row: int) -> None:
+    """The patient's other films: other views and other studies."""
+    others = np.flatnonzero((store.patients == store.patients[row]) & (np.arange(store.n) != row))
+    if not len(others):
+        return
+    st.caption(f"Same patient, {len(others):,} other film{'s' if len(others) > 1 else ''}")
+    with st.container(horizontal=True, gap="small"):
+        for other in others[:STRIP].tolist():
+            sample = store.samples.iloc[other]
+            with st.container(width=118, gap="xxsmall"):
+                st.image(store.thumbnail(other), width=118, alt=f"Film {plain(sample['sample_id'])}")
+                st.caption(" · ".join(in_markdown(sample[part]) for part in ("study_id", "view") if sample[part]))
+                _open_button(store, other, "patient")
 
 
 def _whole_ids(sample: pd.Series) -> str | None:
@@ -163,13 +214,12 @@ def _open_button(store: Store, row: int, key: str) -> None:
 @panel
 def score_panel(view: View, case: Case) -> None:
     """Every label's logit, threshold, outcome and rank, in every regime."""
-    frame = film_scores(view.store, case.row)
-    st.subheader("Scores")
-    show_table(score_table(frame), hide_index=True, height="content")
-    st.caption(
-        "Logit against the threshold chosen on val · outcome · rank among the split's "
-        f"{len(view.store.peers(case.row)):,} films. #1 is the highest; a random score would stand in the middle."
-    )
+    with st.expander("Scores of every label", icon=":material/table:"):
+        show_table(score_table(film_scores(view.store, case.row)), hide_index=True, height="content")
+        st.caption(
+            "Logit against the threshold chosen on val · outcome · rank among the split's "
+            f"{len(view.store.peers(case.row)):,} films. #1 is the highest; a random score would stand in the middle."
+        )
 
 
 def nearest_panel(view: View, case: Case) -> None:

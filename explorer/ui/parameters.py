@@ -346,7 +346,15 @@ GRAD_CAM = {
     "figure": _choice("figure", localisation.METRICS, "energy").shown(_is("show", "agreement")),
     "alone": flag(default=True).shown(_is("show", "mark")),
 }
-CASE = {**_COMPARES, "label": _LABEL, "film": _FILM, **_SHEET, "space": _SPACE, "sel": _SEL}
+CASE = {
+    **_COMPARES,
+    "label": _LABEL,
+    "film": _FILM,
+    **_SHEET,
+    "overlay": from_store(lambda store: {"none": "", **_regimes(store)}),
+    "space": _SPACE,
+    "sel": _SEL,
+}
 
 
 def _doubters(store: Store) -> dict[str, str]:

@@ -13,10 +13,10 @@ import pytest
 from explorer.store.marks import NOTHING, add_marks
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
-from explorer.tables.film import film_scores, score_table
+from explorer.tables.film import Verdict, film_scores, score_table, verdicts
 from explorer.ui.components.viewer import shapes_to_draw
 from explorer.ui.shared.annotators import film_annotations
-from tests.pages import as_read, open_page
+from tests.pages import address_of, as_read, open_page
 
 open_case = partial(open_page, "case")
 
@@ -113,3 +113,30 @@ def test_a_store_copied_without_its_films_shows_the_thumbnail_and_says_so(
     assert not app.exception
     assert "is not on this machine" in as_read(app.warning[0].value)
     assert "Its thumbnail is shown" in as_read(app.warning[0].value)
+
+
+def test_a_verdict_puts_every_label_where_its_outcome_is(store: Store) -> None:
+    states = ["positive", "positive", "negative", "negative", "unknown", "negative"]
+    frame = pd.DataFrame(
+        {
+            "label": list("abcdef"),
+            "state": states,
+            "series": "One",
+            "predicted": [True, False, True, False, True, None],
+        }
+    )
+    (verdict,) = verdicts(frame)
+    assert verdict == Verdict("One", ("a",), ("b",), ("c",), ("e",), ("f",))
+    scored = film_scores(store, 0)
+    for verdict in verdicts(scored):
+        outcomes = [*verdict.found, *verdict.missed, *verdict.false, *verdict.unconfirmed, *verdict.undecided]
+        assert len(set(outcomes)) == len(outcomes), "no label twice"
+
+
+def test_a_regimes_map_lies_on_the_film(store: Store) -> None:
+    film = str(store.samples["sample_id"].iat[store.rows("test")[0]])
+    app = open_case(film=film, overlay="fine_tune")
+    assert not app.exception
+    assert not app.error
+    assert address_of(app)["overlay"] == ["fine_tune"]
+    assert address_of(open_case(film=film, overlay="fine_tune", regimes="zero_shot"))["overlay"] == ["none"]
