@@ -20,7 +20,7 @@ from explorer.figures.style import number
 from explorer.tables import styles
 from explorer.tables.film import score_frame
 from explorer.tables.labels import findings_text, positive_labels
-from explorer.tables.spaces import distinct_spaces, label_agreement
+from explorer.tables.spaces import distinct_spaces, label_agreement, space_title
 from explorer.ui.maps import signs
 from explorer.ui.neighbours import explain
 from explorer.ui.neighbours.query import Query, choose_query
@@ -56,13 +56,10 @@ class Neighbours:
     """
 
     space: SpaceRecord
+    title: str
     regimes: list[str]
     rows: NDArray[np.int64]
     similarities: NDArray[np.float32]
-
-    @property
-    def title(self) -> str:
-        return " and ".join(self.regimes)
 
 
 def search_view(view: View) -> None:
@@ -85,7 +82,12 @@ def neighbours_by_space(store: Store, query: Query) -> list[Neighbours]:
             with errors_shown():
                 index = cache.index(store, space.name)
                 neighbours.append(
-                    Neighbours(space, titles, *search(index, query.vectors[space.name], query.k, query.barred))
+                    Neighbours(
+                        space,
+                        space_title(store, space),
+                        titles,
+                        *search(index, query.vectors[space.name], query.k, query.barred),
+                    )
                 )
     return neighbours
 
@@ -175,7 +177,7 @@ def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> No
 def side_by_side(view: View, query: Query, neighbours: list[Neighbours]) -> None:
     """The neighbours in each space; regimes that have one space share its column."""
     shared = [
-        f"{one.title} share one frozen encoder, so their neighbours are the same. "
+        f"{' and '.join(one.regimes)} share the frozen encoder, so their neighbours are the same. "
         for one in neighbours
         if len(one.regimes) > 1
     ]
@@ -186,7 +188,7 @@ def side_by_side(view: View, query: Query, neighbours: list[Neighbours]) -> None
     st.caption("".join(shared) + notes)
     for column, one in zip(st.columns(len(neighbours), gap="medium"), neighbours, strict=True):
         with column:
-            st.subheader(one.title)
+            st.subheader(one.title, anchor=False)
             _one_space(view, query, one)
 
 
