@@ -1,0 +1,53 @@
+"""No page has a serious fault of accessibility, by axe-core: light and dark, wide and on a phone.
+
+``make fuzz`` opens every page in all four; the default suite opens one page in each.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from tests.browser.conftest import IN_DEPTH, WAIT, settle
+from tests.pages import TITLES
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+SCRIPT = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+Scheme = Literal["light", "dark"]
+LOOKS: tuple[tuple[Scheme, int], ...] = (("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390))
+OPENED = (
+    list(product(TITLES, LOOKS))
+    if IN_DEPTH
+    else list(zip(("case", "pr_curves", "map", "grad_cam"), LOOKS, strict=True))
+)
+SERIOUS = ("serious", "critical")
+
+
+@pytest.mark.parametrize(("name", "look"), OPENED)
+def test_a_page_has_no_serious_fault(browser: Browser, address: str, name: str, look: tuple[Scheme, int]) -> None:
+    scheme, width = look
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    try:
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.goto(f"{address}/{name}")
+        settle(page)
+        page.wait_for_load_state("networkidle")
+        page.evaluate(SCRIPT)
+        violations: list[dict[str, Any]] = page.evaluate("axe.run(document).then(result => result.violations)")
+        faults = [
+            f"{one['id']}: {node['html'][:200]}"
+            for one in violations
+            if one["impact"] in SERIOUS
+            for node in one["nodes"]
+        ]
+        assert not faults, "\n".join(faults)
+    finally:
+        context.close()
