@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _pencil = st.components.v2.component(
     "film_pencil",
-    html='<svg role="img"><image preserveAspectRatio="none" /><g></g><rect /></svg>',
+    html='<svg role="img" aria-label="The film"><image preserveAspectRatio="none" /><g></g><rect /></svg>',
     css="""
     :host { display: block; }
     svg { display: block; width: 100%; max-height: 78vh; background: #000; border-radius: var(--st-base-radius);
