@@ -35,7 +35,7 @@ def test_a_good_run_is_verified_once_for_all_visitors(run: Path) -> None:
     check = ended(cache.file_check(Store(run)))
     assert cache.file_check(Store(run)) is check
     assert check.damaged == []
-    assert f"{len(Store(run).artefacts)} files verified" in [text.value for text in open_page("map").sidebar.caption]
+    assert f"{len(Store(run).artefacts)} files verified" in [text.value for text in open_page("map").caption]
 
 
 def test_a_flipped_figure_and_a_missing_file_are_named_in_the_card(run: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_flipped_figure_and_a_missing_file_are_named_in_the_card(run: Path) ->
     assert check.damaged == ["regimes/fine_tune/logits.npy", "spaces/frozen/trust.json"]
     app = open_page("separability")
     assert not app.exception
-    (warning,) = app.sidebar.warning
+    (warning,) = app.warning
     assert warning.value == "damaged: `regimes/fine_tune/logits.npy` and 1 more"
 
 
