@@ -56,9 +56,13 @@ def a_view(
         if name in without or not fitting or rng.random() < 0.2:
             values[name] = parameter.default(store, values)
         elif parameter.several:
-            values[name] = tuple(dict.fromkeys(rng.choices(fitting, k=rng.randint(0, min(3, parameter.several)))))
+            values[name] = tuple(
+                dict.fromkeys(rng.choices(fitting, k=rng.randint(parameter.least, min(3, parameter.several))))
+            )
         else:
             values[name] = rng.choice(fitting)
+        if name == "regimes":
+            store = store.showing(values[name])
     return values
 
 

@@ -298,6 +298,8 @@ def likeness_table(store: Store, split: Split) -> pd.DataFrame:
     by_pair = _by(frame[frame["split"] == split], "space", "other", "measure")
     lines = []
     for one, other in dict.fromkeys((one, other) for one, other, _ in by_pair):
+        if one not in names or other not in names:
+            continue  # of a regime that is not shown
         alike, shared = by_pair[one, other, "cka"], by_pair[one, other, "overlap"]
         lines.append(
             {

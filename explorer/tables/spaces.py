@@ -40,6 +40,12 @@ def distinct_spaces(store: Store, kind: SpaceKind) -> list[tuple[SpaceRecord, li
     return [(store.space(name), regimes_of_space(store, store.space(name))) for name in names]
 
 
+def all_spaces(store: Store) -> list[SpaceRecord]:
+    """The distinct spaces of the regimes shown, embeddings first."""
+    kinds: tuple[SpaceKind, ...] = ("embedding", "decision")
+    return [space for kind in kinds for space, _ in distinct_spaces(store, kind)]
+
+
 def point_groups_by_label(store: Store, rows: NDArray[np.int64], label: str) -> list[PointGroup]:
     """Unknown beneath, then negative, positive on top."""
     state = label_states(store, label)[rows]

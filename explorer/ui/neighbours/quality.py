@@ -18,7 +18,7 @@ from explorer.figures.dots import dots
 from explorer.tables import styles
 from explorer.tables.labels import findings_text
 from explorer.tables.results import Merit, merits
-from explorer.tables.spaces import distinct_spaces, regimes_of_space, space_title
+from explorer.tables.spaces import all_spaces, distinct_spaces, space_title
 from explorer.ui.shared import choose
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import link
@@ -57,7 +57,7 @@ def _merits(frame: pd.DataFrame) -> list[Merit]:
 
 def _titled(store: Store, space: str) -> str:
     record = store.space(space)
-    return f"{' and '.join(regimes_of_space(store, record))}, {record.kind}"
+    return f"{space_title(store, record)}, {record.kind}"
 
 
 @panel
@@ -99,7 +99,7 @@ def retrieval_means(view: View) -> None:
     frame = store.tables.retrieval
     mean = frame[(frame["label"] == MACRO) & (frame["split"] == view.split)]
     rows = []
-    for space in store.manifest.spaces:
+    for space in all_spaces(store):
         cells = {"Space": _titled(store, space.name)}
         for metric, title in TITLES.items():
             one = mean[(mean["space"] == space.name) & (mean["metric"] == metric)]
@@ -126,6 +126,8 @@ def list_agreement(view: View) -> None:
     store = view.store
     frame = store.tables.retrieval
     frame = frame[(frame["other"] != "") & (frame["split"] == view.split)]
+    shown = [space.name for space in all_spaces(store)]
+    frame = frame[frame["space"].isin(shown) & frame["other"].isin(shown)]
     rows = []
     for (space, other), part in frame.groupby(["space", "other"], sort=False):
         cells = {"Space": _titled(store, str(space)), "and": _titled(store, str(other))}
