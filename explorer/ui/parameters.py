@@ -130,9 +130,14 @@ _LOOK = {
 }
 """How saliency maps are made and drawn."""
 
-# --- Overview, Map, Separability -------------------------------------------------------------------------------------
+# --- Overview, Data set, Map, Separability ----------------------------------------------------------------------------
 
-OVERVIEW = {"split": _SPLIT, "metric": _choice("metric", METRIC_TITLES, "average_precision")}
+OVERVIEW = {
+    "split": _SPLIT,
+    "figures": flag(),
+    "metric": _choice("metric", METRIC_TITLES, "average_precision").shown(_is("figures", True)),
+}
+DATASET = {"split": _SPLIT}
 
 
 def _first_labels(store: Store, values: Values) -> tuple[str, ...]:

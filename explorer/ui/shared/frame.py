@@ -39,6 +39,7 @@ PAGES: tuple[tuple[str, str], ...] = (
     ("pages/pr_curves.py", "PR curves"),
     ("pages/grad_cam.py", "Grad-CAM"),
     ("pages/case.py", "Case"),
+    ("pages/dataset.py", "Data set"),
     ("pages/audit.py", "Audit"),
     ("pages/protocols.py", "Protocols"),
 )
