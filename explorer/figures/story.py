@@ -1,8 +1,8 @@
-"""The first page's small figures, as HTML with SVG in it: no script, no axis library, a few kilobytes each. Pure.
+"""The first page's small figures, as HTML with SVG pictures in it: no script, a few kilobytes each. Pure.
 
-Pictures stretch with their column while text, marks and lines keep their size: curves lie in a square that is stretched
-to its box, with strokes that do not scale. ``explorer/ui/overview.css`` holds what the classes look like. Text takes the
-page's colour, so that one figure serves the light and the dark page.
+A picture stretches with its column while text, marks and lines keep their size: curves lie in a square that is
+stretched to its box, with strokes that do not scale. ``explorer/ui/overview.css`` holds what the classes look like. SVG
+comes as pictures, since Streamlit takes it out of HTML. Its colours, as all here, read on the light and the dark page.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 
@@ -65,11 +66,15 @@ class Row:
 
 def mark(style: Style, filled: bool = True) -> str:
     """A regime's mark, as large as a letter."""
-    paint = f'fill="{style.colour}"' if filled else 'fill="none"'
-    return (
-        f'<svg class="story-mark" viewBox="0 0 12 12" aria-hidden="true" {paint} stroke="{style.colour}" '
-        f'stroke-width="1.8">{SHAPES.get(style.symbol, SHAPES["circle"])}</svg>'
-    )
+    paint = f'fill="{style.colour if filled else "none"}" stroke="{style.colour}" stroke-width="1.8"'
+    shape = SHAPES.get(style.symbol, SHAPES["circle"])
+    return _svg(f'viewBox="0 0 12 12" {paint}', shape, "story-mark")
+
+
+def _svg(attributes: str, content: str, name: str = "") -> str:
+    """An SVG as a picture; what it shows is said by the element around it."""
+    text = f'<svg xmlns="http://www.w3.org/2000/svg" {attributes}>{content}</svg>'
+    return f'<img alt="" class="{name}" src="data:image/svg+xml,{quote(text, safe=" =:/,()")}">'
 
 
 def rows(lines: Sequence[Row], most: float, baseline: float, alt: str) -> str:
@@ -152,15 +157,14 @@ def small_map(xy: NDArray[np.floating], has: NDArray[np.bool_], shown: Sequence[
             f'<img alt="" src="{data_url(jpeg)}" style="left:{100 * x / WIDE:.2f}%;top:{top:.2f}%;'
             f'width:{100 * THUMBNAIL / WIDE:.2f}%;height:{THUMBNAIL}%">'
         )
-    rings = "".join(_points(places[[film]]) for film, _ in shown)
-    return (
-        f'<div class="story-map" role="img" aria-label="{in_html(alt, None)}">'
-        f'<svg viewBox="0 0 {WIDE} {HIGH}" aria-hidden="true" fill="none" stroke-linecap="round">'
-        f'<path d="{_points(places[beneath])}" stroke="{GREY}" stroke-width="4.5" opacity="0.4"/>'
-        f'<path d="{"".join(lines)}" stroke="{POSITIVE}" stroke-width="1" opacity="0.7"/>'
-        f'<path d="{_points(places[has])}" stroke="{POSITIVE}" stroke-width="6.5" opacity="0.9"/>'
-        f'<path d="{rings}" class="story-centre" stroke-width="2.5"/></svg>{"".join(pictures)}</div>'
-    )
+    drawn = (
+        f'<path d="{_points(places[beneath])}" stroke="{GREY}" stroke-width="4.5" opacity="0.45"/>'
+        f'<path d="{"".join(lines)}" stroke="{POSITIVE}" stroke-width="1" opacity="0.8"/>'
+        f'<path d="{_points(places[has])}" stroke="{POSITIVE}" stroke-width="7"/>'
+        f'<path d="{_points(places[[film for film, _ in shown]])}" stroke="#fff" stroke-width="3"/>'
+    ).replace("<path", '<path vector-effect="non-scaling-stroke"')
+    cloud = _svg(f'viewBox="0 0 {WIDE} {HIGH}" fill="none" stroke-linecap="round"', drawn)
+    return f'<div class="story-map" role="img" aria-label="{in_html(alt, None)}">{cloud}{"".join(pictures)}</div>'
 
 
 def _points(places: NDArray[np.floating]) -> str:
@@ -193,11 +197,10 @@ def small_curves(curves: Sequence[Curve], styles: Sequence[Style], prevalence: f
             f'<path d="{steps}" stroke="{style.colour}" stroke-width="2" '
             f'stroke-dasharray="{DASHES.get(style.dash, "none")}" fill="none"/>'
         )
-    return (
-        f'<div class="story-curves" role="img" aria-label="{in_html(alt, None)}"><span>precision</span><span>recall</span>'
-        '<em style="bottom:0">0</em><em style="top:0">1</em><em>1</em>'
-        f'<svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg></div>'
-    )
+    drawn = "".join(parts).replace("<path", '<path vector-effect="non-scaling-stroke"')
+    square = _svg('viewBox="0 0 1 1" preserveAspectRatio="none"', drawn)
+    axes = "<span>precision</span><span>recall</span><em>0</em><em>1</em><em>1</em>"
+    return f'<div class="story-curves" role="img" aria-label="{in_html(alt, None)}">{axes}{square}</div>'
 
 
 def _line(x: NDArray[np.floating], y: NDArray[np.floating]) -> str:
@@ -229,13 +232,11 @@ def film(jpeg: bytes, true: Sequence[str], false: Sequence[str], missed: Sequenc
     groups = (
         ("true, predicted", true, POSITIVE, "✓"),
         ("true, missed", missed, POSITIVE, "−"),
-        ("false", false, colour, "✕"),
+        ("predicted, false", false, colour, "✕"),
     )
     lists = []
     for name, labels, shade, sign in groups:
-        chips = "".join(
-            f'<b style="border-color:{shade}"><i style="color:{shade}">{sign}</i> {in_html(one)}</b>' for one in labels
-        )
-        if chips:
-            lists.append(f"<div><span>{name}</span>{chips}</div>")
+        sign = f'<i style="color:{shade}">{sign}</i>'
+        chips = "".join(f'<b style="border-color:{shade}">{sign} {in_html(label)}</b>' for label in labels)
+        lists += [f"<div><span>{name}</span>{chips}</div>"] if chips else []
     return f'<div class="story-film"><img alt="" src="{data_url(jpeg)}"><div>{"".join(lists)}</div></div>'

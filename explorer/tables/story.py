@@ -19,7 +19,7 @@ from explorer.analysis.operating import wilson
 from explorer.analysis.separability import NEIGHBOURS
 from explorer.data.text import in_markdown
 from explorer.figures.style import number, regime_style, with_interval
-from explorer.tables.curves import p_text, pair_differences, prevalence_of, regime_curves
+from explorer.tables.curves import p_text, pair_differences, regime_curves
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.results import Merit, difference_excludes_zero, mean_of_labels, merits
 from explorer.tables.separability import LEVEL, figures, separates
@@ -125,6 +125,11 @@ class PredictedLabels:
     film: WrongFilm | None
     title: str
     sentence: str
+
+    @property
+    def by_cosine(self) -> bool:
+        """Whether the paper's rule for prompts is among the rules."""
+        return any(one.paper and one.regime == self.prompted for one in self.predicted)
 
 
 def paper_point(store: Store, regime: RegimeRecord, prompted: RegimeRecord | None) -> OperatingPoint | None:

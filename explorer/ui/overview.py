@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -12,7 +12,7 @@ from PIL import Image
 
 from explorer.analysis.evidence import FEW
 from explorer.data.images import thumbnail
-from explorer.data.text import in_markdown, plain
+from explorer.data.text import plain
 from explorer.figures import story as pictures
 from explorer.figures.dots import dots
 from explorer.figures.style import GREY, POSITIVE, number, with_interval
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 STYLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
+FORWARD: dict[str, Any] = {"icon": ":material/arrow_forward:", "icon_position": "right"}
 THUMBNAIL_SIDE = 160
 """Pixels of a thumbnail on a small map: twice what it takes on the screen."""
 
@@ -54,9 +55,11 @@ def opening(view: View) -> None:
     with left:
         _headline_panel(view)
     with right, st.container(key="story-calls", gap="small"):
-        st.page_link("pages/map.py", label="Open the map", query_params=address.link())
-        st.page_link("pages/case.py", label="Look at a film", query_params=address.link())
-        st.page_link("pages/pr_curves.py", label="Get a figure", query_params=address.link(view="report"))
+        st.page_link("pages/map.py", label="Open the map", width="stretch", query_params=address.link())
+        st.page_link("pages/case.py", label="Look at a film", width="stretch", query_params=address.link())
+        st.page_link(
+            "pages/pr_curves.py", label="Get a figure", width="stretch", query_params=address.link(view="report")
+        )
     if notice := missing_results(store, split):
         st.warning(notice, icon=":material/warning:")
     for regime in store.regimes:
@@ -92,7 +95,7 @@ def zero_shot(view: View) -> None:
                 st.html(counts)
                 regime = (told.prompted or store.regimes[0]).name
                 asked = address.link(view="thresholds", regime=regime, rule="cosine")
-                st.page_link("pages/pr_curves.py", label="Thresholds", query_params=asked)
+                st.page_link("pages/pr_curves.py", label="All thresholds", query_params=asked, **FORWARD)
         if told.film:
             with right:
                 st.markdown(told.film.sentence)
@@ -100,7 +103,7 @@ def zero_shot(view: View) -> None:
                     st.html(film)
                     sample_id = str(store.samples["sample_id"].iat[told.film.row])
                     st.page_link(
-                        "pages/case.py", label=in_markdown(sample_id), query_params=address.link(film=sample_id)
+                        "pages/case.py", label="This film in every regime", query_params=address.link(film=sample_id)
                     )
 
 
@@ -112,7 +115,7 @@ def training(view: View) -> None:
     with _strip(apart.title):
         if apart.label is None:
             st.markdown(apart.sentence)
-            st.page_link("pages/separability.py", label="Separability", query_params=address.link())
+            st.page_link("pages/separability.py", label="Separability", query_params=address.link(), **FORWARD)
             return
         for column, answer, picture in zip(st.columns(2, gap="large"), apart.spaces, maps, strict=False):
             with column:
@@ -120,7 +123,7 @@ def training(view: View) -> None:
                 with st.container(key=f"story-card-{answer.space.name}"):
                     st.html(picture)
                     asked = address.link(label=_slug(store, apart.label), space="embedding")
-                    st.page_link("pages/map.py", label="Map", query_params=asked)
+                    st.page_link("pages/map.py", label="On the map", query_params=asked, **FORWARD)
 
 
 @panel
@@ -137,7 +140,7 @@ def probe(view: View) -> None:
             with st.container(key="story-card-curves"):
                 st.html(curves)
                 asked = address.link(view="one", label=_slug(store, same.label))
-                st.page_link("pages/pr_curves.py", label="PR curves", query_params=asked)
+                st.page_link("pages/pr_curves.py", label="This label's curves", query_params=asked, **FORWARD)
         if pair:
             with right:
                 st.markdown(pair.sentence)
@@ -149,10 +152,10 @@ def probe(view: View) -> None:
 def _link_to_pair(store: Store, pair: story.LabelPair) -> None:
     if pair.confused:
         place = {"space": "decision", "decision_space": pair.regime.decision_space, "label": _slug(store, pair.one)}
-        st.page_link("pages/separability.py", label="Separability", query_params=address.link(**place))
+        st.page_link("pages/separability.py", label="Separability", query_params=address.link(**place), **FORWARD)
     else:
         asked = address.link(view="together", regime=pair.regime.name)
-        st.page_link("pages/pr_curves.py", label="Labels together", query_params=asked)
+        st.page_link("pages/pr_curves.py", label="Labels together", query_params=asked, **FORWARD)
 
 
 @panel
@@ -177,8 +180,8 @@ def method() -> None:
             f"surely gathered where it has {FEW} positives, its p against shuffled labels is below 0.05 after Holm's "
             "correction, and its interval lies above theirs; the one with the largest lift is shown. Maps leave out "
             "films whose label is unknown. A line leads from each thumbnail to its film.\n\n"
-            "The curves are of the label whose paired gain is largest where Holm's p is below 0.05; without one, of the "
-            "most frequent finding. Bands are pointwise. Two labels overlap most where films with both exceed most "
+            "The curves are of the label whose paired gain is largest where Holm's p is below 0.05; without one, of "
+            "the most frequent finding. Bands are pointwise. Two labels overlap most where films with both exceed most "
             "what independent labels would give; that interval is Wilson's. All intervals are of 95%."
         )
 
@@ -242,7 +245,8 @@ def _predicted(store: Store, split: Split) -> tuple[story.PredictedLabels, str, 
     first = styles[(told.prompted or store.regimes[0]).name]
     entries = [(pictures.tick(), f"true {with_interval(*told.true)}"), (pictures.mark(first), "thresholds from val")]
     if any(one.paper for one in told.predicted):
-        entries.append((pictures.mark(first, filled=False), "the paper's rule"))
+        rule = "cosine" if told.by_cosine else "logit"
+        entries.append((pictures.mark(first, filled=False), f"the paper's rule, {rule} above 0"))
     entries.append(("", f"{told.n:,} films"))
     film = ""
     if told.film:
