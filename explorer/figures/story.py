@@ -104,7 +104,8 @@ def rows(lines: Sequence[Row], most: float, baseline: float, alt: str) -> str:
             track += f'<b style="left:{share(line.value)}">{mark(line.style, line.filled)}</b>'
         name = f"{mark(line.style)} {in_html(line.name)}" if line.name else ""
         cells.append(f"<span>{name}</span><span>{in_html(line.text)}</span><span>{track}</span>")
-    return f'<div class="story-rows" role="img" aria-label="{in_html(alt, None)}">{"".join(cells)}</div>'
+    grid = f'<div class="story-rows" role="img" aria-label="{in_html(alt, None)}">{"".join(cells)}</div>'
+    return f'<div class="story-room">{grid}</div>'
 
 
 def key(entries: Sequence[tuple[str, str]]) -> str:

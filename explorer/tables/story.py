@@ -77,8 +77,8 @@ def headline(store: Store, split: Split) -> Headline:
         return Headline((), f"This store has no mean average precision for {split}.")
     best, merit = max(means, key=lambda one: one[1].value)
     highest = "has the highest average precision:" if len(means) > 1 else "has average precision"
-    sentence = f"**{best.title}** {highest} {number(merit.value)}, {mean.title}; random ranking has "
-    return Headline(means, f"{sentence}{number(merit.baseline)}.")
+    sentence = f"**{best.title}** {highest} {number(merit.value)}, {mean.title}."
+    return Headline(means, sentence)
 
 
 # --- 1: what zero-shot does ------------------------------------------------------------------------------------------
@@ -250,7 +250,8 @@ def pulled_apart(store: Store, split: Split) -> PulledApart:
     for space, titles in spaces:
         row = by_key[label, space.name]
         lift = Merit(*(float(row[name]) for name in ("value", "ci_low", "ci_high", "baseline")))
-        answers.append(SpaceAnswer(space, tuple(titles), lift, separates(row), _lift_sentence(label, space, lift, row)))
+        sentence = _lift_sentence(label, space, row, first=not answers)
+        answers.append(SpaceAnswer(space, tuple(titles), lift, separates(row), sentence))
     first, last = answers[0].lift, answers[-1].lift
     doubt = ""
     if len(answers) > 1 and not last.low > first.high:
@@ -259,14 +260,13 @@ def pulled_apart(store: Store, split: Split) -> PulledApart:
     return PulledApart(title, "", label, tuple(answers), (positive, negative), doubt)
 
 
-def _lift_sentence(label: str, space: SpaceRecord, lift: Merit, row: dict[str, object]) -> str:
-    where = f"**{in_markdown(space.title)}**"
-    if np.isnan(lift.value):
+def _lift_sentence(label: str, space: SpaceRecord, row: dict[str, object], *, first: bool) -> str:
+    """What one embedding does; only the first sentence says in full what is counted."""
+    where, value = f"**{in_markdown(space.title)}**", float(str(row["value"]))
+    if np.isnan(value):
         return f"{where}: this store has no figure for {in_markdown(label)}."
-    sentence = (
-        f"{where}: around {in_markdown(label)} films, {NEIGHBOURS} neighbours share it "
-        f"{number(lift.value)} times as often as chance"
-    )
+    shared = f"around {in_markdown(label)} films, {NEIGHBOURS} neighbours share it " if first else ""
+    sentence = f"{where}: {shared}{number(value)} times as often as chance"
     return f"{sentence}." if separates(row) else f"{sentence}, not surely more than shuffled labels."
 
 
@@ -432,7 +432,7 @@ def label_pair(store: Store, split: Split, regime: RegimeRecord) -> LabelPair | 
         one, other = max(excess, key=lambda pair: excess[pair])
         n, together, chance = both[one, other]
         low, high = (n * end for end in wilson(together, n))
-        evidence = f"{with_interval(together, low, high, 0)} of {n:,} films · by chance {number(chance)}"
+        evidence = f"{with_interval(together, low, high, 0)} of {n:,} films"
         sentence = (
             f"**{regime.title}** surely confuses no pair. {in_markdown(one)} and {in_markdown(other)} truly overlap "
             f"most: {together:,} films, {number(chance)} by chance."
@@ -465,14 +465,14 @@ def not_concluded(store: Store, split: Split, shown: Headline, *doubts: str) -> 
     phrases = []
     few = sum(label_counts(store, split, label)[0] < FEW for label in store.labels)
     if few:
-        phrases.append(f"Anything about {few} of {len(store.labels)} labels: fewer than {FEW} positive films")
+        phrases.append(f"{few} of {len(store.labels)} labels: fewer than {FEW} positive films")
     ranked = sorted(shown.means, key=lambda one: -one[1].value)
     if len(ranked) > 1:
         (best, _), (second, _) = ranked[:2]
         mean = mean_of_labels(store, split).name
         if not difference_excludes_zero(store, split, HEADLINE, mean, {best.name, second.name}):
             phrases.append(f"Whether {best.title} ranks better than {second.title}: their difference may be 0")
-    return [*phrases, *(doubt for doubt in doubts if doubt), "How films from elsewhere would fare"]
+    return [*phrases, *(doubt for doubt in doubts if doubt), "Films from elsewhere"]
 
 
 def _lower(title: str) -> str:

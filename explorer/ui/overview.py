@@ -95,16 +95,14 @@ def zero_shot(view: View) -> None:
                 st.html(counts)
                 regime = (told.prompted or store.regimes[0]).name
                 asked = address.link(view="thresholds", regime=regime, rule="cosine")
-                st.page_link("pages/pr_curves.py", label="All thresholds", query_params=asked, **FORWARD)
+                st.page_link("pages/pr_curves.py", label="Thresholds", query_params=asked, **FORWARD)
         if told.film:
             with right:
                 st.markdown(told.film.sentence)
                 with st.container(key="story-card-film"):
                     st.html(film)
                     sample_id = str(store.samples["sample_id"].iat[told.film.row])
-                    st.page_link(
-                        "pages/case.py", label="This film in every regime", query_params=address.link(film=sample_id)
-                    )
+                    st.page_link("pages/case.py", label="This film", query_params=address.link(film=sample_id))
 
 
 @panel
@@ -123,7 +121,7 @@ def training(view: View) -> None:
                 with st.container(key=f"story-card-{answer.space.name}"):
                     st.html(picture)
                     asked = address.link(label=_slug(store, apart.label), space="embedding")
-                    st.page_link("pages/map.py", label="On the map", query_params=asked, **FORWARD)
+                    st.page_link("pages/map.py", label="Map", query_params=asked, **FORWARD)
 
 
 @panel
@@ -140,7 +138,7 @@ def probe(view: View) -> None:
             with st.container(key="story-card-curves"):
                 st.html(curves)
                 asked = address.link(view="one", label=_slug(store, same.label))
-                st.page_link("pages/pr_curves.py", label="This label's curves", query_params=asked, **FORWARD)
+                st.page_link("pages/pr_curves.py", label="PR curves", query_params=asked, **FORWARD)
         if pair:
             with right:
                 st.markdown(pair.sentence)
@@ -170,7 +168,7 @@ def limits(view: View) -> None:
 
 def method() -> None:
     """How the sentences are computed."""
-    with st.expander("How this is computed"):
+    with st.expander("Method"):
         st.markdown(
             "Every sentence is computed from the run that is open. Thresholds come from validation, by largest F1. "
             "The paper's rule predicts a label where the cosine of film and bare label name is above 0; for a trained "
@@ -189,7 +187,7 @@ def method() -> None:
 @panel
 def all_figures(view: View) -> None:
     """Every metric of every regime, and one metric label by label; computed only while open."""
-    drawer = st.expander("Every metric, label by label", **address.control("figures"))
+    drawer = st.expander("All metrics", **address.control("figures"))
     if not drawer.open:
         return
     store, split = view.store, view.split
@@ -228,7 +226,7 @@ def _headline(store: Store, split: Split) -> tuple[story.Headline, str]:
     if not lines:
         return headline, ""
     baseline = headline.means[0][1].baseline
-    picture = pictures.rows(lines, 1.0, baseline, plain(headline.sentence, None))
+    picture = pictures.rows(lines, 1.0, baseline, "Mean average precision of each regime, with 95% intervals")
     return headline, picture + pictures.key([(pictures.tick(), f"random ranking {number(baseline)}")])
 
 
@@ -240,13 +238,13 @@ def _predicted(store: Store, split: Split) -> tuple[story.PredictedLabels, str, 
         name = one.regime.title if one.regime != before else ""
         text, before = with_interval(*one.per_film), one.regime
         lines.append(pictures.Row(name, styles[one.regime.name], text, *one.per_film, filled=not one.paper))
-    alt = f"Labels predicted per film: {told.sentence}"
+    alt = "Labels predicted per film, by regime and rule"
     counts = pictures.rows(lines, float(len(store.labels)), told.true[0], alt)
     first = styles[(told.prompted or store.regimes[0]).name]
-    entries = [(pictures.tick(), f"true {with_interval(*told.true)}"), (pictures.mark(first), "thresholds from val")]
+    entries = [(pictures.tick(), f"true {with_interval(*told.true)}"), (pictures.mark(first), "val thresholds")]
     if any(one.paper for one in told.predicted):
         rule = "cosine" if told.by_cosine else "logit"
-        entries.append((pictures.mark(first, filled=False), f"the paper's rule, {rule} above 0"))
+        entries.append((pictures.mark(first, filled=False), f"paper's rule: {rule} > 0"))
     entries.append(("", f"{told.n:,} films"))
     film = ""
     if told.film:
@@ -272,7 +270,7 @@ def _apart(store: Store, split: Split) -> tuple[story.PulledApart, tuple[str, ..
     for answer in apart.spaces:
         lift = answer.lift
         picture = pictures.small_map(
-            np.asarray(store.map(answer.space.name))[rows], has, shown, f"Map: {answer.sentence}"
+            np.asarray(store.map(answer.space.name))[rows], has, shown, f"Map of {answer.space.title}: {apart.label}"
         )
         positive, negative = apart.counts
         entries = [
@@ -296,7 +294,9 @@ def _same(store: Store, split: Split) -> tuple[story.SameEmbedding | None, str, 
     if same is None:
         return None, "", None, ""
     styles = story.regime_styles(store)
-    curves = pictures.small_curves(same.curves, _styles(store), same.prevalence, f"Curves: {same.sentence}")
+    curves = pictures.small_curves(
+        same.curves, _styles(store), same.prevalence, f"Precision against recall: {same.label}"
+    )
     positive, negative, _ = same.counts
     entries = [(pictures.mark(styles[regime.name]), f"{regime.title} {merit}") for regime, merit in same.scores]
     entries += [(pictures.tick(), f"prevalence {number(same.prevalence)}")]
@@ -305,11 +305,12 @@ def _same(store: Store, split: Split) -> tuple[story.SameEmbedding | None, str, 
     pair = story.label_pair(store, split, same.fitted or store.regimes[-1])
     if pair is None:
         return same, curves, None, ""
-    bars = pictures.overlap([("true", *pair.true), ("predicted", *pair.predicted)], pair.sentence) + pictures.key(
+    alt = f"Films with {pair.one}, with {pair.other} and with both"
+    bars = pictures.overlap([("true", *pair.true), ("predicted", *pair.predicted)], alt) + pictures.key(
         [
-            (pictures.dot("#8a8f98"), f"{plain(pair.one)} alone"),
+            (pictures.dot(GREY), f"{plain(pair.one)} alone"),
             (pictures.dot(POSITIVE), "both"),
-            (pictures.dot("#8a8f9880"), f"{plain(pair.other)} alone"),
+            (pictures.dot(f"{GREY}80"), f"{plain(pair.other)} alone"),
             ("", pair.evidence),
         ]
     )
