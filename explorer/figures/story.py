@@ -34,6 +34,8 @@ SHAPES = {
 """Plotly's name of a mark to its outline in a square of 12."""
 DASHES = {"dot": "2 4", "dash": "8 5", "solid": "none", "dashdot": "8 4 2 4"}
 
+MOST_CHIPS = 8
+"""Labels of one kind shown beside a film; the others are counted."""
 WIDE, HIGH = 160, 100
 """The small map's own units. Films keep to the part that the thumbnails leave."""
 THUMBNAIL, MARGIN = 24, 4
@@ -165,7 +167,7 @@ def small_map(xy: NDArray[np.floating], has: NDArray[np.bool_], shown: Sequence[
         f'<path d="{_points(places[[film for film, _ in shown]])}" stroke="#fff" stroke-width="3"/>'
     ).replace("<path", '<path vector-effect="non-scaling-stroke"')
     cloud = _svg(f'viewBox="0 0 {WIDE} {HIGH}" fill="none" stroke-linecap="round"', drawn)
-    return f'<div class="story-map" role="img" aria-label="{in_html(alt, None)}">{cloud}{"".join(pictures)}</div>'
+    return f'<div class="story-map" style="--positive:{POSITIVE}" role="img" aria-label="{in_html(alt, None)}">{cloud}{"".join(pictures)}</div>'
 
 
 def _points(places: NDArray[np.floating]) -> str:
@@ -238,6 +240,8 @@ def film(jpeg: bytes, true: Sequence[str], false: Sequence[str], missed: Sequenc
     lists = []
     for name, labels, shade, sign in groups:
         sign = f'<i style="color:{shade}">{sign}</i>'
-        chips = "".join(f'<b style="border-color:{shade}">{sign} {in_html(label)}</b>' for label in labels)
+        chips = "".join(f'<b style="border-color:{shade}">{sign} {in_html(label)}</b>' for label in labels[:MOST_CHIPS])
+        if len(labels) > MOST_CHIPS:
+            chips += f'<b style="border-color:{shade}">+{len(labels) - MOST_CHIPS}</b>'
         lists += [f"<div><span>{name}</span>{chips}</div>"] if chips else []
     return f'<div class="story-film"><img alt="" src="{data_url(jpeg)}"><div>{"".join(lists)}</div></div>'

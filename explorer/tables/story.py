@@ -189,8 +189,8 @@ def _middle_film(
     one = int(counts[i])
     names = np.array(store.labels, dtype=object)
     sentence = (
-        f"On this film, {one} of its {int(calls[i].sum())} predicted labels "
-        f"{'is' if one == 1 else 'are'} false; the median film has {number(middle, 0 if middle % 1 == 0 else 1)}."
+        f"On this film {one} of {int(calls[i].sum())} predicted labels {'is' if one == 1 else 'are'} false; "
+        f"the median is {number(middle, 0 if middle % 1 == 0 else 1)}."
     )
     groups = (tuple(names[mask].tolist()) for mask in (has[i] & calls[i], has[i] & ~calls[i], false[i]))
     return WrongFilm(int(rows[i]), regime, paper, *groups, sentence)
@@ -370,8 +370,8 @@ def _ranking_sentence(
     if pair and all(regime.name in known for regime in pair):
         first, fitted = pair
         return (
-            f"For {in_markdown(label)}, **{fitted.title}** has average precision {number(known[fitted.name])} and "
-            f"**{first.title}** {number(known[first.name])} from the same embedding; {chance}."
+            f"For {in_markdown(label)}, **{fitted.title}** has average precision {number(known[fitted.name])}, "
+            f"**{first.title}** {number(known[first.name])}; {chance}."
         )
     best = max((regime for regime, _ in scores if regime.name in known), key=lambda regime: known[regime.name])
     return f"For {in_markdown(label)}, **{best.title}** has average precision {number(known[best.name])}; {chance}."
@@ -472,7 +472,7 @@ def not_concluded(store: Store, split: Split, shown: Headline, *doubts: str) -> 
         mean = mean_of_labels(store, split).name
         if not difference_excludes_zero(store, split, HEADLINE, mean, {best.name, second.name}):
             phrases.append(f"Whether {best.title} ranks better than {second.title}: their difference may be 0")
-    return [*phrases, *(doubt for doubt in doubts if doubt), "Films from elsewhere"]
+    return [*phrases, *(doubt for doubt in doubts if doubt), "How films from elsewhere would fare"]
 
 
 def _lower(title: str) -> str:

@@ -102,7 +102,9 @@ def zero_shot(view: View) -> None:
                 with st.container(key="story-card-film"):
                     st.html(film)
                     sample_id = str(store.samples["sample_id"].iat[told.film.row])
-                    st.page_link("pages/case.py", label="This film", query_params=address.link(film=sample_id))
+                    st.page_link(
+                        "pages/case.py", label="This film", query_params=address.link(film=sample_id), **FORWARD
+                    )
 
 
 @panel
@@ -294,9 +296,7 @@ def _same(store: Store, split: Split) -> tuple[story.SameEmbedding | None, str, 
     if same is None:
         return None, "", None, ""
     styles = story.regime_styles(store)
-    curves = pictures.small_curves(
-        same.curves, _styles(store), same.prevalence, f"Precision against recall: {same.label}"
-    )
+    curves = pictures.small_curves(same.curves, _styles(store), same.prevalence, f"PR curves: {same.label}")
     positive, negative, _ = same.counts
     entries = [(pictures.mark(styles[regime.name]), f"{regime.title} {merit}") for regime, merit in same.scores]
     entries += [(pictures.tick(), f"prevalence {number(same.prevalence)}")]
