@@ -79,6 +79,11 @@ def _svg(attributes: str, content: str, name: str = "") -> str:
     return f'<img alt="" class="{name}" src="data:image/svg+xml,{quote(text, safe=" =:/,()")}">'
 
 
+def _image(alt: str) -> str:
+    """The attributes of an element that is one picture to a reader who does not see it."""
+    return f'role="img" aria-label="{in_html(alt, None)}"'
+
+
 def rows(lines: Sequence[Row], most: float, baseline: float, alt: str) -> str:
     """Figures one below the other on one scale from 0 to ``most``, each with its whisker; the baseline runs through.
 
@@ -106,7 +111,7 @@ def rows(lines: Sequence[Row], most: float, baseline: float, alt: str) -> str:
             track += f'<b style="left:{share(line.value)}">{mark(line.style, line.filled)}</b>'
         name = f"{mark(line.style)} {in_html(line.name)}" if line.name else ""
         cells.append(f"<span>{name}</span><span>{in_html(line.text)}</span><span>{track}</span>")
-    grid = f'<div class="story-rows" role="img" aria-label="{in_html(alt, None)}">{"".join(cells)}</div>'
+    grid = f'<div class="story-rows" {_image(alt)}>{"".join(cells)}</div>'
     return f'<div class="story-room">{grid}</div>'
 
 
@@ -167,7 +172,8 @@ def small_map(xy: NDArray[np.floating], has: NDArray[np.bool_], shown: Sequence[
         f'<path d="{_points(places[[film for film, _ in shown]])}" stroke="#fff" stroke-width="3"/>'
     ).replace("<path", '<path vector-effect="non-scaling-stroke"')
     cloud = _svg(f'viewBox="0 0 {WIDE} {HIGH}" fill="none" stroke-linecap="round"', drawn)
-    return f'<div class="story-map" style="--positive:{POSITIVE}" role="img" aria-label="{in_html(alt, None)}">{cloud}{"".join(pictures)}</div>'
+    content = cloud + "".join(pictures)
+    return f'<div class="story-map" style="--positive:{POSITIVE}" {_image(alt)}>{content}</div>'
 
 
 def _points(places: NDArray[np.floating]) -> str:
@@ -203,7 +209,7 @@ def small_curves(curves: Sequence[Curve], styles: Sequence[Style], prevalence: f
     drawn = "".join(parts).replace("<path", '<path vector-effect="non-scaling-stroke"')
     square = _svg('viewBox="0 0 1 1" preserveAspectRatio="none"', drawn)
     axes = "<span>precision</span><span>recall</span><em>0</em><em>1</em><em>1</em>"
-    return f'<div class="story-curves" role="img" aria-label="{in_html(alt, None)}">{axes}{square}</div>'
+    return f'<div class="story-curves" {_image(alt)}>{axes}{square}</div>'
 
 
 def _line(x: NDArray[np.floating], y: NDArray[np.floating]) -> str:
@@ -227,7 +233,7 @@ def overlap(bars: Sequence[tuple[str, int, int, int]], alt: str) -> str:
             for n, colour in zip(counts, (translucent(GREY, 0.45), POSITIVE, translucent(GREY, 0.25)), strict=True)
         )
         lines.append(f"<span>{in_html(name)}</span><div>{parts}</div>")
-    return f'<div class="story-overlap" role="img" aria-label="{in_html(alt, None)}">{"".join(lines)}</div>'
+    return f'<div class="story-overlap" {_image(alt)}>{"".join(lines)}</div>'
 
 
 def film(jpeg: bytes, true: Sequence[str], false: Sequence[str], missed: Sequence[str], colour: str) -> str:

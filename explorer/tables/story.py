@@ -22,7 +22,7 @@ from explorer.figures.style import number, regime_style, with_interval
 from explorer.tables.curves import p_text, pair_differences, regime_curves
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.results import Merit, difference_excludes_zero, mean_of_labels, merits
-from explorer.tables.separability import LEVEL, figures, separates
+from explorer.tables.separability import LEVEL, Row, figures, separates
 from explorer.tables.spaces import distinct_spaces
 from explorer.tables.thresholds import BARE_NAMES, OperatingPoint, above, has_bare_names
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SHOWN_FILMS = 3
 """Thumbnails on a small map."""
+MOST_COMPARED = 500
+"""Films whose distances to each other are compared, evenly thinned."""
 HEADLINE = "average_precision"
 
 
@@ -106,7 +108,6 @@ class WrongFilm:
 
     row: int
     regime: RegimeRecord
-    paper: bool
     true: tuple[str, ...]
     missed: tuple[str, ...]
     false: tuple[str, ...]
@@ -149,7 +150,7 @@ def predicted_labels(store: Store, split: Split) -> PredictedLabels:
         return mean, max(low, 0.0), high  # max keeps NaN, its first argument
 
     predicted = []
-    shown: tuple[RegimeRecord, bool, NDArray[np.bool_]] | None = None
+    shown: tuple[RegimeRecord, NDArray[np.bool_]] | None = None
     for regime in store.regimes:
         chosen = OperatingPoint(np.asarray(store.logits(regime.name)), store.threshold_array(regime.name))
         for point, paper in ((paper_point(store, regime, prompted), True), (chosen, False)):
@@ -157,7 +158,7 @@ def predicted_labels(store: Store, split: Split) -> PredictedLabels:
                 calls = point.predicted(rows)
                 predicted.append(Predicted(regime, paper, per_film(calls)))
                 if shown is None and regime == (prompted or store.regimes[0]):
-                    shown = regime, paper, calls
+                    shown = regime, calls
     true, unknown = per_film(targets == 1), float(np.isnan(targets).sum(axis=1).mean())
     assert shown is not None, "a run has a regime, and each has thresholds"
     title = f"What {_lower(prompted.title)} does" if prompted else "How many labels are predicted"
@@ -175,16 +176,17 @@ def _predicted_sentence(predicted: list[Predicted], regime: RegimeRecord, true: 
 
 
 def _middle_film(
-    store: Store, rows: NDArray[np.int64], regime: RegimeRecord, paper: bool, calls: NDArray[np.bool_]
+    store: Store, rows: NDArray[np.int64], regime: RegimeRecord, calls: NDArray[np.bool_]
 ) -> WrongFilm | None:
     """The first film with a true label whose false positives are nearest to their median; None without any."""
     targets = store.targets[rows]
     false, has = calls & (targets == 0), targets == 1
-    counts, finds = false.sum(axis=1), has.any(axis=1)
-    if not (counts > 0).any():
+    counts = false.sum(axis=1)
+    wrong = counts > 0
+    if not wrong.any():
         return None
-    middle = float(np.median(counts))
-    suited = np.flatnonzero((counts > 0) & (finds if (finds & (counts > 0)).any() else True))
+    middle, with_label = float(np.median(counts)), wrong & has.any(axis=1)
+    suited = np.flatnonzero(with_label if with_label.any() else wrong)
     i = int(suited[np.argmin(np.abs(counts[suited] - middle))])
     one = int(counts[i])
     names = np.array(store.labels, dtype=object)
@@ -193,7 +195,7 @@ def _middle_film(
         f"the median is {number(middle, 0 if middle % 1 == 0 else 1)}."
     )
     groups = (tuple(names[mask].tolist()) for mask in (has[i] & calls[i], has[i] & ~calls[i], false[i]))
-    return WrongFilm(int(rows[i]), regime, paper, *groups, sentence)
+    return WrongFilm(int(rows[i]), regime, *groups, sentence)
 
 
 # --- 2: what training pulls apart ------------------------------------------------------------------------------------
@@ -204,9 +206,7 @@ class SpaceAnswer:
     """How far one label gathers in one embedding: neighbourhood purity over prevalence."""
 
     space: SpaceRecord
-    titles: tuple[str, ...]
     lift: Merit
-    sure: bool
     sentence: str
 
 
@@ -242,51 +242,52 @@ def pulled_apart(store: Store, split: Split) -> PulledApart:
             label = max(sure, key=lambda label: float(by_key[label, space.name]["value"]))
             break
     else:
-        tested = f"any of {len(enough)} labels" if len(enough) != 1 else "the one label"
-        return PulledApart(
-            title, f"After correction, films of {tested} with {FEW} or more positives do not surely lie together."
-        )
+        if not enough:
+            return PulledApart(title, f"No label has {FEW} positive films, so none can be judged.")
+        none = f"None of {len(enough)} labels" if len(enough) > 1 else f"{in_markdown(enough[0])} is the one label"
+        verb = "gathers its films surely" if len(enough) > 1 else "and does not gather them surely"
+        return PulledApart(title, f"{none} with {FEW} or more positive films {verb}, after correction.")
     answers = []
-    for space, titles in spaces:
+    for space, _ in spaces:
         row = by_key[label, space.name]
         lift = Merit(*(float(row[name]) for name in ("value", "ci_low", "ci_high", "baseline")))
         sentence = _lift_sentence(label, space, row, first=not answers)
-        answers.append(SpaceAnswer(space, tuple(titles), lift, separates(row), sentence))
+        answers.append(SpaceAnswer(space, lift, sentence))
     first, last = answers[0].lift, answers[-1].lift
     doubt = ""
-    if len(answers) > 1 and not last.low > first.high:
-        doubt = f"Whether training pulls {in_markdown(label)} further apart: the intervals overlap"
+    if len(answers) > 1 and not (last.low > first.high or last.high < first.low):
+        why = "an interval is missing" if np.isnan([first.low, last.low]).any() else "the intervals overlap"
+        doubt = f"Whether training pulls {in_markdown(label)} further apart: {why}"
     positive, negative, _ = label_counts(store, split, label)
     return PulledApart(title, "", label, tuple(answers), (positive, negative), doubt)
 
 
-def _lift_sentence(label: str, space: SpaceRecord, row: dict[str, object], *, first: bool) -> str:
+def _lift_sentence(label: str, space: SpaceRecord, row: Row, *, first: bool) -> str:
     """What one embedding does; only the first sentence says in full what is counted."""
-    where, value = f"**{in_markdown(space.title)}**", float(str(row["value"]))
-    if np.isnan(value):
+    where = f"**{in_markdown(space.title)}**"
+    if np.isnan(row["value"]):
         return f"{where}: this store has no figure for {in_markdown(label)}."
     shared = f"around {in_markdown(label)} films, {NEIGHBOURS} neighbours share it " if first else ""
-    sentence = f"{where}: {shared}{number(value)} times as often as chance"
+    sentence = f"{where}: {shared}{number(row['value'])} times as often as chance"
     return f"{sentence}." if separates(row) else f"{sentence}, not surely more than shuffled labels."
 
 
 def core_films(xy: NDArray[np.floating], rows: NDArray[np.int64], n: int = SHOWN_FILMS) -> list[int]:
-    """Some of the rows, apart from each other but in the denser half of them on a map.
+    """Some of the rows: the one nearest to all others on a map, then those of the nearer half farthest from each other.
 
     Parameters
     ----------
     xy : (N, 2)
     rows : (m,) at least one
     """
+    rows = rows[:: -(-len(rows) // MOST_COMPARED)]
     places = np.asarray(xy[rows], dtype=np.float64)
-    apart = np.linalg.norm(places[:, None] - places[None], axis=2) if len(rows) <= 2000 else None
-    spread = np.median(apart, axis=1) if apart is not None else np.linalg.norm(places - np.median(places, 0), axis=1)
-    core = np.argsort(spread, kind="stable")[: max(n, (len(rows) + 1) // 2)]
-    chosen = [int(core[0])]
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    core = np.argsort(np.median(apart, axis=1), kind="stable")[: max(n, (len(rows) + 1) // 2)]
+    chosen = [core[0]]
     while len(chosen) < min(n, len(core)):
-        nearest = np.linalg.norm(places[core][:, None] - places[chosen][None], axis=2).min(axis=1)
-        chosen.append(int(core[nearest.argmax()]))
-    return rows[chosen].tolist()
+        chosen.append(core[apart[np.ix_(core, chosen)].min(axis=1).argmax()])
+    return [int(row) for row in rows[chosen]]
 
 
 # --- 3: what the probe gets from the same embedding ------------------------------------------------------------------
@@ -340,10 +341,10 @@ def same_embedding(store: Store, split: Split) -> SameEmbedding | None:
         frame = frame[frame["label"].isin(enough) & ~frame["pool"]]
         sure = frame[(frame["p_holm"] < LEVEL) & (frame["ci_low"] > 0)]
         if len(sure):
-            best = sure.loc[sure["difference"].idxmax()]
-            label = str(best["label"])
-            ends = (float(best[name]) for name in ("difference", "ci_low", "ci_high"))
-            gain = f"Gain {with_interval(*ends, signed=True)}, Holm's p {p_text(float(best['p_holm']))}."
+            best = sure.sort_values("difference", ascending=False, kind="stable").to_dict("records")[0]
+            label = best["label"]
+            size = with_interval(best["difference"], best["ci_low"], best["ci_high"], signed=True)
+            gain = f"Gain {size}, Holm's p {p_text(best['p_holm'])}."
         elif not doubt:
             doubt = (
                 f"Whether {pair[1].title} gains over {pair[0].title} on any one label: none is sure after correction"
@@ -405,7 +406,7 @@ class LabelPair:
 def label_pair(store: Store, split: Split, regime: RegimeRecord) -> LabelPair | None:
     """The pair of labels a regime confuses most of those it surely does, else the pair that truly overlaps most.
 
-    None where the run has one label, or no film has two.
+    None where the run has one label, or no two labels occur together more often than by chance.
     """
     rows = store.rows(split)
     targets = store.targets[rows]
@@ -416,17 +417,18 @@ def label_pair(store: Store, split: Split, regime: RegimeRecord) -> LabelPair | 
     frame = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & (frame["p_adjusted"] < LEVEL)]
     frame = frame[frame["ci_low"] > frame["baseline"]]
     if len(frame):
-        row = frame.loc[frame["value"].idxmax()]
-        one, other = str(row["label"]), str(row["other"])
-        ends = (float(row[name]) for name in ("value", "ci_low", "ci_high"))
-        evidence = f"{with_interval(*ends)} times · shuffled {number(float(row['baseline']))}"
+        row = frame.sort_values("value", ascending=False, kind="stable").to_dict("records")[0]
+        one, other = row["label"], row["other"]
+        evidence = (
+            f"{with_interval(row['value'], row['ci_low'], row['ci_high'])} times · shuffled {number(row['baseline'])}"
+        )
         sentence = (
             f"**{regime.title}** confuses {in_markdown(one)} with {in_markdown(other)} most: around films of one "
-            f"alone, the other is {number(float(row['value']))} times as frequent as chance."
+            f"alone, the other is {number(row['value'])} times as frequent as chance."
         )
     else:
         both = {pair: _both(targets, store.labels, *pair) for pair in combinations(store.labels, 2)}
-        excess = {pair: together - chance for pair, (_, together, chance) in both.items() if together}
+        excess = {pair: together - chance for pair, (_, together, chance) in both.items() if together > chance}
         if not excess:
             return None
         one, other = max(excess, key=lambda pair: excess[pair])

@@ -87,7 +87,7 @@ def zero_shot(view: View) -> None:
     """Labels predicted per film against how many are true, and one film."""
     store = view.store
     told, counts, film = _predicted(store, view.split)
-    with _strip(told.title):
+    with _strip("labels", told.title):
         left, right = st.columns(2, gap="large")
         with left:
             st.markdown(told.sentence)
@@ -112,15 +112,16 @@ def training(view: View) -> None:
     """Small maps of the label that gathers most of those that surely do."""
     store = view.store
     apart, maps = _apart(store, view.split)
-    with _strip(apart.title):
+    with _strip("maps", apart.title):
         if apart.label is None:
             st.markdown(apart.sentence)
             st.page_link("pages/separability.py", label="Separability", query_params=address.link(), **FORWARD)
             return
-        for column, answer, picture in zip(st.columns(2, gap="large"), apart.spaces, maps, strict=False):
-            with column:
+        columns = st.columns(2, gap="large")
+        for i, (answer, picture) in enumerate(zip(apart.spaces, maps, strict=True)):
+            with columns[i]:
                 st.markdown(answer.sentence)
-                with st.container(key=f"story-card-{answer.space.name}"):
+                with st.container(key=f"story-card-map-{i}"):
                     st.html(picture)
                     asked = address.link(label=_slug(store, apart.label), space="embedding")
                     st.page_link("pages/map.py", label="Map", query_params=asked, **FORWARD)
@@ -133,7 +134,7 @@ def probe(view: View) -> None:
     same, curves, pair, bars = _same(store, view.split)
     if same is None:
         return
-    with _strip(same.title):
+    with _strip("curves", same.title):
         left, right = st.columns(2, gap="large")
         with left:
             st.markdown(same.sentence)
@@ -176,9 +177,9 @@ def method() -> None:
             "The paper's rule predicts a label where the cosine of film and bare label name is above 0; for a trained "
             "regime, where its probability is above 0.5. Predictions count on unknown labels too; a false one is on a "
             "label known to be absent. The film shown is the first whose number of false predictions is the median.\n\n"
-            f"Lift is the share of a label among the nearest films of other patients, over its prevalence. A label is "
-            f"surely gathered where it has {FEW} positives, its p against shuffled labels is below 0.05 after Holm's "
-            "correction, and its interval lies above theirs; the one with the largest lift is shown. Maps leave out "
+            f"Lift is the share of a label among the nearest films of other patients, over its prevalence. A label "
+            f"surely gathers where it has {FEW} positives, its adjusted p against shuffled labels is below 0.05, and "
+            "its interval lies above theirs; the one with the largest lift is shown. Maps leave out "
             "films whose label is unknown. A line leads from each thumbnail to its film.\n\n"
             "The curves are of the label whose paired gain is largest where Holm's p is below 0.05; without one, of "
             "the most frequent finding. Bands are pointwise. Two labels overlap most where films with both exceed most "
@@ -247,6 +248,8 @@ def _predicted(store: Store, split: Split) -> tuple[story.PredictedLabels, str, 
     if any(one.paper for one in told.predicted):
         rule = "cosine" if told.by_cosine else "logit"
         entries.append((pictures.mark(first, filled=False), f"paper's rule: {rule} > 0"))
+    if told.unknown:
+        entries.append(("", f"unknown {number(told.unknown)}"))
     entries.append(("", f"{told.n:,} films"))
     film = ""
     if told.film:
@@ -320,8 +323,8 @@ def _same(store: Store, split: Split) -> tuple[story.SameEmbedding | None, str, 
 # --- helpers ---------------------------------------------------------------------------------------------------------
 
 
-def _strip(title: str) -> DeltaGenerator:
-    strip = st.container(border=True, key=f"story-strip-{title}")
+def _strip(key: str, title: str) -> DeltaGenerator:
+    strip = st.container(border=True, key=f"story-strip-{key}")
     strip.subheader(title)
     return strip
 
