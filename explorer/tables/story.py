@@ -194,8 +194,8 @@ def _middle_film(
         f"On this film {one} of {int(calls[i].sum())} predicted labels {'is' if one == 1 else 'are'} false; "
         f"the median is {number(middle, 0 if middle % 1 == 0 else 1)}."
     )
-    groups = (tuple(names[mask].tolist()) for mask in (has[i] & calls[i], has[i] & ~calls[i], false[i]))
-    return WrongFilm(int(rows[i]), regime, *groups, sentence)
+    true, missed, wrongly = (tuple(names[mask].tolist()) for mask in (has[i] & calls[i], has[i] & ~calls[i], false[i]))
+    return WrongFilm(int(rows[i]), regime, true, missed, wrongly, sentence)
 
 
 # --- 2: what training pulls apart ------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def pulled_apart(store: Store, split: Split) -> PulledApart:
         none = f"None of {len(enough)} labels" if len(enough) > 1 else f"{in_markdown(enough[0])} is the one label"
         verb = "gathers its films surely" if len(enough) > 1 else "and does not gather them surely"
         return PulledApart(title, f"{none} with {FEW} or more positive films {verb}, after correction.")
-    answers = []
+    answers: list[SpaceAnswer] = []
     for space, _ in spaces:
         row = by_key[label, space.name]
         lift = Merit(*(float(row[name]) for name in ("value", "ci_low", "ci_high", "baseline")))
@@ -419,9 +419,8 @@ def label_pair(store: Store, split: Split, regime: RegimeRecord) -> LabelPair | 
     if len(frame):
         row = frame.sort_values("value", ascending=False, kind="stable").to_dict("records")[0]
         one, other = row["label"], row["other"]
-        evidence = (
-            f"{with_interval(row['value'], row['ci_low'], row['ci_high'])} times · shuffled {number(row['baseline'])}"
-        )
+        size = with_interval(row["value"], row["ci_low"], row["ci_high"])
+        evidence = f"{size} times · shuffled {number(row['baseline'])}"
         sentence = (
             f"**{regime.title}** confuses {in_markdown(one)} with {in_markdown(other)} most: around films of one "
             f"alone, the other is {number(row['value'])} times as frequent as chance."
