@@ -86,22 +86,22 @@ def _headline_panel(view: View) -> None:
 def zero_shot(view: View) -> None:
     """Labels predicted per film against how many are true, and one film."""
     store = view.store
-    told, counts, film = _predicted(store, view.split)
-    with _strip("labels", told.title):
+    labels, counts, film = _predicted(store, view.split)
+    with _strip("labels", labels.title):
         left, right = st.columns(2, gap="large")
         with left:
-            st.markdown(told.sentence)
+            st.markdown(labels.sentence)
             with st.container(key="story-card-counts"):
                 st.html(counts)
-                regime = (told.prompted or store.regimes[0]).name
+                regime = (labels.prompted or store.regimes[0]).name
                 asked = address.link(view="thresholds", regime=regime, rule="cosine")
                 st.page_link("pages/pr_curves.py", label="Thresholds", query_params=asked, **FORWARD)
-        if told.film:
+        if labels.film:
             with right:
-                st.markdown(told.film.sentence)
+                st.markdown(labels.film.sentence)
                 with st.container(key="story-card-film"):
                     st.html(film)
-                    sample_id = str(store.samples["sample_id"].iat[told.film.row])
+                    sample_id = str(store.samples["sample_id"].iat[labels.film.row])
                     st.page_link(
                         "pages/case.py", label="This film", query_params=address.link(film=sample_id), **FORWARD
                     )
@@ -235,29 +235,29 @@ def _headline(store: Store, split: Split) -> tuple[story.Headline, str]:
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _predicted(store: Store, split: Split) -> tuple[story.PredictedLabels, str, str]:
-    told, styles = story.predicted_labels(store, split), story.regime_styles(store)
+    labels, styles = story.predicted_labels(store, split), story.regime_styles(store)
     lines, before = [], None
-    for one in told.predicted:
+    for one in labels.predicted:
         name = one.regime.title if one.regime != before else ""
         text, before = with_interval(*one.per_film), one.regime
         lines.append(pictures.Row(name, styles[one.regime.name], text, *one.per_film, filled=not one.paper))
     alt = "Labels predicted per film, by regime and rule"
-    counts = pictures.rows(lines, float(len(store.labels)), told.true[0], alt)
-    first = styles[(told.prompted or store.regimes[0]).name]
-    entries = [(pictures.tick(), f"true {with_interval(*told.true)}"), (pictures.mark(first), "val thresholds")]
-    if any(one.paper for one in told.predicted):
-        rule = "cosine" if told.by_cosine else "logit"
+    counts = pictures.rows(lines, float(len(store.labels)), labels.true[0], alt)
+    first = styles[(labels.prompted or store.regimes[0]).name]
+    entries = [(pictures.tick(), f"true {with_interval(*labels.true)}"), (pictures.mark(first), "val thresholds")]
+    if any(one.paper for one in labels.predicted):
+        rule = "cosine" if labels.by_cosine else "logit"
         entries.append((pictures.mark(first, filled=False), f"paper's rule: {rule} > 0"))
-    if told.unknown:
-        entries.append(("", f"unknown {number(told.unknown)}"))
-    entries.append(("", f"{told.n:,} films"))
+    if labels.unknown:
+        entries.append(("", f"unknown {number(labels.unknown)}"))
+    entries.append(("", f"{labels.n:,} films"))
     film = ""
-    if told.film:
-        wrong = told.film
+    if labels.film:
+        wrong = labels.film
         film = pictures.film(
             store.thumbnail(wrong.row), wrong.true, wrong.false, wrong.missed, styles[wrong.regime.name].colour
         )
-    return told, counts + pictures.key(entries), film
+    return labels, counts + pictures.key(entries), film
 
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)

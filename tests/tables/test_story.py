@@ -164,19 +164,19 @@ OWN = np.array([[2, 0, 0], [0, 2, 2], [0, 0, 0], [0, 0, 0]])  # 1 or more: 1, 2,
 
 
 def test_predicted_labels_are_counted_by_regime_and_rule_beside_the_true_ones() -> None:
-    told = story.predicted_labels(
+    answer = story.predicted_labels(
         made(TARGETS, bare=BARE, scores={"words": OWN, "fitted": OWN, "trained": OWN}), "test"
     )
-    assert told.prompted == PROMPTS
-    assert told.by_cosine
-    means = {(one.regime.name, one.paper): one.per_film[0] for one in told.predicted}
+    assert answer.prompted == PROMPTS
+    assert answer.by_cosine
+    means = {(one.regime.name, one.paper): one.per_film[0] for one in answer.predicted}
     assert means["words", True] == 11 / 4, "the paper's rule reads the bare names"
     assert means["words", False] == 3 / 4
     assert means["trained", True] == 3 / 4, "a trained regime at probability 0.5"
-    assert told.true[0] == 3 / 4
-    assert told.unknown == 1 / 4
-    assert told.title == "What words does"
-    assert told.sentence == (
+    assert answer.true[0] == 3 / 4
+    assert answer.unknown == 1 / 4
+    assert answer.title == "What words does"
+    assert answer.sentence == (
         "By the paper's rule, **Words** predicts 2.75 of 3 labels per film, where 0.75 are true; by thresholds from "
         "validation, 0.75."
     )
@@ -190,16 +190,16 @@ def test_the_film_shown_has_the_median_number_of_false_predictions_and_a_label()
     assert film.sentence == "On this film 2 of 3 predicted labels are false; the median is 2."
 
 
-def test_without_prompts_or_bare_names_only_rules_that_the_run_has_are_told() -> None:
-    told = story.predicted_labels(made(TARGETS, scores={"words": OWN}), "test")
-    assert [one.paper for one in told.predicted if one.regime == PROMPTS] == [False]
-    assert not told.by_cosine
-    assert told.sentence.startswith("By thresholds from validation, **Words** predicts 0.75 of 3 labels per film")
-    told = story.predicted_labels(made(TARGETS[:, :1], labels=("A",), regimes=(TRAINED,), prompt_sets=()), "test")
-    assert told.prompted is None
-    assert told.title == "How many labels are predicted"
-    assert "0.00 of 1 label per film, where 0.50 are true" in told.sentence
-    assert told.film is None, "nothing is predicted"
+def test_without_prompts_or_bare_names_only_rules_that_the_run_has_are_counted() -> None:
+    answer = story.predicted_labels(made(TARGETS, scores={"words": OWN}), "test")
+    assert [one.paper for one in answer.predicted if one.regime == PROMPTS] == [False]
+    assert not answer.by_cosine
+    assert answer.sentence.startswith("By thresholds from validation, **Words** predicts 0.75 of 3 labels per film")
+    answer = story.predicted_labels(made(TARGETS[:, :1], labels=("A",), regimes=(TRAINED,), prompt_sets=()), "test")
+    assert answer.prompted is None
+    assert answer.title == "How many labels are predicted"
+    assert "0.00 of 1 label per film, where 0.50 are true" in answer.sentence
+    assert answer.film is None, "nothing is predicted"
 
 
 # --- what training pulls apart ---------------------------------------------------------------------------------------
@@ -213,36 +213,38 @@ def test_the_label_shown_has_the_largest_lift_of_those_that_surely_gather() -> N
         lift("B", "t", 3, 2, 4),
         lift("C", "t", 9, 0.5, 20),  # its interval holds chance
     ]
-    told = story.pulled_apart(made(positives(10, 12, 14), separability=rows), "test")
-    assert told.label == "A"
-    assert told.title == "What training pulls apart"
-    assert [answer.space.name for answer in told.spaces] == ["e", "t"]
-    assert [answer.lift.value for answer in told.spaces] == [2, 4]
-    assert told.spaces[1].sentence == "**Trained encoder**: 4.00 times as often as chance."
-    assert told.counts == (10, 30)
-    assert told.doubt == "", "the intervals lie apart"
+    answer = story.pulled_apart(made(positives(10, 12, 14), separability=rows), "test")
+    assert answer.label == "A"
+    assert answer.title == "What training pulls apart"
+    assert [answer.space.name for answer in answer.spaces] == ["e", "t"]
+    assert [answer.lift.value for answer in answer.spaces] == [2, 4]
+    assert answer.spaces[1].sentence == "**Trained encoder**: 4.00 times as often as chance."
+    assert answer.counts == (10, 30)
+    assert answer.doubt == "", "the intervals lie apart"
 
 
 def test_what_two_lifts_do_not_show_is_said() -> None:
     rows = [lift("A", "e", 3, 2, 4, p=0.2), lift("A", "t", 4, 3.5, 5)]
-    told = story.pulled_apart(made(positives(10, 10, 10), separability=rows), "test")
-    assert "the intervals overlap" in told.doubt
-    assert told.spaces[0].sentence.endswith("not surely more than shuffled labels.")
-    told = story.pulled_apart(made(positives(10, 10, 10), separability=rows[1:]), "test")
-    assert "an interval is missing" in told.doubt
-    assert "this store has no figure for A" in told.spaces[0].sentence
+    answer = story.pulled_apart(made(positives(10, 10, 10), separability=rows), "test")
+    assert "the intervals overlap" in answer.doubt
+    assert answer.spaces[0].sentence.endswith("not surely more than shuffled labels.")
+    answer = story.pulled_apart(made(positives(10, 10, 10), separability=rows[1:]), "test")
+    assert "an interval is missing" in answer.doubt
+    assert "this store has no figure for A" in answer.spaces[0].sentence
 
 
 def test_a_run_without_a_sure_label_or_a_second_encoder_says_so() -> None:
     rows = [lift(label, "e", 2, 0.5, 3) for label in "AB"]
-    told = story.pulled_apart(made(positives(10, 12, 2), separability=rows), "test")
-    assert (told.label, told.spaces) == (None, ())
-    assert told.sentence == "None of 2 labels with 5 or more positive films gathers its films surely, after correction."
+    answer = story.pulled_apart(made(positives(10, 12, 2), separability=rows), "test")
+    assert (answer.label, answer.spaces) == (None, ())
+    assert (
+        answer.sentence == "None of 2 labels with 5 or more positive films gathers its films surely, after correction."
+    )
     assert "none can be judged" in story.pulled_apart(made(positives(1, 2, 3)), "test").sentence
     alone = made(positives(10, 12, 2), regimes=(PROMPTS, FITTED), separability=[lift("A", "e", 2, 1.5, 3)])
-    told = story.pulled_apart(alone, "test")
-    assert told.title == "What lies together"
-    assert (len(told.spaces), told.doubt) == (1, "")
+    answer = story.pulled_apart(alone, "test")
+    assert answer.title == "What lies together"
+    assert (len(answer.spaces), answer.doubt) == (1, "")
 
 
 @given(st.integers(1, 40), st.integers(0, 99))
@@ -265,39 +267,39 @@ def test_core_films_lie_in_the_cluster_and_not_among_strays() -> None:
 def test_the_curves_are_of_the_label_whose_gain_is_sure_and_largest() -> None:
     rows = [gain("A", 0.3, -0.1, 0.6, 0.2), gain("B", 0.1, 0.05, 0.2, 0.001), gain("C", 0.2, 0.1, 0.3, 0.004)]
     scores = [ap(regime, label, 0.6, 0.3) for regime in ("words", "fitted", "trained") for label in "ABC"]
-    told = story.same_embedding(made(positives(10, 10, 10), differences=rows, metrics=scores), "test")
-    assert told
-    assert told.label == "C"
-    assert told.title == "What the fitted head gets from the same embedding"
-    assert told.gain == "Gain +0.20 [+0.10, +0.30], Holm's p 0.008."  # the second of three tests: twice its p
+    answer = story.same_embedding(made(positives(10, 10, 10), differences=rows, metrics=scores), "test")
+    assert answer
+    assert answer.label == "C"
+    assert answer.title == "What the fitted head gets from the same embedding"
+    assert answer.gain == "Gain +0.20 [+0.10, +0.30], Holm's p 0.008."  # the second of three tests: twice its p
     assert (
-        told.sentence == "For C, **Fitted head** has average precision 0.60, **Words** 0.60; random ranking has 0.30."
+        answer.sentence == "For C, **Fitted head** has average precision 0.60, **Words** 0.60; random ranking has 0.30."
     )
-    assert told.prevalence == 0.25
-    assert told.doubt == ""
+    assert answer.prevalence == 0.25
+    assert answer.doubt == ""
 
 
 def test_without_a_sure_gain_the_most_frequent_finding_is_shown_and_the_doubt_said() -> None:
     rows = [gain(label, 0.1, -0.1, 0.3, 0.3) for label in "ABC"]
     targets = positives(20, 8, 10)
-    told = story.same_embedding(made(targets, labels=("No Finding", "B", "C"), differences=rows), "test")
-    assert told
-    assert (told.label, told.gain) == ("C", "")
-    assert told.doubt == "Whether Fitted head gains over Words on any one label: none is sure after correction"
-    assert told.sentence == "This store has no average precision for C."
-    told = story.same_embedding(made(targets), "test")
-    assert told
-    assert "this store has no difference" in told.doubt
-    told = story.same_embedding(made(targets, regimes=(PROMPTS, TRAINED)), "test")
-    assert told
-    assert (told.fitted, told.title, told.doubt) == (None, "How well a label is ranked", "")
+    answer = story.same_embedding(made(targets, labels=("No Finding", "B", "C"), differences=rows), "test")
+    assert answer
+    assert (answer.label, answer.gain) == ("C", "")
+    assert answer.doubt == "Whether Fitted head gains over Words on any one label: none is sure after correction"
+    assert answer.sentence == "This store has no average precision for C."
+    answer = story.same_embedding(made(targets), "test")
+    assert answer
+    assert "this store has no difference" in answer.doubt
+    answer = story.same_embedding(made(targets, regimes=(PROMPTS, TRAINED)), "test")
+    assert answer
+    assert (answer.fitted, answer.title, answer.doubt) == (None, "How well a label is ranked", "")
     assert story.same_embedding(made(positives(1, 2, 40)), "test") is None, "none has positives and negatives enough"
 
 
 PAIRED = np.array([[1, 1, 0]] * 6 + [[1, 0, 0]] * 4 + [[0, 1, 1]] * 2 + [[0, 0, 0]] * 7 + [[NAN, 1, 0]])
 
 
-def test_the_pair_that_overlaps_most_is_told_with_what_chance_gives() -> None:
+def test_the_pair_that_overlaps_most_is_named_with_what_chance_gives() -> None:
     store = made(PAIRED, scores={"fitted": np.nan_to_num(PAIRED[:, ::-1]) * 2})
     pair = story.label_pair(store, "test", FITTED)
     assert pair
@@ -335,10 +337,10 @@ def test_the_headline_gives_the_highest_mean_and_the_limits_what_is_not_known() 
         ap(regime, label, value) for regime, value in (("words", 0.4), ("trained", 0.7)) for label in (MACRO, "A")
     ]
     store = made(positives(10, 4, 3), metrics=scores)
-    told = story.headline(store, "test")
-    assert told.sentence == "**Trained** has the highest average precision: 0.70, mean over 1 of 1 labels."
-    assert [regime.name for regime, _ in told.means] == ["words", "trained"], "one without a figure is left out"
-    assert story.not_concluded(store, "test", told, "", "A doubt") == [
+    answer = story.headline(store, "test")
+    assert answer.sentence == "**Trained** has the highest average precision: 0.70, mean over 1 of 1 labels."
+    assert [regime.name for regime, _ in answer.means] == ["words", "trained"], "one without a figure is left out"
+    assert story.not_concluded(store, "test", answer, "", "A doubt") == [
         "2 of 3 labels: fewer than 5 positive films",
         "Whether Trained ranks better than Words: their difference may be 0",
         "A doubt",
@@ -346,14 +348,14 @@ def test_the_headline_gives_the_highest_mean_and_the_limits_what_is_not_known() 
     ]
     pair = {"regime": "trained", "against": "words", "label": MACRO, "metric": "average_precision"}
     surely = made(positives(10, 9, 8), metrics=scores, differences=[{**pair, "ci_low": 0.1, "ci_high": 0.4}])
-    assert story.not_concluded(surely, "test", told) == ["How films from elsewhere would fare"]
+    assert story.not_concluded(surely, "test", answer) == ["How films from elsewhere would fare"]
 
 
 def test_a_store_without_figures_says_so() -> None:
     store = made(positives(10, 10, 10))
-    told = story.headline(store, "test")
-    assert told.sentence == "This store has no mean average precision for test."
-    assert story.not_concluded(store, "test", told) == ["How films from elsewhere would fare"]
+    answer = story.headline(store, "test")
+    assert answer.sentence == "This store has no mean average precision for test."
+    assert story.not_concluded(store, "test", answer) == ["How films from elsewhere would fare"]
 
 
 def test_names_in_sentences_are_text_and_sentences_are_short() -> None:
