@@ -26,7 +26,18 @@ from benchmarks import Measurement
 from benchmarks.precompute_demo import tiny_demo
 from explorer.environment import APP
 
-PAGES = ("overview", "map", "separability", "neighbours", "pr_curves", "grad_cam", "case", "audit", "protocols")
+PAGES = (
+    "overview",
+    "map",
+    "separability",
+    "neighbours",
+    "pr_curves",
+    "grad_cam",
+    "case",
+    "dataset",
+    "audit",
+    "protocols",
+)
 EMPTY = "import streamlit as st\nst.title('Empty')\n"
 QUIET = 500
 """Milliseconds without a change to the page after which it counts as settled; not part of its time."""

@@ -1,12 +1,13 @@
-"""What the set holds and how well each regime reads it."""
+"""What the set and its regimes say, within a minute."""
 
 from explorer.ui import overview, parameters
-from explorer.ui.shared import choose
 from explorer.ui.shared.frame import page
 
 with page("Overview", parameters.OVERVIEW) as view:
-    overview.introduction(view)
-    overview.results(view)
-    overview.metric_by_label(view, choose.metric())
-    overview.labels(view)
-    overview.provenance(view)
+    overview.opening(view)
+    overview.zero_shot(view)
+    overview.training(view)
+    overview.probe(view)
+    overview.limits(view)
+    overview.method()
+    overview.all_figures(view)

@@ -16,6 +16,7 @@ TITLES = {
     "pr_curves": "PR curves",
     "grad_cam": "Grad-CAM",
     "case": "Case",
+    "dataset": "Data set",
     "audit": "Audit",
     "protocols": "Protocols",
 }

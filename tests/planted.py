@@ -223,6 +223,8 @@ def said_as_written(text: str) -> str:
 
 VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("overview", {}),
+    ("overview", {"figures": "true"}),
+    ("dataset", {}),
     ("map", {"colour": "Cluster", "signs": "Prompts"}),
     ("map", {"colour": "Several labels"}),
     ("separability", {}),

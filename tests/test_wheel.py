@@ -98,6 +98,6 @@ def test_the_app_of_the_wheel_draws_every_page(installed: Path, tmp_path: Path, 
     )
     titles = run(installed, tmp_path, "-c", code, EXPLORER_STORE=str(tiny_store)).split("\n")
     assert titles[:2] == ["Overview", "Map"]
-    assert len(titles) == 10
+    assert len(titles) == 11
     assert "streamlit run" in run(installed, tmp_path, "-m", "explorer", "--help")
     assert files_below(tmp_path) == set(), "an empty folder stays empty"

@@ -148,13 +148,17 @@ def metric_summary(store: Store, split: Split, metric: str) -> str:
     return " ".join(sentences)
 
 
-def _difference_says(store: Store, split: Split, metric: str, label: str, pair: set[str]) -> str:
-    """Whether the paired difference of two regimes differs from 0."""
+def difference_excludes_zero(store: Store, split: Split, metric: str, label: str, pair: set[str]) -> bool | None:
+    """Whether the paired difference of two regimes differs from 0; None where it has no interval."""
     frame = store.tables.differences
     frame = frame[frame["regime"].isin(pair) & frame["against"].isin(pair)]
     frame = frame[(frame["split"] == split) & (frame["metric"] == metric) & (frame["label"] == label)]
     ends = frame[["ci_low", "ci_high"]].dropna().to_numpy(dtype=float)
-    if not len(ends):
+    return bool((ends[:, 0] > 0).any() or (ends[:, 1] < 0).any()) if len(ends) else None
+
+
+def _difference_says(store: Store, split: Split, metric: str, label: str, pair: set[str]) -> str:
+    excludes = difference_excludes_zero(store, split, metric, label, pair)
+    if excludes is None:
         return "their paired difference has no interval"
-    verb = "excludes" if (ends[:, 0] > 0).any() or (ends[:, 1] < 0).any() else "includes"
-    return f"the 95% interval of their paired difference {verb} 0"
+    return f"the 95% interval of their paired difference {'excludes' if excludes else 'includes'} 0"

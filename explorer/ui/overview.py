@@ -1,19 +1,22 @@
-"""Panels of the overview page."""
+"""The first page: what the set and its regimes say, in a headline and three strips of sentences and pictures."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 import streamlit as st
+from PIL import Image
 
 from explorer.analysis.evidence import FEW
-from explorer.data.samples import SPLITS
-from explorer.data.text import in_markdown
-from explorer.figures.cooccurrence import cooccurrence_heatmap
+from explorer.data.images import thumbnail
+from explorer.data.text import plain
+from explorer.figures import story as pictures
 from explorer.figures.dots import dots
-from explorer.figures.style import regime_style
-from explorer.tables.labels import ONE_LABEL, cooccurrence_in_split, label_table
+from explorer.figures.style import GREY, POSITIVE, number, with_interval
+from explorer.tables import story
 from explorer.tables.results import (
     METRIC_TITLES,
     mean_of_labels,
@@ -22,59 +25,43 @@ from explorer.tables.results import (
     missing_results,
     regime_table,
 )
-from explorer.tables.spaces import distinct_spaces
 from explorer.tables.training import fine_tune_start
+from explorer.ui.shared import address, choose
+from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
+from explorer.ui.shared.parameter import slugs
 from explorer.ui.shared.show import figure_title, show_table
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from explorer.data.samples import Split
+    from explorer.figures.style import Style
+    from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
-
-@panel
-def introduction(view: View) -> None:
-    """What this is, and what the set holds."""
-    store = view.store
-    regimes = ", ".join(regime.title for regime in store.regimes)
-    labels = "1 label" if len(store.labels) == 1 else f"{len(store.labels)} labels"
-    st.markdown(
-        f"A vision-language model reads {store.n:,} chest films for {labels} in "
-        f"{len(store.regimes)} regimes: {regimes}. These pages show where its embeddings separate the labels, where "
-        "they do not, and how sure one can be."
-    )
-    with st.container(horizontal=True):
-        patients = store.samples.groupby("split")["patient_id"].nunique()
-        for split in SPLITS:
-            n = len(store.rows(split))
-            st.metric(
-                f"{split} films",
-                f"{n:,}",
-                f"{patients.get(split, 0):,} patients",
-                delta_color="off",
-                delta_arrow="off",
-            )
-        st.metric(
-            "films left out",
-            f"{store.manifest.dataset.n_skipped:,}",
-            f"of {store.manifest.dataset.n_read:,} read",
-            delta_color="off",
-            delta_arrow="off",
-        )
+STYLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
+FORWARD: dict[str, Any] = {"icon": ":material/arrow_forward:", "icon_position": "right"}
+THUMBNAIL_SIDE = 160
+"""Pixels of a thumbnail on a small map: twice what it takes on the screen."""
 
 
 @panel
-def results(view: View) -> None:
-    """Every regime's macro figures, one metric label by label, and what they say."""
+def opening(view: View) -> None:
+    """How well each regime ranks films, and where to go from here."""
     store, split = view.store, view.split
-    st.subheader(f"Results on {split}")
+    st.html(STYLE)
+    left, right = st.columns([5, 2], gap="large", vertical_alignment="center")
+    with left:
+        _headline_panel(view)
+    with right, st.container(key="story-calls", gap="small"):
+        st.page_link("pages/map.py", label="Open the map", width="stretch", query_params=address.link())
+        st.page_link("pages/case.py", label="Look at a film", width="stretch", query_params=address.link())
+        st.page_link(
+            "pages/pr_curves.py", label="Get a figure", width="stretch", query_params=address.link(view="report")
+        )
     if notice := missing_results(store, split):
         st.warning(notice, icon=":material/warning:")
-    mean = mean_of_labels(store, split)
-    show_table(regime_table(store, split, mean.name), hide_index=True)
-    st.caption(
-        f"{mean.note} Each with its 95% interval from leaving out patients in turn, then its trivial baseline. "
-        f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
-    )
     for regime in store.regimes:
         if store.training(regime.name).get("best_epoch") == 0:
             st.warning(
@@ -85,68 +72,271 @@ def results(view: View) -> None:
 
 
 @panel
-def metric_by_label(view: View, metric: str) -> None:
-    """One metric of every label and regime, and one paragraph of what it says."""
-    store, split = view.store, view.split
-    styles = {regime.title: regime_style(i) for i, regime in enumerate(store.regimes)}
-    frame = metric_frame(store, split, metric)
-    st.markdown(metric_summary(store, split, metric))
-    figure_title(METRIC_TITLES[metric], split)
-    st.plotly_chart(
-        dots(frame, styles, METRIC_TITLES[metric], FEW),
-        key="dots",
-        alt=f"{METRIC_TITLES[metric]} of each label and regime with 95% intervals and baselines",
-    )
-    st.caption(
-        f"In brackets the positives in {split}. Whiskers are 95% intervals, the grey tick is the trivial baseline; "
-        f"grey marks have fewer than {FEW} positives."
-    )
-
-
-@panel
-def labels(view: View) -> None:
-    """How often each label occurs, and which occur together."""
-    store, split = view.store, view.split
-    st.subheader(f"Labels in {split}")
-    frame = label_table(store, split)
-    bar = st.column_config.ProgressColumn(
-        "Prevalence", min_value=0, max_value=float(frame["Prevalence"].max()), format="%.1f%%", width=110
-    )
-    show_table(frame, hide_index=True, column_config={"Prevalence": bar}, height="content")
-    st.caption(
-        f"Prevalence in {split}, over films where the label is known. Counts are positive / negative / unknown; "
-        "unknown never counts as negative."
-    )
-    st.subheader(f"Labels together in {split}")
-    if len(store.labels) == 1:
-        st.markdown(ONE_LABEL)
-        return
-    share, together, order = cooccurrence_in_split(store, split)
-    st.plotly_chart(cooccurrence_heatmap(share, together, order), key="together", alt="How often labels occur together")
-    st.caption(f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none.")
-
-
-@panel
-def provenance(view: View) -> None:
-    """The run's origin: films, labels, weights and settings."""
+def _headline_panel(view: View) -> None:
     store = view.store
-    manifest = store.manifest
-    shared = [(s, titles) for s, titles in distinct_spaces(store, "embedding") if len(titles) > 1]
-    for _, titles in shared:
-        st.info(
-            f"{' and '.join(titles)} use one frozen encoder. Their embeddings, maps and neighbours in the embedding "
-            "space are the same by construction; only their decision spaces differ.",
-            icon=":material/info:",
-        )
-    st.subheader("Where it came from")
-    sources = [("Films", manifest.dataset.name, manifest.dataset.source, manifest.dataset.licence)]
-    sources += [(f"Encoder {e.id}", e.title, e.source, e.licence) for e in manifest.encoders]
-    show_table(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
-    st.caption(
-        f"Labels: {in_markdown(manifest.dataset.label_origin, 200)}. "
-        f"Split: {in_markdown(manifest.dataset.split_origin, 200)}. The model sees {store.fit('frozen').words}. "
-        f"Run {in_markdown(manifest.run_id)}, made {in_markdown(manifest.created)}, seed {manifest.seed}."
+    headline, picture = _headline(store, view.split)
+    st.markdown(
+        f"{store.n:,} chest films, {_count(len(store.labels), 'label')}, {_count(len(store.regimes), 'regime')}. "
+        f"{headline.sentence}"
     )
-    if len(store.tables.skipped):
-        with st.expander(f"Films left out, and why ({len(store.tables.skipped):,})"):
-            show_table(store.tables.skipped, hide_index=True)
+    st.html(picture)
+
+
+@panel
+def zero_shot(view: View) -> None:
+    """Labels predicted per film against how many are true, and one film."""
+    store = view.store
+    labels, counts, film = _predicted(store, view.split)
+    with _strip("labels", labels.title):
+        left, right = st.columns(2, gap="large")
+        with left:
+            st.markdown(labels.sentence)
+            with st.container(key="story-card-counts"):
+                st.html(counts)
+                regime = (labels.prompted or store.regimes[0]).name
+                asked = address.link(view="thresholds", regime=regime, rule="cosine")
+                st.page_link("pages/pr_curves.py", label="Thresholds", query_params=asked, **FORWARD)
+        if labels.film:
+            with right:
+                st.markdown(labels.film.sentence)
+                with st.container(key="story-card-film"):
+                    st.html(film)
+                    sample_id = str(store.samples["sample_id"].iat[labels.film.row])
+                    st.page_link(
+                        "pages/case.py", label="This film", query_params=address.link(film=sample_id), **FORWARD
+                    )
+
+
+@panel
+def training(view: View) -> None:
+    """Small maps of the label that gathers most of those that surely do."""
+    store = view.store
+    apart, maps = _apart(store, view.split)
+    with _strip("maps", apart.title):
+        if apart.label is None:
+            st.markdown(apart.sentence)
+            st.page_link("pages/separability.py", label="Separability", query_params=address.link(), **FORWARD)
+            return
+        columns = st.columns(2, gap="large")
+        for i, (answer, picture) in enumerate(zip(apart.spaces, maps, strict=True)):
+            with columns[i]:
+                st.markdown(answer.sentence)
+                with st.container(key=f"story-card-map-{i}"):
+                    st.html(picture)
+                    asked = address.link(label=_slug(store, apart.label), space="embedding")
+                    st.page_link("pages/map.py", label="Map", query_params=asked, **FORWARD)
+
+
+@panel
+def probe(view: View) -> None:
+    """One label's curves, and the two labels that are confused or overlap."""
+    store = view.store
+    same, curves, pair, bars = _same(store, view.split)
+    if same is None:
+        return
+    with _strip("curves", same.title):
+        left, right = st.columns(2, gap="large")
+        with left:
+            st.markdown(same.sentence)
+            with st.container(key="story-card-curves"):
+                st.html(curves)
+                asked = address.link(view="one", label=_slug(store, same.label))
+                st.page_link("pages/pr_curves.py", label="PR curves", query_params=asked, **FORWARD)
+        if pair:
+            with right:
+                st.markdown(pair.sentence)
+                with st.container(key="story-card-pair"):
+                    st.html(bars)
+                    _link_to_pair(store, pair)
+
+
+def _link_to_pair(store: Store, pair: story.LabelPair) -> None:
+    if pair.confused:
+        place = {"space": "decision", "decision_space": pair.regime.decision_space, "label": _slug(store, pair.one)}
+        st.page_link("pages/separability.py", label="Separability", query_params=address.link(**place), **FORWARD)
+    else:
+        asked = address.link(view="together", regime=pair.regime.name)
+        st.page_link("pages/pr_curves.py", label="Labels together", query_params=asked, **FORWARD)
+
+
+@panel
+def limits(view: View) -> None:
+    """What cannot be concluded, in one line."""
+    store, split = view.store, view.split
+    same = _same(store, split)[0]
+    doubts = (_apart(store, split)[0].doubt, same.doubt if same else "")
+    phrases = story.not_concluded(store, split, _headline(store, split)[0], *doubts)
+    st.markdown(f"**What cannot be concluded.** {'. '.join(phrases)}.")
+
+
+def method() -> None:
+    """How the sentences are computed."""
+    with st.expander("Method"):
+        st.markdown(
+            "Every sentence is computed from the run that is open. Thresholds come from validation, by largest F1. "
+            "The paper's rule predicts a label where the cosine of film and bare label name is above 0; for a trained "
+            "regime, where its probability is above 0.5. Predictions count on unknown labels too; a false one is on a "
+            "label known to be absent. The film shown is the first whose number of false predictions is the median.\n\n"
+            f"Lift is the share of a label among the nearest films of other patients, over its prevalence. A label "
+            f"surely gathers where it has {FEW} positives, its adjusted p against shuffled labels is below 0.05, and "
+            "its interval lies above theirs; the one with the largest lift is shown. Maps leave out "
+            "films whose label is unknown. A line leads from each thumbnail to its film.\n\n"
+            "The curves are of the label whose paired gain is largest where Holm's p is below 0.05; without one, of "
+            "the most frequent finding. Bands are pointwise. Two labels overlap most where films with both exceed most "
+            "what independent labels would give; that interval is Wilson's. All intervals are of 95%."
+        )
+
+
+@panel
+def all_figures(view: View) -> None:
+    """Every metric of every regime, and one metric label by label; computed only while open."""
+    drawer = st.expander("All metrics", **address.control("figures"))
+    if not drawer.open:
+        return
+    store, split = view.store, view.split
+    with drawer:
+        mean = mean_of_labels(store, split)
+        show_table(regime_table(store, split, mean.name), hide_index=True)
+        st.caption(
+            f"{mean.note} Each with its 95% interval from leaving out patients in turn, then its trivial baseline. "
+            f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
+        )
+        metric = choose.metric()
+        styles = {regime.title: style for regime, style in zip(store.regimes, _styles(store), strict=True)}
+        st.markdown(metric_summary(store, split, metric))
+        figure_title(METRIC_TITLES[metric], split)
+        st.plotly_chart(
+            dots(metric_frame(store, split, metric), styles, METRIC_TITLES[metric], FEW),
+            key="dots",
+            alt=f"{METRIC_TITLES[metric]} of each label and regime with 95% intervals and baselines",
+        )
+        st.caption(
+            f"In brackets the positives in {split}. Whiskers are 95% intervals, the grey tick is the trivial baseline; "
+            f"grey marks have fewer than {FEW} positives."
+        )
+
+
+# --- the pictures ----------------------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _headline(store: Store, split: Split) -> tuple[story.Headline, str]:
+    headline, styles = story.headline(store, split), story.regime_styles(store)
+    lines = [
+        pictures.Row(regime.title, styles[regime.name], str(merit), merit.value, merit.low, merit.high)
+        for regime, merit in headline.means
+    ]
+    if not lines:
+        return headline, ""
+    baseline = headline.means[0][1].baseline
+    picture = pictures.rows(lines, 1.0, baseline, "Mean average precision of each regime, with 95% intervals")
+    return headline, picture + pictures.key([(pictures.tick(), f"random ranking {number(baseline)}")])
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _predicted(store: Store, split: Split) -> tuple[story.PredictedLabels, str, str]:
+    labels, styles = story.predicted_labels(store, split), story.regime_styles(store)
+    lines, before = [], None
+    for one in labels.predicted:
+        name = one.regime.title if one.regime != before else ""
+        text, before = with_interval(*one.per_film), one.regime
+        lines.append(pictures.Row(name, styles[one.regime.name], text, *one.per_film, filled=not one.paper))
+    alt = "Labels predicted per film, by regime and rule"
+    counts = pictures.rows(lines, float(len(store.labels)), labels.true[0], alt)
+    first = styles[(labels.prompted or store.regimes[0]).name]
+    entries = [(pictures.tick(), f"true {with_interval(*labels.true)}"), (pictures.mark(first), "val thresholds")]
+    if any(one.paper for one in labels.predicted):
+        rule = "cosine" if labels.by_cosine else "logit"
+        entries.append((pictures.mark(first, filled=False), f"paper's rule: {rule} > 0"))
+    if labels.unknown:
+        entries.append(("", f"unknown {number(labels.unknown)}"))
+    entries.append(("", f"{labels.n:,} films"))
+    film = ""
+    if labels.film:
+        wrong = labels.film
+        film = pictures.film(
+            store.thumbnail(wrong.row), wrong.true, wrong.false, wrong.missed, styles[wrong.regime.name].colour
+        )
+    return labels, counts + pictures.key(entries), film
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _apart(store: Store, split: Split) -> tuple[story.PulledApart, tuple[str, ...]]:
+    apart = story.pulled_apart(store, split)
+    if apart.label is None:
+        return apart, ()
+    targets = store.targets[:, store.labels.index(apart.label)]
+    rows = store.rows(split)
+    rows = rows[~np.isnan(targets[rows])]
+    has = targets[rows] == 1
+    chosen = story.core_films(store.map(apart.spaces[-1].space.name), rows[has])
+    shown = [(int(np.searchsorted(rows, row)), _thumbnail(store, row)) for row in chosen]
+    maps = []
+    for answer in apart.spaces:
+        lift = answer.lift
+        picture = pictures.small_map(
+            np.asarray(store.map(answer.space.name))[rows], has, shown, f"Map of {answer.space.title}: {apart.label}"
+        )
+        positive, negative = apart.counts
+        entries = [
+            (pictures.dot(POSITIVE), f"{plain(apart.label)} {positive:,}"),
+            (pictures.dot(GREY), f"without {negative:,}"),
+            ("", f"lift {lift}"),
+            ("", f"shuffled {number(lift.baseline)}"),
+        ]
+        maps.append(picture + pictures.key(entries))
+    return apart, tuple(maps)
+
+
+def _thumbnail(store: Store, row: int) -> bytes:
+    with Image.open(io.BytesIO(store.thumbnail(row))) as picture:
+        return thumbnail(picture, THUMBNAIL_SIDE)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _same(store: Store, split: Split) -> tuple[story.SameEmbedding | None, str, story.LabelPair | None, str]:
+    same = story.same_embedding(store, split)
+    if same is None:
+        return None, "", None, ""
+    styles = story.regime_styles(store)
+    curves = pictures.small_curves(same.curves, _styles(store), same.prevalence, f"PR curves: {same.label}")
+    positive, negative, _ = same.counts
+    entries = [(pictures.mark(styles[regime.name]), f"{regime.title} {merit}") for regime, merit in same.scores]
+    entries += [(pictures.tick(), f"prevalence {number(same.prevalence)}")]
+    entries += [("", f"{positive:,} of {positive + negative:,} films"), ("", same.gain)]
+    curves += pictures.key([entry for entry in entries if entry[1]])
+    pair = story.label_pair(store, split, same.fitted or store.regimes[-1])
+    if pair is None:
+        return same, curves, None, ""
+    alt = f"Films with {pair.one}, with {pair.other} and with both"
+    bars = pictures.overlap([("true", *pair.true), ("predicted", *pair.predicted)], alt) + pictures.key(
+        [
+            (pictures.dot(GREY), f"{plain(pair.one)} alone"),
+            (pictures.dot(POSITIVE), "both"),
+            (pictures.dot(f"{GREY}80"), f"{plain(pair.other)} alone"),
+            ("", pair.evidence),
+        ]
+    )
+    return same, curves, pair, bars
+
+
+# --- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _strip(key: str, title: str) -> DeltaGenerator:
+    strip = st.container(border=True, key=f"story-strip-{key}")
+    strip.subheader(title)
+    return strip
+
+
+def _styles(store: Store) -> list[Style]:
+    return list(story.regime_styles(store).values())
+
+
+def _slug(store: Store, label: str) -> str:
+    """A label's machine name in addresses."""
+    return next(slug for slug, name in slugs(store.labels).items() if name == label)
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n} {thing}{'' if n == 1 else 's'}"

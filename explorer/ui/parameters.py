@@ -137,9 +137,14 @@ _LOOK = {
 }
 """How saliency maps are made and drawn."""
 
-# --- Overview, Map, Separability -------------------------------------------------------------------------------------
+# --- Overview, Data set, Map, Separability ----------------------------------------------------------------------------
 
-OVERVIEW = {**_COMPARES, "metric": _choice("metric", METRIC_TITLES, "average_precision")}
+OVERVIEW = {
+    **_COMPARES,
+    "figures": flag(),
+    "metric": _choice("metric", METRIC_TITLES, "average_precision").shown(_is("figures", True)),
+}
+DATASET = {"split": _SPLIT}
 
 
 def _first_labels(store: Store, values: Values) -> tuple[str, ...]:

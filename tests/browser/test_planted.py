@@ -23,7 +23,7 @@ FOREIGN = ", ".join(
     )
 )
 """What a browser would make of the plants; the app's own links may name a film, and hold its id in their query."""
-CHARTED = ("overview", "separability")
+CHARTED = ("dataset", "separability")
 """Pages whose first view has charts as wide as the page."""
 SHORT = {page: (page, query) for page, query in reversed(VIEWS) if page in (*CHARTED, "map", "neighbours")}
 OPENED = VIEWS if IN_DEPTH else tuple(SHORT.values())

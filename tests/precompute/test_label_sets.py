@@ -61,7 +61,7 @@ def test_every_page_opens(store: Store, page: str, monkeypatch: pytest.MonkeyPat
     assert_whole(open_sound_page(page), TITLES[page])
 
 
-@pytest.mark.parametrize(("page", "view"), [("overview", None), ("separability", None), ("pr_curves", "Together")])
+@pytest.mark.parametrize(("page", "view"), [("dataset", None), ("separability", None), ("pr_curves", "Together")])
 def test_a_page_of_pairs_says_that_there_are_none(
     store: Store, page: str, view: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,8 @@ def label_of(run: Path) -> str:
 
 
 PAGES = (
-    ("overview", "Overview", {}),
+    ("overview", "Overview", {"figures": "true"}),
+    ("dataset", "Data set", {}),
     ("separability", "Separability", {}),
     ("separability", "Separability", {"space": "Decision (logits)"}),
     *(
@@ -77,7 +78,7 @@ def test_every_page_is_whole_without_any_row(run: Path, page: str, title: str, q
 @pytest.mark.parametrize("metric", METRIC_TITLES)
 def test_a_metric_that_the_store_lacks_is_a_dash_and_a_notice(run: Path, metric: str) -> None:
     drop_rows(run, "metrics.parquet", metric=metric)
-    app = open_page("overview", metric=METRIC_TITLES[metric])
+    app = open_page("overview", figures="true", metric=METRIC_TITLES[metric])
     assert_whole(app, "Overview")
     assert (app.dataframe[0].value[METRIC_TITLES[metric]] == "—").all()
     (notice,) = (warning.value for warning in app.warning if "metrics.parquet" in warning.value)
@@ -140,7 +141,7 @@ def test_a_separability_row_that_the_store_lacks_is_named(run: Path) -> None:
 
 @pytest.mark.usefixtures("run")
 def test_without_a_label_of_enough_patients_the_mean_is_over_all_labels_and_says_so() -> None:
-    app = open_page("overview")
+    app = open_page("overview", figures="true")
     assert_whole(app, "Overview")
     assert "No label has 10 positive and 10 negative patients" in said(app)
     assert app.dataframe[0].value["AUROC"].str.contains("0.50").all(), "a figure and its baseline, not a dash"

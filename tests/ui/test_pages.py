@@ -101,7 +101,7 @@ def test_a_store_without_what_a_map_needs_says_how_to_make_it(
 
 
 def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
-    table = next(frame.value for frame in open_page("overview").dataframe if "Regime" in frame.value)
+    table = next(frame.value for frame in open_page("overview", figures="true").dataframe if "Regime" in frame.value)
     assert list(table["Regime"]) == [regime.title for regime in store.regimes]
     assert {METRIC_TITLES[metric] for metric in METRICS} <= set(table.columns)
     assert table["AUROC"].str.contains(r"\[.*\] · 0\.50").all(), "interval and baseline stand beside the value"
@@ -109,7 +109,7 @@ def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
 
 def test_regimes_that_share_an_encoder_are_said_to(store: Store) -> None:
     titles = next(titles for _, titles in distinct_spaces(store, "embedding") if len(titles) > 1)
-    for name in ("overview", "map", "separability", "neighbours"):
+    for name in ("dataset", "map", "separability", "neighbours"):
         text = said(open_page(name))
         assert " and ".join(titles) in text
         assert "frozen encoder" in text.lower()

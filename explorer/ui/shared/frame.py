@@ -40,6 +40,7 @@ PAGES: dict[str, tuple[tuple[str, str], ...]] = {
     "More": (
         ("pages/separability.py", "Separability"),
         ("pages/case.py", "Case"),
+        ("pages/dataset.py", "Data set"),
         ("pages/audit.py", "Audit"),
         ("pages/protocols.py", "Protocols"),
     ),

@@ -1,0 +1,253 @@
+"""The first page's small figures, as HTML with SVG pictures in it: no script, a few kilobytes each. Pure.
+
+A picture stretches with its column while text, marks and lines keep their size: curves lie in a square that is
+stretched to its box, with strokes that do not scale. ``explorer/ui/overview.css`` holds what the classes look like. SVG
+comes as pictures, since Streamlit takes it out of HTML. Its colours, as all here, read on the light and the dark page.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import numpy as np
+
+from explorer.data.text import in_html
+from explorer.figures.style import GREY, POSITIVE, number, translucent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from explorer.figures.curves import Curve
+    from explorer.figures.style import Style
+
+SHAPES = {
+    "circle": '<circle cx="6" cy="6" r="4.5"/>',
+    "square": '<rect x="2" y="2" width="8" height="8"/>',
+    "diamond": '<path d="M6 .8 11.2 6 6 11.2 .8 6z"/>',
+    "triangle-up": '<path d="M6 1.2 11 10.4H1z"/>',
+}
+"""Plotly's name of a mark to its outline in a square of 12."""
+DASHES = {"dot": "2 4", "dash": "8 5", "solid": "none", "dashdot": "8 4 2 4"}
+
+MOST_CHIPS = 8
+"""Labels of one kind shown beside a film; the others are counted."""
+WIDE, HIGH = 160, 100
+"""The small map's own units. Films keep to the part that the thumbnails leave."""
+THUMBNAIL, MARGIN = 24, 4
+MOST_CONTEXT = 3000
+"""Films without the label that a small map draws at most, evenly thinned: more would lie on top of each other."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of :func:`rows`: a figure with its interval, as text and as a mark on the scale.
+
+    Attributes
+    ----------
+    name : str
+        What the figure is of; empty where the line above says it.
+    text : str
+    value, low, high : float
+        NaN where there is none.
+    filled : bool
+    """
+
+    name: str
+    style: Style
+    text: str
+    value: float
+    low: float
+    high: float
+    filled: bool = True
+
+
+def mark(style: Style, filled: bool = True) -> str:
+    """A regime's mark, as large as a letter."""
+    paint = f'fill="{style.colour if filled else "none"}" stroke="{style.colour}" stroke-width="1.8"'
+    shape = SHAPES.get(style.symbol, SHAPES["circle"])
+    return _svg(f'viewBox="0 0 12 12" {paint}', shape, "story-mark")
+
+
+def _svg(attributes: str, content: str, name: str = "") -> str:
+    """An SVG as a picture; what it shows is said by the element around it."""
+    text = f'<svg xmlns="http://www.w3.org/2000/svg" {attributes}>{content}</svg>'
+    return f'<img alt="" class="{name}" src="data:image/svg+xml,{quote(text, safe=" =:/,()")}">'
+
+
+def _image(alt: str) -> str:
+    """The attributes of an element that is one picture to a reader who does not see it."""
+    return f'role="img" aria-label="{in_html(alt, None)}"'
+
+
+def rows(lines: Sequence[Row], most: float, baseline: float, alt: str) -> str:
+    """Figures one below the other on one scale from 0 to ``most``, each with its whisker; the baseline runs through.
+
+    Parameters
+    ----------
+    baseline : float
+        NaN for none.
+    alt : str
+        What the picture shows, for readers who do not see it.
+    """
+
+    def share(value: float) -> str:
+        return f"{100 * float(np.clip(value / most, 0, 1)):.2f}%"
+
+    cells = []
+    for line in lines:
+        track = '<i class="story-rail"></i>'
+        if not np.isnan(baseline):
+            track += f'<i class="story-baseline" style="left:{share(baseline)}"></i>'
+        if not np.isnan(line.low):
+            width = f"calc({share(line.high)} - {share(line.low)})"
+            track += f'<i class="story-whisker" style="left:{share(line.low)};width:{width};'
+            track += f'background:{line.style.colour}"></i>'
+        if not np.isnan(line.value):
+            track += f'<b style="left:{share(line.value)}">{mark(line.style, line.filled)}</b>'
+        name = f"{mark(line.style)} {in_html(line.name)}" if line.name else ""
+        cells.append(f"<span>{name}</span><span>{in_html(line.text)}</span><span>{track}</span>")
+    grid = f'<div class="story-rows" {_image(alt)}>{"".join(cells)}</div>'
+    return f'<div class="story-room">{grid}</div>'
+
+
+def key(entries: Sequence[tuple[str, str]]) -> str:
+    """What marks and lines mean: pairs of a mark, as HTML, and its name."""
+    words = "".join(f"<span>{sign} {in_html(name)}</span>" for sign, name in entries)
+    return f'<div class="story-key">{words}</div>'
+
+
+def dot(colour: str) -> str:
+    """The point of a map, in its key."""
+    return f'<i class="story-dot" style="background:{colour}"></i>'
+
+
+def tick() -> str:
+    """The baseline, in a key."""
+    return '<i class="story-tick"></i>'
+
+
+# --- the small map ---------------------------------------------------------------------------------------------------
+
+
+def small_map(xy: NDArray[np.floating], has: NDArray[np.bool_], shown: Sequence[tuple[int, bytes]], alt: str) -> str:
+    """Films as points, those with a label on top; a line leads from each thumbnail to its film.
+
+    Parameters
+    ----------
+    xy : (n, 2)
+    has : (n,) bool
+    shown : film and JPEG of each thumbnail, at most four
+    """
+    left = bool(shown) and float(xy[has, 0].mean()) < float(xy[:, 0].min() + xy[:, 0].max()) / 2
+    room = WIDE - 2 * MARGIN - (THUMBNAIL + 8 if shown else 0)
+    low, span = xy.min(axis=0), np.ptp(xy, axis=0)
+    scale = min(room / (span[0] or 1), (HIGH - 2 * MARGIN) / (span[1] or 1))
+    start = np.array([MARGIN + (THUMBNAIL + 8 if left else 0), MARGIN])
+    spare = np.array([room, HIGH - 2 * MARGIN]) - span * scale
+    places = (xy - low) * scale + start + spare / 2
+    places[:, 1] = HIGH - places[:, 1]
+    beneath = np.flatnonzero(~has)
+    beneath = beneath[:: max(1, -(-len(beneath) // MOST_CONTEXT))]
+    pictures, lines = [], []
+    gap = (HIGH - 2 * MARGIN - THUMBNAIL * len(shown)) / max(len(shown) - 1, 1)
+    for i, (film, jpeg) in enumerate(sorted(shown, key=lambda one: places[one[0], 1])):
+        top, x = MARGIN + i * (THUMBNAIL + gap), MARGIN if left else WIDE - MARGIN - THUMBNAIL
+        if len(shown) == 1:
+            top = (HIGH - THUMBNAIL) / 2
+        edge = x + THUMBNAIL if left else x
+        lines.append(f"M{edge} {top + THUMBNAIL / 2:.1f}L{places[film, 0]:.1f} {places[film, 1]:.1f}")
+        pictures.append(
+            f'<img alt="" src="{data_url(jpeg)}" style="left:{100 * x / WIDE:.2f}%;top:{top:.2f}%;'
+            f'width:{100 * THUMBNAIL / WIDE:.2f}%;height:{THUMBNAIL}%">'
+        )
+    drawn = (
+        f'<path d="{_points(places[beneath])}" stroke="{GREY}" stroke-width="4.5" opacity="0.45"/>'
+        f'<path d="{"".join(lines)}" stroke="{POSITIVE}" stroke-width="1" opacity="0.8"/>'
+        f'<path d="{_points(places[has])}" stroke="{POSITIVE}" stroke-width="7"/>'
+        f'<path d="{_points(places[[film for film, _ in shown]])}" stroke="#fff" stroke-width="3"/>'
+    ).replace("<path", '<path vector-effect="non-scaling-stroke"')
+    cloud = _svg(f'viewBox="0 0 {WIDE} {HIGH}" fill="none" stroke-linecap="round"', drawn)
+    content = cloud + "".join(pictures)
+    return f'<div class="story-map" style="--positive:{POSITIVE}" {_image(alt)}>{content}</div>'
+
+
+def _points(places: NDArray[np.floating]) -> str:
+    """A path of lines without length: round ends make them discs, of one size at any scale."""
+    return "".join(f"M{x:.1f} {y:.1f}h0" for x, y in places.tolist())
+
+
+def data_url(jpeg: bytes) -> str:
+    """A picture that travels within the page."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+# --- curves, pairs, one film -----------------------------------------------------------------------------------------
+
+
+def small_curves(curves: Sequence[Curve], styles: Sequence[Style], prevalence: float, alt: str) -> str:
+    """Precision against recall of every regime, with pointwise bands; the dashed line is the prevalence."""
+    parts = []
+    for curve, style in zip(curves, styles, strict=True):
+        if curve.band is not None:
+            x, low, high = curve.band[:, ~np.isnan(curve.band).any(axis=0)]
+            outline = _line(np.concatenate([x, x[::-1]]), np.concatenate([high, low[::-1]]))
+            parts.append(f'<path d="{outline}z" fill="{translucent(style.colour, 0.13)}"/>')
+    parts.append(
+        f'<path d="M0 {1 - prevalence:.4f}H1" stroke="{GREY}" stroke-width="1.5" stroke-dasharray="10 6" fill="none"/>'
+    )
+    for curve, style in zip(curves, styles, strict=True):
+        steps = _line(np.repeat(curve.x, 2)[:-1], np.repeat(curve.y, 2)[1:])  # down or up, then to the right
+        parts.append(
+            f'<path d="{steps}" stroke="{style.colour}" stroke-width="2" '
+            f'stroke-dasharray="{DASHES.get(style.dash, "none")}" fill="none"/>'
+        )
+    drawn = "".join(parts).replace("<path", '<path vector-effect="non-scaling-stroke"')
+    square = _svg('viewBox="0 0 1 1" preserveAspectRatio="none"', drawn)
+    axes = "<span>precision</span><span>recall</span><em>0</em><em>1</em><em>1</em>"
+    return f'<div class="story-curves" {_image(alt)}>{axes}{square}</div>'
+
+
+def _line(x: NDArray[np.floating], y: NDArray[np.floating]) -> str:
+    """A path in the unit square, y upwards."""
+    points = [f"{a:.3f} {1 - b:.3f}" for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+    return f"M{'L'.join(points)}" if points else ""
+
+
+def overlap(bars: Sequence[tuple[str, int, int, int]], alt: str) -> str:
+    """Films with one label alone, with both, and with the other alone: a bar for each of ``bars``, on one scale.
+
+    Parameters
+    ----------
+    bars : name, and the three numbers of films
+    """
+    most = max(1, *(sum(counts) for _, *counts in bars))
+    lines = []
+    for name, *counts in bars:
+        parts = "".join(
+            f'<b style="width:{100 * n / most:.2f}%;background:{colour}">{number(n, 0) if n else ""}</b>'
+            for n, colour in zip(counts, (translucent(GREY, 0.45), POSITIVE, translucent(GREY, 0.25)), strict=True)
+        )
+        lines.append(f"<span>{in_html(name)}</span><div>{parts}</div>")
+    return f'<div class="story-overlap" {_image(alt)}>{"".join(lines)}</div>'
+
+
+def film(jpeg: bytes, true: Sequence[str], false: Sequence[str], missed: Sequence[str], colour: str) -> str:
+    """A film beside its labels as chips: those it has, predicted or missed, and those predicted wrongly."""
+    groups = (
+        ("true, predicted", true, POSITIVE, "✓"),
+        ("true, missed", missed, POSITIVE, "−"),
+        ("predicted, false", false, colour, "✕"),
+    )
+    lists = []
+    for name, labels, shade, sign in groups:
+        sign = f'<i style="color:{shade}">{sign}</i>'
+        chips = "".join(f'<b style="border-color:{shade}">{sign} {in_html(label)}</b>' for label in labels[:MOST_CHIPS])
+        if len(labels) > MOST_CHIPS:
+            chips += f'<b style="border-color:{shade}">+{len(labels) - MOST_CHIPS}</b>'
+        lists += [f"<div><span>{name}</span>{chips}</div>"] if chips else []
+    return f'<div class="story-film"><img alt="" src="{data_url(jpeg)}"><div>{"".join(lists)}</div></div>'

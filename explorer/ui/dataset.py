@@ -1,0 +1,92 @@
+"""Panels of the page about the set: its films, its labels and where it came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from explorer.data.samples import SPLITS
+from explorer.data.text import in_markdown
+from explorer.figures.cooccurrence import cooccurrence_heatmap
+from explorer.tables.labels import ONE_LABEL, cooccurrence_in_split, label_table
+from explorer.tables.spaces import distinct_spaces
+from explorer.ui.shared.frame import panel
+from explorer.ui.shared.show import show_table
+
+if TYPE_CHECKING:
+    from explorer.ui.shared.frame import View
+
+
+@panel
+def films(view: View) -> None:
+    """How many films and patients each split has, and how many films were left out."""
+    store = view.store
+    with st.container(horizontal=True):
+        patients = store.samples.groupby("split")["patient_id"].nunique()
+        for split in SPLITS:
+            n = len(store.rows(split))
+            st.metric(
+                f"{split} films",
+                f"{n:,}",
+                f"{patients.get(split, 0):,} patients",
+                delta_color="off",
+                delta_arrow="off",
+            )
+        st.metric(
+            "films left out",
+            f"{store.manifest.dataset.n_skipped:,}",
+            f"of {store.manifest.dataset.n_read:,} read",
+            delta_color="off",
+            delta_arrow="off",
+        )
+
+
+@panel
+def labels(view: View) -> None:
+    """How often each label occurs, and which occur together."""
+    store, split = view.store, view.split
+    st.subheader(f"Labels in {split}")
+    frame = label_table(store, split)
+    bar = st.column_config.ProgressColumn(
+        "Prevalence", min_value=0, max_value=float(frame["Prevalence"].max()), format="%.1f%%", width=110
+    )
+    show_table(frame, hide_index=True, column_config={"Prevalence": bar}, height="content")
+    st.caption(
+        f"Prevalence in {split}, over films where the label is known. Counts are positive / negative / unknown; "
+        "unknown never counts as negative."
+    )
+    st.subheader(f"Labels together in {split}")
+    if len(store.labels) == 1:
+        st.markdown(ONE_LABEL)
+        return
+    share, together, order = cooccurrence_in_split(store, split)
+    st.plotly_chart(cooccurrence_heatmap(share, together, order), key="together", alt="How often labels occur together")
+    st.caption(f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none.")
+
+
+@panel
+def provenance(view: View) -> None:
+    """The run's origin: films, labels, weights and settings."""
+    store = view.store
+    manifest = store.manifest
+    shared = [(s, titles) for s, titles in distinct_spaces(store, "embedding") if len(titles) > 1]
+    for _, titles in shared:
+        st.info(
+            f"{' and '.join(titles)} use one frozen encoder. Their embeddings, maps and neighbours in the embedding "
+            "space are the same by construction; only their decision spaces differ.",
+            icon=":material/info:",
+        )
+    st.subheader("Where it came from")
+    sources = [("Films", manifest.dataset.name, manifest.dataset.source, manifest.dataset.licence)]
+    sources += [(f"Encoder {e.id}", e.title, e.source, e.licence) for e in manifest.encoders]
+    show_table(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
+    st.caption(
+        f"Labels: {in_markdown(manifest.dataset.label_origin, 200)}. "
+        f"Split: {in_markdown(manifest.dataset.split_origin, 200)}. The model sees {store.fit('frozen').words}. "
+        f"Run {in_markdown(manifest.run_id)}, made {in_markdown(manifest.created)}, seed {manifest.seed}."
+    )
+    if len(store.tables.skipped):
+        with st.expander(f"Films left out, and why ({len(store.tables.skipped):,})"):
+            show_table(store.tables.skipped, hide_index=True)

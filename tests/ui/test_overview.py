@@ -1,0 +1,98 @@
+"""The first page and the page about the set: what they say is the store's, and their pictures open the right view."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from explorer.analysis.separability import SEPARABILITY_COLUMNS
+from explorer.figures.style import number
+from explorer.store.reader import Store
+from explorer.store.tables import Tables
+from explorer.tables import story
+from explorer.tables.labels import by_prevalence
+from tests.pages import address_of, assert_whole, open_page, said
+
+SURE = {"value": 4.0, "ci_low": 3.0, "ci_high": 5.0, "baseline": 1.0, "p": 0.002, "p_adjusted": 0.01, "n_pos": 9}
+
+
+def links(app: AppTest) -> dict[str, dict[str, list[str]]]:
+    """Title of each link to another page, and its query; the last of one title."""
+    return {link.proto.label: parse_qs(link.proto.query_string) for link in app.main.get("page_link")}
+
+
+def html(app: AppTest) -> str:
+    return "\n".join(one.proto.body for one in app.main.get("html"))
+
+
+@pytest.fixture
+def sure_label(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A label that surely gathers in every embedding: in the tiny store, of 24 test films, none does."""
+    label = by_prevalence(store, "test")[0]
+    spaces = {regime.embedding_space for regime in store.regimes}
+    rows = [{"space": space, "split": "test", "label": label, "measure": "lift", **SURE} for space in spaces]
+    monkeypatch.setattr(Tables, "separability", pd.DataFrame(rows, columns=list(SEPARABILITY_COLUMNS)))
+    return label
+
+
+def test_the_numbers_said_are_the_stores(store: Store) -> None:
+    app = open_page("overview")
+    assert_whole(app, "Overview")
+    labels = story.predicted_labels(store, "test")
+    rows = store.rows("test")
+    bare = np.asarray(store.prompt_logits("names"))[rows]
+    assert f"predicts {number(float((bare > 0).sum(axis=1).mean()))} of 14 labels per film" in said(app)
+    assert f"where {number(float((store.targets[rows] == 1).sum(axis=1).mean()))} are true" in said(app)
+    assert labels.film
+    wrong = (bare[rows == labels.film.row] > 0) & (store.targets[[labels.film.row]] == 0)
+    assert labels.film.false == tuple(np.array(store.labels)[wrong[0]])
+    assert "What cannot be concluded" in said(app)
+    assert "Open the map" in links(app)
+
+
+def test_each_picture_opens_the_page_behind_it(store: Store, sure_label: str) -> None:
+    app = open_page("overview", split="test")
+    assert_whole(app, "Overview")
+    assert f"around {sure_label} films, 10 neighbours share it 4.00 times as often as chance" in said(app)
+    assert html(app).count('class="story-map"') == 2
+    found = links(app)
+    film = story.predicted_labels(store, "test").film
+    assert film
+    asked = {
+        "Thresholds": ("pr_curves", {"view": "thresholds", "rule": "cosine", "regime": "zero_shot"}),
+        "This film": ("case", {"film": str(store.samples["sample_id"].iat[film.row])}),
+        "Map": ("map", {"label": sure_label.lower().replace(" ", "-"), "space": "embedding"}),
+        "PR curves": ("pr_curves", {"view": "one"}),
+        "Get a figure": ("pr_curves", {"view": "report"}),
+    }
+    for title, (page, wanted) in asked.items():
+        query = found[title]
+        assert {name: query[name] for name in wanted} == {name: [value] for name, value in wanted.items()}, title
+        opened = open_page(page, **{name: texts[0] for name, texts in query.items()})
+        assert not opened.exception
+        assert not opened.warning, [warning.value for warning in opened.warning]
+        assert {name: address_of(opened)[name] for name in query} == query, f"{title} opens what it shows"
+
+
+def test_the_drawer_of_all_metrics_is_computed_only_while_open(store: Store) -> None:
+    assert not open_page("overview").dataframe
+    app = open_page("overview", figures="true", metric="f1")
+    assert_whole(app, "Overview")
+    assert address_of(app)["metric"] == ["f1"]
+    assert len(app.main.get("plotly_chart")) == 1
+
+
+def test_the_page_about_the_set_counts_its_films_labels_and_sources(store: Store) -> None:
+    app = open_page("dataset")
+    assert_whole(app, "Data set")
+    films = {metric.label: metric.value for metric in app.metric}
+    assert films["test films"] == str(len(store.rows("test")))
+    table = next(frame.value for frame in app.dataframe if "Prevalence" in frame.value)
+    assert table["Label"].tolist() == by_prevalence(store, "test")
+    sources = next(frame.value for frame in app.dataframe if "Licence" in frame.value)
+    assert sources["Licence"].tolist()[0] == store.manifest.dataset.licence
+    assert f"Run {store.manifest.run_id}" in said(app)
