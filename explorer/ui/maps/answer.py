@@ -26,7 +26,7 @@ OF_FILMS = {
     "split": "Every film is shown; splits should lie through one another.",
     "cluster": "k-means in the full space; clusters that share films have one colour on all maps.",
     "density": "Mean cosine to a film's nearest films in the full space: how crowded its place is.",
-    "moved": "The farthest a film lies from itself on two of the maps, laid over one another.",
+    "moved": "The farthest a film lies from itself on two of the maps, laid over one another (Procrustes).",
 }
 """What the colours that are about no label say."""
 
@@ -44,9 +44,10 @@ def answer_text(store: Store, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
         if shown.isdisjoint(titles) or np.isnan(row["value"]):
             continue
         value = with_interval(*(float(row[key]) for key in ("value", "ci_low", "ci_high")))
-        parts.append(f"**{value}** {titles[0]}" + ("" if separates(row) else " (may be chance)"))
+        unit = "" if parts else " times as many such neighbours as chance"
+        parts.append(f"**{value}**{unit} in {' = '.join(titles)}{'' if separates(row) else ' (may be chance)'}")
     n = int((store.targets[store.rows(asked.split), store.labels.index(asked.label)] == 1).sum())
     label = in_markdown(asked.label)
     if not parts or n < FEW:
         return f"{label}: {n} positive films in {asked.split} are too few to say whether they lie together."
-    return f"{label} among a positive film's nearest, times chance: {', '.join(parts)} (n = {n})."
+    return f"Films with {label} have {', '.join(parts)} (n = {n})."

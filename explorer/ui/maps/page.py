@@ -39,10 +39,14 @@ LAYOUTS = {"all": "All regimes", "one": "One map"}
 SIDE = 320
 """Pixels of the panel beside the maps."""
 
-# On a phone the side panel stands below the maps and takes their width; empty messengers take no room.
 STYLE = """<style>
-@media (max-width: 640px) { .st-key-map-beside { width: 100% !important; max-width: none !important; } }
+.st-key-map-controls > :last-child { align-self: flex-end; }
+@media (max-width: 640px) {
+  .st-key-map-controls label[data-testid=stWidgetLabel] { position: absolute; clip-path: inset(50%); }
+  .st-key-map-beside { width: 100% !important; max-width: none !important; }
+}
 </style>"""
+"""Controls begin on one line. A phone has no room for their names; the side panel stands below its maps, as wide."""
 
 
 @dataclass(frozen=True)
@@ -58,54 +62,63 @@ class MapChoice:
 
 def choose_maps(view: View) -> MapChoice:
     """The page's controls: one row, and what is needed less often behind *Options*."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    st.html(STYLE)
+    with st.container(horizontal=True, gap="small", vertical_alignment="top", key="map-controls"):
         kind = choose.space_kind()
         with st.container(width=200):
             st.selectbox("Colour by", list(COLOURS), format_func=COLOURS.__getitem__, **address.control("colour"))
-            colour: Colour = address.value("colour")
         with st.container(width=230):
             label = choose.label(view)
-        with st.popover("Options", icon=":material/tune:"):
-            regimes = _choose_regimes(view)
-            labels, match = _choose_labels(view, label) if colour == "labels" else ((), cast("Match", "any"))
-            kinds = _choose_signs()
-            thumbs = st.toggle("Thumbnails of typical films", **address.control("thumbs"))
-            doubtful = st.toggle(
-                "Mark doubtful points",
-                help="Films whose neighbourhood the map tears apart (line), fakes (ring), or both (cross).",
-                **address.control("doubtful"),
-            )
-    return MapChoice(regimes, Asked(view.split, kind, colour, label, labels, match), kinds, doubtful, thumbs)
-
-
-def _choose_regimes(view: View) -> tuple[RegimeRecord, ...]:
-    layout = choose.pick_one("Show", list(LAYOUTS), "layout", LAYOUTS)
-    return view.store.regimes if layout == "all" else (choose.regime(view),)
-
-
-def _choose_labels(view: View, label: str) -> tuple[tuple[str, ...], Match]:
-    match = cast("Match", choose.pick_one("Films that have", list(MATCHES), "match", MATCHES))
-    by_count = by_prevalence(view.store, view.split)
-    st.multiselect(
-        "Labels",
-        by_count,
-        max_selections=MOST_LABELS,
-        format_func=lambda name: plain(name, None),
-        **address.control("labels"),
+        options = st.popover("Options", icon=":material/tune:", key="map-options", on_change="rerun")
+    if options.open:  # Streamlit forgets what a hidden control shows, so it is drawn while it can be seen
+        with options:
+            _options(view)
+    colour: Colour = address.value("colour")
+    several = colour == "labels"
+    labels = tuple(
+        name for name in by_prevalence(view.store, view.split) if several and name in address.value("labels")
     )
-    return tuple(name for name in by_count if name in address.value("labels")) or (label,), match
+    match: Match = address.value("match") if several else "any"
+    return MapChoice(
+        view.store.regimes if address.value("layout") == "all" else (view.store.regime(address.value("regime")),),
+        Asked(view.split, kind, colour, label, labels or (label,) if several else (), match),
+        tuple(kind for kind in signs.KINDS if kind in address.value("signs")),
+        address.value("doubtful"),
+        address.value("thumbs"),
+    )
 
 
-def _choose_signs() -> tuple[Kind, ...]:
-    kinds = list(signs.KINDS)
+def _labels_coloured(view: View, label: str) -> tuple[tuple[str, ...], Match]:
+    chosen = address.value("labels")
+    labels = tuple(name for name in by_prevalence(view.store, view.split) if name in chosen)
+    return labels or (label,), address.value("match")
+
+
+def _options(view: View) -> None:
+    if choose.pick_one("Show", list(LAYOUTS), "layout", LAYOUTS) == "one":
+        choose.regime(view)
+    if address.value("colour") == "labels":
+        choose.pick_one("Films that have", list(MATCHES), "match", MATCHES)
+        st.multiselect(
+            "Labels",
+            by_prevalence(view.store, view.split),
+            max_selections=MOST_LABELS,
+            format_func=lambda name: plain(name, None),
+            **address.control("labels"),
+        )
     st.pills(
         "Draw on the maps",
-        kinds,
+        list(signs.KINDS),
         selection_mode="multi",
         format_func=signs.KINDS.__getitem__,
         **address.control("signs"),
     )
-    return tuple(kind for kind in kinds if kind in address.value("signs"))
+    st.toggle("Thumbnails of typical films", **address.control("thumbs"))
+    st.toggle(
+        "Mark doubtful points",
+        help="Films whose neighbourhood the map tears apart (line), fakes (ring), or both (cross).",
+        **address.control("doubtful"),
+    )
 
 
 @panel
@@ -139,7 +152,6 @@ def _linked(view: View, asked: Asked, panels: list[Panel], paint_id: str) -> Non
     with errors_shown():
         _open_film()
         store, picked, film = view.store, selection.current(view), _row_shown(view.store)
-        st.html(STYLE)
         with st.container(horizontal=True, gap="small"):
             with st.container(width="stretch"):
                 linked_maps(

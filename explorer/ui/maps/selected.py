@@ -94,12 +94,13 @@ def _composition(store: Store, asked: Asked, picked: NDArray[np.int64]) -> Compo
     if chosen[compared].sum() < len(picked):
         compared = np.arange(store.n)
     frame = lifts(store.targets[compared], chosen[compared], store.patients[compared], store.labels)
-    frame = frame[frame["lift"] > 0].sort_values("lift", ascending=False, kind="stable")
+    frame = frame[frame["lift"] > 0].assign(more=frame["low"] > 1)
+    frame = frame.sort_values(["more", "lift"], ascending=False, kind="stable")
     patients = len(np.unique(store.patients[picked]))
     sentence = f"{patients:,} patient{'s' if patients > 1 else ''}. "
     if frame.empty:
         return Composition(f"{sentence}No film here has a positive label.", (), "")
-    more = [plain(label, AXIS) for label in frame.loc[frame["low"] > 1, "label"]]
+    more = [plain(label, AXIS) for label in frame.loc[frame["more"], "label"]]
     sentence += f"More than elsewhere: {', '.join(more[:3])}." if more else "No label is over-represented (95%)."
     shown = tuple(
         {

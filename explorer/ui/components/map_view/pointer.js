@@ -33,7 +33,7 @@ export class Pointer {
 
   listen(panel) {
     const { top } = panel, { maps } = this;
-    const near = (place, pixels) => panel.points.near(maps.scale(panel), ...place, pixels);
+    const near = (place, pixels, most = 1) => panel.points.near(maps.scale(panel), ...place, pixels, most);
     const place = (event) => {
       const box = panel.stage.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
@@ -52,7 +52,7 @@ export class Pointer {
       const now = place(event), { drag } = this;
       const { factor, middle } = pinch.move(event.pointerId, now);
       if (factor) return maps.zoom(factor, panel, ...middle);
-      if (!drag) return maps.hover(near(now, REACH)[0] ?? -1, () => near(now, NEAR).slice(0, AHEAD), event);
+      if (!drag) return maps.hover(near(now, REACH)[0] ?? -1, () => near(now, NEAR, AHEAD), event);
       const dx = now[0] - drag.start[0], dy = now[1] - drag.start[1];
       if (Math.hypot(dx, dy) > 4) drag.moved = true;
       if (!drag.moved) return;

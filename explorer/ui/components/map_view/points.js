@@ -53,10 +53,11 @@ export class Points {
     for (const row of this.order) this.cells[next[cell(row)]++] = row;
   }
 
-  // Rows within so many pixels of a pixel, nearest first.
-  near({ k, x, y }, px, py, pixels) {
+  // The nearest rows within so many pixels of a pixel, nearest first; of two in one place the upper one.
+  near({ k, x, y }, px, py, pixels, most) {
     const mx = (px - x) / k, my = (y - py) / k, reach = pixels / k, side = SIZE / CELLS;
-    const met = [];
+    const met = []; // [row, squared distance]
+    const above = (one, other) => this.codes[one] - this.codes[other] || one - other;
     const clip = (v) => Math.max(0, Math.min(CELLS - 1, Math.floor(v / side)));
     for (let cy = clip(my - reach); cy <= clip(my + reach); cy++)
       for (let cx = clip(mx - reach); cx <= clip(mx + reach); cx++) {
@@ -64,11 +65,15 @@ export class Points {
         for (let i = this.starts[c]; i < this.starts[c + 1]; i++) {
           const row = this.cells[i];
           const d = (this.xy[2 * row] - mx) ** 2 + (this.xy[2 * row + 1] - my) ** 2;
-          // of two in one place the upper one
-          if (d <= reach * reach) met.push([d, -this.codes[row], -row]);
+          if (d > reach * reach) continue;
+          let at = met.length;
+          while (at && (d < met[at - 1][1] || (d === met[at - 1][1] && above(row, met[at - 1][0]) > 0))) at--;
+          if (at >= most) continue;
+          met.splice(at, 0, [row, d]);
+          if (met.length > most) met.pop();
         }
       }
-    return met.sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]).map((one) => -one[2]);
+    return met.map(([row]) => row);
   }
 
   // How many films lie in a box of pixels, by whole cells.

@@ -45,6 +45,7 @@ class Side {
       this.state = state;
       this.watch?.disconnect();
       this.root.replaceChildren();
+      this.root.classList.toggle("beneath", !!selection); // what can be done with a selection stands above
       if (selection) this.drawTabs(shows);
       if (shows === "selection") this.drawSelection(selection);
       else if (film) this.drawFilm(film);
