@@ -37,6 +37,7 @@ class Maps {
     this.view = WHOLE; // one for all panels: the maps are laid out alike
     this.selected = [];
     this.pointed = -1; // the film that is ringed
+    this.stepped = -1; // the film that the keyboard led to and that is not yet announced
     this.pointer = new Pointer(this);
     this.modes = {};
     for (const mode of ["pan", "box", "lasso"]) this.modes[mode] = this.button(...TOOLS[mode], () => this.setMode(mode));
@@ -45,7 +46,10 @@ class Maps {
     this.button(...TOOLS.whole, () => this.look(WHOLE));
     this.setMode("pan");
     this.onChange = () => this.refresh();
-    this.onFilms = () => this.panels.some(({ shown }) => shown.length) && this.settle();
+    this.onFilms = () => {
+      if (this.stepped >= 0) this.announce();
+      if (this.panels.some(({ shown }) => shown.length)) this.settle();
+    };
     hub.addEventListener("change", this.onChange);
     hub.addEventListener("films", this.onFilms);
     this.observer = new ResizeObserver(() => this.draw());
@@ -214,8 +218,16 @@ class Maps {
     }
     const frame = panel.stage.getBoundingClientRect();
     this.tip.place(frame.left + px, frame.top + py);
-    const film = filmOf(this.data.films, row);
-    this.status.textContent = film ? `${film.name}: ${film.findings}` : `Row ${row}`;
+    this.stepped = row;
+    this.announce();
+  }
+
+  // Tell a screen reader which film an arrow key led to, once its card is here.
+  announce() {
+    const film = filmOf(this.data.films, this.stepped);
+    if (!film) return;
+    this.status.textContent = `${film.name}: ${film.findings}`;
+    this.stepped = -1;
   }
 
   leave() {

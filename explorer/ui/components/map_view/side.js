@@ -68,10 +68,10 @@ class Side {
     const picture = element("img", this.root, "film");
     picture.src = film.src;
     picture.alt = `Film ${film.name}`;
-    element("h3", this.root, "", `Film ${film.name}`);
+    element("h2", this.root, "", `Film ${film.name}`);
     element("p", this.root, "dim", film.where);
     element("p", this.root, "", film.findings);
-    element("h4", this.root, "", film.truth);
+    element("h3", this.root, "", film.truth);
     const list = element("ul", this.root, "verdicts");
     for (const { regime, colour, symbol, words, score } of film.verdicts) {
       const line = element("li", list);
