@@ -135,7 +135,7 @@ def dense_places(places: NDArray[np.float64], most: int) -> list[int]:
     np.add.at(counts, (cells[:, 0] + 1, cells[:, 1] + 1), 1)
     around = sum(counts[i : i + CELLS, j : j + CELLS] for i in range(3) for j in range(3))
     density = np.asarray(around)[cells[:, 0], cells[:, 1]]  # (m,) points in and beside a point's cell
-    free, out = np.ones(len(places), dtype=bool), []
+    free, out = np.ones(len(places), dtype=bool), list[int]()
     while free.any() and len(out) < most:
         densest = np.where(free, density, -1).argmax()
         near = free & (np.abs(cells - cells[densest]).max(axis=1) <= 1)

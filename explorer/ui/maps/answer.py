@@ -38,12 +38,12 @@ def answer_text(store: Store, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
     if asked.colour in OF_FILMS:
         return OF_FILMS[asked.colour]
     rows, shown = figures(store, asked.split, "lift"), {regime.title for regime in regimes}
-    parts = []
+    parts: list[str] = []
     for space, titles in distinct_spaces(store, asked.kind):
         row = rows[asked.label, space.name]
         if shown.isdisjoint(titles) or np.isnan(row["value"]):
             continue
-        value = with_interval(*(float(row[key]) for key in ("value", "ci_low", "ci_high")))
+        value = with_interval(row["value"], row["ci_low"], row["ci_high"])
         unit = "" if parts else " times as many such neighbours as chance"
         parts.append(f"**{value}**{unit} in {' = '.join(titles)}{'' if separates(row) else ' (may be chance)'}")
     n = int((store.targets[store.rows(asked.split), store.labels.index(asked.label)] == 1).sum())

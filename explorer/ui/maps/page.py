@@ -41,12 +41,13 @@ SIDE = 320
 
 STYLE = """<style>
 .st-key-map-controls > :last-child { align-self: flex-end; }
+@media (max-width: 1200px) { :has(> .st-key-map-beside) { flex-basis: 250px !important; } }
 @media (max-width: 640px) {
   .st-key-map-controls label[data-testid=stWidgetLabel] { position: absolute; clip-path: inset(50%); }
-  .st-key-map-beside { width: 100% !important; max-width: none !important; }
+  :has(> .st-key-map-beside) { flex-basis: 100% !important; }
 }
 </style>"""
-"""Controls begin on one line. A phone has no room for their names; the side panel stands below its maps, as wide."""
+"""Controls begin on one line. On a phone their names are heard only, and the side panel stands below the maps."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.analysis.composition import lifts
+from explorer.analysis.evidence import FEW
 from explorer.data.text import AXIS, plain
 from explorer.tables import map_colours
 from explorer.tables.map_films import FilmCard, film_card
@@ -94,7 +95,7 @@ def _composition(store: Store, asked: Asked, picked: NDArray[np.int64]) -> Compo
     if chosen[compared].sum() < len(picked):
         compared = np.arange(store.n)
     frame = lifts(store.targets[compared], chosen[compared], store.patients[compared], store.labels)
-    frame = frame[frame["lift"] > 0].assign(more=frame["low"] > 1)
+    frame = frame[frame["lift"] > 0].assign(more=(frame["low"] > 1) & (frame["n_pos"] >= FEW))
     frame = frame.sort_values(["more", "lift"], ascending=False, kind="stable")
     patients = len(np.unique(store.patients[picked]))
     sentence = f"{patients:,} patient{'s' if patients > 1 else ''}. "
@@ -104,13 +105,11 @@ def _composition(store: Store, asked: Asked, picked: NDArray[np.int64]) -> Compo
     sentence += f"More than elsewhere: {', '.join(more[:3])}." if more else "No label is over-represented (95%)."
     shown = tuple(
         {
-            "label": plain(row.label, AXIS),
-            "count": f"{row.n_pos:,} of {row.n:,}",
-            "lift": float(row.lift),
-            "low": float(row.low),
-            "high": float(row.high),
-            "apart": bool(row.low > 1 or row.high < 1),
+            "label": plain(row["label"], AXIS),
+            "count": f"{row['n_pos']:,} of {row['n']:,}",
+            "apart": bool(row["more"] or row["high"] < 1),
+            **{key: float(row[key]) for key in ("lift", "low", "high")},
         }
-        for row in frame.itertuples()
+        for row in frame.to_dict("records")
     )
     return Composition(sentence, shown, NOTE.format(n=f"{len(compared):,}"))

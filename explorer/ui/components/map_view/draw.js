@@ -127,7 +127,9 @@ export class Panel {
     const frame = this.stage.getBoundingClientRect(), taken = this.thumbs.map(({ box }) => box);
     for (const one of names) {
       const box = one.text.getBoundingClientRect();
-      const here = { left: box.left - frame.left, right: box.right - frame.left, top: box.top - frame.top, bottom: box.bottom - frame.top };
+      const left = Math.max(3, Math.min(width - 3 - box.width, box.left - frame.left)), top = box.top - frame.top;
+      const here = { left, right: left + box.width, top, bottom: top + box.height };
+      one.text.style.translate = `${left - box.left + frame.left}px`; // no name is cut off at an edge
       const meets = (other) => here.left < other.right && other.left < here.right && here.top < other.bottom && other.top < here.bottom;
       if (taken.some(meets) || names.some((other) => other !== one && other.sign && meets(other.sign))) one.text.remove();
       else taken.push(here);
