@@ -166,8 +166,9 @@ def test_films_near_a_place_inside_a_line_and_in_a_direction_are_those_of_a_plai
 def test_films_as_pixels_lie_over_one_another_and_the_faded_beneath() -> None:
     marks = (COMPONENTS / "map_view/marks.js").read_text(encoding="utf-8")
     draw = """
-        const ctx = { canvas: { width: 4, height: 1 },
-            createImageData: (w, h) => ({ data: new Uint8ClampedArray(4 * w * h) }), putImageData: (image) => (ctx.out = [...image.data]) };
+        const createImageData = (w, h) => ({ data: new Uint8ClampedArray(4 * w * h) });
+        const putImageData = (image) => (ctx.out = [...image.data]);
+        const ctx = { canvas: { width: 4, height: 1 }, createImageData, putImageData };
         const styles = [{ c: ["#ff0000"], a: 0.5 }, { c: ["#0000ff"], a: 0.5 }];
         const points = { xy: [0, 0, 0, 0, 2, 0], codes: [0, 1, 1], order: [0, 1, 2] };
         const drawn = (chosen) => (splat(ctx, points, styles, { k: 1, x: 0.5, y: 0.5 }, 1, 0, chosen, 0.2), ctx.out);
