@@ -188,6 +188,8 @@ def test_a_selection_in_the_link_opens_beside_the_maps(store: Store) -> None:
     side = sent(app, "map_side")
     assert rows_from_text(side["selection"]["rows"], store.n).tolist() == rows.tolist()
     assert [card["name"] for card in side["cards"]] == store.samples["sample_id"].iloc[rows].tolist()
+    app.session_state["map-send"] = True
+    app.run()
     app.button(key="selected-pages/neighbours.py").click().run()
     assert_whole(app, "Neighbours")
     assert f"**{store.samples['sample_id'].iat[rows[0]]}**" in said(app), "it opens the selection's first film"

@@ -49,7 +49,7 @@ def beside_maps(view: View, asked: Asked, picked: Selection, film: int | None) -
     """The side panel, with the selection's actions above it."""
     store = view.store
     if len(picked.rows):
-        _actions(view, asked, picked)
+        _actions(view, picked)
     side_panel(
         store,
         films_id(store, asked.label),
@@ -70,21 +70,21 @@ def _first_cards(store: Store, label: str, rows: NDArray[np.int64]) -> list[Film
     return [film_card(store, label, row) for row in rows[: MOST_CARDS // 2].tolist()]
 
 
-def _actions(view: View, asked: Asked, picked: Selection) -> None:
+def _actions(view: View, picked: Selection) -> None:
     rows, count = picked.rows, len(picked.rows)
     films = f"{count:,} film{'s' if count > 1 else ''}"
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(f"**{films} selected**", width="stretch")
         st.button("Clear", icon=":material/close:", on_click=selection.clear)
-    with st.popover(f"Send {films} to …", width="stretch"):
+    send = st.popover(f"Send {films} to …", width="stretch", key="map-send", on_change="rerun")
+    if not send.open:
+        return
+    with send:
         name = st.text_input("Name", picked.name, max_chars=selection.LONGEST_NAME, key=f"name-{picked.name}")
         if name.strip() and name != picked.name:
             selection.put(view, rows, name)
             picked = selection.current(view)
         selection.actions(view, rows, picked.name, key="selected")
-        outside = len(np.setdiff1d(rows, map_colours.rows_on_map(view.store, asked)))
-        if outside:
-            st.caption(f"{outside:,} of them are not in {view.split}, so they are not drawn.")
 
 
 @st.cache_data(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
@@ -92,13 +92,15 @@ def _composition(store: Store, asked: Asked, picked: NDArray[np.int64]) -> Compo
     chosen = np.zeros(store.n, dtype=bool)
     chosen[picked] = True
     compared = map_colours.rows_on_map(store, asked)
-    if chosen[compared].sum() < len(picked):
+    outside = len(picked) - int(chosen[compared].sum())
+    if outside:
         compared = np.arange(store.n)
     frame = lifts(store.targets[compared], chosen[compared], store.patients[compared], store.labels)
     frame = frame[frame["lift"] > 0].assign(more=(frame["low"] > 1) & (frame["n_pos"] >= FEW))
     frame = frame.sort_values(["more", "lift"], ascending=False, kind="stable")
     patients = len(np.unique(store.patients[picked]))
     sentence = f"{patients:,} patient{'s' if patients > 1 else ''}. "
+    sentence += f"{outside:,} of these films are not in {asked.split}, so not drawn. " if outside else ""
     if frame.empty:
         return Composition(f"{sentence}No film here has a positive label.", (), "")
     more = [plain(label, AXIS) for label in frame.loc[frame["more"], "label"]]

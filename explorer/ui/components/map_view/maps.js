@@ -86,11 +86,14 @@ class Maps {
     this.data = data;
     this.send = send;
     this.tip.id = data.films;
-    if (data.selected !== this.packed) {
-      this.packed = data.selected;
-      this.selected = unpackRows(data.selected);
-    }
+    const { selected, ring, ...rest } = data, shown = JSON.stringify(rest);
     ask(data.films, data.panels.flatMap((panel) => panel.thumbs.map(({ row }) => row)));
+    if (shown === this.shown && selected === this.packed) return this.name(), this.drawTop(); // films are drawn already
+    this.shown = shown;
+    if (selected !== this.packed) {
+      this.packed = selected;
+      this.selected = unpackRows(selected);
+    }
     this.refresh();
   }
 
@@ -112,8 +115,14 @@ class Maps {
     });
     this.chosen = this.selected.length ? new Uint8Array(this.geometry.n) : null;
     for (const row of this.selected) this.chosen[row] = 1;
-    drawLegends(this.legend, this.panels, { words: data.words, address: data.ring, selected: this.selected.length });
+    this.name();
     this.draw();
+  }
+
+  // Say what everything drawn means.
+  name() {
+    if (!this.panels.length) return;
+    drawLegends(this.legend, this.panels, { words: this.data.words, address: this.data.ring, selected: this.selected.length });
   }
 
   scale(panel, view = this.view) {
@@ -162,7 +171,7 @@ class Maps {
     this.packed = packRows(rows, this.geometry.n);
     this.send("picked", this.packed);
     this.status.textContent = rows.length ? `Selected: ${rows.length.toLocaleString("en")}` : "Nothing selected";
-    this.refresh();
+    setTimeout(() => this.refresh()); // the message is on its way first
     hub.dispatchEvent(new Event("picked"));
   }
 
