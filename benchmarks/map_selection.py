@@ -244,7 +244,7 @@ def grown(tiny: Store, root: Path, n: int) -> Path:
     source = np.arange(n) % tiny.n
     kept = {}
     for relative, artefact in manifest["artefacts"].items():
-        if relative.startswith(("encoders/", "audit/")) or relative.endswith((".faiss", "vectors.npy")):
+        if relative.startswith("audit/") or relative.endswith((".faiss", ".safetensors")):
             continue
         target = folder / relative
         target.parent.mkdir(parents=True, exist_ok=True)

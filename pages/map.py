@@ -6,6 +6,6 @@ from explorer.ui.shared.frame import page
 
 with page("Map", parameters.MAP) as view:
     choice = maps.choose_maps(view)
-    maps.describe_maps(view, choice)
+    maps.answer(view, choice)
     maps.explore(view, choice)
-    maps.answer_hovers(view, choice)
+    maps.method(view, choice)

@@ -8,15 +8,12 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import plotly.graph_objects as go
 
-from explorer.data.text import in_html, on_axis
 from explorer.figures.style import GREY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
 HIDDEN = 255
@@ -34,6 +31,9 @@ SEQUENTIAL = ("#5b5bd6", "#b0529a", "#e0703f", "#E69F00")
 DIVERGING = ("#2f7fc1", GREY, "#E69F00")
 """Below, at and above a middle: blue and orange are told apart by readers of every colour vision."""
 
+POSITIVE = "#8B5CF6"
+"""Films that have a label: no regime's colour, and 4:1 or more on the light and the dark page."""
+
 STEPS = 42
 
 Shape = Literal["disc", "ring", "cross", "triangle", "diamond"]
@@ -41,19 +41,22 @@ Shape = Literal["disc", "ring", "cross", "triangle", "diamond"]
 
 @dataclass(frozen=True)
 class Mark:
-    """A point's look: radius in pixels at 3,000 points; several colours make a pie, one slice each."""
+    """A point's look; several colours make a pie, one slice each.
+
+    A radius of 4 is 8.5 pixels across while films are few; the more films, the smaller they all are.
+    """
 
     colours: tuple[str, ...]
     shape: Shape = "disc"
-    radius: float = 3.0
+    radius: float = 3.7
     opacity: float = 0.9
 
     def plain(self) -> dict[str, object]:
         return {"c": self.colours, "s": self.shape, "r": self.radius, "a": self.opacity}
 
 
-CONTEXT = Mark((GREY,), radius=2.2, opacity=0.5)
-UNKNOWN = Mark((GREY,), "ring", 2.8, 0.55)
+CONTEXT = Mark((GREY,), radius=3.3, opacity=0.45)
+UNKNOWN = Mark((GREY,), "ring", 3.3, 0.55)
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def graded(
     codes = np.full(n, HIDDEN, dtype=np.uint8)
     codes[rows[~known]] = 0
     codes[rows[known]] = 1 + np.minimum((share[known] * STEPS).astype(np.uint8), STEPS - 1)
-    marks = (UNKNOWN, *(Mark((colour,), radius=3, opacity=0.9) for colour in ramp(colours, STEPS)))
+    marks = (UNKNOWN, *(Mark((colour,)) for colour in ramp(colours, STEPS)))
     legend = [Legend(ramp=tuple(colours), low=words[0], high=words[1])]
     if not known.all():
         legend.append(Legend(f"unknown ({int((~known).sum()):,})", UNKNOWN))
@@ -184,7 +187,7 @@ def pies(
     pattern = has[rows] @ (1 << np.arange(len(names)))
     layers = []
     for combo in combos:
-        mark = Mark(tuple(colours[i] for i in combo), radius=3.8 if len(combo) == 1 else 4.6, opacity=0.95)
+        mark = Mark(tuple(colours[i] for i in combo), radius=4 if len(combo) == 1 else 4.6, opacity=0.95)
         layers.append(Points("", rows[pattern == sum(1 << i for i in combo)], mark))
     filled = sorted((layer for layer in layers if len(layer.rows)), key=lambda layer: -len(layer.rows))
     legend = [
@@ -276,59 +279,3 @@ class MapSign:
 
     def plain(self) -> dict[str, object]:
         return asdict(self)
-
-
-# --- a selection -----------------------------------------------------------------------------------------------------
-
-
-def lift_figure(frame: pd.DataFrame) -> go.Figure:
-    """Lifts with 95% whiskers on a logarithmic axis, 1 being no difference: one row per label, the highest on top.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        As ``composition.lifts`` gives it, at least one row with a lift above 0.
-    """
-    shown = frame[frame["lift"] > 0].sort_values("lift", kind="stable")
-    apart = (shown["low"] > 1) | (shown["high"] < 1)
-    colours = np.where(apart, "#E69F00", GREY)
-    places = list(range(len(shown)))
-    figure = go.Figure()
-    figure.add_vline(x=1, line={"color": GREY, "width": 2})
-    figure.add_scatter(
-        x=shown["lift"],
-        y=places,
-        mode="markers",
-        marker={"size": 10, "color": colours},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": shown["high"] - shown["lift"],
-            "arrayminus": shown["lift"] - shown["low"],
-            "color": GREY,
-            "thickness": 2,
-            "width": 0,
-        },
-        customdata=np.column_stack([shown["label"].map(in_html), shown[["share", "base", "low", "high"]]]),
-        hovertemplate="lift %{x:.2f} [%{customdata[3]:.2f}, %{customdata[4]:.2f}]<br>%{customdata[1]:.0%} here, "
-        "%{customdata[2]:.0%} of all<extra>%{customdata[0]}</extra>",
-        showlegend=False,
-    )
-    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50]
-    figure.update_xaxes(
-        type="log", title="lift over all films shown", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks]
-    )
-    counts = zip(shown["label"], shown["n_pos"], shown["n"], strict=True)
-    figure.update_yaxes(
-        tickvals=places,
-        ticktext=[f"{on_axis(label)} ({k} of {n})" for label, k, n in counts],
-        automargin=True,
-        showgrid=False,
-        zeroline=False,
-    )
-    return figure.update_layout(
-        height=90 + 26 * len(shown),
-        margin={"l": 8, "r": 8, "t": 10, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )

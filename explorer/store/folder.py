@@ -130,7 +130,7 @@ class RunFolder:
         """Rows of a split, or all of them, ascending."""
         if split is None:
             return np.arange(len(self.samples))
-        return np.flatnonzero(self.samples["split"].to_numpy() == split)
+        return np.flatnonzero((self.samples["split"] == split).to_numpy(dtype=bool))
 
     # --- encoders, heads and spaces ----------------------------------------------------------------------------------
 

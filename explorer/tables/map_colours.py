@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from explorer.analysis.map_trust import DENSITY
 from explorer.data.text import AXIS, plain
@@ -15,6 +16,7 @@ from explorer.figures.maps import (
     CONTEXT,
     DIVERGING,
     OKABE_ITO,
+    POSITIVE,
     SEQUENTIAL,
     UNKNOWN,
     Frame,
@@ -97,7 +99,7 @@ def _label(store: Store, asked: Asked, regime: str) -> Paint:
         [
             Points("unknown", rows[state == "unknown"], UNKNOWN),
             Points("negative", rows[state == "negative"], CONTEXT),
-            Points("positive", rows[state == "positive"], Mark(("#E69F00",), radius=4, opacity=0.95)),
+            Points("positive", rows[state == "positive"], Mark((POSITIVE,), radius=4, opacity=0.95)),
         ],
     )
 
@@ -156,7 +158,7 @@ def _count(store: Store, asked: Asked, regime: str) -> Paint:
     layers = [Points("unknown", rows[~known], UNKNOWN), Points("none", rows[known & (count == 0)], CONTEXT)]
     layers += [
         Points(
-            f"{i}{' or more' if i == 4 else ''}", rows[known & (count == i)], Mark((looks[i - 1],), radius=2.6 + i / 2)
+            f"{i}{' or more' if i == 4 else ''}", rows[known & (count == i)], Mark((looks[i - 1],), radius=3.2 + i / 4)
         )
         for i in (1, 2, 3, 4)
     ]
@@ -183,9 +185,9 @@ def _outcome(store: Store, asked: Asked, regime: str) -> Paint:
         [
             Points("unknown", rows[state == "unknown"], UNKNOWN),
             Points("TN", rows[negative & ~predicted], CONTEXT),
-            Points("FP", rows[negative & predicted], Mark(("#E69F00",), "triangle", 3.6, 0.85)),
-            Points("FN", rows[positive & ~predicted], Mark(("#CC79A7",), "cross", 4, 1)),
-            Points("TP", rows[positive & predicted], Mark(("#3a9bdc",), radius=4, opacity=0.95)),
+            Points("FP", rows[negative & predicted], Mark(("#E69F00",), "triangle", 4, 0.85)),
+            Points("FN", rows[positive & ~predicted], Mark((POSITIVE,), "cross", 4, 1)),
+            Points("TP", rows[positive & predicted], Mark((POSITIVE,), radius=4, opacity=0.95)),
         ],
     )
 
@@ -218,7 +220,7 @@ def _view(store: Store, asked: Asked, regime: str) -> Paint:
     names = [name for name in dict.fromkeys(store.samples["view"].dropna().value_counts().index.astype(str)) if name]
     layers = [Points("not recorded", rows[views[rows] == ""], UNKNOWN)]
     for i, name in enumerate(names[: len(OKABE_ITO)]):
-        layers.append(Points(name, rows[views[rows] == name], Mark((OKABE_ITO[(i + 1) % 7],), radius=3 + 0.3 * i)))
+        layers.append(Points(name, rows[views[rows] == name], Mark((OKABE_ITO[(i + 1) % 7],))))
     layers.append(Points("other views", rows[np.isin(views[rows], names[len(OKABE_ITO) :])], CONTEXT))
     return layered(store.n, layers)
 
@@ -226,8 +228,8 @@ def _view(store: Store, asked: Asked, regime: str) -> Paint:
 def _split(store: Store, asked: Asked, regime: str) -> Paint:
     looks = {
         "train": CONTEXT,
-        "val": Mark(("#3a9bdc",), "diamond", 3.4, 0.85),
-        "test": Mark(("#E69F00",), radius=3.2, opacity=0.85),
+        "val": Mark(("#3a9bdc",), "diamond", 4, 0.85),
+        "test": Mark(("#E69F00",), opacity=0.85),
     }
     return layered(
         store.n,
@@ -237,16 +239,48 @@ def _split(store: Store, asked: Asked, regime: str) -> Paint:
 
 def _cluster(store: Store, asked: Asked, regime: str) -> Paint:
     rows = rows_on_map(store, asked)
-    codes, clusters = store.clusters(store.space_of(regime, asked.kind).name)
+    space = store.space_of(regime, asked.kind).name
+    codes, clusters = store.clusters(space)
     names = [f"{i + 1} {plain(one.name, AXIS)}" for i, one in enumerate(clusters)]
-    layers = [Points(name, rows[codes[rows] == i], cluster_mark(i)) for i, name in enumerate(names)]
+    marks = cluster_marks(store, space)
+    layers = [Points(name, rows[codes[rows] == i], marks[i]) for i, name in enumerate(names)]
     legend = [Legend(f"{layer.name} ({len(layer.rows):,})", layer.mark) for layer in layers if len(layer.rows)]
     return layered(store.n, layers, legend)
 
 
-def cluster_mark(place: int) -> Mark:
-    """A cluster's look: seven colours, then the same with another shape."""
-    return Mark((OKABE_ITO[place % 7],), _CLUSTER_SHAPES[place // 7 % 3], 3.2, 0.85)
+def cluster_marks(store: Store, space: str) -> list[Mark]:
+    """The look of every cluster of a space: that of the cluster with most of its films in the first such space."""
+    kind: SpaceKind = "embedding" if any(r.embedding_space == space for r in store.regimes) else "decision"
+    codes, clusters = store.clusters(space)
+    first, _ = store.clusters(distinct_spaces(store, kind)[0][0].name)
+    return [_cluster_mark(place) for place in matched_places(codes, first, len(clusters))]
+
+
+def _cluster_mark(place: int) -> Mark:
+    """Seven colours, then the same with another shape."""
+    return Mark((OKABE_ITO[place % 7],), _CLUSTER_SHAPES[place // 7 % 3], 3.7, 0.85)
+
+
+def matched_places(codes: NDArray[np.int16], first: NDArray[np.int16], n_clusters: int) -> list[int]:
+    """For each cluster the cluster of another clustering that it is paired with; those left over get further places.
+
+    Pairs share as many films as any pairing can (Kuhn 1955).
+
+    Parameters
+    ----------
+    codes, first : (N,) clusters of the films in this clustering and in the other
+    n_clusters : of this clustering
+
+    Examples
+    --------
+    >>> matched_places(np.array([0, 0, 0, 1, 1, 2]), np.array([1, 1, 0, 0, 0, 0]), 3)
+    [1, 0, 2]
+    """
+    shared = np.zeros((n_clusters, int(first.max()) + 1), dtype=np.int64)
+    np.add.at(shared, (codes, first), 1)
+    pairs = dict(zip(*(side.tolist() for side in linear_sum_assignment(-shared)), strict=True))
+    further = iter(range(shared.shape[1], shared.shape[1] + n_clusters))
+    return [pairs[i] if i in pairs else next(further) for i in range(n_clusters)]
 
 
 def _density(store: Store, asked: Asked, regime: str) -> Paint:

@@ -167,6 +167,8 @@ MAP = {
     ),
     "signs": one_of(KINDS, former=FORMER["signs"], several=len(KINDS)),
     "doubtful": flag(),
+    "thumbs": flag(default=True),
+    "trust": flag(),
     "regime": _REGIME.shown(_of_one_regime),
     "film": film(lambda *_: None),
     "sel": _SEL,

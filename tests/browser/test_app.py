@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,7 +138,9 @@ def test_a_box_lights_up_its_films_and_its_link_opens_them_again(page: Page, add
     assert page.locator("canvas.top").count() == 2, "zero-shot and linear probe share one map"
     layouts = [np.asarray(store.map(name)) for name in ("frozen", "fine_tune")]
     rows = store.rows("test")
-    box = page.locator("canvas.top").nth(1).bounding_box()
+    picture = page.locator("canvas.top").nth(1)
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
     assert box
     left = [row for row in rows if place(page, 1, layouts, row)[0] < box["x"] + box["width"] / 2]
     page.mouse.move(box["x"] + 2, box["y"] + 2)
@@ -148,10 +151,64 @@ def test_a_box_lights_up_its_films_and_its_link_opens_them_again(page: Page, add
     page.wait_for_url("**sel=**")
     token = page.url.split("sel=")[1].split("&")[0]
     assert selection.unpack(token, store.manifest.run_id, store.n)[0].tolist() == sorted(int(row) for row in left)
+    thumbnails = page.locator(".sheet button:has(img)")
+    playwright.expect(thumbnails).to_have_count(min(24, len(left)))
+    first = store.samples["sample_id"].iat[min(left)]
+    thumbnails.first.click()
+    page.get_by_role("heading", name=f"Film {first}").wait_for()
+    page.wait_for_url(f"**film={first}**")
+    page.get_by_role("button", name="Selection", exact=True).click()
+    playwright.expect(thumbnails.first).to_be_visible()
     page.goto(f"{address}/neighbours?sel={token}")
     settle(page)
     page.goto(f"{address}/map?sel={token}")
     page.get_by_text(f"{len(left)} films selected").wait_for()
+
+
+def test_films_are_stepped_selected_and_opened_with_the_keyboard(page: Page, address: str, tiny_store: Path) -> None:
+    store = open_store(tiny_store)
+    page.goto(f"{address}/map?split=val")
+    assert_whole(page)
+    picture, status = page.locator("canvas.top").first, page.locator(".maps [role=status]")
+    assert "Arrow keys" in (picture.get_attribute("aria-label") or "")
+    assert picture.get_attribute("role") == "application"
+    picture.focus()
+    page.keyboard.press("ArrowRight")
+    playwright.expect(status).to_have_text(re.compile(r".+: .+"))
+    first = status.inner_text()
+    page.keyboard.press("ArrowLeft")
+    playwright.expect(status).not_to_have_text(first)
+    name = status.inner_text().split(": ")[0]
+    xy, rows = np.asarray(store.map("frozen")), store.rows("val")
+    here, there = (int(store.row_of(text.split(": ")[0]) or 0) for text in (first, name))
+    assert {here, there} <= set(rows.tolist())
+    assert xy[there, 0] < xy[here, 0], "the arrow to the left leads to the left"
+    page.keyboard.press("Space")
+    page.get_by_text("1 film selected").wait_for()
+    page.keyboard.press("Escape")
+    playwright.expect(page.get_by_text("1 film selected")).to_have_count(0)
+    picture.focus()
+    page.keyboard.press("ArrowRight")
+    playwright.expect(status).to_have_text(re.compile(r".+: .+"))
+    name = status.inner_text().split(": ")[0]
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/case?**")
+    assert f"film={name}" in page.url
+
+
+def test_a_film_beside_the_maps_leads_to_its_pages(page: Page, address: str, tiny_store: Path) -> None:
+    store = open_store(tiny_store)
+    film = str(store.samples["sample_id"].iat[store.rows("test")[0]])
+    page.goto(f"{address}/map?film={film}&label=fracture")
+    assert_whole(page)
+    for title, file in (("Neighbours", "neighbours"), ("Grad-CAM", "grad_cam")):
+        page.get_by_role("heading", name=f"Film {film}").wait_for()
+        link = page.locator(".links").get_by_role("link", name=title)
+        assert f"film={film}" in (link.get_attribute("href") or "")
+        link.click()
+        page.wait_for_url(f"**/{file}?**film={film}**")
+        assert_whole(page)
+        page.go_back()
 
 
 def test_coordinates_are_sent_once(page: Page, address: str) -> None:

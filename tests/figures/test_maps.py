@@ -20,7 +20,6 @@ from explorer.figures.maps import (
     geometry_bytes,
     graded,
     layered,
-    lift_figure,
     paint_bytes,
     pies,
 )
@@ -105,20 +104,15 @@ def test_bytes_carry_every_place_and_code() -> None:
     flags = {"zero_shot": np.arange(7, dtype=np.uint8) % 4}
     header, arrays = read(paint_bytes("paint", {"zero_shot": paint}, flags))
     assert [list(array) for array in arrays] == [[0] * 7, [0, 1, 2, 3, 0, 1, 2]]
-    assert header["styles"][0][0] == {"c": list(CONTEXT.colours), "s": "disc", "r": 2.2, "a": 0.5}
+    assert header["styles"][0][0] == {
+        "c": list(CONTEXT.colours),
+        "s": "disc",
+        "r": CONTEXT.radius,
+        "a": CONTEXT.opacity,
+    }
     assert header["flags"]
 
 
 def test_a_map_of_one_point_has_a_frame() -> None:
     xy = np.array([[3.0, 4.0]], dtype=np.float32)
     assert Frame.around(xy).units(xy).tolist() == [[32768, 32768]]
-
-
-def test_lifts_stand_in_order_with_1_marked() -> None:
-    import pandas as pd
-
-    rows = [("a", 3, 9, 0.3, 0.1, 3.0, 1.5, 6.0), ("b", 1, 9, 0.1, 0.1, 1.0, 0.4, 2.5), ("c", 0, 9, 0, 0.1, 0, 0, 3)]
-    figure = lift_figure(pd.DataFrame(rows, columns=["label", "n_pos", "n", "share", "base", "lift", "low", "high"]))
-    assert list(figure.data[0].y) == [0, 1]
-    assert list(figure.layout.yaxis.ticktext) == ["b (1 of 9)", "a (3 of 9)"]
-    assert figure.layout.shapes[0].x0 == 1

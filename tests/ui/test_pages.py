@@ -16,16 +16,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from explorer.analysis.map_trust import disparity
 from explorer.analysis.metrics import METRICS
-from explorer.figures.style import number
 from explorer.store.progress import Progress, write_progress
 from explorer.store.reader import Store
-from explorer.tables.labels import findings_text
-from explorer.tables.map_colours import COLOURS
 from explorer.tables.results import METRIC_TITLES
 from explorer.tables.spaces import distinct_spaces, nearest_films
-from explorer.ui.maps import page as maps
 from explorer.ui.shared import selection
 from tests.conftest import ROOT
 from tests.pages import TITLES, address_of, as_read, assert_whole, open_page, said
@@ -47,40 +42,6 @@ def test_every_page_renders_whole_for_every_kind_of_label(store: Store, name: st
     kinds += [np.flatnonzero(positives[split] == 0)[0] for split in ("val", "test")]
     for label in sorted({store.labels[kind] for kind in kinds}):
         assert_whole(open_page(name, label=label), TITLES[name])
-
-
-@pytest.mark.parametrize("colour", list(COLOURS.values()))
-@pytest.mark.parametrize(("space", "layout"), [("Embedding", "All regimes"), ("Decision (logits)", "One map")])
-def test_every_map_renders(store: Store, colour: str, space: str, layout: str) -> None:
-    kind = "embedding" if space == "Embedding" else "decision"
-    app = open_page("map", colour=colour, space=space, layout=layout, doubtful="true")
-    assert_whole(app, "Map")
-    assert "Distances between far groups mean nothing" in said(app)
-    table = next(frame.value for frame in app.dataframe if "Trustworthiness" in frame.value)
-    assert len(table) == (2 if layout == "All regimes" else 1), "a map that two regimes share is told of once"
-    assert table["Neighbours kept"].str.contains("random").all()
-    if layout == "All regimes":
-        first, second = (store.map(store.space_of(regime, kind).name) for regime in ("zero_shot", "fine_tune"))
-        assert table["Away from the first map"].iloc[[0, -1]].tolist() == ["—", f"{disparity(first, second):.2f}"]
-
-
-def test_prompts_centroids_and_clusters_are_drawn_where_they_live(store: Store) -> None:
-    for kind in ("Embedding", "Decision (logits)"):
-        app = open_page("map", signs=["Prompts", "Label centroids", "Cluster names"], space=kind)
-        assert_whole(app, "Map")
-        assert ("Modality gap" in said(app)) == (kind == "Embedding")
-        assert "no other space holds text" in said(app)
-        clusters = next(frame.value for frame in app.dataframe if "Cluster" in frame.value)
-        assert clusters["Films"].sum() == store.n
-
-
-def test_a_hover_gets_the_films_it_asks_for_and_no_others(store: Store) -> None:
-    tip = maps._tip(store, store.labels[1], 3)
-    assert tip.jpeg == store.thumbnail(3)
-    assert str(store.samples["sample_id"].iat[3]) in tip.lines[0]
-    assert tip.lines[1] == findings_text(store, 3)
-    for regime in store.regimes:
-        assert f"{regime.title} {number(store.logits(regime.name)[3, 1])}" in tip.lines[2]
 
 
 def test_a_store_without_what_a_map_needs_says_how_to_make_it(
@@ -110,14 +71,14 @@ def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
 def test_regimes_that_share_an_encoder_are_said_to(store: Store) -> None:
     titles = next(titles for _, titles in distinct_spaces(store, "embedding") if len(titles) > 1)
     for name in ("dataset", "map", "separability", "neighbours"):
-        text = said(open_page(name))
+        text = said(open_page(name, **({"trust": "true"} if name == "map" else {})))
         assert " and ".join(titles) in text
         assert "frozen encoder" in text.lower()
 
 
 def test_a_film_in_the_address_is_the_film_shown(store: Store) -> None:
     sample_id = str(store.samples["sample_id"].iat[store.rows("test")[-1]])
-    for name in ("neighbours", "grad_cam", "map"):
+    for name in ("neighbours", "grad_cam"):
         assert f"**{sample_id}**" in said(open_page(name, film=sample_id))
 
 
@@ -135,23 +96,6 @@ def test_neighbours_leave_the_patient_and_other_views_out(store: Store) -> None:
     assert (store.patients[rows] != store.patients[row]).all()
     assert (store.views[rows] == store.views[row]).all()
     assert len(rows) == ((store.patients != store.patients[row]) & (store.views == store.views[row])).sum()
-
-
-def test_a_selection_in_the_link_opens_as_a_gallery(store: Store) -> None:
-    rows = store.rows("test")[:3]
-    label = store.labels[-1]
-    app = open_page("map", sel=selection.pack(store.manifest.run_id, store.n, rows, "three of them"), label=label)
-    assert_whole(app, "Map")
-    text = said(app)
-    assert "3 films selected" in text
-    for row in rows:
-        assert str(store.samples["sample_id"].iat[row]) in text
-    app.button(key="selected-pages/neighbours.py").click().run()
-    assert_whole(app, "Neighbours")
-    assert f"**{store.samples['sample_id'].iat[rows[0]]}**" in said(app), "it opens the selection's first film"
-    assert app.selectbox(key="label").value == label, "the label goes along, too"
-    token = app.query_params["sel"]
-    assert selection.unpack(token, store.manifest.run_id, store.n)[0].tolist() == rows.tolist(), "it goes along"
 
 
 def test_a_selection_that_cannot_be_opened_is_said_and_left(store: Store) -> None:

@@ -1,86 +1,117 @@
-"""What a selection on the maps holds: its labels against all films, and its films."""
+"""Beside the maps: the film last pointed at, or what a selection holds and where it can be sent."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
 
 from explorer.analysis.composition import lifts
-from explorer.data.text import in_markdown
-from explorer.figures.maps import lift_figure
+from explorer.analysis.evidence import FEW
+from explorer.data.text import AXIS, plain
 from explorer.tables import map_colours
+from explorer.tables.map_films import FilmCard, film_card
+from explorer.ui.components.map_view import MOST_CARDS, Composition, side_panel
 from explorer.ui.shared import address, selection
+from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
-from explorer.ui.shared.gallery import gallery
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from explorer.store.manifest import RegimeRecord
+    from explorer.store.reader import Store
     from explorer.tables.map_colours import Asked
     from explorer.ui.shared.frame import View
     from explorer.ui.shared.selection import Selection
 
+PAGES = {"Case": "pages/case.py", "Neighbours": "pages/neighbours.py", "Grad-CAM": "pages/grad_cam.py"}
+"""Where a film can be opened, by the link's title."""
+HINT = (
+    "Point at a film to see it here; click to keep it, twice to open its case. Box and lasso select many. "
+    "On the keyboard, arrows step, Enter opens, Space selects."
+)
+NOTE = (
+    "In brackets: positives of those known in the selection. Lift (×): the share here over the share among all {n} "
+    "films compared; the middle line is no difference. Bars are 95% intervals that count patients. The selection was "
+    "made by eye: a lift is a lead, not a finding."
+)
+
+
+def films_id(store: Store, label: str) -> str:
+    """Names what is shown of a film."""
+    return f"{store.path.name} {store.manifest.created} {label}"
+
 
 @panel
-def selected(view: View, asked: Asked, regime: RegimeRecord, picked: Selection) -> None:
-    """The film in the address and the films selected: what they hold, what can be done with them, their gallery."""
+def beside_maps(view: View, asked: Asked, picked: Selection, film: int | None) -> None:
+    """The side panel, with the selection's actions above it."""
     store = view.store
-    sample_id = address.value("film")
-    film = None if sample_id is None else store.row_of(sample_id)
-    if film is None and len(picked.rows) == 0:
-        st.caption(
-            "Click a point to see its film, twice to open its case. For many, choose box or lasso and draw around "
-            "them; Shift and click adds or takes away one, Esc clears."
-        )
-    if film is not None:
-        st.subheader(f"Film {in_markdown(store.samples['sample_id'].iat[film])}")
-        gallery(store, [film], asked.label, regime, key="film")
     if len(picked.rows):
-        _films(view, asked, regime, picked)
+        _actions(view, picked)
+    side_panel(
+        store,
+        films_id(store, asked.label),
+        film=film,
+        links={title: f"{file.removeprefix('pages/').removesuffix('.py')}?{_query()}" for title, file in PAGES.items()},
+        hint=HINT,
+        selected=picked.rows,
+        composition=_composition(store, asked, picked.rows) if len(picked.rows) else None,
+        cards=_first_cards(store, asked.label, picked.rows),
+    )
 
 
-def _films(view: View, asked: Asked, regime: RegimeRecord, picked: Selection) -> None:
-    store, rows = view.store, picked.rows
-    st.subheader(f"{len(rows):,} film{'s' if len(rows) > 1 else ''} selected")
-    outside = len(np.setdiff1d(rows, map_colours.rows_on_map(store, asked)))
-    if outside:
-        st.caption(f"{outside:,} of them are not in {view.split}, so they are not drawn.")
-    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        with st.container(width=320):
-            name = st.text_input("Name", picked.name, max_chars=selection.LONGEST_NAME, key=f"name-{picked.name}")
+def _query() -> str:
+    return urlencode(address.link())
+
+
+def _first_cards(store: Store, label: str, rows: NDArray[np.int64]) -> list[FilmCard]:
+    return [film_card(store, label, row) for row in rows[: MOST_CARDS // 2].tolist()]
+
+
+def _actions(view: View, picked: Selection) -> None:
+    rows, count = picked.rows, len(picked.rows)
+    films = f"{count:,} film{'s' if count > 1 else ''}"
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.markdown(f"**{films} selected**", width="stretch")
+        st.button("Clear", icon=":material/close:", on_click=selection.clear)
+    send = st.popover(f"Send {films} to …", width="stretch", key="map-send", on_change="rerun")
+    if not send.open:
+        return
+    with send:
+        name = st.text_input("Name", picked.name, max_chars=selection.LONGEST_NAME, key=f"name-{picked.name}")
         if name.strip() and name != picked.name:
             selection.put(view, rows, name)
             picked = selection.current(view)
-        st.button("Clear", icon=":material/close:", on_click=selection.clear)
-    selection.actions(view, rows, picked.name, key="selected")
-    if len(rows) > 1:
-        _composition(view, asked, rows)
-    gallery(store, rows.tolist(), asked.label, regime, key="selected")
+        selection.actions(view, rows, picked.name, key="selected")
 
 
-@panel
-def _composition(view: View, asked: Asked, picked: NDArray[np.int64]) -> None:
-    store = view.store
-    shown = map_colours.rows_on_map(store, asked)
-    if len(np.setdiff1d(picked, shown)):
-        shown = np.arange(store.n)
-    frame = lifts(store.targets[shown], np.isin(shown, picked), store.patients[shown], store.labels)
-    if not (frame["lift"] > 0).any():
-        st.caption("No film of the selection has a positive label.")
-        return
-    more = frame[frame["low"] > 1].sort_values("lift", ascending=False, kind="stable")
-    labels = ", ".join(f"{in_markdown(r.label)} {r.lift:.1f} [{r.low:.1f}, {r.high:.1f}]" for r in more.itertuples())
-    st.markdown(
-        f"More than among the {len(shown):,} films compared: **{labels}** (lift, 95%)."
-        if labels
-        else f"No label is over-represented against the {len(shown):,} films compared (95%)."
+@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _composition(store: Store, asked: Asked, picked: NDArray[np.int64]) -> Composition:
+    chosen = np.zeros(store.n, dtype=bool)
+    chosen[picked] = True
+    compared = map_colours.rows_on_map(store, asked)
+    outside = len(picked) - int(chosen[compared].sum())
+    if outside:
+        compared = np.arange(store.n)
+    frame = lifts(store.targets[compared], chosen[compared], store.patients[compared], store.labels)
+    frame = frame[frame["lift"] > 0].assign(more=(frame["low"] > 1) & (frame["n_pos"] >= FEW))
+    frame = frame.sort_values(["more", "lift"], ascending=False, kind="stable")
+    patients = len(np.unique(store.patients[picked]))
+    sentence = f"{patients:,} patient{'s' if patients > 1 else ''}. "
+    sentence += f"{outside:,} of these films are not in {asked.split}, so not drawn. " if outside else ""
+    if frame.empty:
+        return Composition(f"{sentence}No film here has a positive label.", (), "")
+    more = [plain(label, AXIS) for label in frame.loc[frame["more"], "label"]]
+    sentence += f"More than elsewhere: {', '.join(more[:3])}." if more else "No label is over-represented (95%)."
+    shown = tuple(
+        {
+            "label": plain(row["label"], AXIS),
+            "count": f"{row['n_pos']:,} of {row['n']:,}",
+            "apart": bool(row["more"] or row["high"] < 1),
+            **{key: float(row[key]) for key in ("lift", "low", "high")},
+        }
+        for row in frame.to_dict("records")
     )
-    st.plotly_chart(lift_figure(frame), key="composition", alt="Lift of each label in the selection over all films")
-    st.caption(
-        "In brackets: positives of those known in the selection. Lift: share in the selection over the share among all "
-        "films compared; 1 is no difference. 95% intervals count patients, not films. The selection was made by eye: "
-        "a lift here is a lead, not a finding."
-    )
+    return Composition(sentence, shown, NOTE.format(n=f"{len(compared):,}"))

@@ -10,9 +10,9 @@ import streamlit as st
 from explorer.analysis.metrics import patient_weights
 from explorer.analysis.modality_gap import centroids, halves_gap, modality_gap, place
 from explorer.data.text import AXIS, plain
-from explorer.figures.maps import Frame, MapSign
-from explorer.figures.style import with_interval
-from explorer.tables.map_colours import cluster_mark
+from explorer.figures.maps import POSITIVE, Frame, MapSign
+from explorer.figures.style import REGIME_STYLES, with_interval
+from explorer.tables.map_colours import cluster_marks
 from explorer.ui.shared.cache import HASH_FUNCS
 
 if TYPE_CHECKING:
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 Kind = Literal["prompts", "centroids", "clusters"]
 
 KINDS: dict[Kind, str] = {"prompts": "Prompts", "centroids": "Label centroids", "clusters": "Cluster names"}
+PROMPT_COLOUR = REGIME_STYLES[0].colour
+"""Prompts are what zero-shot is made of."""
+SIGNS = (
+    ("▲", "positive prompt", PROMPT_COLOUR),
+    ("▽", "negative prompt", PROMPT_COLOUR),
+    ("✚", "mean of a label's films", POSITIVE),
+)
+"""Every sign, what it means, and its colour, for the legend."""
 AMONG = 15
 RESAMPLES = 500
 
@@ -47,7 +55,7 @@ def _prompts(store: Store, space: str) -> list[MapSign]:
     for side, sign, word in (("positive", "▲", ""), ("negative", "▽", "not ")):
         vectors, labels = prompt_means(store, store.manifest.prompt_sets[0].name, side)
         names = [word + plain(label, AXIS) for label in labels]
-        out += _placed(store, space, vectors, names, "prompt", sign, "#D55E00")
+        out += _placed(store, space, vectors, names, "prompt", sign, PROMPT_COLOUR)
     return out
 
 
@@ -65,17 +73,17 @@ def _centroids(store: Store, space: str) -> list[MapSign]:
     middle = centroids(np.asarray(store.vectors(space)), store.targets)
     has_centroid = np.flatnonzero(~np.isnan(middle[:, 0]))
     names = [plain(store.labels[c], AXIS) for c in has_centroid]
-    return _placed(store, space, middle[has_centroid], names, "centroid", "✚", "#1F83C6")
+    return _placed(store, space, middle[has_centroid], names, "centroid", "✚", POSITIVE)
 
 
 def _clusters(store: Store, space: str) -> list[MapSign]:
     codes, clusters = store.clusters(space)
-    layout = store.map(space)
+    layout, marks = store.map(space), cluster_marks(store, space)
     frame = Frame.around(layout)
     out = []
     for i, one in enumerate(clusters):
         x, y = frame.units(np.median(layout[codes == i], axis=0)[None])[0].tolist()
-        out.append(MapSign(x, y, f"{i + 1} {plain(one.name, AXIS)}", "cluster", colour=cluster_mark(i).colours[0]))
+        out.append(MapSign(x, y, f"{i + 1} {plain(one.name, AXIS)}", "cluster", colour=marks[i].colours[0]))
     return out
 
 

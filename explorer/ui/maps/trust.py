@@ -10,7 +10,8 @@ import streamlit as st
 
 from explorer.analysis.map_trust import disparity
 from explorer.data.text import in_markdown
-from explorer.tables.spaces import regimes_of_space
+from explorer.figures.style import number
+from explorer.tables.spaces import distinct_spaces, regimes_of_space
 from explorer.ui.shared import choose, selection
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
@@ -61,6 +62,22 @@ def trust_verdict(trust: dict[str, float]) -> tuple[str, str]:
     if worst < 0.9 or doubtful > 0.1:
         return "with care", f"read neighbourhoods with care{places}"
     return "yes", f"neighbourhoods may be read{places}"
+
+
+def method_text(store: Store, asked: Asked, regimes: Sequence[RegimeRecord]) -> str:
+    """What a point is, what its colour means, and which regimes share a space, as Markdown."""
+    sentences = ["Each point is a film; films the model sees as alike lie close together."]
+    if asked.colour in ("outcome", "right", "score"):
+        cuts = [(r.title, store.thresholds(r.name).labels[asked.label].value) for r in regimes]
+        words = ", ".join(f"{title} {'has none' if cut is None else f'logit {number(cut)}'}" for title, cut in cuts)
+        sentences.append(f"Thresholds for {in_markdown(asked.label)}, chosen on val by max F1: {words}.")
+    if asked.kind == "embedding":
+        sentences += [
+            f"{' and '.join(titles)} share one frozen encoder, so they share this map."
+            for _, titles in distinct_spaces(store, "embedding")
+            if len(titles) > 1 and any(regime.title in titles for regime in regimes)
+        ]
+    return " ".join(sentences)
 
 
 @panel

@@ -1,5 +1,8 @@
 // Pixels: the marks of films, one panel with its map, the legends.
+import { filmOf } from "./hub.js";
 import { Points } from "./points.js";
+import { sprite, splat } from "./marks.js";
+import { placed } from "./thumbs.js";
 
 export function element(kind, parent, className, text) {
   const made = document.createElement(kind);
@@ -9,33 +12,15 @@ export function element(kind, parent, className, text) {
   return made;
 }
 
-// A style is {c: [colours], s: shape, r: radius, a: opacity}; several colours make a pie.
-function sprite(style, zoom) {
-  const r = Math.max(style.r * zoom, 0.75 * devicePixelRatio), pad = 1.5 * devicePixelRatio;
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = Math.ceil(2 * (r + pad));
-  const ctx = canvas.getContext("2d"), m = canvas.width / 2;
-  ctx.globalAlpha = style.a;
-  ctx.lineWidth = Math.max(1, r / 3);
-  style.c.forEach((colour, i) => {
-    ctx.fillStyle = ctx.strokeStyle = colour;
-    ctx.beginPath();
-    const step = (2 * Math.PI) / style.c.length, turn = -Math.PI / 2;
-    if (style.s === "ring") ctx.arc(m, m, r - ctx.lineWidth / 2, 0, 7), ctx.stroke();
-    else if (style.s === "cross" || style.s === "slash") {
-      ctx.lineWidth = Math.max(1.2, r / 2.2);
-      ctx.moveTo(m - r, m + r), ctx.lineTo(m + r, m - r);
-      if (style.s === "cross") ctx.moveTo(m - r, m - r), ctx.lineTo(m + r, m + r);
-      ctx.stroke();
-    } else if (style.s === "triangle") ctx.moveTo(m, m - r), ctx.lineTo(m + r, m + r * 0.8), ctx.lineTo(m - r, m + r * 0.8), ctx.fill();
-    else if (style.s === "diamond") ctx.moveTo(m, m - r), ctx.lineTo(m + r, m), ctx.lineTo(m, m + r), ctx.lineTo(m - r, m), ctx.fill();
-    else if (style.c.length === 1) ctx.arc(m, m, r, 0, 7), ctx.fill();
-    else ctx.moveTo(m, m), ctx.arc(m, m, r, turn + i * step, turn + (i + 1) * step), ctx.fill();
-  });
-  return canvas;
-}
+const MANY = 20000; // so many films in view are drawn as plain pixels
+const LARGEST = 8.5, SMALLEST = 1.4; // a film's diameter in pixels
+const COVER = 0.22; // share of a stage that its films cover at most
+const FADED = 0.2; // opacity of the films that are not selected
+const SIDE = 64; // pixels of a thumbnail on a map
 
-const DOUBTS = ["slash", "ring", "cross"].map((s) => ({ c: ["#d62f6b"], s, r: 5, a: 0.75 })); // torn, faked, both
+// Torn, faked, both: a bit each, as explorer/analysis/map_trust.py has them.
+const DOUBTS = ["slash", "ring", "cross"].map((s) => ({ c: ["#d62f6b"], s, r: 4.5, a: 0.8 }));
+const DOUBT_NAMES = ["torn apart by the map", "falsely near on the map", "both"];
 
 export class Panel {
   constructor(parent) {
@@ -43,17 +28,19 @@ export class Panel {
     this.title = element("div", box, "title");
     this.stage = element("div", box, "stage");
     this.base = element("canvas", this.stage); // films
-    this.marks = element("div", this.stage, "marks"); // signs and their names
+    this.marks = element("div", this.stage, "marks"); // signs with their names, thumbnails
     this.top = element("canvas", this.stage, "top"); // what follows the pointer
     this.legend = element("div", box, "legend");
+    this.thumbs = [];
     this.top.tabIndex = 0;
-    this.top.setAttribute("role", "img");
+    this.top.setAttribute("role", "application");
+    this.top.setAttribute("aria-roledescription", "map");
   }
 
   // What the panel shows: words and signs, a map's layout, and what its films look like.
-  dress(given, layout, paint, height) {
+  dress(given, layout, paint) {
     this.signs = given.marks;
-    this.stage.style.height = `${height}px`;
+    this.shown = given.thumbs;
     this.title.replaceChildren(given.title);
     element("span", this.title, "", given.note);
     this.top.setAttribute("aria-label", given.alt);
@@ -61,7 +48,7 @@ export class Panel {
     Object.assign(this, { paint, layout, points: new Points(layout.xy, paint.codes) });
   }
 
-  // Films at a scale (see points.js); where some are chosen, the others fade and lie beneath.
+  // Films at a scale (see points.js); where some are chosen (a flag for each film), the others fade and lie beneath.
   drawFilms(scale, zoom, chosen) {
     const { stage, base, top } = this, { xy, codes, order } = this.points, { styles, flags } = this.paint;
     const dpr = devicePixelRatio;
@@ -70,31 +57,34 @@ export class Panel {
     base.style.transform = "";
     const ctx = base.getContext("2d");
     ctx.clearRect(0, 0, width, height);
-    // the more films and the smaller the panel, the smaller the marks; closer up they grow a little
-    const crowd = Math.min(1, Math.sqrt(3000 / order.length)) * Math.min(1, 0.6 + stage.clientHeight / 1500);
-    const size = dpr * Math.max(0.45, crowd) * Math.min(2, zoom ** 0.35);
-    const sprites = styles.map((style) => sprite(style, size));
-    const kd = scale.k * dpr, xd = scale.x * dpr, yd = scale.y * dpr;
-    const some = chosen.size > 0;
-    const pass = (wanted) => {
-      for (const row of order) {
-        if (some && chosen.has(row) !== wanted) continue;
-        const mark = sprites[codes[row]], half = mark.width / 2;
-        const px = xd + kd * xy[2 * row], py = yd - kd * xy[2 * row + 1];
-        if (px > -half && py > -half && px < width + half && py < height + half) ctx.drawImage(mark, (px - half) | 0, (py - half) | 0);
-      }
-    };
-    ctx.globalAlpha = some ? 0.22 : 1;
-    pass(false);
-    ctx.globalAlpha = 1;
-    if (some) pass(true);
-    if (flags) {
-      const doubts = DOUBTS.map((style) => sprite(style, size));
-      for (const row of order) {
-        if (!flags[row]) continue;
-        const mark = doubts[flags[row] - 1];
-        ctx.drawImage(mark, xd + kd * xy[2 * row] - mark.width / 2, yd - kd * xy[2 * row + 1] - mark.height / 2);
-      }
+    // The more films in view, the smaller their marks; where small marks must overlap, they let others shine through.
+    const inView = order.length / Math.max(1, zoom * zoom), area = stage.clientWidth * stage.clientHeight;
+    const room = Math.sqrt((COVER * area) / Math.max(1, inView));
+    const diameter = Math.max(SMALLEST, Math.min(LARGEST * Math.min(1.4, Math.max(1, zoom ** 0.2)), room));
+    const to = { k: scale.k * dpr, x: scale.x * dpr, y: scale.y * dpr };
+    if (inView > MANY) splat(ctx, this.points, styles, to, Math.max(1, Math.round(diameter * dpr)), inView / area, chosen, FADED);
+    else {
+      const size = (dpr * diameter) / 8; // a mark of radius 4 gets the full diameter
+      const sprites = styles.map((style) => sprite(style, size));
+      const pass = (wanted) => {
+        for (const row of order) {
+          if (chosen && chosen[row] !== wanted) continue;
+          const mark = sprites[codes[row]], half = mark.width / 2;
+          const px = to.x + to.k * xy[2 * row], py = to.y - to.k * xy[2 * row + 1];
+          if (px > -half && py > -half && px < width + half && py < height + half) ctx.drawImage(mark, (px - half) | 0, (py - half) | 0);
+        }
+      };
+      ctx.globalAlpha = FADED;
+      if (chosen) pass(0);
+      ctx.globalAlpha = 1;
+      pass(1);
+    }
+    if (!flags) return;
+    const doubts = DOUBTS.map((style) => sprite(style, (dpr * Math.max(3, diameter)) / 8));
+    for (const row of order) {
+      if (!flags[row]) continue;
+      const mark = doubts[flags[row] - 1];
+      ctx.drawImage(mark, to.x + to.k * xy[2 * row] - mark.width / 2, to.y - to.k * xy[2 * row + 1] - mark.height / 2);
     }
   }
 
@@ -104,65 +94,117 @@ export class Panel {
     this.base.style.transform = `translate(${to.x - f * from.x}px, ${to.y - f * from.y}px) scale(${f})`;
   }
 
-  // Every sign, and the names of those that have room.
-  drawSigns({ k, x, y }) {
+  // A film's place on the stage, in pixels.
+  spot({ k, x, y }, row) {
+    const { xy } = this.points;
+    return [x + k * xy[2 * row], y - k * xy[2 * row + 1]];
+  }
+
+  // Thumbnails with room for them, every sign, and the names of those signs that have room.
+  drawSigns(scale, filmsId) {
     const { clientWidth: width, clientHeight: height } = this.stage;
     this.marks.replaceChildren();
-    const placed = [];
+    const side = width < 360 ? SIDE * 0.75 : SIDE;
+    const known = this.shown.filter(({ row }) => row < this.points.codes.length && filmOf(filmsId, row));
+    this.thumbs = placed(known.map((thumb) => ({ ...thumb, at: this.spot(scale, thumb.row) })), side, width, height,
+      (box) => this.points.count(scale, box));
+    for (const { row, kind, box } of this.thumbs) {
+      const made = element("img", this.marks, `thumb ${kind}`);
+      made.src = filmOf(filmsId, row).src;
+      made.alt = "";
+      Object.assign(made.style, { left: `${box.left}px`, top: `${box.top}px`, width: `${side}px`, height: `${side}px` });
+    }
+    const names = [];
     for (const mark of this.signs) {
-      const px = x + k * mark.x, py = y - k * mark.y;
+      const px = scale.x + scale.k * mark.x, py = scale.y - scale.k * mark.y;
       if (px < 0 || py < 0 || px > width || py > height) continue;
       const made = element("div", this.marks, `mark ${mark.kind}${px > width * 0.6 ? " left" : ""}`);
       made.style.left = `${px}px`;
       made.style.top = `${py}px`;
       if (mark.sign) element("i", made, "", mark.sign).style.color = mark.colour;
-      placed.push({ text: element("b", made, "", mark.text), sign: mark.sign && { left: px - 5, right: px + 5, top: py - 5, bottom: py + 5 } });
+      names.push({ text: element("b", made, "", mark.text), sign: mark.sign && { left: px - 5, right: px + 5, top: py - 5, bottom: py + 5 } });
     }
-    const frame = this.stage.getBoundingClientRect(), taken = [];
-    for (const one of placed) {
+    const frame = this.stage.getBoundingClientRect(), taken = this.thumbs.map(({ box }) => box);
+    for (const one of names) {
       const box = one.text.getBoundingClientRect();
-      const here = { left: box.left - frame.left, right: box.right - frame.left, top: box.top - frame.top, bottom: box.bottom - frame.top };
+      const left = Math.max(3, Math.min(width - 3 - box.width, box.left - frame.left)), top = box.top - frame.top;
+      const here = { left, right: left + box.width, top, bottom: top + box.height };
+      one.text.style.translate = `${left - box.left + frame.left}px`; // no name is cut off at an edge
       const meets = (other) => here.left < other.right && other.left < here.right && here.top < other.bottom && other.top < here.bottom;
-      if (taken.some(meets) || placed.some((other) => other !== one && other.sign && meets(other.sign))) one.text.remove();
+      if (taken.some(meets) || names.some((other) => other !== one && other.sign && meets(other.sign))) one.text.remove();
       else taken.push(here);
     }
   }
 
-  // The film in the address, the film under the cursor, the box or lasso in progress (a line of pixels, or none).
-  drawTop({ k, x, y }, address, hovered, line) {
-    const ctx = this.top.getContext("2d"), dpr = devicePixelRatio, { xy, codes } = this.points;
+  // The thumbnails' leaders, the film in the address, the film under the cursor, the box or lasso in progress.
+  drawTop(scale, address, hovered, line) {
+    const ctx = this.top.getContext("2d"), dpr = devicePixelRatio, { codes } = this.points;
+    const { color: ink, backgroundColor: paper } = getComputedStyle(this.stage);
     ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
     ctx.clearRect(0, 0, this.top.width, this.top.height);
-    const ring = (row, r, colour, width) => {
+    for (const { at: [px, py], box } of this.thumbs) {
+      const bx = Math.max(box.left, Math.min(px, box.right)), by = Math.max(box.top, Math.min(py, box.bottom));
+      for (const [colour, wide] of [[paper, 4], [ink, 1.5]]) {
+        ctx.lineWidth = wide;
+        ctx.strokeStyle = ctx.fillStyle = colour;
+        ctx.beginPath();
+        ctx.moveTo(bx, by), ctx.lineTo(px, py);
+        ctx.stroke();
+        ctx.beginPath();
+        ctx.arc(px, py, 1.5 + wide / 1.5, 0, 7);
+        ctx.fill();
+      }
+    }
+    const ring = (row, r, width) => {
       if (row < 0 || row >= codes.length) return;
-      ctx.beginPath();
-      ctx.arc(x + k * xy[2 * row], y - k * xy[2 * row + 1], r, 0, 7);
-      ctx.lineWidth = width;
-      ctx.strokeStyle = colour;
-      ctx.stroke();
+      for (const [colour, wide] of [[paper, width + 3], [ink, width]]) {
+        ctx.beginPath();
+        ctx.arc(...this.spot(scale, row), r, 0, 7);
+        ctx.lineWidth = wide;
+        ctx.strokeStyle = colour;
+        ctx.stroke();
+      }
     };
-    ring(address, 9, "#e0457b", 3);
-    ring(hovered, 7, "#3a9bdc", 2.5);
+    ring(address, 9, 3);
+    ring(hovered, 7, 1.5);
     if (!line) return;
     ctx.beginPath();
     line.forEach(([px, py], i) => (i ? ctx.lineTo(px, py) : ctx.moveTo(px, py)));
     ctx.closePath();
     ctx.lineWidth = 1.5;
-    ctx.strokeStyle = "#3a9bdc";
-    ctx.fillStyle = "rgba(58,155,220,.12)";
-    ctx.fill();
+    ctx.strokeStyle = ink;
+    ctx.setLineDash([6, 4]);
     ctx.stroke();
+    ctx.setLineDash([]);
+    ctx.globalAlpha = 0.08;
+    ctx.fillStyle = ink;
+    ctx.fill();
+    ctx.globalAlpha = 1;
   }
 }
 
-// One legend for all panels where they agree, else one beneath each.
-export function drawLegends(shared, panels) {
+// One legend for all panels where they agree, else one beneath each; then one for the signs drawn, whatever they are.
+export function drawLegends(shared, panels, { words, address, selected }) {
   const texts = panels.map((panel) => JSON.stringify(panel.paint.legend));
   const agree = texts.every((one) => one === texts[0]);
   shared.replaceChildren();
   for (const panel of panels) panel.legend.replaceChildren();
   if (agree) fillLegend(shared, panels[0].paint.legend);
   else for (const panel of panels) fillLegend(panel.legend, panel.paint.legend);
+  const has = (test) => panels.some(test);
+  if (has(({ paint }) => paint.flags)) fillLegend(shared, DOUBTS.map((style, i) => ({ style, name: DOUBT_NAMES[i] })));
+  for (const [sign, name, colour] of words) if (has(({ signs }) => signs.some((one) => one.sign === sign))) textSign(shared, sign, name, colour);
+  for (const kind of ["centroid", "typical"])
+    if (has(({ shown }) => shown.some((one) => one.kind === kind)))
+      element("span", shared).append(element("i", shared, `frame ${kind}`), panels.flatMap(({ shown }) => shown).find((one) => one.kind === kind).name);
+  if (address >= 0) textSign(shared, "◯", "film in the address");
+  if (selected) textSign(shared, "", `${selected.toLocaleString("en")} in colour, the others faded`);
+}
+
+function textSign(box, sign, name, colour = "inherit") {
+  const line = element("span", box);
+  if (sign) element("b", line, "", sign).style.color = colour;
+  line.append(name);
 }
 
 function fillLegend(box, legend) {

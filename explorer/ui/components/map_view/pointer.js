@@ -2,7 +2,10 @@
 import { Pinch, wheelFactor } from "../pinch.js";
 
 const REACH = 9; // pixels around the cursor in which a film counts as under it
-const NEAR = 60; // pixels around the cursor from which thumbnails are fetched ahead
+const NEAR = 60; // pixels around the cursor from which cards are fetched ahead
+const AHEAD = 5; // so many of them
+const PAN = 0.1; // part of a map that Shift and an arrow key move it by
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }; // x, y up
 
 export class Pointer {
   constructor(maps) {
@@ -30,7 +33,7 @@ export class Pointer {
 
   listen(panel) {
     const { top } = panel, { maps } = this;
-    const near = (place, pixels) => panel.points.near(maps.scale(panel), ...place, pixels);
+    const near = (place, pixels, most = 1) => panel.points.near(maps.scale(panel), ...place, pixels, most);
     const place = (event) => {
       const box = panel.stage.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
@@ -49,7 +52,7 @@ export class Pointer {
       const now = place(event), { drag } = this;
       const { factor, middle } = pinch.move(event.pointerId, now);
       if (factor) return maps.zoom(factor, panel, ...middle);
-      if (!drag) return maps.hover(near(now, REACH)[0] ?? -1, () => near(now, NEAR), event);
+      if (!drag) return maps.hover(near(now, REACH)[0] ?? -1, () => near(now, NEAR, AHEAD), event);
       const dx = now[0] - drag.start[0], dy = now[1] - drag.start[1];
       if (Math.hypot(dx, dy) > 4) drag.moved = true;
       if (!drag.moved) return;
@@ -67,7 +70,7 @@ export class Pointer {
       const rows = drag.moved && drag.path ? panel.points.inside(maps.scale(panel), this.line(panel)) : [];
       const [under] = drag.moved ? [] : near(drag.start, REACH);
       this.drag = null;
-      if (rows.length) maps.choose(new Set(rows));
+      if (rows.length) maps.choose(rows);
       else if (under !== undefined && event.shiftKey) maps.toggle(under);
       else if (under !== undefined) maps.click(under);
       maps.drawTop();
@@ -87,12 +90,16 @@ export class Pointer {
       maps.zoom(wheelFactor(event), panel, ...place(event));
     }, { passive: false });
     top.onkeydown = (event) => {
-      const step = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
-      if (step) maps.look({ ...maps.view, x: maps.view.x + step[0], y: maps.view.y + step[1] });
+      const arrow = ARROWS[event.key];
+      if (arrow && event.shiftKey) maps.look({ ...maps.view, x: maps.view.x - PAN * arrow[0], y: maps.view.y + PAN * arrow[1] });
+      else if (arrow) maps.step(panel, ...arrow);
       else if (event.key === "+" || event.key === "-") maps.zoom(event.key === "+" ? 1.5 : 1 / 1.5);
-      else if (event.key === "Escape") maps.choose(new Set());
+      else if (event.key === "Escape") maps.choose([]);
+      else if (event.key === "Enter" && maps.pointed >= 0) maps.open(maps.pointed);
+      else if (event.key === " " && maps.pointed >= 0) maps.toggle(maps.pointed);
       else return;
       event.preventDefault();
     };
+    top.onblur = () => maps.leave();
   }
 }

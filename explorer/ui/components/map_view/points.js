@@ -53,10 +53,11 @@ export class Points {
     for (const row of this.order) this.cells[next[cell(row)]++] = row;
   }
 
-  // Rows within so many pixels of a pixel, nearest first.
-  near({ k, x, y }, px, py, pixels) {
+  // The nearest rows within so many pixels of a pixel, nearest first; of two in one place the upper one.
+  near({ k, x, y }, px, py, pixels, most) {
     const mx = (px - x) / k, my = (y - py) / k, reach = pixels / k, side = SIZE / CELLS;
-    const met = [];
+    const met = []; // [row, squared distance]
+    const above = (one, other) => this.codes[one] - this.codes[other] || one - other;
     const clip = (v) => Math.max(0, Math.min(CELLS - 1, Math.floor(v / side)));
     for (let cy = clip(my - reach); cy <= clip(my + reach); cy++)
       for (let cx = clip(mx - reach); cx <= clip(mx + reach); cx++) {
@@ -64,24 +65,53 @@ export class Points {
         for (let i = this.starts[c]; i < this.starts[c + 1]; i++) {
           const row = this.cells[i];
           const d = (this.xy[2 * row] - mx) ** 2 + (this.xy[2 * row + 1] - my) ** 2;
-          // of two in one place the upper one
-          if (d <= reach * reach) met.push([d, -this.codes[row], -row]);
+          if (d > reach * reach) continue;
+          let at = met.length;
+          while (at && (d < met[at - 1][1] || (d === met[at - 1][1] && above(row, met[at - 1][0]) > 0))) at--;
+          if (at >= most) continue;
+          met.splice(at, 0, [row, d]);
+          if (met.length > most) met.pop();
         }
       }
-    return met.sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]).map((one) => -one[2]);
+    return met.map(([row]) => row);
   }
 
-  // Rows inside a line of pixels that closes on itself (even-odd rule).
+  // How many films lie in a box of pixels, by whole cells.
+  count({ k, x, y }, box) {
+    const clip = (v) => Math.max(0, Math.min(CELLS - 1, Math.floor((v / SIZE) * CELLS)));
+    let sum = 0;
+    for (let cy = clip((y - box.bottom) / k); cy <= clip((y - box.top) / k); cy++)
+      sum += this.starts[cy * CELLS + clip((box.right - x) / k) + 1] - this.starts[cy * CELLS + clip((box.left - x) / k)];
+    return sum;
+  }
+
+  // The film that lies nearest to a place on the map in a direction (dx, dy), y up; -1 where there is none.
+  towards(mx, my, dx, dy) {
+    let best = -1, least = Infinity;
+    for (const row of this.order) {
+      const ox = this.xy[2 * row] - mx, oy = this.xy[2 * row + 1] - my;
+      const along = ox * dx + oy * dy, across = Math.abs(ox * dy - oy * dx);
+      if (along <= 0 || across > along) continue;
+      const far = along + 2 * across;
+      if (far < least) (least = far), (best = row);
+    }
+    return best;
+  }
+
+  // Rows inside a line of pixels that closes on itself (even-odd rule), ascending.
   inside({ k, x, y }, line) {
-    const corners = line.map(([px, py]) => [(px - x) / k, (y - py) / k]);
-    return [...this.order].filter((row) => {
-      const mx = this.xy[2 * row], my = this.xy[2 * row + 1];
-      let odd = false;
-      for (let i = 0, j = corners.length - 1; i < corners.length; j = i++) {
-        const [ax, ay] = corners[i], [bx, by] = corners[j];
-        if (ay > my !== by > my && mx < ((bx - ax) * (my - ay)) / (by - ay) + ax) odd = !odd;
-      }
-      return odd;
-    });
+    const xs = line.map(([px]) => (px - x) / k), ys = line.map(([, py]) => (y - py) / k);
+    const left = Math.min(...xs), right = Math.max(...xs), low = Math.min(...ys), high = Math.max(...ys);
+    const { xy } = this;
+    return this.order
+      .filter((row) => {
+        const mx = xy[2 * row], my = xy[2 * row + 1];
+        if (mx < left || mx > right || my < low || my > high) return false;
+        let odd = false;
+        for (let i = 0, j = xs.length - 1; i < xs.length; j = i++)
+          if (ys[i] > my !== ys[j] > my && mx < ((xs[j] - xs[i]) * (my - ys[i])) / (ys[j] - ys[i]) + xs[i]) odd = !odd;
+        return odd;
+      })
+      .sort();
   }
 }

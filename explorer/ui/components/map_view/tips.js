@@ -1,8 +1,6 @@
-// What a hover shows: a film's thumbnail and words, fetched when first needed.
+// The card beside the film under the pointer: its thumbnail, its name, its findings.
 import { element } from "./draw.js";
-import { filmKey, hub } from "./hub.js";
-
-const AHEAD = 5; // films near the cursor whose thumbnails are fetched with the one under it
+import { filmOf, hub } from "./hub.js";
 
 export class Tip {
   constructor(parent) {
@@ -16,36 +14,26 @@ export class Tip {
     hub.removeEventListener("films", this.onFilms);
   }
 
-  key(row) {
-    return filmKey(this.id, row);
-  }
-
-  // The cursor came over another film (-1: over none); near() gives the rows around it, nearest first.
-  turn(row, near) {
+  turn(row) {
     this.row = row;
     this.show();
-    if (row < 0 || hub.films.has(this.key(row))) return;
-    this.ask([row, ...near().filter((other) => other !== row)].slice(0, 1 + AHEAD));
-  }
-
-  ask(rows) {
-    clearTimeout(this.asking);
-    this.asking = setTimeout(() => hub.want?.(rows.filter((row) => !hub.films.has(this.key(row)))), 40);
   }
 
   show() {
     this.box.style.display = this.row < 0 ? "none" : "block";
     if (this.row < 0) return;
-    const film = hub.films.get(this.key(this.row));
+    const film = filmOf(this.id, this.row);
     this.box.replaceChildren();
-    if (!film) return void element("div", this.box, "dim", "…");
-    element("img", this.box).src = film.src;
-    film.lines.forEach((line, i) => element("div", this.box, i > 1 ? "dim" : "", line));
+    if (!film) return void element("div", this.box, "", "…");
+    const picture = element("img", this.box);
+    picture.src = film.src;
+    picture.alt = "";
+    element("div", this.box, "", film.name);
+    element("div", this.box, "dim", film.findings);
   }
 
   hide() {
-    this.row = -1;
-    this.box.style.display = "none";
+    this.turn(-1);
   }
 
   // Beside a place in the window, never beyond its edges.
