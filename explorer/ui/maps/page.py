@@ -40,14 +40,12 @@ SIDE = 320
 """Pixels of the panel beside the maps."""
 
 STYLE = """<style>
-.st-key-map-controls > :last-child { align-self: flex-end; }
 @media (max-width: 1200px) { :has(> .st-key-map-beside) { flex-basis: 250px !important; } }
 @media (max-width: 640px) {
-  .st-key-map-controls label[data-testid=stWidgetLabel] { position: absolute; clip-path: inset(50%); }
   :has(> .st-key-map-beside) { flex-basis: 100% !important; }
 }
 </style>"""
-"""Controls begin on one line. On a phone their names are heard only, and the side panel stands below the maps."""
+"""On a phone the side panel stands below the maps."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,17 @@ class MapChoice:
 def choose_maps(view: View) -> MapChoice:
     """The page's controls: one row, and what is needed less often behind *Options*."""
     st.html(STYLE)
-    with st.container(horizontal=True, gap="small", vertical_alignment="top", key="map-controls"):
+    label = choose.label()
+    with view.controls:
         kind = choose.space_kind()
         with st.container(width=200):
-            st.selectbox("Colour by", list(COLOURS), format_func=COLOURS.__getitem__, **address.control("colour"))
-        label = choose.label()
+            st.selectbox(
+                "Colour by",
+                list(COLOURS),
+                format_func=lambda colour: f"Colour: {COLOURS[colour].lower()}",
+                label_visibility="collapsed",
+                **address.control("colour"),
+            )
         options = st.popover("Options", icon=":material/tune:", key="map-options", on_change="rerun")
     if options.open:  # Streamlit forgets what a hidden control shows, so it is drawn while it can be seen
         with options:
