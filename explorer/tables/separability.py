@@ -349,7 +349,7 @@ def _short(measure: str, row: Row) -> str:
 
 
 def _lower(title: str) -> str:
-    return " = ".join(part[0].lower() + part[1:] for part in title.split(" = "))
+    return title[:1].lower() + title[1:]
 
 
 def _and(parts: list[str]) -> str:

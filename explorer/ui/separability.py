@@ -27,6 +27,7 @@ from explorer.tables.separability import (
     measure_table,
     whisker_frame,
 )
+from explorer.tables.spaces import distinct_spaces
 from explorer.ui.maps.signs import gaps
 from explorer.ui.shared import address, choose
 from explorer.ui.shared.cache import HASH_FUNCS
@@ -69,12 +70,8 @@ def measure_summary(view: View, choice: MeasureChoice) -> None:
     """What the measure says, label by label."""
     store, split = view.store, view.split
     st.markdown("\n".join(f"- {line}" for line in measure_sentences(store, split, choice.kind, choice.measure)))
-    shared = [column.title for column in columns(store, "embedding") if " = " in column.title]
-    same = (
-        f" {shared[0].replace(' = ', ' and ')} share one frozen encoder, so theirs is one embedding and one column."
-        if shared
-        else ""
-    )
+    shared = [titles for _, titles in distinct_spaces(store, "embedding") if len(titles) > 1]
+    same = f" {' and '.join(shared[0])} share the frozen encoder: one embedding, one column." if shared else ""
     st.caption(
         f"In the {'embeddings' if choice.kind == 'embedding' else 'logits'}, measured in the full space, never on a "
         f"map, and among the {split} films alone: neighbours, folds and distances. Train films would look separated "

@@ -11,7 +11,7 @@ from explorer.data.text import in_markdown
 from explorer.figures.style import with_interval
 from explorer.tables.map_colours import MATCHES
 from explorer.tables.separability import figures, separates
-from explorer.tables.spaces import distinct_spaces
+from explorer.tables.spaces import distinct_spaces, space_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def answer_text(store: Store, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
             continue
         value = with_interval(row["value"], row["ci_low"], row["ci_high"])
         unit = "" if parts else " times as many such neighbours as chance"
-        parts.append(f"**{value}**{unit} in {' = '.join(titles)}{'' if separates(row) else ' (may be chance)'}")
+        parts.append(f"**{value}**{unit} in {space_title(store, space)}{'' if separates(row) else ' (may be chance)'}")
     n = int((store.targets[store.rows(asked.split), store.labels.index(asked.label)] == 1).sum())
     label = in_markdown(asked.label)
     if not parts or n < FEW:
