@@ -13,6 +13,7 @@ import pytest
 from explorer.store.marks import read_marks
 from explorer.store.runs import open_store
 from explorer.ui.shared import selection
+from explorer.ui.shared.frame import PAGES as MENU
 from tests.browser.conftest import IN_DEPTH, WAIT, serve, settle
 from tests.pages import TITLES
 
@@ -26,7 +27,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 def assert_whole(page: Page) -> None:
     settle(page)
-    assert page.locator("[data-testid=stSidebarNavLink]").count() == len(PAGES)
+    assert page.get_by_test_id("stTopNavLink").count() == len(MENU[""]) + 1
     assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
     assert "Research use only" in page.inner_text("[data-testid=stMain]")
 
@@ -81,7 +82,7 @@ def test_an_empty_split_leaves_the_page_and_the_session_whole(page: Page, addres
     page.goto(f"{address}/case?split=")
     assert_whole(page)
     assert page.get_by_text("This address asks for what this page does not know: split (empty)").count() == 1
-    page.get_by_test_id("stSidebarNavLink").filter(has_text="Overview").click()
+    page.get_by_test_id("stTopNavLink").filter(has_text="Overview").click()
     page.get_by_role("heading", name="Overview").wait_for()
     assert_whole(page)
 

@@ -43,9 +43,11 @@ def text_of(page: Page) -> str:
 
 def menu(page: Page, title: str) -> None:
     """Go to a page as a visitor does."""
-    if not page.get_by_test_id("stTopNavLink").filter(has_text=title).is_visible():
+    link = page.get_by_test_id("stTopNavLink").filter(has_text=title)
+    if not link.count():
         page.get_by_test_id("stTopNavSection").click()
-    page.get_by_test_id("stTopNavLink").filter(has_text=title).click()
+        link = page.get_by_test_id("stTopNavDropdownLink").filter(has_text=title)
+    link.click()
     page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
     page.wait_for_url("**run=**")
     settle(page)
