@@ -157,7 +157,7 @@ def test_the_answer_is_one_short_sentence(store: Store, colour: str) -> None:
         for label in store.labels:
             text = answer_text(store, asked(store, colour=colour, label=label, kind=kind), store.regimes)
             words = re.sub(r"\[[^]]*]", "", text).split()
-            assert len(words) <= 25 + 4 * (kind == "decision"), text
+            assert len(words) <= 25, text
             assert re.fullmatch(r"[^\n]+\.", text)
 
 
