@@ -1,6 +1,6 @@
-"""The Map page in a real browser: first paint, and from a drawn box to the gallery, beside plotly and ECharts.
+"""The Map page in a real browser: first paint, frames while panning, and from a box to the gallery, beside others.
 
-Ours is the page itself, its three maps and all. The baselines are pages with one chart each and the same gallery of 24
+Ours is the page itself, maps, side panel and all. The baselines are pages with one chart each and a gallery of 24
 thumbnails: plotly's ``scattergl``, which gets the same box, and ``st.echarts_chart``, which is only painted, since no
 program can reach its brush from outside the canvas. The stores are the tiny demo's arrays, repeated and scattered.
 """
@@ -27,7 +27,7 @@ from explorer.store.files import sha256_file
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
 
-SIZES = (4_000, 25_000, 100_000)
+SIZES = (4_000, 100_000, 377_000)
 WAIT = 120_000
 
 _GALLERY = """
@@ -144,7 +144,7 @@ def _measured(n: int, found: dict[str, list[dict[str, float]]]) -> list[Measurem
         *(
             Measurement(
                 f"map_selection: {n:,} first paint, {other}",
-                "the Map page, three maps",
+                "the Map page",
                 f"{other}, one map",
                 seconds("ours", "paint"),
                 seconds(other, "paint"),
@@ -154,7 +154,7 @@ def _measured(n: int, found: dict[str, list[dict[str, float]]]) -> list[Measurem
         ),
         Measurement(
             f"map_selection: {n:,} box to gallery",
-            "the Map page, three maps",
+            "the Map page",
             "plotly, one map",
             seconds("ours", "select"),
             seconds("plotly", "select"),
@@ -163,8 +163,16 @@ def _measured(n: int, found: dict[str, list[dict[str, float]]]) -> list[Measurem
             f"{kilobytes('ours', 'select_bytes')} against {kilobytes('plotly', 'select_bytes')}",
         ),
         Measurement(
+            f"map_selection: {n:,} a frame while panning",
+            "the Map page",
+            "30 frames a second",
+            seconds("ours", "frame"),
+            [1 / 30] * len(found["ours"]),
+            f"95th percentile {max(seconds('ours', 'late_frame')):.3f} s",
+        ),
+        Measurement(
             f"map_selection: {n:,} new colour",
-            "the Map page, three maps",
+            "the Map page",
             "",
             seconds("ours", "colour"),
             [],
@@ -187,6 +195,8 @@ def _visit(browser: Browser, script: Path, root: Path, name: str) -> dict[str, f
             out = {"paint": time.perf_counter() - start}
             page.wait_for_timeout(1500)  # what is still under way belongs to the painting
             out["paint_bytes"] = wire.taken()[0]
+            if measured and name == "ours":
+                out |= _pan(page)
             if measured and name != "echarts":
                 out |= _select(page, name, wire)
             if measured and name == "ours":
@@ -212,6 +222,31 @@ def _drawn(page: Page, name: str) -> None:
         page.get_by_text("drawn").wait_for()
 
 
+_COUNT_FRAMES = """() => {
+  globalThis.frames = [];
+  let last = performance.now();
+  const tick = (now) => (globalThis.frames.push(now - last), (last = now), requestAnimationFrame(tick));
+  requestAnimationFrame(tick);
+}"""
+
+
+def _pan(page: Page) -> dict[str, float]:
+    """Drag a map about in 120 steps: seconds between two frames of the screen, the median and the 95th percentile."""
+    box = page.locator("canvas.top").first.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.evaluate(_COUNT_FRAMES)
+    for step in range(120):
+        page.mouse.move(x + step / 2, y + step / 3)
+    median, late = np.percentile(page.evaluate("globalThis.frames"), [50, 95]) / 1000
+    page.mouse.up()
+    page.get_by_role("button", name="Reset").click()
+    page.wait_for_timeout(500)
+    return {"frame": float(median), "late_frame": float(late)}
+
+
 def _select(page: Page, name: str, wire: Wire) -> dict[str, float]:
     """Draw a box around the left half of the (first) map; until the gallery's first film stands there."""
     if name == "ours":
@@ -225,7 +260,7 @@ def _select(page: Page, name: str, wire: Wire) -> dict[str, float]:
     page.mouse.up()
     text = page.get_by_text("films selected").first
     text.wait_for()
-    page.locator("[data-testid=stImage] img").first.wait_for()
+    page.locator(".sheet img" if name == "ours" else "[data-testid=stImage] img").first.wait_for()
     seconds = time.perf_counter() - start
     page.wait_for_timeout(1500)
     received, sent = wire.taken()

@@ -10,7 +10,8 @@ import pandas as pd
 
 from explorer.data.text import plain
 from explorer.figures.maps import Frame
-from explorer.figures.style import number, regime_style
+from explorer.figures.style import number
+from explorer.tables import styles
 from explorer.tables.labels import findings_text, rows_in_state
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def film_card(store: Store, label: str, row: int) -> FilmCard:
     report = " ".join(str(sample["report"] or "").split()) if pd.notna(sample["report"]) else ""
     state = str(_state(store.targets[row, c]))
     verdicts = []
-    for place, regime in enumerate(store.regimes):
+    for regime in store.regimes:
         logit, threshold = float(store.logits(regime.name)[row, c]), float(store.threshold_array(regime.name)[c])
-        style = regime_style(place)
+        style = styles.of_regime(store, regime.name)
         words = "no threshold" if np.isnan(threshold) else _WORDS[logit >= threshold, state]
         cut = "" if np.isnan(threshold) else f", threshold {number(threshold)}"
         verdicts.append(Verdict(regime.title, style.colour, style.symbol, words, f"logit {number(logit)}{cut}"))

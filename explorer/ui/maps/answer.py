@@ -41,13 +41,11 @@ def answer_text(store: Store, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
     parts: list[str] = []
     for space, titles in distinct_spaces(store, asked.kind):
         row = rows[asked.label, space.name]
-        if shown.isdisjoint(titles) or np.isnan(row["value"]):
-            continue
-        value = with_interval(row["value"], row["ci_low"], row["ci_high"])
-        unit = "" if parts else " times as many such neighbours as chance"
-        parts.append(f"**{value}**{unit} in {space_title(store, space)}{'' if separates(row) else ' (may be chance)'}")
+        if not shown.isdisjoint(titles) and not np.isnan(row["value"]):
+            value = with_interval(row["value"], row["ci_low"], row["ci_high"])
+            parts.append(f"{space_title(store, space)} **{value}**{'' if separates(row) else '?'}")
     n = int((store.targets[store.rows(asked.split), store.labels.index(asked.label)] == 1).sum())
     label = in_markdown(asked.label)
     if not parts or n < FEW:
         return f"{label}: {n} positive films in {asked.split} are too few to say whether they lie together."
-    return f"Films with {label} have {', '.join(parts)} (n = {n})."
+    return f"Neighbours that share {label}, times chance ({n} films; ? may be chance): {', '.join(parts)}."

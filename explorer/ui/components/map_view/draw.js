@@ -55,7 +55,7 @@ export class Panel {
     const width = Math.round(stage.clientWidth * dpr), height = Math.round(stage.clientHeight * dpr);
     for (const canvas of [base, top]) if (canvas.width !== width || canvas.height !== height) (canvas.width = width), (canvas.height = height);
     base.style.transform = "";
-    const ctx = base.getContext("2d");
+    const ctx = base.getContext("2d", { willReadFrequently: true }); // many small marks, and pixels: the processor's work
     ctx.clearRect(0, 0, width, height);
     // The more films in view, the smaller their marks; where small marks must overlap, they let others shine through.
     const inView = order.length / Math.max(1, zoom * zoom), area = stage.clientWidth * stage.clientHeight;

@@ -9,8 +9,7 @@ import { side } from "./side.js";
 import { Tip } from "./tips.js";
 
 const WHOLE = { k: 1, x: 0, y: 0 };
-const FEW_FILMS = 6000; // so many are drawn anew at every step of a zoom
-const REST = 90; // milliseconds without a move after which more films than that are drawn sharp
+const REST = 90; // milliseconds without a move after which films are drawn anew
 
 const TOOLS = {
   pan: ["Pan", "Drag moves the maps; Ctrl and wheel, or two fingers, zoom", "M12 3v18M3 12h18M12 3l-3 3M12 3l3 3M12 21l-3-3M12 21l3-3M3 12l3-3M3 12l3 3M21 12l-3-3M21 12l-3 3"],
@@ -146,12 +145,11 @@ class Maps {
     for (const panel of this.panels) panel.drawTop(this.scale(panel), this.data.ring, this.pointed, this.pointer.line(panel));
   }
 
-  // A new view, drawn once for each frame of the screen: many films by stretching what is drawn, and sharp when at rest.
+  // A new view: what is drawn is moved and stretched once for each frame of the screen, and drawn anew when at rest.
   look(view) {
     this.view = view;
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
-      if (this.geometry.n <= FEW_FILMS) return this.draw();
       for (const panel of this.panels) panel.stretch(this.scale(panel, this.drawnView), this.scale(panel));
       this.settle();
       clearTimeout(this.later);

@@ -28,31 +28,44 @@ export function sprite(style, zoom) {
 
 const rgb = (colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
 
-// Films as squares of `side` pixels, laid over one another in one pass over the numbers: shapes cannot be told apart at
-// this size. The denser the films (in films a pixel), the more they let shine through, so that dense places stand out.
+// Films as squares of `side` pixels: shapes cannot be told apart at this size. The denser the films (in films a pixel),
+// the more they let shine through, so that dense places stand out. Films of one colour lie together in `order`: they are
+// counted, and what c of them let through is the c-th power of what one does.
 export function splat(ctx, { xy, codes, order }, styles, { k, x, y }, side, dense, chosen, faded) {
   const { width, height } = ctx.canvas;
   const light = new Float32Array(width * height * 4); // premultiplied red, green, blue; opacity
+  const counts = new Uint16Array(width * height), touched = new Uint32Array(width * height);
   const opacity = Math.max(0.15, Math.min(0.9, 0.8 / Math.sqrt(dense * side * side)));
-  const colours = styles.map((style) => style.c.map(rgb)); // of a pie, films take its colours in turn
-  const put = (row, strength) => {
-    const left = Math.round(x + k * xy[2 * row] - side / 2), top = Math.round(y - k * xy[2 * row + 1] - side / 2);
-    if (left < 0 || top < 0 || left + side > width || top + side > height) return;
-    const code = codes[row], choice = colours[code], [r, g, b] = choice[row % choice.length];
-    const a = styles[code].a * strength, rest = 1 - a;
-    for (let j = top; j < top + side; j++)
-      for (let at = 4 * (j * width + left), end = at + 4 * side; at < end; at += 4) {
-        light[at] = r * a + light[at] * rest;
-        light[at + 1] = g * a + light[at + 1] * rest;
-        light[at + 2] = b * a + light[at + 2] * rest;
-        light[at + 3] = a + light[at + 3] * rest;
-      }
+  const left = x - side / 2 + 0.5, top = y - side / 2 + 0.5;
+  const lay = (from, to, wanted, part, parts, [r, g, b], a) => {
+    let n = 0;
+    for (let i = from; i < to; i++) {
+      const row = order[i];
+      if ((chosen && chosen[row] !== wanted) || (parts > 1 && row % parts !== part)) continue;
+      const px = Math.floor(left + k * xy[2 * row]), py = Math.floor(top - k * xy[2 * row + 1]);
+      if (px < 0 || py < 0 || px + side > width || py + side > height) continue;
+      for (let j = py; j < py + side; j++)
+        for (let at = j * width + px, end = at + side; at < end; at++) if (!counts[at]++) touched[n++] = at;
+    }
+    const through = Float32Array.from({ length: 64 }, (_, c) => (1 - a) ** c); // more films than that hide all beneath
+    for (let i = 0; i < n; i++) {
+      const at = 4 * touched[i], rest = through[Math.min(63, counts[touched[i]])], fresh = 1 - rest;
+      light[at] = r * fresh + light[at] * rest;
+      light[at + 1] = g * fresh + light[at + 1] * rest;
+      light[at + 2] = b * fresh + light[at + 2] * rest;
+      light[at + 3] = fresh + light[at + 3] * rest;
+      counts[touched[i]] = 0;
+    }
   };
-  if (!chosen) for (const row of order) put(row, opacity);
-  else {
-    for (const row of order) if (!chosen[row]) put(row, opacity * faded);
-    for (const row of order) if (chosen[row]) put(row, opacity);
-  }
+  const pass = (wanted, strength) => {
+    for (let from = 0, to = 0; from < order.length; from = to) {
+      const code = codes[order[from]], { c, a } = styles[code]; // of a pie, films take its colours in turn
+      while (to < order.length && codes[order[to]] === code) to++;
+      c.forEach((colour, part) => lay(from, to, wanted, part, c.length, rgb(colour), a * strength));
+    }
+  };
+  if (chosen) pass(0, opacity * faded);
+  pass(1, opacity);
   const image = ctx.createImageData(width, height), out = image.data;
   for (let at = 0; at < light.length; at += 4) {
     const a = light[at + 3];
