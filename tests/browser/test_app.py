@@ -116,7 +116,7 @@ def test_the_film_under_the_cursor_is_the_film_opened_on_a_filtered_and_recolour
     assert_whole(page)
     for colour, name in (("Score", "score"), ("Right across regimes", "right")):
         page.get_by_role("combobox", name="Colour by").click()
-        page.get_by_role("option", name=colour, exact=True).click()
+        page.get_by_role("option", name=f"Colour: {colour.lower()}", exact=True).click()
         page.wait_for_url(f"**colour={name}&**")
         settle(page)
         for panel in range(len(layouts)):
