@@ -354,7 +354,7 @@ def _draw_trace(ax: Axes, plot: Plot, trace: dict[str, Any], place: int, layout:
         raise NotDrawn(f"a fill {fill}")
     line = trace.get("line") or {}
     if _has(trace, "lines") and line.get("width") != 0:
-        look = _line(line, trace)
+        stroke = _line(line, trace)
         ax.plot(
             x, y, drawstyle=_meant(_STEPS, line.get("shape"), "a line"), solid_capstyle="butt", zorder=order, **look
         )

@@ -18,7 +18,8 @@ from tests.figures.printed import drawn, faults
 from tests.pages import open_sound_page
 
 VIEWS = (
-    ("overview", {}),
+    ("overview", {"figures": "true"}),
+    ("dataset", {}),
     ("map", {}),
     ("map", {"colour": "labels", "label": "cardiomegaly", "signs": "centroids", "doubtful": "true"}),
     ("map", {"colour": "score", "space": "decision", "label": "cardiomegaly"}),

@@ -41,7 +41,10 @@ def download_map(view: View, asked: Asked, panels: Sequence[Panel]) -> None:
         view,
         about,
         partial(  # a file is drawn in a thread that has no session
-            *(_print_panels, store, asked, panels),
+            _print_panels,
+            store,
+            asked,
+            panels,
             doubtful=address.value("doubtful"),
             selected=selection.current(view).rows,
             ringed=None if film is None else store.row_of(film),
