@@ -355,9 +355,8 @@ def _draw_trace(ax: Axes, plot: Plot, trace: dict[str, Any], place: int, layout:
     line = trace.get("line") or {}
     if _has(trace, "lines") and line.get("width") != 0:
         stroke = _line(line, trace)
-        ax.plot(
-            x, y, drawstyle=_meant(_STEPS, line.get("shape"), "a line"), solid_capstyle="butt", zorder=order, **look
-        )
+        steps = _meant(_STEPS, line.get("shape"), "a line")
+        ax.plot(x, y, drawstyle=steps, solid_capstyle="butt", zorder=order, **stroke)
     _draw_errors(ax, trace, x, y, order)
     if _has(trace, "markers"):
         _draw_marks(ax, trace, x, y, order)
