@@ -31,7 +31,7 @@ DASHES: dict[str, Any] = {
     "longdash": (0, (7, 3)),
     "dashdot": (0, (4, 1.6, 1, 1.6)),
 }
-MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "line-ns": "|"}
+MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "hexagon": "h", "line-ns": "|"}
 _OF_SIZE = {"D": 0.75}
 """A marker's side over plotly's size where they differ."""
 _STEPS = {None: "default", "linear": "default", "hv": "steps-post", "vh": "steps-pre"}

@@ -21,6 +21,8 @@ WORDS = Words(
     "http://localhost/pr_curves?label=edema",
 )
 
+SIGNS = {"✚", "▲", "▽"}
+
 
 def drawn(panels: Sequence[Panel], width: Width = 85, words: Words = WORDS) -> Figure:
     with rc_context(printing.settings()):
@@ -68,6 +70,7 @@ def faults(figure: Figure, width: Width) -> list[str]:
             out.append(f"{text.get_fontsize()} pt: {text.get_text()!r}")
     for (text, one), (other, two) in combinations(boxes, 2):
         slanted = text.get_rotation() % 90 and other.get_rotation() % 90  # their boxes cross, their lines do not
-        if one.overlaps(two) and not slanted:
+        marks = {text.get_text(), other.get_text()} <= SIGNS  # of two places that lie close on a map
+        if one.overlaps(two) and not slanted and not marks:
             out.append(f"{text.get_text()!r} lies on {other.get_text()!r}")
     return out
