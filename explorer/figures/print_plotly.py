@@ -30,6 +30,7 @@ DASHES: dict[str, Any] = {
     "dash": (0, (4, 2)),
     "longdash": (0, (7, 3)),
     "dashdot": (0, (4, 1.6, 1, 1.6)),
+    "longdashdot": (0, (7, 2, 1, 2)),
 }
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "hexagon": "h", "line-ns": "|"}
 _OF_SIZE = {"D": 0.75}

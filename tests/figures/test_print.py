@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from matplotlib import rc_context
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from explorer.figures import print as printing
@@ -24,7 +25,7 @@ from explorer.figures.print import Panel, Words, picture
 from explorer.figures.print_map import MapPanel
 from explorer.figures.print_plotly import PlotlyPanel
 from explorer.figures.print_text import NotDrawn, width, wrapped
-from explorer.figures.style import regime_style
+from explorer.figures.style import REGIME_STYLES, SHARED_STYLE, Style, regime_style
 from tests.figures.printed import WORDS, drawn, faults, texts
 
 PICTURES = Path(__file__).with_name("pictures")
@@ -167,6 +168,14 @@ def test_files_have_the_width_and_say_what_they_are() -> None:
 def test_what_has_no_counterpart_on_paper_is_not_left_out(figure: go.Figure) -> None:
     with pytest.raises(NotDrawn):
         drawn([Panel(PlotlyPanel(figure))])
+
+
+@pytest.mark.parametrize("style", [*REGIME_STYLES, SHARED_STYLE], ids=lambda style: style.symbol)
+def test_every_style_of_the_pages_has_its_mark_and_dash(style: Style) -> None:
+    look = {"marker": {"symbol": style.symbol}, "line": {"dash": style.dash, "color": style.colour}}
+    figure = go.Figure(go.Scatter(x=[1, 2], y=[1, 2], mode="lines+markers", **look))
+    (ax,) = drawn([Panel(PlotlyPanel(figure))]).axes
+    assert {to_hex(line.get_color()).upper() for line in ax.lines if line.get_linestyle() != "None"} == {style.colour}
 
 
 def test_bars_shapes_and_errors_lie_where_plotly_has_them() -> None:
