@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["svg", "pdf", "png"]
 Width = Literal[85, 174]
-WIDTHS: dict[Width, str] = {85: "one column", 174: "two columns"}
+WIDTHS: tuple[Width, ...] = (85, 174)
+"""One and two columns of a journal's page, in millimetres."""
 MIME: dict[Kind, str] = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
 DPI = 600
 """Dots per inch of a PNG, and of what holds too many marks for a vector file."""

@@ -119,17 +119,17 @@ def offer(view: View, about: About, panels: Panels, data: Data, *, key: str) -> 
         run = f"Run {store.manifest.run_id}, SHA-256 of its manifest {hashes['manifest, SHA-256']}"
         words = Words(" · ".join(map(plain, about.title)), plain(about.n, None), plain(about.caption, None), run, link)
         stem = file_stem(store, about.title)
-        for width, columns in WIDTHS.items():
-            _pictures(panels, words, stem, width, columns, key)
+        for width in WIDTHS:
+            _pictures(panels, words, stem, width, key)
         _button("CSV, the data", f"{stem}.csv", "text/csv", lambda: codecs.BOM_UTF8 + csv(data()), f"{key}-csv")
         _cite(store, words, hashes, key)
 
 
-def _pictures(panels: Panels, words: Words, stem: str, width: Width, columns: str, key: str) -> None:
+def _pictures(panels: Panels, words: Words, stem: str, width: Width, key: str) -> None:
     """The three files of one width."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        with st.container(width=150):
-            st.markdown(f"{width} mm ({columns})")
+        with st.container(width=64):
+            st.markdown(f"{width} mm")
         for kind, mime in MIME.items():
             content = partial(_picture, panels, words, kind, width)
             _button(kind.upper(), f"{stem}.{kind}", mime, content, f"{key}-{width}-{kind}")
