@@ -25,6 +25,15 @@ _JOINER = "\u2060"
 _MARKUP = re.compile(r"[\\`*_\[\]<$~|:&]")
 _BLOCK = re.compile(r"^(?:[-+=#>]|\d+(?=[.)]))")
 _LINK = re.compile(r"\\:(?=//|[\w+/.-]+\\:)|@(?=\S)|www(?=\.)", re.IGNORECASE)
+_LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%_#${}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "×": r"$\times$",
+    "—": "---",
+    "−": "$-$",
+}
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
@@ -92,6 +101,17 @@ def on_axis(text: object) -> str:
 def whole(text: object) -> str | None:
     """The tooltip of a datum that :func:`in_markdown` shortens; None where it stands whole."""
     return in_markdown(text, None) if len(plain(text, None)) > LONGEST else None
+
+
+def in_latex(text: object) -> str:
+    r"""Data as part of a LaTeX or BibTeX text.
+
+    Examples
+    --------
+    >>> in_latex("AP_1 > 50 % {x}")
+    'AP\\_1 > 50 \\% \\{x\\}'
+    """
+    return "".join(_LATEX.get(letter, letter) for letter in plain(text, None))
 
 
 def plain_table(frame: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from explorer.analysis.metrics import MACRO, MACRO_ALL
 from explorer.analysis.pooled import MICRO, domains, tasks
 from explorer.data.text import plain
 from explorer.errors import UserError
-from explorer.figures.curves import Curve, CurveAxes
+from explorer.figures.curves import AXES, Curve, CurveAxes
 from explorer.figures.style import difference_with_interval
 from explorer.store.layout import METRICS as METRICS_FILE
 from explorer.tables import styles
@@ -22,6 +22,8 @@ from explorer.tables.report import Forest
 from explorer.tables.results import Merit, Merits, mean_of_labels, merits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from explorer.data.samples import Split
@@ -203,6 +205,19 @@ def point_on_curve(
     positive, negative = known
     hits = recall * positive
     return (hits / precision - hits) / negative if precision else np.nan, recall
+
+
+def curve_frame(curves: Sequence[Curve], axes: CurveAxes) -> pd.DataFrame:
+    """The points of some curves, of their 95% bands (low, high) and of their thresholds: a row each."""
+    x, y = (title.replace(" ", "_") for title in AXES[axes])
+    parts = []
+    for curve in curves:
+        parts.append(pd.DataFrame({"curve": curve.name, "part": "curve", x: curve.x, y: curve.y}))
+        if curve.band is not None:
+            at, low, high = curve.band
+            parts.append(pd.DataFrame({"curve": curve.name, "part": "band", x: at, "low": low, "high": high}))
+        parts.append(pd.DataFrame({"curve": [curve.name], "part": "threshold", x: curve.at[0], y: curve.at[1]}))
+    return pd.concat(parts, ignore_index=True)
 
 
 # --- differences -----------------------------------------------------------------------------------------------------

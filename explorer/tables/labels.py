@@ -12,7 +12,7 @@ from explorer.data.samples import SPLITS, Split
 from explorer.data.text import in_html, in_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -63,6 +63,18 @@ def cooccurrence_in_split(store: Store, split: Split) -> tuple[NDArray[np.float6
     targets = store.targets[store.rows(split)][:, [store.labels.index(label) for label in labels]]
     share, both = cooccurrence(targets == 1, ~np.isnan(targets))
     return share, both, labels
+
+
+def cooccurrence_frame(share: NDArray[np.float64], both: NDArray[np.int64], labels: Sequence[str]) -> pd.DataFrame:
+    """A row for each pair of labels: films with both, and their share of the films with the first.
+
+    Parameters
+    ----------
+    share, both : (C, C), as :func:`explorer.analysis.joint_labels.cooccurrence` gives them
+    """
+    first, second = np.meshgrid(labels, labels, indexing="ij")
+    cells = {"label": first.ravel(), "with": second.ravel(), "films_with_both": both.ravel(), "share": share.ravel()}
+    return pd.DataFrame(cells)
 
 
 def label_counts(store: Store, split: Split, label: str) -> tuple[int, int, int]:

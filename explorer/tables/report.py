@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from explorer.data.text import AXIS, csv, plain
+from explorer.data.text import AXIS, csv, in_latex, plain
 from explorer.figures.style import GREY, Style
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from explorer.tables.results import Merit
-
-_LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "×": r"$\times$", "—": "---", "−": "$-$"}
-
 
 _MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^"}
 
@@ -46,14 +43,14 @@ def report_latex(frame: pd.DataFrame, note: str) -> bytes:
     r"""A booktabs table with regimes over their figures; needs ``\usepackage{booktabs}``."""
     columns = [str(column).rpartition(": ")[::2] for column in frame]  # regime and figure
     groups = [(regime, len(list(same))) for regime, same in groupby(regime for regime, _ in columns)]
-    head = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{_escape(regime)}}}" for regime, width in groups)
-    names = " & ".join(_escape(figure) for _, figure in columns)
-    body = "\n".join(" & ".join(_escape(str(cell)) for cell in row) + r" \\" for row in frame.to_numpy())
+    head = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{in_latex(regime)}}}" for regime, width in groups)
+    names = " & ".join(in_latex(figure) for _, figure in columns)
+    body = "\n".join(" & ".join(in_latex(str(cell)) for cell in row) + r" \\" for row in frame.to_numpy())
     align = "l" + "r" * 3 + "l" * (len(columns) - 4)
     lines = [
         "\\begin{table}",
         "\\centering",
-        f"\\caption{{{_escape(note)}}}",
+        f"\\caption{{{in_latex(note)}}}",
         f"\\begin{{tabular}}{{{align}}}",
         "\\toprule",
         f"{head} \\\\",
@@ -117,7 +114,3 @@ def _draw_metric(axes: Axes, forest: Forest, m: int) -> None:
     axes.set_yticks([])
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-
-
-def _escape(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)

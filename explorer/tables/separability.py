@@ -242,11 +242,16 @@ def measure_table(store: Store, split: Split, measure: str) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def confusion_frame(store: Store, split: Split, space: str) -> pd.DataFrame:
+    """The run's figures of every ordered pair of labels in a space."""
+    frame = store.tables.confusability
+    return frame[(frame["split"] == split) & (frame["space"] == space)]
+
+
 def confusion_cells(store: Store, split: Split, space: str) -> tuple[list[str], list[list[Cell]], int, int]:
     """Labels with enough positives against each other in a space; how many pairs have p below LEVEL, of how many."""
     labels = [label for label in by_prevalence(store, split) if label_counts(store, split, label)[0] >= FEW]
-    frame = store.tables.confusability
-    frame = frame[(frame["split"] == split) & (frame["space"] == space)]
+    frame = confusion_frame(store, split, space)
     by_pair = _by(frame, "label", "other")
     grid = [[_confusion(by_pair, one, other) for other in labels] for one in labels]
     enough = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & frame["p"].notna()]
@@ -279,8 +284,8 @@ def confused_with(store: Store, split: Split, space: str, label: str) -> str:
     """The labels most over-represented around one label's films that lack them."""
     if len(store.labels) == 1:
         return ONE_LABEL
-    frame = store.tables.confusability
-    frame = frame[(frame["split"] == split) & (frame["space"] == space) & (frame["label"] == label)]
+    frame = confusion_frame(store, split, space)
+    frame = frame[frame["label"] == label]
     frame = frame[(frame[["n_label", "n_other"]] >= FEW).all(axis=1) & frame["value"].notna()]
     if frame.empty:
         return f"Too few films to say which labels {in_markdown(label)} is confused with."

@@ -14,6 +14,8 @@ from explorer.figures.style import GREY
 from explorer.tables.labels import label_states
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import faiss
     from numpy.typing import NDArray
 
@@ -54,6 +56,19 @@ def point_groups_by_label(store: Store, rows: NDArray[np.int64], label: str) -> 
         PointGroup("negative", rows[state == "negative"], GREY, "circle", 4, 0.5),
         PointGroup("positive", rows[state == "positive"], "#E69F00", "circle", 8, 0.95),
     ]
+
+
+def map_frame(store: Store, spaces: Sequence[SpaceRecord], rows: NDArray[np.int64], label: str) -> pd.DataFrame:
+    """Where films lie on the maps of some spaces, and what is known of a label: a row for each space and film."""
+    films = pd.DataFrame(
+        {
+            "sample_id": store.samples["sample_id"].to_numpy()[rows],
+            "split": store.samples["split"].to_numpy()[rows],
+            label: label_states(store, label)[rows],
+        }
+    )
+    places = {space.name: store.map(space.name)[rows] for space in spaces}
+    return pd.concat([films.assign(space=name, x=xy[:, 0], y=xy[:, 1]) for name, xy in places.items()])
 
 
 def nearest_films(

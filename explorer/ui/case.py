@@ -17,10 +17,10 @@ from explorer.figures.style import number
 from explorer.tables import styles
 from explorer.tables.film import film_scores, score_table, verdicts
 from explorer.tables.labels import findings_text, positive_labels
-from explorer.tables.spaces import distinct_spaces, nearest_films, point_groups_by_label, space_title
+from explorer.tables.spaces import distinct_spaces, map_frame, nearest_films, point_groups_by_label, space_title
 from explorer.ui.components.viewer import shapes_to_draw, viewer
 from explorer.ui.models import heatmaps
-from explorer.ui.shared import address, cache, choose, selection
+from explorer.ui.shared import address, cache, choose, download, selection
 from explorer.ui.shared.annotators import film_annotations, legend
 from explorer.ui.shared.frame import LONGEST_ERROR, panel
 from explorer.ui.shared.gallery import link
@@ -29,6 +29,8 @@ from explorer.ui.shared.stepper import FilmOrder, step, stepper
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
+    from numpy.typing import NDArray
 
     from explorer.store.manifest import SpaceRecord
     from explorer.store.reader import Store
@@ -76,7 +78,7 @@ def film_panel(view: View, case: Case) -> None:
         _facts(view.store, case.row)
         _verdicts(view.store, case.row)
         _same_patient(view.store, case.row)
-        _margins(view.store, case.row)
+        _margins(view, case.row)
 
 
 @panel
@@ -103,15 +105,21 @@ def _film(store: Store, case: Case) -> None:
 
 
 @panel
-def _margins(store: Store, row: int) -> None:
+def _margins(view: View, row: int) -> None:
+    store = view.store
     frame = film_scores(store, row)
-    figure_title("Scores against thresholds", str(store.samples["sample_id"].iat[row]))
-    st.plotly_chart(
+    download.figure(
+        view,
         margins(frame, styles.by_title(store)),
+        download.About(
+            ("Scores against thresholds", str(store.samples["sample_id"].iat[row])),
+            f"1 film beside the {len(store.peers(row)):,} of its split",
+            "Right of the line is predicted positive. Bold and +: the film is known to have it; ?: unknown.",
+        ),
+        lambda: frame,
         key="margins",
         alt="How far each label's score lies above or below its threshold",
     )
-    st.caption("Right of the line is predicted positive. **Bold +**: the film is known to have it; ?: unknown.")
 
 
 def _jpeg(store: Store, case: Case, regime: str) -> tuple[bytes, str]:
@@ -246,22 +254,38 @@ def map_panel(view: View, case: Case) -> None:
     st.subheader("Where it lies")
     kind = choose.space_kind()
     spaces = distinct_spaces(view.store, kind)
+    hover = cache.hover_text(view.store)
+    about = download.About(
+        ("Where the film lies", str(view.store.samples["sample_id"].iat[case.row]), case.label, view.split),
+        download.label_films(view, case.label),
+        f"Films of {view.split}, coloured by {plain(case.label)}; the ring is this film. Near on the map is alike in "
+        "the space, as far as two dimensions can show it.",
+    )
+    download.heading(
+        view,
+        about,
+        lambda: [
+            download.panel(_map_figure(view, space, case, hover), space_title(view.store, space)) for space, _ in spaces
+        ],
+        lambda: map_frame(view.store, [space for space, _ in spaces], view.store.rows(view.split), case.label),
+        key="film-maps",
+    )
     for column, (space, _) in zip(st.columns(len(spaces), gap="medium"), spaces, strict=True):
         with column:
-            figure_title(space_title(view.store, space), case.label, view.split)
+            figure_title(space_title(view.store, space))
             _map(view, space, case)
-    st.caption(f"Films of {view.split}, coloured by {in_markdown(case.label)}; the ring is this film.")
+    download.caption(about)
 
 
 @panel
 def _map(view: View, space: SpaceRecord, case: Case) -> None:
+    figure = _map_figure(view, space, case, cache.hover_text(view.store))
+    download.draw(figure, key=f"map-{space.name}", alt=f"Where the film lies: {space.title}")
+
+
+def _map_figure(view: View, space: SpaceRecord, case: Case, hover: NDArray[np.str_]) -> go.Figure:
     store, layout = view.store, view.store.map(space.name)
     groups = point_groups_by_label(store, store.rows(view.split), case.label)
-    figure = grouped_map(layout, groups, cache.hover_text(store), 320)
-    add_ring(figure, layout, case.row, cache.hover_text(store))
-    st.plotly_chart(
-        figure,
-        key=f"map-{space.name}",
-        config={"displayModeBar": False},
-        alt=f"Where the film lies: {space.title}",
-    )
+    figure = grouped_map(layout, groups, hover, 320)
+    add_ring(figure, layout, case.row, hover)
+    return figure

@@ -10,8 +10,9 @@ import streamlit as st
 from explorer.data.samples import SPLITS
 from explorer.data.text import in_markdown
 from explorer.figures.cooccurrence import cooccurrence_heatmap
-from explorer.tables.labels import ONE_LABEL, cooccurrence_in_split, label_table
+from explorer.tables.labels import ONE_LABEL, cooccurrence_frame, cooccurrence_in_split, label_table
 from explorer.tables.spaces import distinct_spaces
+from explorer.ui.shared import download
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
@@ -62,8 +63,18 @@ def labels(view: View) -> None:
         st.markdown(ONE_LABEL)
         return
     share, together, order = cooccurrence_in_split(store, split)
-    st.plotly_chart(cooccurrence_heatmap(share, together, order), key="together", alt="How often labels occur together")
-    st.caption(f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none.")
+    download.figure(
+        view,
+        cooccurrence_heatmap(share, together, order),
+        download.About(
+            ("Labels together", split),
+            download.films(view),
+            f"Of the {split} films with the row's label, the percentage that also has the column's; blank is none.",
+        ),
+        lambda: cooccurrence_frame(share, together, order),
+        key="together",
+        alt="How often labels occur together",
+    )
 
 
 @panel

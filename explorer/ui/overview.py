@@ -28,11 +28,11 @@ from explorer.tables.results import (
 )
 from explorer.tables.spaces import space_title
 from explorer.tables.training import fine_tune_start
-from explorer.ui.shared import address, choose
+from explorer.ui.shared import address, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.parameter import slugs
-from explorer.ui.shared.show import figure_title, show_table
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -205,15 +205,19 @@ def all_figures(view: View) -> None:
         )
         metric = choose.metric()
         st.markdown(metric_summary(store, split, metric))
-        figure_title(METRIC_TITLES[metric], split)
-        st.plotly_chart(
-            dots(metric_frame(store, split, metric), styles.by_title(store), METRIC_TITLES[metric], FEW),
+        frame = metric_frame(store, split, metric)
+        download.figure(
+            view,
+            dots(frame, styles.by_title(store), METRIC_TITLES[metric], FEW),
+            download.About(
+                (METRIC_TITLES[metric], split),
+                download.films(view),
+                f"In brackets the positives in {split}. Whiskers are 95% intervals, the grey tick is the trivial "
+                f"baseline; grey marks have fewer than {FEW} positives.",
+            ),
+            lambda: frame,
             key="dots",
             alt=f"{METRIC_TITLES[metric]} of each label and regime with 95% intervals and baselines",
-        )
-        st.caption(
-            f"In brackets the positives in {split}. Whiskers are 95% intervals, the grey tick is the trivial baseline; "
-            f"grey marks have fewer than {FEW} positives."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ from explorer.tables.protocol_scores import RULE_SETS, regime_steps, split_basel
 from explorer.tables.protocols import ScoredGroup
 from explorer.tables.thresholds import has_bare_names
 from explorer.tables.training import fine_tune_start, learning_frame, losses_tried, protocol_title, recipe
-from explorer.ui.shared import cache
+from explorer.ui.shared import cache, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
@@ -91,20 +92,32 @@ def comparison(view: View) -> None:
     if other is None:
         _how_to_make(mine)
     groups = [(name, frame) for name, frame in _groups(mine, other, split) if len(frame)]
-    columns = st.columns(2, gap="medium")
-    for i, (metric, hint) in enumerate(HINTS.items()):
+    figures = {}
+    for metric, hint in HINTS.items():
         chosen = [(name, frame[frame["metric"] == metric]) for name, frame in groups]
         values = pd.concat([frame[["value", "ci_high", *protocol_tables.BASELINES]] for _, frame in chosen]).to_numpy()
         top = float(np.nanmax(values)) * 1.05
+        figures[hint] = protocol_dots(chosen, styles.by_title(mine), (-0.02 * top, top))
+    runs = [run for run in (mine, other) if run is not None]
+    title = "The paper's figures and this set's", split
+    about = download.About(title, download.films(view), _how_scored(runs, split))
+    download.heading(
+        view,
+        about,
+        lambda: [download.panel(figure, hint) for hint, figure in figures.items()],
+        lambda: pd.concat([frame.assign(group=name) for name, frame in groups]),
+        key="compared",
+    )
+    columns = st.columns(2, gap="medium")
+    for i, (hint, figure) in enumerate(figures.items()):
         with columns[i % 2]:
             st.markdown(f"**{hint}**")
-            st.plotly_chart(
-                protocol_dots(chosen, styles.by_title(mine), (-0.02 * top, top)),
-                key=f"compared-{metric}",
+            download.draw(
+                figure,
+                key=f"compared-{i}",
                 alt=f"{hint} of the paper and of this set under each protocol, with intervals and baselines",
             )
-    runs = [run for run in (mine, other) if run is not None]
-    st.caption(_how_scored(runs, split))
+    download.caption(about)
     with st.expander("The same as a table", icon=":material/table:"):
         baselines = {_never(run): split_baselines(run, split) for run in runs}
         shown = protocol_tables.figures_table([ScoredGroup(name, frame) for name, frame in groups], baselines)
@@ -217,7 +230,7 @@ def training(view: View) -> None:
                 "error of the largest macro average precision on val is used for the probe and the fine-tune. Unknown "
                 "labels have no part in any of them."
             )
-    _learning(runs)
+    _learning(view, runs)
     for run in runs:
         spread = _frame("seeds", run, split)
         name = protocol_title(run)
@@ -237,20 +250,24 @@ def training(view: View) -> None:
 
 
 @panel
-def _learning(runs: list[Store]) -> None:
+def _learning(view: View, runs: list[Store]) -> None:
     """How the loss fell in each run, side by side."""
     for column, run in zip(st.columns(2, gap="medium"), runs, strict=False):
         frame = learning_frame(run)
         with column:
-            st.markdown(f"**{protocol_title(run)}: loss by epoch**")
-            st.plotly_chart(
+            download.figure(
+                view,
                 learning_curves(frame, styles.by_title(run)),
+                download.About(
+                    ("Loss by epoch", protocol_title(run)),
+                    f"n = {len(run.rows('train')):,} train films, {len(run.rows('val')):,} val films",
+                    f"Ringed: the epoch kept, of least loss on val. Epoch 0 is {fine_tune_start(run)}. Loss on train "
+                    "is taken while training, with what that adds (augmentation, dropped patches), so the two may "
+                    "differ.",
+                ),
+                partial(learning_frame, run),
                 key=f"learning-{run.manifest.protocol}",
                 alt="Loss by epoch",
-            )
-            st.caption(
-                f"Ringed: the epoch kept, of least loss on val. Epoch 0 is {fine_tune_start(run)}. Loss on train is "
-                "taken while training, with what that adds (augmentation, dropped patches), so the two may differ."
             )
 
 

@@ -21,6 +21,7 @@ from explorer.tables.separability import (
     columns,
     confused_with,
     confusion_cells,
+    confusion_frame,
     heatmap_cells,
     likeness_table,
     measure_sentences,
@@ -29,7 +30,7 @@ from explorer.tables.separability import (
 )
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.maps.signs import gaps
-from explorer.ui.shared import address, choose
+from explorer.ui.shared import address, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
@@ -85,17 +86,19 @@ def measure_summary(view: View, choice: MeasureChoice) -> None:
 def measure_heatmap(view: View, choice: MeasureChoice) -> None:
     """The heatmap of every label and space, and links to other pages."""
     store, split = view.store, view.split
-    st.subheader(f"{MEASURES[choice.measure].title} of every label in every space, {split}")
-    st.plotly_chart(
+    download.figure(
+        view,
         _board(store, split, choice.measure, choice.label),
+        download.About(
+            (f"{MEASURES[choice.measure].title} of every label in every space", split),
+            download.films(view),
+            "Filled: differs from shuffled labels; darker is further apart. Grey, unfilled: does not differ. "
+            f"(In brackets): fewer than {FEW} positives. In brackets after a label: its positives. Framed: the "
+            "chosen label.",
+        ),
+        lambda: measure_table(store, split, choice.measure),
         key="board",
-        config={"displayModeBar": False},
         alt=f"{MEASURES[choice.measure].title} by label and space",
-    )
-    st.caption(
-        "Filled: differs from shuffled labels; darker is further apart. Grey, unfilled: does not differ. "
-        f"(In brackets): fewer than {FEW} positives. In brackets after a label: its positives. Framed: the "
-        "chosen label."
     )
     with st.container(horizontal=True, gap="medium"):
         st.markdown(f"**{in_markdown(choice.label)}**")
@@ -108,16 +111,18 @@ def measure_intervals(view: View, choice: MeasureChoice) -> None:
     """Every label's figure with its interval beside what shuffled labels reach."""
     store, split = view.store, view.split
     measure = MEASURES[choice.measure]
-    st.subheader(f"How sure: {measure.title}, {HEADINGS[choice.kind].lower()}, {split}")
-    st.plotly_chart(
+    download.figure(
+        view,
         _whiskers(store, split, choice.kind, choice.measure),
+        download.About(
+            (f"How sure: {measure.title}", HEADINGS[choice.kind].lower(), split),
+            download.films(view),
+            "Whiskers: 95% intervals. Grey bar: where 95% of shuffles fall; tick: their mean. Grey marks: fewer than "
+            f"{FEW} positives." + (" Below a quarter is drawn at the edge." if measure.ratio else ""),
+        ),
+        lambda: whisker_frame(store, split, choice.kind, choice.measure),
         key="whiskers",
-        config={"displayModeBar": False},
         alt=f"{measure.title} of each label with 95% intervals",
-    )
-    st.caption(
-        "Whiskers: 95% intervals. Grey bar: where 95% of shuffles fall; tick: their mean. Grey marks: fewer than "
-        f"{FEW} positives." + (" Below a quarter is drawn at the edge." if measure.ratio else "")
     )
     with st.expander("All figures in a table"):
         show_table(
@@ -138,19 +143,22 @@ def confusable_labels(view: View, choice: MeasureChoice) -> None:
     st.markdown(confused_with(store, split, space, choice.label))
     if not pairs:
         return
-    st.plotly_chart(
+    download.figure(
+        view,
         figures.confusion_heatmap(labels, cells),
+        download.About(
+            ("Times more than by chance among the neighbours", store.space(space).title, split),
+            download.films(view),
+            "For films with the row's label and not the column's, among their "
+            f"{NEIGHBOURS} nearest films of other patients: how many times more than by "
+            "chance have the column's label alone. Films with both take no "
+            f"part: occurring together is not confusion. Figures: p below {LEVEL:g} against shuffled labels ({low} "
+            f"of {pairs} pairs; chance alone gives about {pairs * LEVEL:.0f}); *: also when adjusted over all pairs "
+            f"(Benjamini–Hochberg). Dots: no difference from them. Blank and left out: fewer than {FEW} such films.",
+        ),
+        lambda: confusion_frame(store, split, space),
         key="confusions",
-        config={"displayModeBar": False},
         alt="How often films with one label stand among films with another",
-    )
-    st.caption(
-        "For films with the row's label and not the column's, among their "
-        f"{NEIGHBOURS} nearest films of other patients: how many times more than by "
-        "chance have the column's label alone. Films with both take no "
-        f"part: occurring together is not confusion. Figures: p below {LEVEL:g} against shuffled labels ({low} "
-        f"of {pairs} pairs; chance alone gives about {pairs * LEVEL:.0f}); *: also when adjusted over all pairs "
-        f"(Benjamini–Hochberg). Dots: no difference from them. Blank and left out: fewer than {FEW} such films."
     )
 
 

@@ -16,7 +16,7 @@ from explorer.data.text import in_markdown
 from explorer.figures.audit import percentile_histogram
 from explorer.figures.style import number
 from explorer.tables.labels import label_states
-from explorer.ui.shared import choose, selection
+from explorer.ui.shared import choose, download, selection
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import gallery
 from explorer.ui.shared.show import show_table
@@ -24,6 +24,7 @@ from explorer.ui.shared.show import show_table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import plotly.graph_objects as go
     from numpy.typing import NDArray
 
     from explorer.store.manifest import RegimeRecord
@@ -42,12 +43,20 @@ def outliers_view(view: View) -> None:
     column = np.asarray(percentiles[:, DISTANCES.index(name)])
     left, right = st.columns([7, 5], gap="medium")
     with left:
-        st.plotly_chart(
-            percentile_histogram({part: column[store.rows(part)] for part in SPLITS}, OUTLYING),
-            key="percentiles",
-            config={"displayModeBar": False},
-            alt="Films of each split by percentile",
+        about = download.About(
+            ("How far out films lie", f"{DISTANCE_TITLES[name]} distance"),
+            f"n = {store.n:,} films of {len(SPLITS)} splits",
+            f"Share of each split's films by percentile among held-out training films; the line is percentile "
+            f"{OUTLYING:.0f}. Films like the training films would lie on the dotted line.",
         )
+        download.heading(
+            view,
+            about,
+            lambda: [download.panel(_histogram(store, column))],
+            lambda: store.samples[["sample_id", "split"]].assign(percentile=column),
+            key="percentiles",
+        )
+        download.draw(_histogram(store, column), key="percentiles", alt="Films of each split by percentile")
     with right:
         show_table(_outlying_table(store), hide_index=True, height="content")
         st.caption(
@@ -65,6 +74,10 @@ def outliers_view(view: View) -> None:
     st.subheader(f"Most outlying films in {split}")
     selection.actions(view, far, f"outlying in {split}", "outlying")
     _sheet(view, far, "outliers", lambda row: f"percentile {column[row]:.1f}")
+
+
+def _histogram(store: Store, percentiles: NDArray[np.floating]) -> go.Figure:
+    return percentile_histogram({part: percentiles[store.rows(part)] for part in SPLITS}, OUTLYING)
 
 
 def _outlying_table(store: Store) -> pd.DataFrame:

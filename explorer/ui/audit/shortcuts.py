@@ -16,6 +16,7 @@ from explorer.figures.style import with_interval
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.results import NO_FIGURE, Merit, merits
 from explorer.tables.spaces import distinct_spaces
+from explorer.ui.shared import download
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
@@ -30,7 +31,6 @@ def shortcuts_view(view: View) -> None:
     _warnings(view)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader("Attribute alone, label by label")
         _by_label(view, list(facts["kinds"]))
     with right:
         st.subheader("Attribute from the embedding")
@@ -45,17 +45,21 @@ def shortcuts_view(view: View) -> None:
 @panel
 def _by_label(view: View, attributes: list[str]) -> None:
     store = view.store
-    st.plotly_chart(
-        association(store.audit.shortcuts("labels"), by_prevalence(store, view.split), attributes),
+    frame = store.audit.shortcuts("labels")
+    download.figure(
+        view,
+        association(frame, by_prevalence(store, view.split), attributes),
+        download.About(
+            ("Attribute alone, label by label", "every split"),
+            f"n = {store.n:,} films",
+            f"AUROC over all {store.n:,} films, nothing fitted: above 0.5 (orange) the attribute goes with the label, "
+            "below (blue) against it; chance is 0.5. A number stands where the 95% interval excludes 0.5. After ∪ "
+            "stands the AUROC of the label's rate in each fifth of the attribute, cross-fitted by patient: an effect "
+            "that neither rises nor falls.",
+        ),
+        lambda: frame,
         key="association",
-        config={"displayModeBar": False},
         alt="AUROC of each attribute for each label",
-    )
-    st.caption(
-        f"AUROC over all {store.n:,} films, nothing fitted: above 0.5 (orange) the attribute goes with the label, "
-        "below (blue) against it; chance is 0.5. A number stands where the 95% interval excludes 0.5. After ∪ "
-        "stands the AUROC of the label's rate in each fifth of the attribute, cross-fitted by patient: an effect "
-        "that neither rises nor falls."
     )
 
 

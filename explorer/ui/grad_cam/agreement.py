@@ -17,9 +17,9 @@ from explorer.figures.style import with_interval
 from explorer.store.saliency import list_saliency, saliency_command
 from explorer.tables import styles
 from explorer.ui.grad_cam.controls import set_key
-from explorer.ui.shared import address, cache, choose
+from explorer.ui.shared import address, cache, choose, download
 from explorer.ui.shared.frame import errors_shown, panel
-from explorer.ui.shared.show import figure_title, show_table
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.store.reader import Store
@@ -37,8 +37,7 @@ def agreement_view(view: View) -> None:
         metric = choose.pick_one("Figure", list(loc.METRICS), "figure", loc.METRICS)
         table = _table(saliency)
         st.markdown(agreement_sentence(view.store, table, metric))
-        figure_title(loc.METRICS[metric], saliency.title, saliency.record.split)
-        _chart(view.store, table, metric)
+        _chart(view, saliency, table, metric)
         _all_figures(view.store, table, metric)
         _notes(saliency)
         _presence(view.store, saliency)
@@ -101,7 +100,8 @@ def agreement_sentence(store: Store, table: pd.DataFrame, metric: str) -> str:
     )
 
 
-def _chart(store: Store, table: pd.DataFrame, metric: str) -> None:
+def _chart(view: View, saliency: SaliencySet, table: pd.DataFrame, metric: str) -> None:
+    store = view.store
     part = table[table["metric"] == metric]
     prior = part[part["source"] == loc.CENTRE].set_index("label")
     frame = part[part["source"].isin([regime.name for regime in store.regimes])].copy()
@@ -110,14 +110,18 @@ def _chart(store: Store, table: pd.DataFrame, metric: str) -> None:
     frame["n_pos"] = frame["n"]
     order = prior["value"].where(prior.index != loc.ALL, 2).sort_values(ascending=False).index
     frame = frame.sort_values("label", key=lambda names: names.map(order.get_loc), kind="stable")
-    st.plotly_chart(
+    download.figure(
+        view,
         dots(frame, styles.by_title(store), loc.METRICS[metric], FEW),
+        download.About(
+            (loc.METRICS[metric], saliency.title, saliency.record.split),
+            f"n = {saliency.record.n_annotated:,} marked pairs of film and label",
+            "In brackets, marked films. The grey tick is the centre prior: a blob in the middle of every film. Grey "
+            f"marks: fewer than {FEW} films. 95% intervals from resampling patients.",
+        ),
+        lambda: frame,
         key="agreement",
         alt=f"{loc.METRICS[metric]} of every label and regime beside the centre prior",
-    )
-    st.caption(
-        "In brackets, marked films. The grey tick is the centre prior: a blob in the middle of every film. Grey marks: "
-        f"fewer than {FEW} films. 95% intervals from resampling patients."
     )
 
 

@@ -13,7 +13,7 @@ from explorer.figures.style import with_interval
 from explorer.store.saliency import saliency_command
 from explorer.tables import styles
 from explorer.ui.grad_cam.agreement import choose_saliency_set
-from explorer.ui.shared import cache
+from explorer.ui.shared import cache, download
 from explorer.ui.shared.frame import errors_shown
 from explorer.ui.shared.show import show_table
 
@@ -55,12 +55,19 @@ def sanity_view(view: View) -> None:
             )
         _moves(view, saliency, summary)
         marks = {r.name: (r.title, styles.of_regime(view.store, r.name)) for r in view.store.regimes}
-        st.plotly_chart(
+        download.figure(
+            view,
             randomisation_curve(summary, sanity.RANDOM_STEPS, marks, sanity.ALIKE),
+            _about_randomisation(view, saliency, summary),
+            lambda: summary,
             key="randomisation",
             alt="Similarity of maps to themselves while ever more of the model is random",
         )
-        _randomisation_notes(view, summary)
+        st.caption(
+            "Green: the map follows the weights, and beats both opponents in both checks, with whole intervals. "
+            "Red: it surely stays alike, or an opponent surely beats it. These checks say whether a map follows the "
+            "model, not whether the model is right."
+        )
 
 
 @st.cache_data(max_entries=16, show_spinner="Resampling patients", hash_funcs=cache.HASH_FUNCS)
@@ -105,18 +112,16 @@ def _moves(view: View, saliency: SaliencySet, summary: pd.DataFrame) -> None:
     )
 
 
-def _randomisation_notes(view: View, summary: pd.DataFrame) -> None:
+def _about_randomisation(view: View, saliency: SaliencySet, summary: pd.DataFrame) -> download.About:
     sampled = summary[summary["check"] == "randomisation"]
     wordings = sanity.figures(summary, view.store.regimes[0].name).get(("prompts", ""))
     wording = f" Maps of two wordings of the prompt: ρ = {with_interval(*wordings)}." if wordings else ""
-    st.caption(
-        f"{int(sampled['n'].max())} positive films at random, the rarest labels first; mean of "
+    films = int(sampled["n"].max())
+    return download.About(
+        ("Maps of an ever more random model", saliency.title, saliency.record.split),
+        f"n = {films:,} films",
+        f"{films:,} positive films at random, the rarest labels first; mean of "
         f"{int(sampled['n_draws'].max())} draws of random weights (Adebayo et al., NeurIPS 2018). Whiskers span the "
         "95% intervals of all draws. Everything: head, every block, patch embedding, class token and position. "
-        f"Above the dashed line two maps are alike: such a map shows the film and not the model.{wording}"
-    )
-    st.caption(
-        "Green: the map follows the weights, and beats both opponents in both checks, with whole intervals. "
-        "Red: it surely stays alike, or an opponent surely beats it. These checks say whether a map follows the model, "
-        "not whether the model is right."
+        f"Above the dashed line two maps are alike: such a map shows the film and not the model.{wording}",
     )

@@ -18,6 +18,7 @@ from explorer.tables.map_films import Landmark, film_card, landmarks
 from explorer.ui.components.map_view import Panel, film_cards, linked_maps, send_points
 from explorer.ui.maps import signs
 from explorer.ui.maps.answer import answer_text
+from explorer.ui.maps.download_map import download_map
 from explorer.ui.maps.selected import PAGES, beside_maps, films_id
 from explorer.ui.maps.trust import cluster_table, method_text, trust_table, trust_verdict
 from explorer.ui.shared import address, cache, choose, selection
@@ -172,6 +173,7 @@ def _linked(view: View, asked: Asked, panels: list[Panel], paint_id: str) -> Non
                 )
             with st.container(width=SIDE, key="map-beside"):
                 beside_maps(view, asked, picked, film)
+        download_map(view, asked, panels)
 
 
 def method(view: View, choice: MapChoice) -> None:

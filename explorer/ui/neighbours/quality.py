@@ -19,10 +19,10 @@ from explorer.tables import styles
 from explorer.tables.labels import findings_text
 from explorer.tables.results import Merit, merits
 from explorer.tables.spaces import all_spaces, distinct_spaces, space_title
-from explorer.ui.shared import choose
+from explorer.ui.shared import choose, download
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import link
-from explorer.ui.shared.show import figure_title, show_table
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.store.manifest import SpaceKind, SpaceRecord
@@ -72,24 +72,28 @@ def retrieval_by_label(view: View, kind: SpaceKind, metric: str) -> None:
     best = frame.groupby("label")["value"].max().sort_values(ascending=False, na_position="last", kind="stable")
     frame = frame.sort_values("label", key=lambda labels: labels.map(list(best.index).index), kind="stable")
     marks = {names[space.name]: styles.of_space(store, space) for space, _ in spaces}
-    figure_title(TITLES[metric], choose.SPACES[kind], view.split)
-    st.plotly_chart(
+    by_vote = (
+        "A film's score is the share of its nearest training films that have the label, weighted by likeness. "
+        "Nothing is trained; k is chosen on val. Tick: a random ranking. In "
+        "brackets, positives; grey: fewer than 5."
+    )
+    by_query = (
+        f"Each {view.split} film that has the label asks for others of the split: other patients', of a comparable "
+        "view, with the label known. Mean over these queries, with a 95% interval from resampling their patients. "
+        "Tick: a random order. In brackets, queries; grey: fewer than 5."
+    )
+    download.figure(
+        view,
         dots(frame, marks, TITLES[metric].lower(), few=FEW),
+        download.About(
+            (TITLES[metric], choose.SPACES[kind], view.split),
+            download.films(view),
+            by_vote if metric.startswith("knn") else by_query,
+        ),
+        lambda: frame,
         key="retrieval",
         alt=f"{TITLES[metric]} of every label, by space, against chance",
     )
-    if metric.startswith("knn"):
-        st.caption(
-            "A film's score is the share of its nearest training films that have the label, weighted by likeness. "
-            "Nothing is trained; k is chosen on val. Tick: a random ranking. In "
-            "brackets, positives; grey: fewer than 5."
-        )
-    else:
-        st.caption(
-            f"Each {view.split} film that has the label asks for others of the split: other patients', of a comparable "
-            "view, with the label known. Mean over these queries, with a 95% interval from resampling their patients. "
-            "Tick: a random order. In brackets, queries; grey: fewer than 5."
-        )
 
 
 @panel

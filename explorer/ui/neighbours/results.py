@@ -24,7 +24,7 @@ from explorer.tables.spaces import distinct_spaces, label_agreement, space_title
 from explorer.ui.maps import signs
 from explorer.ui.neighbours import explain
 from explorer.ui.neighbours.query import Query, choose_query
-from explorer.ui.shared import address, cache, selection
+from explorer.ui.shared import address, cache, download, selection
 from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import link
 
@@ -108,7 +108,7 @@ def query_summary(view: View, query: Query, neighbours: list[Neighbours]) -> Non
         if query.upload:
             _upload_scores(view, query.upload, query.known)
         else:
-            _label_agreement(view.store, query, neighbours)
+            _label_agreement(view, query, neighbours)
     if query.left_out:
         st.caption(query.left_out)
     if query.way == "words":
@@ -161,10 +161,18 @@ def _outlying(percentiles: NDArray[np.float64] | None) -> None:
 def _upload_scores(view: View, upload: Upload, known: NDArray[np.float32]) -> None:
     store = view.store
     frame = score_frame(store, upload.logits(store), known, store.rows(view.split))
-    st.plotly_chart(
-        margins(frame, styles.by_title(store)), key="upload-margins", alt="Each regime's scores of the uploaded film"
+    download.figure(
+        view,
+        margins(frame, styles.by_title(store)),
+        download.About(
+            ("Scores of your film against thresholds", view.split),
+            f"1 film beside {len(store.rows(view.split)):,} {view.split} films",
+            f"Right of the line is predicted positive at the threshold chosen on val; spread of {view.split}.",
+        ),
+        lambda: frame,
+        key="upload-margins",
+        alt="Each regime's scores of the uploaded film",
     )
-    st.caption(f"Right of the line is predicted positive at the threshold chosen on val; spread of {view.split}.")
     st.button(
         "Grad-CAM of your film",
         icon=":material/center_focus_strong:",
@@ -285,20 +293,24 @@ def _compared(store: Store, known: NDArray[np.float32], other: int) -> str:
 
 
 @panel
-def _label_agreement(store: Store, query: Query, neighbours: list[Neighbours]) -> None:
+def _label_agreement(view: View, query: Query, neighbours: list[Neighbours]) -> None:
     """The share of the neighbours that have each label asked for, against chance."""
+    store = view.store
     if not (query.known == 1).any():
         st.caption("Nothing is known of what was asked for, so there is no agreement to measure.")
         return
     frame = pd.concat([label_agreement(store, query.known, ~query.barred, one.rows, one.title) for one in neighbours])
-    st.markdown("**Do neighbours share the labels?**")
     marks = {one.title: styles.of_space(store, one.space) for one in neighbours}
-    st.plotly_chart(
+    download.figure(
+        view,
         dots(frame, marks, f"share of the {query.k} neighbours", few=1),
+        download.About(
+            ("Do neighbours share the labels?", query.name, view.split),
+            f"n = {query.k} neighbours in each space, among {int((~query.barred).sum()):,} films",
+            "Share of the neighbours known to have each label, with a 95% Wilson interval. The tick is the prevalence "
+            "among the films searched, their positives in brackets.",
+        ),
+        lambda: frame,
         key="agreement",
         alt="Share of neighbours that have each of the labels, against prevalence",
-    )
-    st.caption(
-        "Share of the neighbours known to have each label, with a 95% Wilson interval. The tick is the prevalence "
-        "among the films searched, their positives in brackets."
     )

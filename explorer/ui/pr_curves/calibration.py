@@ -16,10 +16,10 @@ from explorer.figures.style import with_interval
 from explorer.tables import styles
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.ui.pr_curves import curves
-from explorer.ui.shared import choose
+from explorer.ui.shared import choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
-from explorer.ui.shared.show import figure_title, show_table
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
@@ -63,16 +63,21 @@ def calibration_view(view: View) -> None:
 
 @panel
 def _diagram(view: View, label: str, method: Method) -> None:
-    figure_title("Reliability", METHODS[method], label, view.split)
-    st.plotly_chart(
-        _reliability(view.store, view.split, label, method),
+    diagrams, figure = _reliability(view.store, view.split, label, method)
+    download.figure(
+        view,
+        figure,
+        download.About(
+            ("Reliability", METHODS[method], label, view.split),
+            download.label_films(view, label),
+            f"{BINS} bins of equal number of films, with Wilson's 95% intervals; below them, films per bin. "
+            "On the dashed line the predicted probability equals the observed rate.",
+        ),
+        lambda: pd.concat([frame.assign(regime=regime) for regime, frame in diagrams.items()]).rename(
+            columns={"said": "predicted", "seen": "observed"}
+        ),
         key="reliability",
-        config={"displayModeBar": False},
         alt=f"Reliability of {plain(label)} in every regime",
-    )
-    st.caption(
-        f"{BINS} bins of equal number of films, with Wilson's 95% intervals; below them, films per bin. "
-        "On the dashed line the predicted probability equals the observed rate."
     )
 
 
@@ -159,7 +164,8 @@ def _texts(frame: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
-def _reliability(store: Store, split: Split, label: str, method: Method) -> go.Figure:
+def _reliability(store: Store, split: Split, label: str, method: Method) -> tuple[dict[str, pd.DataFrame], go.Figure]:
+    """Each regime's bins, and their figure."""
     c = store.labels.index(label)
     rows, val = store.rows(split), store.rows("val")
     diagrams = {}
@@ -167,4 +173,4 @@ def _reliability(store: Store, split: Split, label: str, method: Method) -> go.F
         logits = store.logits(regime.name)
         p = fit(method, store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
         diagrams[regime.title] = reliability(store.targets[rows, c], p)
-    return threshold_figures.reliability_diagram(diagrams, styles.of_regimes(store))
+    return diagrams, threshold_figures.reliability_diagram(diagrams, styles.of_regimes(store))

@@ -13,15 +13,15 @@ from explorer.analysis.pooled import MICRO
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.text import in_markdown, plain
 from explorer.figures import curves as curve_figures
-from explorer.figures.curves import CurveAxes
+from explorer.figures.curves import Curve, CurveAxes
 from explorer.tables import curves as curve_tables
 from explorer.tables import styles
 from explorer.tables.curves import MEANS, SORTS, Sort
 from explorer.tables.results import mean_of_labels, merits, missing_results, regime_table
-from explorer.ui.shared import address, choose
+from explorer.ui.shared import address, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
-from explorer.ui.shared.show import figure_title, show_table
+from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
@@ -67,25 +67,22 @@ def gains(view: View, few: int) -> None:
     colour = styles.of_regime(store, pairs[chosen][0]).colour
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        figure_title(METRICS[metric], chosen, split)
         known = frame[frame["difference"].notna()]
-        st.plotly_chart(
-            curve_figures.difference_dots(known, colour, f"{METRICS[metric]}: {chosen}"),
-            key="gains",
-            alt=f"Differences in {METRICS[metric]} with 95% intervals, {chosen}",
+        figure = curve_figures.difference_dots(known, colour, f"{METRICS[metric]}: {chosen}")
+        about = download.About(
+            (f"Differences in {METRICS[metric]}", chosen, split),
+            download.films(view),
+            "Paired: both regimes are scored without each patient in turn; 95% intervals. A filled mark has Holm's p "
+            "below 0.05, which allows for all labels tested at once. In brackets the positives; grey has fewer than "
+            f"{few}.",
         )
+        download.heading(view, about, lambda: [download.panel(figure)], lambda: frame, key="gains")
+        download.draw(figure, key="gains", alt=f"Differences in {METRICS[metric]} with 95% intervals, {chosen}")
     with right:
         show_table(curve_tables.difference_table(frame), hide_index=True, height="content")
-    st.caption(
-        "Paired: both regimes are scored without each patient in turn; 95% intervals. A filled mark has Holm's p below "
-        "0.05, which allows for all labels tested at once. In brackets the positives; grey has fewer than "
-        f"{few}."
-        + (
-            f" DeLong's p is an independent check, with sums over patients; none under {DELONG_FROM} patients."
-            if metric == "auroc"
-            else ""
-        )
-    )
+    download.caption(about)
+    if metric == "auroc":
+        st.caption(f"DeLong's p is an independent check, with sums over patients; none under {DELONG_FROM} patients.")
 
 
 def one_label(view: View) -> None:
@@ -129,16 +126,29 @@ def _label_figures(view: View, name: str) -> None:
 
 @panel
 def _label_curve(view: View, name: str, axes: CurveAxes) -> None:
-    figure_title(f"{SHOWN[axes]} curves", curve_tables.pool_title(name), view.split)
-    st.plotly_chart(
-        _large(view.store, view.split, name, axes),
+    lines, figure = _large(view.store, view.split, name, axes)
+    about = download.About(
+        (f"{SHOWN[axes]} curves", curve_tables.pool_title(name), view.split),
+        _counts(view, name),
+        f"In brackets, {AREAS[axes]}, with its 95% interval; bands are pointwise. "
+        f"Marks are thresholds chosen on val. {_baseline(axes)} {_about(view.store, view.split, name)}".strip(),
+    )
+    download.figure(
+        view,
+        figure,
+        about,
+        lambda: curve_tables.curve_frame(lines, axes),
         key="curve",
         alt=f"Curves of every regime for {plain(curve_tables.pool_title(name))}",
     )
-    st.caption(
-        f"In brackets, {AREAS[axes]}, with its 95% interval; bands are pointwise. "
-        f"Marks are thresholds chosen on val. {_baseline(axes)} {_about(view.store, view.split, name)}"
-    )
+
+
+def _counts(view: View, name: str) -> str:
+    """What a label's or a pool's figure counts."""
+    positive, negative, unknown = curve_tables.scored_counts(view.store, view.split, name)
+    unit = "film-label pairs" if name in (*MEANS, MICRO) else f"{view.split} films"
+    total = positive + negative + unknown
+    return f"n = {total:,} {unit}: {positive:,} positive, {negative:,} negative, {unknown:,} unknown"
 
 
 @panel
@@ -210,8 +220,29 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
         st.warning(notice, icon=":material/warning:")
     _legend(store)
     small = _small(store, view.split, axes, by, few, with_bands)
+    about = download.About(
+        (f"{SHOWN[axes]} curves of every label", view.split),
+        download.films(view),
+        "Marks are thresholds chosen on val; bands are pointwise 95% intervals from "
+        f"resampling patients. {_baseline(axes)} + positive, − negative, ? unknown; unknown never counts as negative. "
+        f"Under {few} positives no curve is drawn. Pools come first; a domain of one label is that label. "
+        f"{mean_of_labels(store, view.split).note}",
+    )
+    download.heading(
+        view,
+        about,
+        lambda: [download.panel(figure, curve_tables.pool_title(name), note) for name, note, figure, _ in small],
+        lambda: pd.concat(
+            [
+                curve_tables.curve_frame(lines, axes).assign(label=curve_tables.pool_title(name))
+                for name, _, _, lines in small
+                if lines
+            ]
+        ),
+        key="small",
+    )
     with st.container(horizontal=True, gap="small"):
-        for name, note, figure in small:
+        for name, note, figure, _ in small:
             with st.container(width=238, gap="xxsmall"):
                 st.button(
                     f"**{in_markdown(curve_tables.pool_title(name))}**  {note}",
@@ -220,18 +251,13 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
                     on_click=_open_label,
                     args=(name,),
                 )
-                st.plotly_chart(
+                download.draw(
                     figure,
                     key=f"small-{name}",
-                    config={"displayModeBar": False},
                     alt=f"Curves of every regime for {plain(curve_tables.pool_title(name))}",
                 )
-    st.caption(
-        "Click a name to open it. Marks are thresholds chosen on val; bands are pointwise 95% intervals from "
-        f"resampling patients. {_baseline(axes)} + positive, − negative, ? unknown; unknown never counts as negative. "
-        f"Under {few} positives no curve is drawn. Pools come first; a domain of one label is that label. "
-        f"{mean_of_labels(store, view.split).note}"
-    )
+    st.caption("Click a name to open it.")
+    download.caption(about)
 
 
 def _open_label(name: str) -> None:
@@ -239,17 +265,18 @@ def _open_label(name: str) -> None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
-def _large(store: Store, split: Split, name: str, axes: CurveAxes) -> go.Figure:
+def _large(store: Store, split: Split, name: str, axes: CurveAxes) -> tuple[list[Curve], go.Figure]:
+    """Every regime's curve, and their figure."""
     lines = curve_tables.regime_curves(store, split, name, axes)
     prevalence = curve_tables.prevalence_of(store, merits(store, split), name)
-    return curve_figures.large_curves(lines, styles.of_regimes(store), axes, prevalence)
+    return lines, curve_figures.large_curves(lines, styles.of_regimes(store), axes, prevalence)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Drawing every label", hash_funcs=HASH_FUNCS)
 def _small(
     store: Store, split: Split, axes: CurveAxes, by: Sort, few: int, with_bands: bool
-) -> list[tuple[str, str, go.Figure]]:
-    """Name, counts and figure of every pool and label."""
+) -> list[tuple[str, str, go.Figure, tuple[Curve, ...]]]:
+    """Name, counts, figure and curves of every pool and label."""
     panels = curve_tables.small_multiples(store, split, axes, by, few, with_bands=with_bands)
     marks = styles.of_regimes(store)
-    return [(p.name, p.note, curve_figures.small_curves(p.curves, marks, axes, p.prevalence)) for p in panels]
+    return [(p.name, p.note, curve_figures.small_curves(p.curves, marks, axes, p.prevalence), p.curves) for p in panels]

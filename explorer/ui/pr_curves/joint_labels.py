@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +14,10 @@ from explorer.analysis.metrics import patient_weights
 from explorer.analysis.multilabel import complete
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.style import with_interval
-from explorer.tables.labels import ONE_LABEL, by_prevalence
+from explorer.tables.labels import ONE_LABEL, by_prevalence, cooccurrence_frame
 from explorer.tables.protocol_scores import predict_sound_protocol
 from explorer.tables.results import mean_of_labels, merits, resampled_interval
-from explorer.ui.shared import choose
+from explorer.ui.shared import choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
@@ -71,14 +72,20 @@ def _pairs(view: View, regime: RegimeRecord) -> None:
     known = ~np.isnan(targets)
     left, right = st.columns(2, gap="medium")
     for side, title, positive, word in (
-        (left, f"Predicted together: {regime.title}, {split}", calls, "predicted"),
-        (right, f"Occur together, {split}", targets == 1, "positive"),
+        (left, ("Predicted together", regime.title, split), calls, "predicted"),
+        (right, ("Occur together", split), targets == 1, "positive"),
     ):
         with side:
-            st.subheader(title)
             share, both = cooccurrence(positive, known)
-            st.plotly_chart(cooccurrence_heatmap(share, both, order), key=f"pairs-{word}", alt=title)
-            st.caption(f"Of the {split} films {word} for the row's label, the percentage {word} for the column's too.")
+            caption = f"Of the {split} films {word} for the row's label, the percentage {word} for the column's too."
+            download.figure(
+                view,
+                cooccurrence_heatmap(share, both, order),
+                download.About(title, download.films(view), caption),
+                partial(cooccurrence_frame, share, both, order),
+                key=f"pairs-{word}",
+                alt=", ".join(title),
+            )
     frame = pairs(order, targets, calls)
     frame = frame[frame["predicted"] + frame["true"] > 0]
     excess = frame["predicted"] - frame["true"]

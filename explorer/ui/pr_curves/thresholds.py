@@ -33,7 +33,7 @@ from explorer.tables.thresholds import (
     rule_text,
 )
 from explorer.ui.pr_curves.net_benefit import decision_curves
-from explorer.ui.shared import address, choose, selection
+from explorer.ui.shared import address, choose, download, selection
 from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import gallery
 from explorer.ui.shared.show import figure_title, show_table
@@ -132,21 +132,23 @@ def _scores(view: View, point: Point) -> None:
     rows, operating = store.rows(view.split), point.by_regime[point.regime.name]
     scores, targets = operating.scores[rows, c], store.targets[rows, c]
     figure = threshold_figures.score_histogram(scores, targets, float(operating.thresholds[c]), operating.unit, COLOURS)
-    figure_title("Scores and their threshold", point.label, point.regime.title, view.split)
-    wide, narrow = st.columns([5, 4], gap="small")
-    wide.plotly_chart(figure, key="scores", config={"displayModeBar": False}, alt="Scores of films by their label")
-    narrow.plotly_chart(
-        _on_the_curve(view, point, targets, scores),
-        key="on-the-curve",
-        config={"displayModeBar": False},
-        alt="The threshold on the precision-recall curve",
-    )
     cut = operating.thresholds[c]
     where = "val could not decide: no film is predicted positive" if np.isnan(cut) else f"at {number(cut)}"
-    st.caption(
+    about = download.About(
+        ("Scores and their threshold", point.label, point.regime.title, view.split),
+        download.label_films(view, point.label),
         f"{point.regime.title}, {rule_text(point.choice, point.regime.name)}: {where} (line). Positive films above, "
-        "negative ones below, each as a share of its own; beside them the threshold on the regime's curve."
+        "negative ones below, each as a share of its own; beside them the threshold on the regime's curve.",
     )
+    curve = _on_the_curve(view, point, targets, scores)
+    films = pd.DataFrame({"sample_id": store.samples["sample_id"].to_numpy()[rows], "label": targets, "score": scores})
+    download.heading(view, about, lambda: [download.panel(figure), download.panel(curve)], lambda: films, key="scores")
+    wide, narrow = st.columns([5, 4], gap="small")
+    with wide:
+        download.draw(figure, key="scores", alt="Scores of films by their label")
+    with narrow:
+        download.draw(curve, key="on-the-curve", alt="The threshold on the precision-recall curve")
+    download.caption(about)
 
 
 def _on_the_curve(view: View, point: Point, targets: NDArray[np.float32], scores: NDArray[np.float32]) -> go.Figure:
@@ -293,15 +295,17 @@ def _labels_a_film(view: View, point: Point) -> None:
     store, rows = view.store, view.store.rows(view.split)
     true = (store.targets[rows] == 1).sum(axis=1)
     predicted = {regime.title: point.by_regime[regime.name].predicted(rows).sum(axis=1) for regime in store.regimes}
-    st.subheader(f"Labels predicted per film, {view.split}")
-    st.plotly_chart(
+    hand = " Only the chosen label is set by hand; the others keep max F1." if point.choice.rule in BY_HAND else ""
+    download.figure(
+        view,
         threshold_figures.labels_per_film(true, predicted, styles.of_regimes(store)),
+        download.About(
+            ("Labels predicted per film", RULE_TITLES[point.choice.rule], view.split),
+            download.films(view),
+            f"All {len(store.labels)} labels by this rule, over {len(rows):,} {view.split} films.{hand}",
+        ),
+        lambda: pd.DataFrame({"sample_id": store.samples["sample_id"].to_numpy()[rows], "true": true, **predicted}),
         key="labels-a-film",
-        config={"displayModeBar": False},
         alt="Labels predicted per film in every regime, and true labels",
     )
-    hand = " Only the chosen label is set by hand; the others keep max F1." if point.choice.rule in BY_HAND else ""
-    st.caption(
-        f"All {len(store.labels)} labels by this rule, over {len(rows):,} {view.split} films. Switch to the paper's "
-        f"presets to see over-prediction come and go with the threshold.{hand}"
-    )
+    st.caption("Switch to the paper's presets to see over-prediction come and go with the threshold.")

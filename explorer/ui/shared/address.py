@@ -266,8 +266,12 @@ _bar = st.components.v2.component(
 
 def bar() -> None:
     """The button that copies the link; it also completes the address in the browser."""
-    session = _session()
-    _bar(key="address-bar", data={"query": urlencode(session.written, doseq=True), "at": time.time()}, width="content")
+    _bar(key="address-bar", data={"query": query(), "at": time.time()}, width="content")
+
+
+def query() -> str:
+    """The complete query of the view that is open."""
+    return urlencode(_session().written, doseq=True)
 
 
 def title(page: str) -> str:
