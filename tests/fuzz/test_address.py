@@ -19,7 +19,7 @@ from explorer.store.runs import open_store
 from tests.pages import TITLES, address_of, open_page
 from tests.views import OF_PAGE, known_texts, meaning
 
-CASES = int(os.environ.get("FUZZ_CASES", "30"))
+CASES = int(os.environ.get("FUZZ_CASES", "20"))
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 DRAWN = CASES // 10
 """Cases in which the whole page is drawn; in the others only its frame, which checks the address."""
@@ -160,4 +160,4 @@ def test_an_empty_or_doubled_parameter_leaves_the_page_and_its_session_whole(pag
         assert not app.exception
         assert app.title[0].value == TITLES[page]
         assert address_of(app)["split"] == ["test"]
-        assert not app.switch_page("pages/overview.py").run().exception
+    assert not app.switch_page("pages/overview.py").run().exception
