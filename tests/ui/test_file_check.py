@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -93,15 +91,3 @@ def test_a_run_with_a_damaged_manifest_leaves_the_others_to_choose(run: Path) ->
     assert "manifest.json is damaged" in as_read(app.error[0].value)
     app.selectbox(key="run").select(other.name).run()
     assert_whole(app, "Overview")
-
-
-def test_checking_files_needs_no_torch(run: Path) -> None:
-    code = (
-        "import sys\nfrom pathlib import Path\nfrom explorer.store.reader import Store\n"
-        "from explorer.ui.shared.file_check import FileCheck\n"
-        f"check = FileCheck(Store(Path({str(run)!r})))\n"
-        "while not check.done: pass\n"
-        "print(check.damaged, sorted({'torch', 'transformers', 'umap', 'numba'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[] []"

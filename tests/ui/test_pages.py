@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 
 from explorer.analysis.metrics import METRICS
 from explorer.store.progress import Progress, write_progress
@@ -23,6 +24,13 @@ from tests.conftest import IN_DEPTH
 from tests.pages import TITLES, address_of, as_read, assert_whole, open_page, said
 
 PAGES = tuple(TITLES)
+
+
+@pytest.fixture(scope="module")
+def fresh_caches() -> None:
+    """No test changes a store: those that need another take a copy, in a folder of its own."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
 
 
 @pytest.mark.parametrize("name", PAGES)

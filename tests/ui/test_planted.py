@@ -17,6 +17,11 @@ SOME = KINDS if IN_DEPTH else KINDS[::3]
 """Kinds for the page that shows them among others."""
 
 
+@pytest.fixture
+def fresh_caches() -> None:
+    """All tests read one store, which none changes."""
+
+
 @pytest.fixture(scope="module")
 def planted(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     st.cache_data.clear()
