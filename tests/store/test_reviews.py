@@ -151,7 +151,7 @@ def test_a_review_corrects_the_next_run_there_and_nowhere_else(
 
 def judged(frame: pd.DataFrame, labels: Sequence[str], expected: np.ndarray) -> list[Review]:
     """A review of each kind, of another cell each; ``expected``, the labels as they are, becomes what they ask for."""
-    reviews = []
+    reviews, before = [], expected.copy()
     verdicts: tuple[tuple[str, int, Verdict, float], ...] = (
         ("train", 1, "wrong", 0),
         ("test", 0, "wrong", 1),
@@ -159,7 +159,7 @@ def judged(frame: pd.DataFrame, labels: Sequence[str], expected: np.ndarray) -> 
         ("test", 1, "keep", 1),
     )
     for split, given, verdict, after in verdicts:
-        row, c = np.argwhere((frame["split"] == split).to_numpy()[:, None] & (expected == given))[-1]
+        row, c = np.argwhere((frame["split"] == split).to_numpy()[:, None] & (before == given))[-1]
         review = said(str(frame["sample_id"].iat[row]), verdict, labels[c])
         reviews.append(review.model_copy(update={"given": given}))
         expected[row, c] = after
