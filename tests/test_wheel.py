@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from explorer.model.hub import locate
 from tests.conftest import ROOT
 from tests.pages import TITLES
 
@@ -75,16 +76,15 @@ def test_the_batch_job_of_the_wheel_finds_its_files(installed: Path, tmp_path: P
     assert "linear probe" in run(installed, tmp_path, "-m", "precompute", "--help")
     code = (
         "import precompute\n"
-        "from explorer.model.hub import locate\n"
         "from precompute.commands.run import DEMO_ENCODER\n"
         "from precompute.prompts import PROMPT_SETS\n"
         "from precompute.sources.mesh import MESH_TABLE\n"
-        "print(precompute.__file__, len(list(PROMPT_SETS.glob('*.toml'))), MESH_TABLE.is_file())\n"
-        "print(locate(f'local-dir:{DEMO_ENCODER}').title)"
+        "print(precompute.__file__, len(list(PROMPT_SETS.glob('*.toml'))), MESH_TABLE.is_file(), DEMO_ENCODER)"
     )
-    where, title = run(installed, tmp_path, "-c", code).splitlines()
-    assert where == f"{installed / 'precompute/__init__.py'} 4 True"
-    assert "Phantom-CLIP" in title
+    (line,) = run(installed, tmp_path, "-c", code).splitlines()
+    encoder = installed / "explorer/app/encoders/phantom-clip"
+    assert line == f"{installed / 'precompute/__init__.py'} 4 True {encoder}"
+    assert "Phantom-CLIP" in locate(f"local-dir:{encoder}").title
 
 
 def test_the_app_of_the_wheel_draws_every_page_without_a_model_library(
