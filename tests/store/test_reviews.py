@@ -133,7 +133,7 @@ def test_the_command_refuses_bad_corrections_before_any_work(tmp_path: Path, few
 def test_a_review_corrects_the_next_run_there_and_nowhere_else(
     source: Source, few_films: Path, tmp_path: Path, call: Call
 ) -> None:
-    export, expected = tmp_path / "export.csv", source.frame[list(source.labels)].to_numpy(np.float32)
+    export, expected = tmp_path / "export.csv", source.frame[list(source.labels)].to_numpy(np.float32, copy=True)
     export.write_bytes(as_csv(judged(source.frame, source.labels, expected)))
     given = ("--csv", few_films / "labels.csv", "--images", few_films / "images", "--encoder", f"local-dir:{ENCODER}")
     code, _, err = call("run", *given, "--epochs", 1, "--out", tmp_path / "store", "--corrections", export)
