@@ -20,7 +20,6 @@ from explorer.store.reader import Store
 from explorer.tables.results import METRIC_TITLES
 from explorer.tables.spaces import distinct_spaces, nearest_films
 from explorer.ui.shared import selection
-from tests.conftest import IN_DEPTH
 from tests.pages import TITLES, address_of, as_read, assert_whole, open_page, said
 
 PAGES = tuple(TITLES)
