@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,35 +30,39 @@ SHARED = Path(os.environ.get("CXR_SHARED", ROOT / "../shared/data"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # umap would give torch as many threads as numba has
 
-settings.register_profile("untimed", deadline=None)  # a busy machine is not a wrong program
-settings.load_profile("untimed")
+IN_DEPTH = "FUZZ_CASES" in os.environ
+"""As ``make fuzz`` sets it: every case; else the part of them that the suite has time for."""
+
+# a busy machine is not a wrong program: examples have no deadline
+settings.register_profile("suite", deadline=None, max_examples=40)
+settings.register_profile("in depth", deadline=None, max_examples=1000)
+settings.load_profile("in depth" if IN_DEPTH else "suite")
 
 LONG = (
-    "tests/precompute/sources/test_iu_xray.py",  # beside the next, which makes the tiny store
-    "tests/ui/test_pages.py",
-    "tests/browser/test_app.py",
-    "tests/precompute/saliency/test_saliency.py",
-    "tests/browser/test_links.py",
-    "tests/precompute/test_cli.py",
-    "tests/precompute/test_label_sets.py",
-    "tests/fuzz/test_address.py",
-    "tests/fuzz/test_resume.py",
-    "tests/model/test_saliency.py",
-    "tests/store/test_reviews.py",
+    "tests/ui/test_pages.py",  # makes the tiny store, while the others have work that needs none
     "tests/model/test_biomedclip.py",
     "tests/model/test_encoder.py",
+    "tests/browser/test_app.py",
     "tests/model/test_families.py",
-    "tests/test_wheel.py",
+    "tests/model/test_saliency.py",
     "tests/analysis/test_coverage.py",
+    "tests/precompute/saliency/test_saliency.py",
+    "tests/browser/test_planted.py",
+    "tests/browser/test_links.py",
+    "tests/precompute/test_cli.py",
+    "tests/precompute/sources/test_iu_xray.py",
+    "tests/precompute/test_label_sets.py",
     "tests/ui/test_planted.py",
-    "tests/ui/test_file_check.py",
-    "tests/ui/test_grad_cam.py",
-    "tests/ui/test_pr_curves.py",
+    "tests/fuzz/test_stores.py",
+    "tests/fuzz/test_resume.py",
+    "tests/test_wheel.py",
+    "tests/store/test_store.py",
     "tests/ui/test_neighbours.py",
-    "tests/analysis/test_thresholds.py",
-    "tests/analysis/test_maps.py",
+    "tests/ui/test_grad_cam.py",
+    "tests/fuzz/test_address.py",
+    "tests/fuzz/test_towers.py",
 )
-"""The files that take longest: they start first, so that no worker ends long after the other."""
+"""The files that take longest: they start first, so that no worker ends long after the others."""
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -68,17 +72,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path, len(LONG)))
 
 
-def precompute(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own, as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", "precompute", *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        timeout=590,
-        check=False,
-    )
+def pytest_collection_finish() -> None:
+    """Streamlit collects garbage after every run of a page, which would walk all imported libraries each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -89,19 +86,29 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def no_file_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages do not hash all files of a run in the background, which takes as long as drawing them."""
+    monkeypatch.setattr(
+        "explorer.ui.shared.file_check.FileCheck._check", lambda self, store: setattr(self, "checked", self.total)
+    )
+
+
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The root of a complete store of 96 phantom films; tests that damage one take a copy.
 
-    The first worker to ask makes it; a command that was cut off is resumed by the same command.
+    The first worker to ask makes it, in its own process, which has imported the libraries already. A command that was
+    cut off is resumed by the same command.
     """
     base = tmp_path_factory.getbasetemp()
     root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny/store"
     root.parent.mkdir(exist_ok=True)
     with FileLock(root.with_name("lock")):
         if not (root / "LATEST").exists():
-            run = precompute("demo", "--n", 96, "--epochs", 1, "--out", root)
-            assert run.returncode == 0, run.stderr
+            with pytest.MonkeyPatch.context() as patch:
+                take_few_draws(patch, resamples=100, penalties=(0.01, 0.1, 1.0))  # shuffles stay: few separate nothing
+                assert run_command(patch, "demo", "--n", 96, "--epochs", 1, "--out", root) == 0
     before = os.environ.get("EXPLORER_STORE")
     os.environ["EXPLORER_STORE"] = str(root)
     yield root
@@ -121,33 +128,42 @@ def vouch(run: Path, file: str) -> None:
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """Run the command line in this process, which knows torch already: exit code, stdout, stderr."""
-    from precompute.__main__ import main
     from precompute.commands.console import RESULTS
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["precompute", *map(str, arguments)])
         monkeypatch.setattr(RESULTS, "width", 200)
-        with pytest.raises(SystemExit) as ended:
-            main()
+        code = run_command(monkeypatch, *arguments)
         out, err = capsys.readouterr()
-        code = ended.value.code
-        return int(code or 0), out, err
+        return code, out, err
 
     return run
 
 
-def take_few_draws(patch: pytest.MonkeyPatch) -> None:
-    """Let runs of this process take few draws and one setting of the probe: for tests that look at no figure."""
+def run_command(patch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run the command line in this process; its exit code."""
+    from precompute.__main__ import main
+
+    patch.setattr(sys, "argv", ["precompute", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def take_few_draws(patch: pytest.MonkeyPatch, **few: object) -> None:
+    """Let runs of this process take other settings than a command can ask for."""
     from precompute.commands import run
 
-    few = {"permutations": 5, "resamples": 20, "penalties": (0.1,), "losses": ("plain",)}
     checked = run._checked
     patch.setattr(run, "_checked", lambda given: checked({**given, **few}))
 
 
+FEWEST = {"permutations": 5, "resamples": 20, "penalties": (0.1,), "losses": ("plain",)}
+"""Few draws and one setting of the probe: for tests that look at no figure."""
+
+
 @pytest.fixture
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    take_few_draws(monkeypatch)
+    take_few_draws(monkeypatch, **FEWEST)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from explorer.model.hub import locate
 from tests.conftest import ROOT
+from tests.pages import TITLES
 
 PACKAGES = ("explorer", "precompute")
 APP = ("streamlit_app.py", "pages", ".streamlit", "encoders")
@@ -74,30 +76,34 @@ def test_the_batch_job_of_the_wheel_finds_its_files(installed: Path, tmp_path: P
     assert "linear probe" in run(installed, tmp_path, "-m", "precompute", "--help")
     code = (
         "import precompute\n"
-        "from explorer.model.hub import locate\n"
         "from precompute.commands.run import DEMO_ENCODER\n"
         "from precompute.prompts import PROMPT_SETS\n"
         "from precompute.sources.mesh import MESH_TABLE\n"
-        "print(precompute.__file__, len(list(PROMPT_SETS.glob('*.toml'))), MESH_TABLE.is_file())\n"
-        "print(locate(f'local-dir:{DEMO_ENCODER}').title)"
+        "print(precompute.__file__, len(list(PROMPT_SETS.glob('*.toml'))), MESH_TABLE.is_file(), DEMO_ENCODER)"
     )
-    where, title = run(installed, tmp_path, "-c", code).splitlines()
-    assert where == f"{installed / 'precompute/__init__.py'} 4 True"
-    assert "Phantom-CLIP" in title
+    (line,) = run(installed, tmp_path, "-c", code).splitlines()
+    encoder = installed / "explorer/app/encoders/phantom-clip"
+    assert line == f"{installed / 'precompute/__init__.py'} 4 True {encoder}"
+    assert "Phantom-CLIP" in locate(f"local-dir:{encoder}").title
 
 
-def test_the_app_of_the_wheel_draws_every_page(installed: Path, tmp_path: Path, tiny_store: Path) -> None:
+def test_the_app_of_the_wheel_draws_every_page_without_a_model_library(
+    installed: Path, tmp_path: Path, tiny_store: Path
+) -> None:
+    """Only maps asked for on the Grad-CAM page load torch: a viewer with little memory serves all the rest."""
     code = (
+        "import sys\n"
         "from streamlit.testing.v1 import AppTest\n"
         "from explorer.environment import APP\n"
-        "from explorer.ui.shared.frame import PAGES\n"
-        "for file, title in PAGES:\n"
+        "from explorer.ui.shared.frame import FIRST, PAGES\n"
+        "for file, title in (FIRST, *sum(PAGES.values(), ())):\n"
         "    app = AppTest.from_file(str(APP / 'streamlit_app.py'), default_timeout=120).switch_page(file).run()\n"
         "    assert not app.exception and not app.error, (title, app.exception, app.error)\n"
-        "    print(app.title[0].value)"
+        "    print(app.title[0].value)\n"
+        "print(sorted({'torch', 'transformers', 'umap', 'numba', 'open_clip', 'matplotlib'} & set(sys.modules)))"
     )
-    titles = run(installed, tmp_path, "-c", code, EXPLORER_STORE=str(tiny_store)).split("\n")
-    assert titles[:2] == ["Overview", "Map"]
-    assert len(titles) == 11
+    *titles, imported = run(installed, tmp_path, "-c", code, EXPLORER_STORE=str(tiny_store)).splitlines()
+    assert sorted(titles) == sorted(TITLES.values())
+    assert imported == "[]"
     assert "streamlit run" in run(installed, tmp_path, "-m", "explorer", "--help")
     assert files_below(tmp_path) == set(), "an empty folder stays empty"

@@ -25,9 +25,9 @@ FOREIGN = ", ".join(
 """What a browser would make of the plants; the app's own links may name a film, and hold its id in their query."""
 CHARTED = ("dataset", "separability")
 """Pages whose first view has charts as wide as the page."""
-SHORT = {page: (page, query) for page, query in reversed(VIEWS) if page in (*CHARTED, "map", "neighbours")}
+SHORT = {page: (page, query) for page, query in reversed(VIEWS) if page in (*CHARTED, "map")}
 OPENED = VIEWS if IN_DEPTH else tuple(SHORT.values())
-WRITTEN = KINDS if IN_DEPTH else ("image", "a")
+WRITTEN = KINDS if IN_DEPTH else ("a",)
 
 
 @pytest.fixture(scope="module")

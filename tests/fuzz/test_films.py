@@ -36,7 +36,7 @@ from explorer.data.images import decode_film
 from explorer.data.limits import BadImage
 from explorer.data.uploads import read_upload
 
-CASES = int(os.environ.get("FUZZ_CASES", "2000"))
+CASES = int(os.environ.get("FUZZ_CASES", "1000"))
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 
 Element = tuple[int, bytes, bytes]

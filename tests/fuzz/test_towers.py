@@ -21,12 +21,12 @@ from streamlit.testing.v1 import AppTest
 from explorer.data import tower_files
 from explorer.errors import UserError
 from explorer.model.encoder import Clip, ImageTower
-from tests.conftest import vouch
+from tests.conftest import IN_DEPTH, vouch
 from tests.fuzz.test_films import damaged_bytes
 from tests.fuzz.test_stores import damaged_json
 from tests.pages import as_read, open_page
 
-CASES = int(os.environ.get("FUZZ_CASES", "1000")) // 20
+CASES = int(os.environ.get("FUZZ_CASES", "500")) // 20
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 
 HOSTILE: tuple[dict[str, Any], ...] = (
@@ -129,7 +129,7 @@ def test_damaged_towers_are_refused_by_name_or_work(folder: Path, connections: l
         finally:
             (folder / name).write_bytes(files[name])
     assert not connections
-    assert CASES < 50 or 0.4 * CASES < refused < 0.97 * CASES, f"{refused} of {CASES} refused"
+    assert CASES < 25 or 0.4 * CASES < refused < 0.97 * CASES, f"{refused} of {CASES} refused"
 
 
 SOURCES = (
@@ -141,7 +141,7 @@ SOURCES = (
 )
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", SOURCES if IN_DEPTH else SOURCES[::3])
 def test_a_strangers_store_fetches_nothing(
     tiny_store: Path, tmp_path: Path, source: str, connections: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

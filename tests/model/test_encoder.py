@@ -411,8 +411,11 @@ def test_crop_or_pad_in_place_of_the_models_own_way(clip: Clip, tmp_path: Path) 
     assert ImageTower.load(tmp_path).fit == padded.fit, "the store keeps it, and Grad-CAM reads it there"
 
 
-def test_without_network_and_cache_the_hub_answers_at_once(tmp_path: Path) -> None:
+def test_in_a_fresh_process_torchvision_imports_and_without_network_and_cache_the_hub_answers_at_once(
+    tmp_path: Path,
+) -> None:
     code = (
+        "import explorer.model, torchvision, timm, open_clip, pytorch_grad_cam\n"
         "import torch\nfrom explorer.errors import UserError\nfrom explorer.model.encoder import load_clip\n"
         "for name in ('no-one/no-such-model', 'no-one/no-such-model@abc', 'bad name', ''):\n"
         "    try: load_clip('hf-hub:' + name, torch.device('cpu'))\n"
@@ -449,12 +452,6 @@ def test_devices() -> None:
     for name in ("gpu", "", "cuda:99", "tpu"):
         with pytest.raises(UserError, match="device"):
             choose_device(name)
-
-
-def test_torchvision_imports_in_a_fresh_process() -> None:
-    code = "import explorer.model, torchvision, timm, open_clip, pytorch_grad_cam; print(torchvision.__version__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def simulate(monkeypatch: pytest.MonkeyPatch, errors: list[Exception | None]) -> list[tuple[str, ...]]:

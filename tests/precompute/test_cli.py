@@ -28,7 +28,7 @@ from explorer.store.verify import verify_store
 from explorer.tables.results import mean_of_labels
 from precompute.reporter import RUN
 from precompute.stages import train
-from tests.conftest import ROOT, Call
+from tests.conftest import FEWEST, ROOT, Call, take_few_draws
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -327,7 +327,9 @@ def logged(arguments: list[str], log: Path) -> None:
     sys.argv = ["precompute", *arguments]
     from precompute.__main__ import main
 
-    main()
+    with pytest.MonkeyPatch.context() as patch:
+        take_few_draws(patch, **FEWEST)
+        main()
 
 
 def ended(job: BaseProcess, seconds: float = 60) -> int | None:
@@ -369,6 +371,7 @@ def test_a_head_that_diverged_is_refused_before_anything_is_made_from_it(
     assert not list((tmp_path / "out").rglob("linear_probe/head.safetensors"))
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path: Path, call: Call) -> None:
     (films / "images/5.png").write_bytes(b"")
     (films / "images/7.png").unlink()

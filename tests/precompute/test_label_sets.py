@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,25 +18,26 @@ from precompute.reporter import RUN, Reporter
 from precompute.run.job import Job
 from precompute.settings import Settings
 from precompute.sources import CsvOptions, read_csv
+from tests.conftest import IN_DEPTH
 from tests.pages import TITLES, assert_whole, open_sound_page, said
 
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip
 
-COUNTS = (1, 2, 100) if "FUZZ_CASES" in os.environ else (1, 2)
-"""A hundred with ``make fuzz``: that run alone takes two minutes. The tiny store has 14."""
+COUNTS = (1, 2, 100) if IN_DEPTH else (1,)
+"""Two, and a hundred, whose run alone takes two minutes, with ``make fuzz``. The tiny store has 14."""
 SETTINGS = Settings(epochs=1, permutations=5, resamples=20, penalties=(0.1,), losses=("plain",))
 
 
 @pytest.fixture(scope="module", params=COUNTS)
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, clip: Clip) -> Store:
-    """36 small films of noise, 36 patients, a third in each split; every label has positives and negatives there."""
+    """24 small films of noise, 24 patients, a third in each split; every label has positives and negatives there."""
     folder, n_labels, rng = tmp_path_factory.mktemp("films"), request.param, np.random.default_rng(request.param)
     labels = ["Pneumonia"] if n_labels == 1 else [f"Finding {i}" for i in range(n_labels)]
     with (folder / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "patient_id", "split", *labels])
-        for i in range(36):
+        for i in range(24):
             Image.fromarray(rng.integers(0, 256, (40 + i, 50), dtype=np.uint8)).save(folder / f"{i}.png")
             targets = np.full(n_labels, i < 6) if i < 12 else rng.random(n_labels) < 0.4
             writer.writerow([f"{i}.png", f"p{i}", ("train", "val", "test")[i % 3], *targets.astype(int)])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
@@ -19,10 +20,11 @@ from explorer.store.layout import reviews_file
 from explorer.store.reviews import Review, Verdict, add_review, as_csv, latest, read_reviews
 from explorer.store.runs import open_store
 from explorer.store.verify import verify_store
-from precompute.demo import _planned
+from precompute.demo import _planned, draw_films
+from precompute.reporter import DRAW, Reporter
 from precompute.sources import CsvOptions, Source, read_csv
 from precompute.sources.corrections import correct, read_corrections
-from tests.conftest import Call
+from tests.conftest import ENCODER, Call
 
 
 @pytest.fixture
@@ -128,44 +130,54 @@ def test_the_command_refuses_bad_corrections_before_any_work(tmp_path: Path, few
 
 
 @pytest.mark.usefixtures("few_draws")
-def test_a_review_corrects_the_next_run_there_and_nowhere_else(tiny_store: Path, tmp_path: Path, call: Call) -> None:
-    before = open_store(tiny_store)
-    cells: list[tuple[int, int, Verdict, float]] = []
-    for split, given, verdict, after in (
+def test_a_review_corrects_the_next_run_there_and_nowhere_else(
+    source: Source, few_films: Path, tmp_path: Path, call: Call
+) -> None:
+    export, expected = tmp_path / "export.csv", source.frame[list(source.labels)].to_numpy(np.float32, copy=True)
+    export.write_bytes(as_csv(judged(source.frame, source.labels, expected)))
+    given = ("--csv", few_films / "labels.csv", "--images", few_films / "images", "--encoder", f"local-dir:{ENCODER}")
+    code, _, err = call("run", *given, "--epochs", 1, "--out", tmp_path / "store", "--corrections", export)
+    assert code == 0, err
+    run = open_store(tmp_path / "store")
+    np.testing.assert_array_equal(run.targets, expected)
+    for column in ("sample_id", "split"):
+        assert run.samples[column].tolist() == source.frame[column].tolist()
+    assert run.manifest.dataset.label_origin == f"{source.label_origin}; {corrected_by(export)}"
+    metrics = run.tables.metrics[run.tables.metrics["split"] == "test"].drop_duplicates("label").set_index("label")
+    positives = (expected[(source.frame["split"] == "test").to_numpy()] == 1).sum(axis=0)
+    assert metrics.loc[list(run.labels), "n_pos"].tolist() == positives.tolist(), "later stages read what was corrected"
+    assert verify_store(run) == []
+
+
+def judged(frame: pd.DataFrame, labels: Sequence[str], expected: np.ndarray) -> list[Review]:
+    """A review of each kind, of another cell each; ``expected``, the labels as they are, becomes what they ask for."""
+    reviews, before = [], expected.copy()
+    verdicts: tuple[tuple[str, int, Verdict, float], ...] = (
         ("train", 1, "wrong", 0),
         ("test", 0, "wrong", 1),
         ("val", 0, "unsure", np.nan),
         ("test", 1, "keep", 1),
-    ):
-        rows = before.rows(split)  # type: ignore[arg-type]
-        place, c = np.argwhere(before.targets[rows] == given)[len(cells)]
-        cells.append((int(rows[place]), int(c), verdict, after))  # type: ignore[arg-type]
-    file = reviews_file(tmp_path, before.manifest.run_id)
-    for row, c, verdict, _ in cells:
-        film = str(before.samples["sample_id"].iat[row])
-        given = int(before.targets[row, c])
-        add_review(
-            file, Review(sample_id=film, label=before.labels[c], verdict=verdict, given=given, reviewer="R. Eader")
-        )
-    export = tmp_path / "export.csv"
-    export.write_bytes(as_csv(read_reviews(file)))
-    shutil.copytree(tiny_store / "films", tmp_path / "store/films")
-    code, _, err = call("demo", "--n", 96, "--epochs", 1, "--out", tmp_path / "store", "--corrections", export)
-    assert code == 0, err
-    after_run = open_store(tmp_path / "store")
-    expected = before.targets.copy()
-    for row, c, _, after in cells:
+    )
+    for split, given, verdict, after in verdicts:
+        row, c = np.argwhere((frame["split"] == split).to_numpy()[:, None] & (before == given))[-1]
+        review = said(str(frame["sample_id"].iat[row]), verdict, labels[c])
+        reviews.append(review.model_copy(update={"given": given}))
         expected[row, c] = after
-    np.testing.assert_array_equal(after_run.targets, expected)
-    assert (after_run.samples["sample_id"] == before.samples["sample_id"]).all()
-    assert (after_run.samples["split"] == before.samples["split"]).all()
-    told = f"corrected by export.csv (1 keep, 2 wrong, 1 unsure; sha256 {sha256_file(export)[:12]})"
-    assert after_run.manifest.dataset.label_origin == f"{before.manifest.dataset.label_origin}; {told}"
-    assert after_run.manifest.run_id != before.manifest.run_id
-    assert after_run.manifest.dataset.content != before.manifest.dataset.content
-    np.testing.assert_array_equal(after_run.vectors("frozen"), before.vectors("frozen"))
-    assert not np.array_equal(after_run.logits("linear_probe"), before.logits("linear_probe")), "it was fitted anew"
-    assert verify_store(after_run) == []
+    return reviews
+
+
+def corrected_by(export: Path) -> str:
+    return f"corrected by export.csv (1 keep, 2 wrong, 1 unsure; sha256 {sha256_file(export)[:12]})"
+
+
+def test_a_review_corrects_the_films_of_the_demo(tiny_store: Path, tmp_path: Path) -> None:
+    store = open_store(tiny_store)
+    export, expected = tmp_path / "export.csv", store.targets.copy()
+    export.write_bytes(as_csv(judged(store.samples, store.labels, expected)))
+    source = draw_films(tiny_store, 96, 0, Reporter(Console(quiet=True), DRAW), export)
+    np.testing.assert_array_equal(source.frame[list(store.labels)].to_numpy(np.float32, na_value=np.nan), expected)
+    assert source.frame["sample_id"].tolist() == store.samples["sample_id"].tolist()
+    assert source.label_origin == f"{store.manifest.dataset.label_origin}; {corrected_by(export)}"
 
 
 def test_the_demo_refuses_bad_corrections_before_it_draws(tmp_path: Path, call: Call) -> None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
 
+from explorer.model import encoder
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
+
+
+@pytest.fixture(scope="module", autouse=True)
+def encoders_loaded_once() -> Iterator[None]:
+    """Caches are emptied for each test; an encoder, which takes a second to load, is the same for all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder, "load_clip", functools.cache(encoder.load_clip))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ from explorer.ui.maps.answer import answer_text
 from explorer.ui.maps.selected import _composition
 from explorer.ui.shared import selection
 from explorer.ui.shared.links import rows_from_text
+from tests.conftest import IN_DEPTH
 from tests.pages import assert_whole, open_page, said
 
 
@@ -47,8 +48,11 @@ def asked(store: Store, **changes: object) -> Asked:
     )  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("colour", list(COLOURS.values()))
-@pytest.mark.parametrize(("space", "layout"), [("Embedding", "All regimes"), ("Decision (logits)", "One map")])
+ARRANGED = [("Embedding", "All regimes"), ("Decision (logits)", "One map")]
+EVERY_MAP = [(colour, *arranged) for colour in COLOURS.values() for arranged in ARRANGED]
+
+
+@pytest.mark.parametrize(("colour", "space", "layout"), EVERY_MAP if IN_DEPTH else EVERY_MAP[::4] + EVERY_MAP[3::4])
 def test_every_map_renders(store: Store, colour: str, space: str, layout: str) -> None:
     kind = "embedding" if space == "Embedding" else "decision"
     app = open_page("map", colour=colour, space=space, layout=layout, doubtful="true", trust="true")

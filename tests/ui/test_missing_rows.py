@@ -68,10 +68,21 @@ PAGES = (
 )
 
 
-@pytest.mark.parametrize(("page", "title", "query"), PAGES)
-def test_every_page_is_whole_without_any_row(run: Path, page: str, title: str, query: dict[str, str]) -> None:
+@pytest.fixture(scope="module")
+def emptied(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store whose run has no row in any of these tables."""
+    source, root = open_store(tiny_store).path, tmp_path_factory.mktemp("emptied")
+    shutil.copytree(source, root / source.name)
     for table in TABLES:
-        drop_rows(run, table)
+        drop_rows(root / source.name, table)
+    return root
+
+
+@pytest.mark.parametrize(("page", "title", "query"), PAGES)
+def test_every_page_is_whole_without_any_row(
+    emptied: Path, page: str, title: str, query: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(emptied))
     assert_whole(open_page(page, **query), title)
 
 
