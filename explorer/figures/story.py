@@ -15,7 +15,8 @@ from urllib.parse import quote
 import numpy as np
 
 from explorer.data.text import in_html
-from explorer.figures.style import GREY, POSITIVE, number, translucent
+from explorer.figures.maps import POSITIVE
+from explorer.figures.style import GREY, number, translucent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

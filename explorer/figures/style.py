@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 GREY = "#8a8f98"
 """Context: baselines, negatives, what is too few to say. Reads on light and dark alike."""
-POSITIVE = "#7C5CE0"
-"""Films that have a label: a colour that no regime has."""
 
 
 @dataclass(frozen=True)

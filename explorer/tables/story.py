@@ -23,8 +23,7 @@ from explorer.tables.curves import p_text, pair_differences, regime_curves
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.results import Merit, difference_excludes_zero, mean_of_labels, merits
 from explorer.tables.separability import LEVEL, Row, figures, separates
-from explorer.tables.spaces import distinct_spaces
-from explorer.tables.styles import of_regime
+from explorer.tables.spaces import distinct_spaces, space_title
 from explorer.tables.thresholds import BARE_NAMES, OperatingPoint, above, has_bare_names
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
     from explorer.data.samples import Split
     from explorer.figures.curves import Curve
-    from explorer.figures.style import Style
     from explorer.store.manifest import RegimeRecord, SpaceRecord
     from explorer.store.reader import Store
 
@@ -41,11 +39,6 @@ SHOWN_FILMS = 3
 MOST_COMPARED = 500
 """Films whose distances to each other are compared, evenly thinned."""
 HEADLINE = "average_precision"
-
-
-def regime_styles(store: Store) -> dict[str, Style]:
-    """How each regime is drawn, by name."""
-    return {regime.name: of_regime(store, regime.name) for regime in store.regimes}
 
 
 def from_prompts(store: Store) -> RegimeRecord | None:
@@ -252,7 +245,7 @@ def pulled_apart(store: Store, split: Split) -> PulledApart:
     for space, _ in spaces:
         row = by_key[label, space.name]
         lift = Merit(*(float(row[name]) for name in ("value", "ci_low", "ci_high", "baseline")))
-        sentence = _lift_sentence(label, space, row, first=not answers)
+        sentence = _lift_sentence(label, space_title(store, space), row, first=not answers)
         answers.append(SpaceAnswer(space, lift, sentence))
     first, last = answers[0].lift, answers[-1].lift
     doubt = ""
@@ -263,9 +256,9 @@ def pulled_apart(store: Store, split: Split) -> PulledApart:
     return PulledApart(title, "", label, tuple(answers), (positive, negative), doubt)
 
 
-def _lift_sentence(label: str, space: SpaceRecord, row: Row, *, first: bool) -> str:
+def _lift_sentence(label: str, title: str, row: Row, *, first: bool) -> str:
     """What one embedding does; only the first sentence says in full what is counted."""
-    where = f"**{in_markdown(space.title)}**"
+    where = f"**{in_markdown(title)}**"
     if np.isnan(row["value"]):
         return f"{where}: this store has no figure for {in_markdown(label)}."
     shared = f"around {in_markdown(label)} films, {NEIGHBOURS} neighbours share it " if first else ""

@@ -15,8 +15,9 @@ from explorer.data.images import thumbnail
 from explorer.data.text import plain
 from explorer.figures import story as pictures
 from explorer.figures.dots import dots
-from explorer.figures.style import GREY, POSITIVE, number, with_interval
-from explorer.tables import story
+from explorer.figures.maps import POSITIVE
+from explorer.figures.style import GREY, number, with_interval
+from explorer.tables import story, styles
 from explorer.tables.results import (
     METRIC_TITLES,
     mean_of_labels,
@@ -25,6 +26,7 @@ from explorer.tables.results import (
     missing_results,
     regime_table,
 )
+from explorer.tables.spaces import space_title
 from explorer.tables.training import fine_tune_start
 from explorer.ui.shared import address, choose
 from explorer.ui.shared.cache import HASH_FUNCS
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from explorer.data.samples import Split
-    from explorer.figures.style import Style
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
@@ -202,11 +203,10 @@ def all_figures(view: View) -> None:
             f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
         )
         metric = choose.metric()
-        styles = {regime.title: style for regime, style in zip(store.regimes, _styles(store), strict=True)}
         st.markdown(metric_summary(store, split, metric))
         figure_title(METRIC_TITLES[metric], split)
         st.plotly_chart(
-            dots(metric_frame(store, split, metric), styles, METRIC_TITLES[metric], FEW),
+            dots(metric_frame(store, split, metric), styles.by_title(store), METRIC_TITLES[metric], FEW),
             key="dots",
             alt=f"{METRIC_TITLES[metric]} of each label and regime with 95% intervals and baselines",
         )
@@ -221,9 +221,9 @@ def all_figures(view: View) -> None:
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _headline(store: Store, split: Split) -> tuple[story.Headline, str]:
-    headline, styles = story.headline(store, split), story.regime_styles(store)
+    headline = story.headline(store, split)
     lines = [
-        pictures.Row(regime.title, styles[regime.name], str(merit), merit.value, merit.low, merit.high)
+        pictures.Row(regime.title, styles.of_regime(store, regime.name), str(merit), merit.value, merit.low, merit.high)
         for regime, merit in headline.means
     ]
     if not lines:
@@ -235,15 +235,16 @@ def _headline(store: Store, split: Split) -> tuple[story.Headline, str]:
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _predicted(store: Store, split: Split) -> tuple[story.PredictedLabels, str, str]:
-    labels, styles = story.predicted_labels(store, split), story.regime_styles(store)
+    labels = story.predicted_labels(store, split)
     lines, before = [], None
     for one in labels.predicted:
         name = one.regime.title if one.regime != before else ""
         text, before = with_interval(*one.per_film), one.regime
-        lines.append(pictures.Row(name, styles[one.regime.name], text, *one.per_film, filled=not one.paper))
+        style = styles.of_regime(store, one.regime.name)
+        lines.append(pictures.Row(name, style, text, *one.per_film, filled=not one.paper))
     alt = "Labels predicted per film, by regime and rule"
     counts = pictures.rows(lines, float(len(store.labels)), labels.true[0], alt)
-    first = styles[(labels.prompted or store.regimes[0]).name]
+    first = styles.of_regime(store, (labels.prompted or store.regimes[0]).name)
     entries = [(pictures.tick(), f"true {with_interval(*labels.true)}"), (pictures.mark(first), "val thresholds")]
     if any(one.paper for one in labels.predicted):
         rule = "cosine" if labels.by_cosine else "logit"
@@ -254,9 +255,8 @@ def _predicted(store: Store, split: Split) -> tuple[story.PredictedLabels, str, 
     film = ""
     if labels.film:
         wrong = labels.film
-        film = pictures.film(
-            store.thumbnail(wrong.row), wrong.true, wrong.false, wrong.missed, styles[wrong.regime.name].colour
-        )
+        colour = styles.of_regime(store, wrong.regime.name).colour
+        film = pictures.film(store.thumbnail(wrong.row), wrong.true, wrong.false, wrong.missed, colour)
     return labels, counts + pictures.key(entries), film
 
 
@@ -274,9 +274,8 @@ def _apart(store: Store, split: Split) -> tuple[story.PulledApart, tuple[str, ..
     maps = []
     for answer in apart.spaces:
         lift = answer.lift
-        picture = pictures.small_map(
-            np.asarray(store.map(answer.space.name))[rows], has, shown, f"Map of {answer.space.title}: {apart.label}"
-        )
+        alt = f"Map of {space_title(store, answer.space)}: {apart.label}"
+        picture = pictures.small_map(np.asarray(store.map(answer.space.name))[rows], has, shown, alt)
         positive, negative = apart.counts
         entries = [
             (pictures.dot(POSITIVE), f"{plain(apart.label)} {positive:,}"),
@@ -298,10 +297,12 @@ def _same(store: Store, split: Split) -> tuple[story.SameEmbedding | None, str, 
     same = story.same_embedding(store, split)
     if same is None:
         return None, "", None, ""
-    styles = story.regime_styles(store)
-    curves = pictures.small_curves(same.curves, _styles(store), same.prevalence, f"PR curves: {same.label}")
+    curves = pictures.small_curves(same.curves, styles.of_regimes(store), same.prevalence, f"PR curves: {same.label}")
     positive, negative, _ = same.counts
-    entries = [(pictures.mark(styles[regime.name]), f"{regime.title} {merit}") for regime, merit in same.scores]
+    entries = [
+        (pictures.mark(styles.of_regime(store, regime.name)), f"{regime.title} {merit}")
+        for regime, merit in same.scores
+    ]
     entries += [(pictures.tick(), f"prevalence {number(same.prevalence)}")]
     entries += [("", f"{positive:,} of {positive + negative:,} films"), ("", same.gain)]
     curves += pictures.key([entry for entry in entries if entry[1]])
@@ -327,10 +328,6 @@ def _strip(key: str, title: str) -> DeltaGenerator:
     strip = st.container(border=True, key=f"story-strip-{key}")
     strip.subheader(title)
     return strip
-
-
-def _styles(store: Store) -> list[Style]:
-    return list(story.regime_styles(store).values())
 
 
 def _slug(store: Store, label: str) -> str:
