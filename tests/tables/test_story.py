@@ -53,6 +53,7 @@ class MadeStore:
     differences: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
+        self.all_regimes = self.regimes
         self.targets = np.asarray(self.targets, np.float32)
         self.patients = np.arange(len(self.targets)) if not len(self.patients) else self.patients
         names = list(self.prompt_sets) + ([BARE_NAMES] if self.bare is not None else [])
@@ -218,7 +219,7 @@ def test_the_label_shown_has_the_largest_lift_of_those_that_surely_gather() -> N
     assert answer.title == "What training pulls apart"
     assert [answer.space.name for answer in answer.spaces] == ["e", "t"]
     assert [answer.lift.value for answer in answer.spaces] == [2, 4]
-    assert answer.spaces[1].sentence == "**Trained encoder**: 4.00 times as often as chance."
+    assert answer.spaces[1].sentence == "**Trained**: 4.00 times as often as chance."
     assert answer.counts == (10, 30)
     assert answer.doubt == "", "the intervals lie apart"
 
