@@ -80,7 +80,8 @@ def _headline_panel(view: View) -> None:
         f"{store.n:,} chest films, {_count(len(store.labels), 'label')}, {_count(len(store.regimes), 'regime')}. "
         f"{headline.sentence}"
     )
-    st.html(picture)
+    if picture:
+        st.html(picture)
 
 
 @panel
