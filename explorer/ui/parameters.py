@@ -142,7 +142,7 @@ _LOOK = {
 OVERVIEW = {
     **_COMPARES,
     "figures": flag(),
-    "metric": _choice("metric", METRIC_TITLES, "average_precision").shown(_is("figures", True)),
+    "metric": _choice("metric", METRIC_TITLES, "average_precision"),  # links made before hold it without the drawer
 }
 DATASET = {"split": _SPLIT}
 
