@@ -202,7 +202,7 @@ def _visit(browser: Browser, script: Path, root: Path, name: str) -> dict[str, f
             if measured and name == "ours":
                 start = time.perf_counter()
                 page.get_by_role("combobox", name="Colour by").click()
-                page.get_by_role("option", name="Score", exact=True).click()
+                page.get_by_role("option", name="Colour: score", exact=True).click()
                 page.locator(".legend .ramp").first.wait_for()
                 out["colour"] = time.perf_counter() - start
                 page.wait_for_timeout(1500)
