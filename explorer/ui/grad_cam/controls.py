@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 import streamlit as st
@@ -81,29 +82,41 @@ def choose_question(view: View, view_name: ViewName) -> Question:
         row = choose.film(view, label)
         stepper(view.store, film_order(view, label), row)
         maps = st.toggle("Show maps", help="Loads the models: a few seconds the first time.", **address.control("cam"))
-        with choose.options():
-            settings = map_settings(view, every_block=view_name == "layers")
-            sentence = _sentence() if view_name == "regimes" else ""
-    return Question(view_name, row, label, maps, settings, sentence)
+        choose.options(partial(_options, view, view_name))
+    sentence = str(address.value("words")).strip() if view_name == "regimes" else ""
+    return Question(view_name, row, label, maps, map_settings(), sentence)
 
 
-def map_settings(view: View, *, every_block: bool = False) -> MapSettings:
+def map_settings() -> MapSettings:
+    """How maps are made and drawn."""
+    colours = cast("Colours", address.value("colours"))
+    opacity, contour, against = (address.value(name) for name in ("opacity", "contour", "against"))
+    look = MapStyle(colours, opacity / 100, contour / 100, against)
+    return MapSettings(address.value("method"), address.value("block") - 1, look, address.value("outlines"))
+
+
+def _options(view: View, view_name: ViewName) -> None:
+    choose_map_settings(view, every_block=view_name == "layers")
+    if view_name == "regimes":
+        _choose_sentence()
+
+
+def choose_map_settings(view: View, *, every_block: bool = False) -> None:
     """The controls of how maps are made and drawn."""
-    method = _method()
     depth = cache.depth(view.store, view.store.regimes[0].encoder)
-    block = st.slider(
+    _choose_method()
+    st.slider(
         "Block",
         1,
         depth,
         disabled=every_block,
-        help=METHODS[method].layer.format("this").capitalize() + ".",
+        help=METHODS[address.value("method")].layer.format("this").capitalize() + ".",
         **address.control("block"),
     )
-    look, outlines = _look()
-    return MapSettings(method, block - 1, look, outlines)
+    _choose_look()
 
 
-def _method() -> MethodName:
+def _choose_method() -> None:
     st.selectbox(
         "Method",
         list(METHODS),
@@ -112,10 +125,9 @@ def _method() -> MethodName:
         "ViT-B. EigenCAM and attention rollout do not ask about a label.",
         **address.control("method"),
     )
-    return cast("MethodName", address.value("method"))
 
 
-def _sentence() -> str:
+def _choose_sentence() -> None:
     st.text_input(
         "Own words",
         max_chars=LONGEST,
@@ -123,23 +135,19 @@ def _sentence() -> str:
         help="A further map, for a sentence of your own, by the frozen encoder. Needs its text tower.",
         **address.control("words"),
     )
-    return str(address.value("words")).strip()
 
 
-def _look() -> tuple[MapStyle, bool]:
-    colours = choose.pick_one("Colour map", list(COLOUR_TITLES), "colours", COLOUR_TITLES, named=True)
+def _choose_look() -> None:
+    choose.pick_one("Colour map", list(COLOUR_TITLES), "colours", COLOUR_TITLES, named=True)
     st.caption("A tint changes hue alone: the film's greys stay readable.")
-    opacity = st.slider("Opacity", 0, 100, step=5, format="%d%%", **address.control("opacity"))
-    contour = st.slider(
-        "Contour at", 0, 95, step=5, format="%d%% of the maximum", help="0: none", **address.control("contour")
-    )
-    outlines = st.toggle("Annotations", **address.control("outlines"))
-    against = st.toggle(
+    st.slider("Opacity", 0, 100, step=5, format="%d%%", **address.control("opacity"))
+    st.slider("Contour at", 0, 95, step=5, format="%d%% of the maximum", help="0: none", **address.control("contour"))
+    st.toggle("Annotations", **address.control("outlines"))
+    st.toggle(
         "Evidence against",
         help="What lowers the label's logit, in blue, in place of what raises it.",
         **address.control("against"),
     )
-    return MapStyle(cast("Colours", colours), opacity / 100, contour / 100, against), outlines
 
 
 def film_order(view: View, label: str) -> FilmOrder:

@@ -74,10 +74,7 @@ def choose_maps(view: View) -> MapChoice:
                 label_visibility="collapsed",
                 **address.control("colour"),
             )
-        options = st.popover("Options", icon=":material/tune:", key="map-options", on_change="rerun")
-    if options.open:  # Streamlit forgets what a hidden control shows, so it is drawn while it can be seen
-        with options:
-            _options(view)
+        choose.options(partial(_options, view))
     colour: Colour = address.value("colour")
     several = colour == "labels"
     labels = tuple(

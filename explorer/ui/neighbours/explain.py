@@ -19,7 +19,7 @@ from explorer.figures.style import number
 from explorer.tables import styles
 from explorer.tables.labels import by_prevalence
 from explorer.tables.spaces import distinct_spaces, space_title
-from explorer.ui.grad_cam.controls import MapSettings, map_settings
+from explorer.ui.grad_cam.controls import MapSettings, choose_map_settings, map_settings
 from explorer.ui.models import heatmaps
 from explorer.ui.models.inference import Upload
 from explorer.ui.shared import address, cache
@@ -102,7 +102,8 @@ def _dialog(view: View, query: Query, row: int | None) -> None:
                     "Explain", options, format_func=lambda name: plain(name, None), **address.control(parameter)
                 )
                 about = str(address.value(parameter))
-            comparison = Comparison(tuple(films), map_settings(view))
+            choose_map_settings(view)
+            comparison = Comparison(tuple(films), map_settings())
         if row is not None and about == LIKENESS:
             _likeness(view.store, query, row, comparison)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,11 +89,9 @@ def choose_query(view: View) -> Query | None:
     label = choose.label()
     with view.controls:
         way = choose.pick_one("Search by", list(WAYS), "by", WAYS)
-        with choose.options():
-            kind: SpaceKind = "embedding" if way == "words" else choose.space_kind()
-            k = int(choose.pick_one("Neighbours", LENGTHS, "k", named=True))
-            same_patient = st.toggle("Same patient too", **address.control("same_patient"))
-            mixed = st.toggle("Mix frontal and lateral", **address.control("mixed"))
+        choose.options(partial(_options, way))
+    kind: SpaceKind = "embedding" if way == "words" else address.value("space")
+    k, same_patient, mixed = int(address.value("k")), bool(address.value("same_patient")), bool(address.value("mixed"))
     source = {"film": _film, "upload": _upload, "words": _words, "selection": _selection}[way](view, label, kind)
     if source is None:
         return None
@@ -101,6 +100,14 @@ def choose_query(view: View) -> Query | None:
     return Query(
         source.name, source.vectors, kind, k, barred, left_out, way, label, known, row=source.row, upload=source.upload
     )
+
+
+def _options(way: str) -> None:
+    if way != "words":
+        choose.space_kind()
+    choose.pick_one("Neighbours", LENGTHS, "k", named=True)
+    st.toggle("Same patient too", **address.control("same_patient"))
+    st.toggle("Mix frontal and lateral", **address.control("mixed"))
 
 
 def _barred(store: Store, source: _Source, *, same_patient: bool, mixed: bool) -> tuple[NDArray[np.bool_], str]:

@@ -44,8 +44,8 @@ def calibration_view(view: View) -> None:
     with view.controls:
         titles = {str(key): title for key, title in METHODS.items()}
         method = cast("Method", choose.pick_one("Probabilities", list(titles), "fitted", titles))
-        with choose.options():
-            few = curves.fewest()
+        choose.options(curves.choose_fewest)
+    few = curves.fewest()
     positive, negative, unknown = label_counts(store, split, label)
     st.markdown(
         f"**{in_markdown(label)}** in {split}: {positive:,} positive, {negative:,} negative, {unknown:,} unknown."

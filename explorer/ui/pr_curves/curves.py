@@ -43,12 +43,16 @@ def overview(view: View) -> None:
     """Every label's curves, then what each regime gains over another."""
     with view.controls:
         axes = _curve_kind()
-        with choose.options():
-            by = cast("Sort", choose.pick_one("Sort by", list(SORTS), "sort", SORTS, named=True))
-            few = fewest()
-            with_bands = st.toggle("Intervals", **address.control("bands"))
-    _sheet(view, axes, by, few, with_bands)
+        choose.options(_options)
+    few = fewest()
+    _sheet(view, axes, cast("Sort", address.value("sort")), few, bool(address.value("bands")))
     gains(view, few)
+
+
+def _options() -> None:
+    choose.pick_one("Sort by", list(SORTS), "sort", SORTS, named=True)
+    choose_fewest()
+    st.toggle("Intervals", **address.control("bands"))
 
 
 @panel
@@ -91,8 +95,8 @@ def one_label(view: View) -> None:
     name = choose.label()
     with view.controls:
         axes = _curve_kind()
-        with choose.options():
-            few = fewest()
+        choose.options(choose_fewest)
+    few = fewest()
     positive, negative, unknown = curve_tables.scored_counts(store, split, name)
     unit = "film-label pairs " if name in (*MEANS, MICRO) else ""
     st.markdown(
@@ -158,15 +162,19 @@ def _label_differences(view: View, name: str, few: int) -> None:
 
 
 def fewest() -> int:
-    """The least number of positives for which a figure is shown; kept in the address."""
-    value = st.number_input(
+    """The least number of positives for which a figure is shown."""
+    return int(address.value("few"))
+
+
+def choose_fewest() -> None:
+    """Its control."""
+    st.number_input(
         "Least positives",
         min_value=1,
         max_value=MOST_POSITIVES,
         help="A label with fewer shows its counts and no figure.",
         **address.control("few"),
     )
-    return int(value)
 
 
 def _curve_kind() -> CurveAxes:

@@ -22,7 +22,8 @@ def report_view(view: View) -> None:
     """The table on the page, and its downloads."""
     store, split = view.store, view.split
     with view.controls:
-        few = curves.fewest()
+        curves.choose_fewest()
+    few = curves.fewest()
     if notice := missing_results(store, split):
         st.warning(notice, icon=":material/warning:")
     frame = curve_tables.report_table(store, split, few)

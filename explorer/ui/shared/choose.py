@@ -12,9 +12,7 @@ from explorer.tables.results import METRIC_TITLES
 from explorer.ui.shared import address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from streamlit.elements.lib.mutable_popover_container import PopoverContainer
+    from collections.abc import Callable, Mapping, Sequence
 
     from explorer.store.manifest import RegimeRecord, SpaceKind
     from explorer.ui.shared.frame import View
@@ -69,9 +67,15 @@ def metric() -> str:
     return pick_one("Metric", list(METRIC_TITLES), "metric", METRIC_TITLES)
 
 
-def options() -> PopoverContainer:
-    """Where a view keeps the controls that are not needed at first."""
-    return st.popover("Options", icon=":material/tune:")
+def options(draw: Callable[[], object]) -> None:
+    """The controls of a view that are not needed at first, drawn only while the visitor sees them.
+
+    A control that the browser has not shown yet loses the value that the server gave it.
+    """
+    popover = st.popover("Options", icon=":material/tune:", key="options", on_change="rerun")
+    if popover.open:
+        with popover:
+            draw()
 
 
 def film(view: View, among_label: str) -> int:
