@@ -84,7 +84,7 @@ def test_options_are_drawn_while_open_and_hold_without(store: Store) -> None:
     app = open_page("map", thumbs="false", doubtful="true")
     assert not app.toggle
     assert not any(panel["thumbs"] for panel in sent(app, "linked_maps")["panels"])
-    app.session_state["map-options"] = True
+    app.session_state["options"] = True
     app.run()
     assert {toggle.key: toggle.value for toggle in app.toggle} == {"thumbs": False, "doubtful": True}
 
