@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import numpy as np
 
@@ -77,7 +76,8 @@ def mark(style: Style, filled: bool = True) -> str:
 def _svg(attributes: str, content: str, name: str = "") -> str:
     """An SVG as a picture; what it shows is said by the element around it."""
     text = f'<svg xmlns="http://www.w3.org/2000/svg" {attributes}>{content}</svg>'
-    return f'<img alt="" class="{name}" src="data:image/svg+xml,{quote(text, safe=" =:/,()")}">'
+    packed = base64.b64encode(text.encode()).decode()  # so that the page holds no address and no markup of it
+    return f'<img alt="" class="{name}" src="data:image/svg+xml;base64,{packed}">'
 
 
 def _image(alt: str) -> str:
