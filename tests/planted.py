@@ -53,7 +53,7 @@ READ_AS = {
     "icon": ":material/home:",
     "emoji": ":smile:",
     "formula": "$x^2$",
-    "img": "<img",
+    "img": "<img src=http",
     "a": "<a ",
     "override": "\u202e",
     "zero width": "\u200b",

@@ -1,8 +1,6 @@
 """The first page's small figures, as HTML with SVG pictures in it: no script, a few kilobytes each. Pure.
 
-A picture stretches with its column while text, marks and lines keep their size: curves lie in a square that is
-stretched to its box, with strokes that do not scale. ``explorer/ui/overview.css`` holds what the classes look like. SVG
-comes as pictures, since Streamlit takes it out of HTML. Its colours, as all here, read on the light and the dark page.
+``explorer/ui/overview.css`` holds what the classes look like. Colours read on the light and the dark page.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from explorer.data.text import in_html
+from explorer.figures.curve_pictures import mark, picture, svg
 from explorer.figures.maps import POSITIVE
 from explorer.figures.style import GREY, number, translucent
 
@@ -22,17 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from explorer.figures.curves import Curve
     from explorer.figures.style import Style
-
-SHAPES = {
-    "circle": '<circle cx="6" cy="6" r="4.5"/>',
-    "square": '<rect x="2" y="2" width="8" height="8"/>',
-    "diamond": '<path d="M6 .8 11.2 6 6 11.2 .8 6z"/>',
-    "triangle-up": '<path d="M6 1.2 11 10.4H1z"/>',
-}
-"""Plotly's name of a mark to its outline in a square of 12."""
-DASHES = {"dot": "2 4", "dash": "8 5", "solid": "none", "dashdot": "8 4 2 4"}
 
 MOST_CHIPS = 8
 """Labels of one kind shown beside a film; the others are counted."""
@@ -66,25 +55,6 @@ class Row:
     filled: bool = True
 
 
-def mark(style: Style, filled: bool = True) -> str:
-    """A regime's mark, as large as a letter."""
-    paint = f'fill="{style.colour if filled else "none"}" stroke="{style.colour}" stroke-width="1.8"'
-    shape = SHAPES.get(style.symbol, SHAPES["circle"])
-    return _svg(f'viewBox="0 0 12 12" {paint}', shape, "story-mark")
-
-
-def _svg(attributes: str, content: str, name: str = "") -> str:
-    """An SVG as a picture; what it shows is said by the element around it."""
-    text = f'<svg xmlns="http://www.w3.org/2000/svg" {attributes}>{content}</svg>'
-    packed = base64.b64encode(text.encode()).decode()  # so that the page holds no address and no markup of it
-    return f'<img alt="" class="{name}" src="data:image/svg+xml;base64,{packed}">'
-
-
-def _image(alt: str) -> str:
-    """The attributes of an element that is one picture to a reader who does not see it."""
-    return f'role="img" aria-label="{in_html(alt, None)}"'
-
-
 def rows(lines: Sequence[Row], most: float, baseline: float, alt: str) -> str:
     """Figures one below the other on one scale from 0 to ``most``, each with its whisker; the baseline runs through.
 
@@ -112,7 +82,7 @@ def rows(lines: Sequence[Row], most: float, baseline: float, alt: str) -> str:
             track += f'<b style="left:{share(line.value)}">{mark(line.style, line.filled)}</b>'
         name = f"{mark(line.style)} {in_html(line.name)}" if line.name else ""
         cells.append(f"<span>{name}</span><span>{in_html(line.text)}</span><span>{track}</span>")
-    grid = f'<div class="story-rows" {_image(alt)}>{"".join(cells)}</div>'
+    grid = f'<div class="story-rows" {picture(alt)}>{"".join(cells)}</div>'
     return f'<div class="story-room">{grid}</div>'
 
 
@@ -172,9 +142,9 @@ def small_map(xy: NDArray[np.floating], has: NDArray[np.bool_], shown: Sequence[
         f'<path d="{_points(places[has])}" stroke="{POSITIVE}" stroke-width="7"/>'
         f'<path d="{_points(places[[film for film, _ in shown]])}" stroke="#fff" stroke-width="3"/>'
     ).replace("<path", '<path vector-effect="non-scaling-stroke"')
-    cloud = _svg(f'viewBox="0 0 {WIDE} {HIGH}" fill="none" stroke-linecap="round"', drawn)
+    cloud = svg(f'viewBox="0 0 {WIDE} {HIGH}" fill="none" stroke-linecap="round"', drawn)
     content = cloud + "".join(pictures)
-    return f'<div class="story-map" style="--positive:{POSITIVE}" {_image(alt)}>{content}</div>'
+    return f'<div class="story-map" style="--positive:{POSITIVE}" {picture(alt)}>{content}</div>'
 
 
 def _points(places: NDArray[np.floating]) -> str:
@@ -188,35 +158,6 @@ def data_url(jpeg: bytes) -> str:
 
 
 # --- curves, pairs, one film -----------------------------------------------------------------------------------------
-
-
-def small_curves(curves: Sequence[Curve], styles: Sequence[Style], prevalence: float, alt: str) -> str:
-    """Precision against recall of every regime, with pointwise bands; the dashed line is the prevalence."""
-    parts = []
-    for curve, style in zip(curves, styles, strict=True):
-        if curve.band is not None:
-            x, low, high = curve.band[:, ~np.isnan(curve.band).any(axis=0)]
-            outline = _line(np.concatenate([x, x[::-1]]), np.concatenate([high, low[::-1]]))
-            parts.append(f'<path d="{outline}z" fill="{translucent(style.colour, 0.13)}"/>')
-    parts.append(
-        f'<path d="M0 {1 - prevalence:.4f}H1" stroke="{GREY}" stroke-width="1.5" stroke-dasharray="10 6" fill="none"/>'
-    )
-    for curve, style in zip(curves, styles, strict=True):
-        steps = _line(np.repeat(curve.x, 2)[:-1], np.repeat(curve.y, 2)[1:])  # down or up, then to the right
-        parts.append(
-            f'<path d="{steps}" stroke="{style.colour}" stroke-width="2" '
-            f'stroke-dasharray="{DASHES.get(style.dash, "none")}" fill="none"/>'
-        )
-    drawn = "".join(parts).replace("<path", '<path vector-effect="non-scaling-stroke"')
-    square = _svg('viewBox="0 0 1 1" preserveAspectRatio="none"', drawn)
-    axes = "<span>precision</span><span>recall</span><em>0</em><em>1</em><em>1</em>"
-    return f'<div class="story-curves" {_image(alt)}>{axes}{square}</div>'
-
-
-def _line(x: NDArray[np.floating], y: NDArray[np.floating]) -> str:
-    """A path in the unit square, y upwards."""
-    points = [f"{a:.3f} {1 - b:.3f}" for a, b in zip(x.tolist(), y.tolist(), strict=True)]
-    return f"M{'L'.join(points)}" if points else ""
 
 
 def overlap(bars: Sequence[tuple[str, int, int, int]], alt: str) -> str:
@@ -234,7 +175,7 @@ def overlap(bars: Sequence[tuple[str, int, int, int]], alt: str) -> str:
             for n, colour in zip(counts, (translucent(GREY, 0.45), POSITIVE, translucent(GREY, 0.25)), strict=True)
         )
         lines.append(f"<span>{in_html(name)}</span><div>{parts}</div>")
-    return f'<div class="story-overlap" {_image(alt)}>{"".join(lines)}</div>'
+    return f'<div class="story-overlap" {picture(alt)}>{"".join(lines)}</div>'
 
 
 def film(jpeg: bytes, true: Sequence[str], false: Sequence[str], missed: Sequence[str], colour: str) -> str:

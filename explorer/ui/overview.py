@@ -14,6 +14,7 @@ from explorer.analysis.evidence import FEW
 from explorer.data.images import thumbnail
 from explorer.data.text import plain
 from explorer.figures import story as pictures
+from explorer.figures.curve_pictures import mark, small_curves
 from explorer.figures.dots import dots
 from explorer.figures.maps import POSITIVE
 from explorer.figures.style import GREY, number, with_interval
@@ -32,7 +33,7 @@ from explorer.ui.shared import address, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.parameter import slugs
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import SMALL_CURVES, show_table
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
-STYLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
+STYLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}{SMALL_CURVES}</style>"
 FORWARD: dict[str, Any] = {"icon": ":material/arrow_forward:", "icon_position": "right"}
 THUMBNAIL_SIDE = 160
 """Pixels of a thumbnail on a small map: twice what it takes on the screen."""
@@ -250,10 +251,10 @@ def _predicted(store: Store, split: Split) -> tuple[story.PredictedLabels, str, 
     alt = "Labels predicted per film, by regime and rule"
     counts = pictures.rows(lines, float(len(store.labels)), labels.true[0], alt)
     first = styles.of_regime(store, (labels.prompted or store.regimes[0]).name)
-    entries = [(pictures.tick(), f"true {with_interval(*labels.true)}"), (pictures.mark(first), "val thresholds")]
+    entries = [(pictures.tick(), f"true {with_interval(*labels.true)}"), (mark(first), "val thresholds")]
     if any(one.paper for one in labels.predicted):
         rule = "cosine" if labels.by_cosine else "logit"
-        entries.append((pictures.mark(first, filled=False), f"paper's rule: {rule} > 0"))
+        entries.append((mark(first, filled=False), f"paper's rule: {rule} > 0"))
     if labels.unknown:
         entries.append(("", f"unknown {number(labels.unknown)}"))
     entries.append(("", f"{labels.n:,} films"))
@@ -302,12 +303,9 @@ def _same(store: Store, split: Split) -> tuple[story.SameEmbedding | None, str, 
     same = story.same_embedding(store, split)
     if same is None:
         return None, "", None, ""
-    curves = pictures.small_curves(same.curves, styles.of_regimes(store), same.prevalence, f"PR curves: {same.label}")
+    curves = small_curves(same.curves, styles.of_regimes(store), "pr", same.prevalence, f"PR curves: {same.label}")
     positive, negative, _ = same.counts
-    entries = [
-        (pictures.mark(styles.of_regime(store, regime.name)), f"{regime.title} {merit}")
-        for regime, merit in same.scores
-    ]
+    entries = [(mark(styles.of_regime(store, regime.name)), f"{regime.title} {merit}") for regime, merit in same.scores]
     entries += [(pictures.tick(), f"prevalence {number(same.prevalence)}")]
     entries += [("", f"{positive:,} of {positive + negative:,} films"), ("", same.gain)]
     curves += pictures.key([entry for entry in entries if entry[1]])

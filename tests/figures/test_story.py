@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.figures import story
+from explorer.figures.curve_pictures import small_curves
 from explorer.figures.curves import Curve
 from explorer.figures.style import regime_style
 
@@ -62,7 +63,7 @@ def test_a_map_of_one_place_and_of_very_many_films_stays_small() -> None:
 
 def test_curves_are_steps_that_fall_before_they_go_right() -> None:
     curve = Curve("one", np.array([0, 0.5, 1.0]), np.array([1, 0.75, 0.5]), None, (NAN, NAN))
-    html = drawn(story.small_curves([curve], [regime_style(0)], 0.25, HOSTILE))
+    html = drawn(small_curves([curve], [regime_style(0)], "pr", 0.25, HOSTILE))
     assert "M0.000 0.000L0.000 0.250L0.500 0.250L0.500 0.500L1.000 0.500" in html
     assert "M0 0.7500H1" in html, "the prevalence"
     assert "<script" not in html

@@ -13,11 +13,13 @@ from explorer.analysis.pooled import MICRO
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.text import in_markdown, plain
 from explorer.figures import curves as curve_figures
+from explorer.figures.curve_pictures import small_curves
 from explorer.figures.curves import Curve, CurveAxes
 from explorer.tables import curves as curve_tables
 from explorer.tables import styles
-from explorer.tables.curves import MEANS, SORTS, Sort
+from explorer.tables.curves import MEANS, SORTS, SmallMultiple, Sort
 from explorer.tables.results import mean_of_labels, merits, missing_results, regime_table
+from explorer.ui.components.curve_cards import CurveCard, curve_cards
 from explorer.ui.shared import address, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
@@ -239,37 +241,27 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
     download.heading(
         view,
         about,
-        lambda: [download.panel(figure, curve_tables.pool_title(name), note) for name, note, figure, _ in small],
+        lambda: [
+            download.panel(
+                curve_figures.small_curves(one.curves, styles.of_regimes(store), axes, one.prevalence),
+                curve_tables.pool_title(one.name),
+                one.note,
+            )
+            for one, _ in small
+        ],
         lambda: pd.concat(
             [
-                curve_tables.curve_frame(lines, axes).assign(label=curve_tables.pool_title(name))
-                for name, _, _, lines in small
-                if lines
+                curve_tables.curve_frame(one.curves, axes).assign(label=curve_tables.pool_title(one.name))
+                for one, _ in small
+                if one.curves
             ]
         ),
         key="small",
     )
-    with st.container(horizontal=True, gap="small"):
-        for name, note, figure, _ in small:
-            with st.container(width=238, gap="xxsmall"):
-                st.button(
-                    f"**{in_markdown(curve_tables.pool_title(name))}**  {note}",
-                    type="tertiary",
-                    key=f"open-{name}",
-                    on_click=_open_label,
-                    args=(name,),
-                )
-                download.draw(
-                    figure,
-                    key=f"small-{name}",
-                    alt=f"Curves of every regime for {plain(curve_tables.pool_title(name))}",
-                )
-    st.caption("Click a name to open it.")
+    cards = [CurveCard(plain(curve_tables.pool_title(one.name), None), one.note, html) for one, html in small]
+    curve_cards(cards, "small", lambda place: address.choose(label=small[place][0].name, view="one"))
+    st.caption("Click a label to open it.")
     download.caption(about)
-
-
-def _open_label(name: str) -> None:
-    address.choose(label=name, view="one")
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
@@ -280,11 +272,13 @@ def _large(store: Store, split: Split, name: str, axes: CurveAxes) -> tuple[list
     return lines, curve_figures.large_curves(lines, styles.of_regimes(store), axes, prevalence)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Drawing every label", hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _small(
     store: Store, split: Split, axes: CurveAxes, by: Sort, few: int, with_bands: bool
-) -> list[tuple[str, str, go.Figure, tuple[Curve, ...]]]:
-    """Name, counts, figure and curves of every pool and label."""
-    panels = curve_tables.small_multiples(store, split, axes, by, few, with_bands=with_bands)
+) -> list[tuple[SmallMultiple, str]]:
+    """Curves and picture of every pool and label."""
     marks = styles.of_regimes(store)
-    return [(p.name, p.note, curve_figures.small_curves(p.curves, marks, axes, p.prevalence), p.curves) for p in panels]
+    return [
+        (one, small_curves(one.curves, marks, axes, one.prevalence, f"{SHOWN[axes]} curves"))
+        for one in curve_tables.small_multiples(store, split, axes, by, few, with_bands=with_bands)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -10,6 +11,9 @@ from explorer.data.text import in_markdown, plain_table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SMALL_CURVES = Path(__file__).with_name("small_curves.css").read_text(encoding="utf-8")
+"""What the classes of ``figures.curve_pictures`` look like."""
 
 
 def show_table(frame: pd.DataFrame, **options: Any) -> None:
