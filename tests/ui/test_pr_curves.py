@@ -16,6 +16,7 @@ from explorer.analysis.calibration import TEMPERATURES
 from explorer.analysis.differences import COMPARED
 from explorer.analysis.metrics import MACRO, MACRO_ALL, METRICS
 from explorer.analysis.pooled import MICRO
+from explorer.data.text import plain
 from explorer.store.reader import Store
 from explorer.tables import curves as curve_tables
 from explorer.tables import report as report_files
@@ -73,9 +74,8 @@ def test_every_curve_in_any_order_draws_every_label(store: Store, curve: str, so
     app = opened("Overview", sort=sort, few="1", **{"curve-kind": curve})
     assert_whole(app, "PR curves")
     names = [*curve_tables.pool_names(store, "test"), *store.labels]
-    (cards,) = [
-        json.loads(part.proto.json)["cards"] for part in app.get("bidi_component") if "cards" in part.proto.json
-    ]
+    (drawn,) = (part.proto for part in app.get("bidi_component") if part.proto.component_name.endswith("curve_cards"))
+    cards = json.loads(drawn.json)["cards"]
     assert {card["title"] for card in cards} == {plain(curve_tables.pool_title(name), None) for name in names}
     assert all("<svg" not in card["html"] for card in cards), "Streamlit takes it out: it comes as a picture"
 

@@ -34,14 +34,16 @@ button {
 }
 button:hover, button:focus-visible { border-color: var(--st-primary-color); outline: none; }
 button:hover strong { text-decoration: underline; }
-small { font-size: 12px; color: color-mix(in srgb, currentColor 78%, transparent); }
+small { display: block; font-size: 12px; color: color-mix(in srgb, currentColor 78%, transparent); }
+.cards .mark { width: 10px; height: 10px; }
+.cards .small-curves b { translate: -5px -5px; }
 @media (max-width: 640px) { .cards { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 10px; } }
 """
 
 _cards = st.components.v2.component(
     "curve_cards",
     html='<div class="cards"></div>',
-    css=_CSS + SMALL_CURVES,
+    css=SMALL_CURVES + _CSS,
     js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
 )
 
