@@ -176,6 +176,19 @@ def _cell(measure: str, label: str, column: Column, row: Row) -> Cell:
     return Cell(text, strength(measure, row), hint) if separates(row) else Cell(text, None, hint)
 
 
+def measure_sentence(store: Store, split: Split, kind: SpaceKind, measure: str) -> str:
+    """Which labels one measure tells from shuffled ones in any space of a kind, in one sentence."""
+    by_key, spaces = figures(store, split, measure), columns(store, kind)
+    enough = [label for label in by_prevalence(store, split) if label_counts(store, split, label)[0] >= FEW]
+    rows = {label: [by_key[label, column.space] for column in spaces] for label in enough}
+    judged = {label: [row for row in own if "space" in row] for label, own in rows.items()}
+    apart = [in_markdown(label) for label, own in judged.items() if any(map(separates, own))]
+    n = sum(map(bool, judged.values()))
+    if not apart:
+        return f"No label of {n} with enough positives differs from shuffled labels."
+    return f"{len(apart)} of {n} labels with enough positives separate: **{_and(apart)}**."
+
+
 def measure_sentences(store: Store, split: Split, kind: SpaceKind, measure: str) -> list[str]:
     """What one measure says of every label in the spaces of a kind, those told apart first."""
     by_key, spaces = figures(store, split, measure), columns(store, kind)

@@ -38,6 +38,7 @@ from explorer.ui.neighbours.page import PARTS
 from explorer.ui.pr_curves import curves
 from explorer.ui.pr_curves.page import VIEWS
 from explorer.ui.pr_curves.thresholds import CELLS
+from explorer.ui.separability import PARTS as SEPARABILITY_PARTS
 from explorer.ui.shared import cache, selection
 from explorer.ui.shared.choose import SPACES, Among
 from explorer.ui.shared.context import SHOWN_SPLITS
@@ -182,16 +183,21 @@ def _space_of(kind: SpaceKind) -> Parameter:
     def names(store: Store) -> dict[str, str]:
         return {column.space: column.space for column in columns(store, kind)}
 
-    return from_store(names, former=titles).shown(_is("space", kind))
+    return from_store(names, former=titles)
+
+
+def _is_confused(kind: SpaceKind) -> Callable[[Values], bool]:
+    return lambda values: values["part"] == "confused" and values["space"] == kind
 
 
 SEPARABILITY = {
     **_COMPARES,
-    "measure": _choice("measure", MEASURES, "lift"),
-    "space": _SPACE,
-    "label": _LABEL,
-    "embedding_space": _space_of("embedding"),
-    "decision_space": _space_of("decision"),
+    "part": _choice("part", SEPARABILITY_PARTS),
+    "measure": _choice("measure", MEASURES, "lift").shown(_is("part", "measures")),
+    "space": _SPACE.shown(_is("part", "measures", "confused")),
+    "label": _LABEL.shown(_is("part", "measures", "confused")),
+    "embedding_space": _space_of("embedding").shown(_is_confused("embedding")),
+    "decision_space": _space_of("decision").shown(_is_confused("decision")),
 }
 
 # --- Neighbours ------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from explorer.tables.separability import (
     confusion_frame,
     heatmap_cells,
     likeness_table,
+    measure_sentence,
     measure_sentences,
     measure_table,
     whisker_frame,
@@ -36,6 +37,8 @@ from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import plotly.graph_objects as go
 
     from explorer.data.samples import Split
@@ -55,20 +58,63 @@ class MeasureChoice:
     label: str
 
 
-def choose_measure(view: View) -> MeasureChoice:
-    """The page's controls, and what the chosen measure means."""
+def choose_part(view: View) -> str:
+    """The part that the link or the visitor asks for; the others are not computed."""
+    names = {key: title for key, (title, _) in PARTS.items()}
+    with view.controls:
+        return choose.pick_one("Part", list(names), "part", names)
+
+
+def measures(view: View) -> None:
+    """One measure of every label in every space."""
     titles = {name: measure.title for name, measure in MEASURES.items()}
     with view.controls:
         measure = choose.pick_one("Measure", list(titles), "measure", titles)
         kind = choose.space_kind()
-    label = choose.label()
-    st.markdown(MEASURES[measure].meaning)
-    return MeasureChoice(measure, kind, label)
+    choice = MeasureChoice(measure, kind, choose.label())
+    measure_answer(view, choice)
+    measure_heatmap(view, choice)
+    measure_intervals(view, choice)
+    measure_details(view, choice)
+
+
+def confusions(view: View) -> None:
+    """Which labels' films lie among another's."""
+    with view.controls:
+        kind = choose.space_kind()
+        spaces = {column.space: in_markdown(column.title) for column in columns(view.store, kind)}
+        space = choose.pick_one("In the space of", list(spaces), f"{kind}_space", spaces)
+    confusable_labels(view, space, choose.label())
+
+
+def spaces(view: View) -> None:
+    """How the spaces differ, the paper's distances, and where the text lies."""
+    space_similarity(view)
+    class_distances(view)
+    modality_gaps(view)
+
+
+PARTS: dict[str, tuple[str, Callable[[View], None]]] = {
+    "measures": ("Measures", measures),
+    "confused": ("Confused labels", confusions),
+    "spaces": ("Spaces", spaces),
+}
 
 
 @panel
-def measure_summary(view: View, choice: MeasureChoice) -> None:
-    """What the measure says, label by label."""
+def measure_answer(view: View, choice: MeasureChoice) -> None:
+    """Which labels separate, in one sentence."""
+    st.markdown(measure_sentence(view.store, view.split, choice.kind, choice.measure))
+
+
+@panel
+def measure_details(view: View, choice: MeasureChoice) -> None:
+    """What the measure says of each label, and how it is made; in a drawer."""
+    with st.expander("Label by label, and how it is measured"):
+        _details(view, choice)
+
+
+def _details(view: View, choice: MeasureChoice) -> None:
     store, split = view.store, view.split
     st.markdown("\n".join(f"- {line}" for line in measure_sentences(store, split, choice.kind, choice.measure)))
     shared = [titles for _, titles in distinct_spaces(store, "embedding") if len(titles) > 1]
@@ -80,6 +126,7 @@ def measure_summary(view: View, choice: MeasureChoice) -> None:
         "(adjusted over labels, Benjamini–Hochberg) and the whole interval above their mean. In brackets: 95% interval "
         f"from resampling patients.{same}"
     )
+    st.markdown("\n".join(f"- **{measure.title}.** {measure.meaning}" for measure in MEASURES.values()))
 
 
 @panel
@@ -133,14 +180,11 @@ def measure_intervals(view: View, choice: MeasureChoice) -> None:
 
 
 @panel
-def confusable_labels(view: View, choice: MeasureChoice) -> None:
+def confusable_labels(view: View, space: str, label: str) -> None:
     """Which labels' films lie among another's, in one space."""
     store, split = view.store, view.split
-    st.subheader(f"Labels confused with each other, {split}")
-    spaces = {column.space: in_markdown(column.title) for column in columns(store, choice.kind)}
-    space = choose.pick_one("In the space of", list(spaces), f"{choice.kind}_space", spaces)
     labels, cells, low, pairs = confusion_cells(store, split, space)
-    st.markdown(confused_with(store, split, space, choice.label))
+    st.markdown(confused_with(store, split, space, label))
     if not pairs:
         return
     download.figure(
@@ -211,12 +255,6 @@ def modality_gaps(view: View) -> None:
         "the frozen encoder. From 0 to 2 (Liang et al., NeurIPS 2022). Beside it is what two random halves of the "
         "films give. Text lies apart from all films: a prompt tells labels apart by direction, not by being near."
     )
-
-
-def measures() -> None:
-    """One sentence per measure."""
-    with st.expander("What each measure is"):
-        st.markdown("\n".join(f"- **{measure.title}.** {measure.meaning}" for measure in MEASURES.values()))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)

@@ -59,6 +59,8 @@ PAGES = (
     ("dataset", "Data set", {}),
     ("separability", "Separability", {}),
     ("separability", "Separability", {"space": "Decision (logits)"}),
+    ("separability", "Separability", {"part": "confused"}),
+    ("separability", "Separability", {"part": "spaces"}),
     *(
         ("pr_curves", "PR curves", {"view": view, "few": "1"})
         for view in ("Overview", "One label", "Thresholds", "Calibration", "Together", "Report")
@@ -145,6 +147,8 @@ def test_a_separability_row_that_the_store_lacks_is_named(run: Path) -> None:
     drop_rows(run, "separability.parquet", label=label, measure="lift", split="test")
     drop_rows(run, "confusability.parquet", label=label, split="test")
     drop_rows(run, "likeness.parquet", measure="cka", split="test")
+    for part in ("confused", "spaces"):
+        assert_whole(open_page("separability", part=part), "Separability")
     app = open_page("separability")
     assert_whole(app, "Separability")
     assert f"No figure in this store: {label}" in said(app) or "Fewer than 5 positives" in said(app)

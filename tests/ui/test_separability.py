@@ -102,6 +102,10 @@ def test_every_space_stands_once_and_every_label_is_spoken_of_once(store: Store)
         for kind in ("embedding", "decision"):
             text = "\n".join(separability_board.measure_sentences(store, "test", kind, measure))
             assert [text.count(label) for label in store.labels] == [1] * len(store.labels)
+            apart = [label for label in store.labels if f"**{label}** separates" in text]
+            answer = separability_board.measure_sentence(store, "test", kind, measure)
+            assert [label in answer for label in store.labels] == [label in apart for label in store.labels]
+            assert answer.startswith(f"{len(apart)} of ") or not apart
 
 
 def test_counts_on_the_board_are_the_stores(store: Store) -> None:
@@ -121,6 +125,11 @@ def test_every_measure_renders_whole(store: Store, measure: str) -> None:
     assert f"{measure} [95% interval]" in table
 
 
+@pytest.mark.parametrize("part", ["measures", "confused", "spaces"])
+def test_every_part_renders_whole(store: Store, part: str) -> None:
+    pages.assert_whole(open_page(part=part), "Separability")
+
+
 def test_every_prompt_set_has_its_gap(store: Store) -> None:
     by_prompt_set = gaps(store, "test")
     assert [one.title for one in by_prompt_set] == [record.title for record in store.manifest.prompt_sets]
@@ -128,7 +137,7 @@ def test_every_prompt_set_has_its_gap(store: Store) -> None:
         value, low, high = one.apart
         assert low <= value <= high
         assert value > 2 * one.halves, "text lies further from the films than films from each other"
-    table = next(frame.value for frame in open_page().dataframe if "Prompt set" in frame.value)
+    table = next(frame.value for frame in open_page(part="spaces").dataframe if "Prompt set" in frame.value)
     assert table["Prompt set"].tolist() == [one.title for one in by_prompt_set]
 
 
