@@ -4,9 +4,5 @@ from explorer.ui import parameters, protocols
 from explorer.ui.shared.frame import page
 
 with page("Protocols", parameters.PROTOCOLS) as view:
-    protocols.comparison(view)
-    protocols.changes(view)
-    protocols.limits(view)
-    protocols.domain_scores(view)
-    protocols.embedding_distances(view)
-    protocols.training(view)
+    for draw in protocols.PARTS[protocols.choose_part(view)][1]:
+        draw(view)

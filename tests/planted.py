@@ -240,5 +240,7 @@ VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     *(("audit", {"audit": view}) for view in ("Leaks", "Shortcuts", "Out of distribution", "Hard cases")),
     ("audit", {"audit": "Label errors", "show": "all"}),
     ("protocols", {}),
+    ("protocols", {"part": "changes"}),
+    ("protocols", {"part": "training"}),
 )
 """Every view of every page but Case, which the tests open for every kind of plant."""

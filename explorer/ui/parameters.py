@@ -38,6 +38,7 @@ from explorer.ui.neighbours.page import PARTS
 from explorer.ui.pr_curves import curves
 from explorer.ui.pr_curves.page import VIEWS
 from explorer.ui.pr_curves.thresholds import CELLS
+from explorer.ui.protocols import PARTS as PROTOCOL_PARTS
 from explorer.ui.separability import PARTS as SEPARABILITY_PARTS
 from explorer.ui.shared import cache, selection
 from explorer.ui.shared.choose import SPACES, Among
@@ -389,4 +390,4 @@ AUDIT = {
     "distance": _choice("distance", DISTANCE_TITLES, DEFAULT_DISTANCE).shown(_is("audit", "outliers")),
     **shown(_is("audit", "hard"), {"label": _LABEL, "regime": _REGIME}),
 }
-PROTOCOLS = {"split": _SPLIT}
+PROTOCOLS = {"split": _SPLIT, "part": _choice("part", PROTOCOL_PARTS)}

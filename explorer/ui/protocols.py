@@ -22,7 +22,7 @@ from explorer.tables.protocol_scores import RULE_SETS, regime_steps, split_basel
 from explorer.tables.protocols import ScoredGroup
 from explorer.tables.thresholds import has_bare_names
 from explorer.tables.training import fine_tune_start, learning_frame, losses_tried, protocol_title, recipe
-from explorer.ui.shared import cache, download
+from explorer.ui.shared import cache, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
@@ -74,6 +74,14 @@ CLAIMS = (
     ),
     ("All figures", "Printed without intervals", "Pneumothorax has about 3 test positives, Consolidation about 5."),
 )
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def choose_part(view: View) -> str:
+    """One of ``PARTS``."""
+    return choose.part(view, "Part", "part", {key: title for key, (title, _) in PARTS.items()})
 
 
 # --- panels ----------------------------------------------------------------------------------------------------------
@@ -137,7 +145,6 @@ def comparison(view: View) -> None:
 def changes(view: View) -> None:
     """One sentence each for what the threshold, the prompt and the training did, and the steps behind them."""
     split = view.split
-    st.subheader("What changed a figure")
     mine, other = view.store, counterpart_of(view.store)
     paper_run, sound_run = (mine, other) if mine.manifest.protocol == "paper" else (other, mine)
     run = sound_run or mine
@@ -162,7 +169,6 @@ def changes(view: View) -> None:
 def limits(view: View) -> None:
     """What the paper's figures can't support, and how far each label's positives carry."""
     store, split = view.store, view.split
-    st.subheader("What the paper's figures can't support")
     st.markdown(_table(("Printed", "Beside it", "So"), CLAIMS))
     show_table(_frame("support", store, split), hide_index=True, height="content")
     st.caption(
@@ -213,7 +219,6 @@ def training(view: View) -> None:
     """How each run was split and trained, what was chosen on validation, and how far figures depend on the seed."""
     mine, split = view.store, view.split
     runs = [run for run in (mine, counterpart_of(mine)) if run is not None]
-    st.subheader("How they were trained")
     recipes = [recipe(run) for run in runs]
     st.markdown(
         _table(
@@ -247,6 +252,15 @@ def training(view: View) -> None:
                     else ""
                 )
             )
+
+
+PARTS: dict[str, tuple[str, tuple[Callable[[View], None], ...]]] = {
+    "figures": ("Figures", (comparison,)),
+    "changes": ("What changed them", (changes,)),
+    "limits": ("What they can't support", (limits,)),
+    "distances": ("Domains and distances", (domain_scores, embedding_distances)),
+    "training": ("Training", (training,)),
+}
 
 
 @panel

@@ -59,10 +59,8 @@ class MeasureChoice:
 
 
 def choose_part(view: View) -> str:
-    """The part that the link or the visitor asks for; the others are not computed."""
-    names = {key: title for key, (title, _) in PARTS.items()}
-    with view.controls:
-        return choose.pick_one("Part", list(names), "part", names)
+    """One of ``PARTS``."""
+    return choose.part(view, "Part", "part", {key: title for key, (title, _) in PARTS.items()})
 
 
 def measures(view: View) -> None:

@@ -66,7 +66,7 @@ PAGES = (
         for view in ("Overview", "One label", "Thresholds", "Calibration", "Together", "Report")
     ),
     *(("audit", "Audit", {"audit": section}) for section in ("Leaks", "Shortcuts", "Hard cases")),
-    ("protocols", "Protocols", {}),
+    *(("protocols", "Protocols", {"part": part}) for part in ("figures", "changes", "limits", "distances", "training")),
 )
 
 

@@ -27,10 +27,10 @@ from tests.conftest import ROOT, vouch
 from tests.pages import as_read, open_sound_page, said
 
 
-def open_protocols() -> AppTest:
+def open_protocols(part: str = "figures") -> AppTest:
     st.cache_data.clear()
     st.cache_resource.clear()
-    return open_sound_page("protocols")
+    return open_sound_page("protocols", part=part)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_both_protocols_stand_side_by_side(both: Path, monkeypatch: pytest.Monke
         "Sound protocol, paper’s rules",
         "Sound protocol, sound rules",
     ]
-    text = said(app)
+    text = "\n".join(said(open_protocols(part)) for part in ("changes", "limits", "distances", "training"))
     for word in ("**Threshold.**", "**Prompt.**", "**Training.**", "**Linear probe, the paper's protocol", "0.63"):
         assert word in text
     store = open_store(both)

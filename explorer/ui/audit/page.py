@@ -26,9 +26,8 @@ SECTIONS = {
 
 
 def choose_section(view: View) -> str:
-    """The section that the link or the visitor asks for."""
-    with view.controls:
-        return choose.pick_one("Audit", list(SECTIONS), "audit", {key: name for key, (name, _) in SECTIONS.items()})
+    """One of ``SECTIONS``."""
+    return choose.part(view, "Audit", "audit", {key: name for key, (name, _) in SECTIONS.items()})
 
 
 @st.fragment

@@ -65,9 +65,8 @@ class Question:
 
 
 def choose_view(view: View) -> ViewName:
-    """Which of the page's views is open; the others are not computed."""
-    with view.controls:
-        return cast("ViewName", choose.pick_one("Show", list(TITLES), "show", TITLES))
+    """One of ``TITLES``."""
+    return cast("ViewName", choose.part(view, "Show", "show", TITLES))
 
 
 def set_key(saliency: SaliencySet) -> str:

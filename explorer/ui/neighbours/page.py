@@ -14,9 +14,8 @@ PARTS = {"search": "Search", "lists": "List quality", "lab": "Prompt lab"}
 
 
 def choose_part(view: View) -> str:
-    """The part that the link or the visitor asks for; the others are not computed."""
-    with view.controls:
-        return choose.pick_one("Show", list(PARTS), "show", PARTS)
+    """One of ``PARTS``."""
+    return choose.part(view, "Show", "show", PARTS)
 
 
 SHOWN = {"search": results.search_view, "lists": quality.quality_view, "lab": prompt_lab.prompt_lab}

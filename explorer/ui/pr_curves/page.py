@@ -21,7 +21,5 @@ VIEWS = {
 
 
 def choose_view(view: View) -> str:
-    """The view that the link or the visitor asks for; the others are not computed."""
-    names = {key: title for key, (title, _) in VIEWS.items()}
-    with view.controls:
-        return choose.pick_one("View", list(names), "view", names)
+    """One of ``VIEWS``."""
+    return choose.part(view, "View", "view", {key: title for key, (title, _) in VIEWS.items()})

@@ -67,6 +67,12 @@ def metric() -> str:
     return pick_one("Metric", list(METRIC_TITLES), "metric", METRIC_TITLES)
 
 
+def part(view: View, title: str, parameter: str, names: Mapping[str, str]) -> str:
+    """The part of the page that the link or the visitor asks for, in the page's row; the others are not computed."""
+    with view.controls:
+        return pick_one(title, list(names), parameter, names)
+
+
 def options(draw: Callable[[], object]) -> None:
     """The controls of a view that are not needed at first, drawn only while the visitor sees them.
 
