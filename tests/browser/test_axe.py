@@ -39,6 +39,7 @@ def test_a_page_has_no_serious_fault(browser: Browser, address: str, name: str, 
         page.goto(f"{address}/{name}")
         settle(page)
         page.wait_for_load_state("networkidle")
+        page.wait_for_function("!document.querySelector('[data-stale=true]')")
         page.evaluate(SCRIPT)
         violations: list[dict[str, Any]] = page.evaluate(
             "others => axe.run(others).then(result => result.violations)", OTHERS

@@ -53,7 +53,7 @@ def choose_saliency_set(store: Store) -> SaliencySet | None:
             + ("" if n else " Without any, agreement cannot be measured: import some, or mark films yourself."),
             icon=":material/hourglass_empty:",
         )
-        st.code(saliency_command(store), language=None)
+        st.code(saliency_command(store), language=None, wrap_lines=True)
         return None
     titles = {set_key(one): in_markdown(one.title) for one in sets}
     if len(sets) > 1:
@@ -71,7 +71,7 @@ def _is_annotated(store: Store, saliency: SaliencySet) -> bool:
             "known. Import annotations or mark films, then run the job again.",
             icon=":material/help:",
         )
-        st.code(saliency_command(store), language=None)
+        st.code(saliency_command(store), language=None, wrap_lines=True)
     return record.n_annotated > 0
 
 

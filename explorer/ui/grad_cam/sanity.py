@@ -38,12 +38,12 @@ def sanity_view(view: View) -> None:
             return
         if not saliency.has_checks:
             st.info("An earlier version checked these maps, against scattered patches alone. Run this to check anew:")
-            st.code(saliency_command(view.store), language=None)
+            st.code(saliency_command(view.store), language=None, wrap_lines=True)
             return
         summary = _summary(saliency)
         if summary.empty:
             st.info(f"No film of {saliency.record.split} has a label to look for: nothing could be checked.")
-            st.code(saliency_command(view.store), language=None)
+            st.code(saliency_command(view.store), language=None, wrap_lines=True)
             return
         if not sanity.is_complete(summary, [regime.name for regime in view.store.regimes]):
             raise saliency.damaged("sanity", "it lacks a check of a regime")
