@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from explorer.environment import APP
 from explorer.errors import UserError
+from explorer.store.runs import list_runs
 from precompute.commands.console import MESSAGES, RESULTS
 from precompute.commands.options import (
     PHANTOM_FILMS,
@@ -113,6 +114,9 @@ def run(
     protocol: ProtocolName = "sound",
     seeds: Seeds = 1,
     device: DeviceName = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print which stages would run, why, how long, and the disk needed.")
+    ] = False,
 ) -> None:
     """Precompute all three regimes on your own films."""
     from precompute.run.job import Job
@@ -124,7 +128,7 @@ def run(
         MESSAGES.print(note)
     if corrections is not None:
         films = correct(films, corrections)
-    reporter = Reporter(MESSAGES, _stages(seeds), out)
+    reporter = Reporter(MESSAGES, _stages(seeds), None if dry_run else out)
     with reporter.job():
         settings = _checked({**training, **(PAPER if protocol == "paper" else {}), "seeds": seeds})
         job = Job(
@@ -136,7 +140,10 @@ def run(
             allow_empty=allow_empty,
             allow_burned_in=allow_burned_in,
         )
-        _precompute(job, out, reporter)
+        if dry_run:
+            _print_plan(job, out)
+        else:
+            _precompute(job, out, reporter)
 
 
 def _stages(seeds: int) -> Stages:
@@ -173,6 +180,19 @@ def _prompt_sets(labels: Sequence[str], settings: Settings, own: Path | None = N
     from precompute.prompts import BARE_NAMES, read_prompt_sets
 
     return read_prompt_sets(labels, own or (BARE_NAMES if settings.protocol == "paper" else None))
+
+
+def _print_plan(job: Job, out: Path) -> None:
+    from precompute.pipeline import plan, room
+    from precompute.run.plan import as_lines
+
+    planner = plan(job, out)
+    if planner.run_id in list_runs(out):
+        RESULTS.print(f"The run {planner.run_id} is complete already; nothing to do.", soft_wrap=True)
+        return
+    for line in as_lines(planner, job):
+        RESULTS.print(line, soft_wrap=True, highlight=False)
+    RESULTS.print(room(job, planner), soft_wrap=True, highlight=False)
 
 
 def _precompute(job: Job, out: Path, reporter: Reporter) -> None:
