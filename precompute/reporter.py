@@ -146,10 +146,9 @@ class Reporter:
                 self._write("running", done, total)
 
         yield report
-        # also where the stage did not run
-        self._bars.update(
-            task, completed=total_known, total=total_known, **({"rate": self._kept} if self._kept else {})
-        )
+        self._bars.update(task, completed=total_known, total=total_known)  # also where the stage did not run
+        if self._kept:
+            self._bars.update(task, rate=self._kept)
         self._print(f"{name}: " + (self._kept or f"done in {time.monotonic() - began:.1f} s"))
 
     def keep(self, origin: str) -> None:

@@ -214,16 +214,15 @@ class RunWriter:
             record = read_record(donor, name)
             if donor in (self.folder, self.final) or record is None or record.made_from != inputs:
                 continue
+            origin = donor_name(self.root, donor)
             _link(record, donor, self.folder)
             if damaged := self._damaged(record):
-                _LOG.warning(
-                    "%s of %s is missing or damaged, so it is not taken.", damaged, donor_name(self.root, donor)
-                )
+                _LOG.warning("%s of %s is missing or damaged, so it is not taken.", damaged, origin)
                 for path in record.artefacts:
                     (self.folder / path).unlink(missing_ok=True)
                 continue
             _write_record(self.folder, name, record)
-            self.taken[name] = donor_name(self.root, donor)
+            self.taken[name] = origin
             return record
         return None
 

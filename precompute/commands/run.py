@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from pydantic import ValidationError
 
-from explorer.environment import APP
+from explorer.environment import APP, STORE
 from explorer.errors import UserError
 from explorer.store.runs import list_runs
 from precompute.commands.console import MESSAGES, RESULTS
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from precompute.prompts import PromptSet
     from precompute.run.job import Job
 
+DEFAULT_STORE = Path("store")
+"""The app opens it where the environment names none."""
 DEMO_ENCODER = APP / "encoders" / "phantom-clip"
 TRAINING = ("epochs", "learning_rate", "patch_dropout", "batch_size", "train_batch_size", "macro_patients", "seed")
 """Settings that a command may change."""
@@ -45,7 +47,7 @@ TRAINING = ("epochs", "learning_rate", "patch_dropout", "batch_size", "train_bat
 
 @options_from_models(training=settings_options("macro_patients"))
 def demo(
-    out: StoreFolder = Path("store"),
+    out: StoreFolder = DEFAULT_STORE,
     n: Annotated[int, typer.Option("--n", min=60, help="How many phantom films.")] = PHANTOM_FILMS,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Fine-tune for at most this many epochs.")] = 4,
     corrections: Corrections = None,
@@ -84,7 +86,7 @@ def run(
     ],
     source: Annotated[SourceName, typer.Option("--source", help="The layout of the input; see sources.")] = "csv",
     source_options: Given,
-    out: StoreFolder = Path("store"),
+    out: StoreFolder = DEFAULT_STORE,
     patients: Annotated[
         PatientIds | None,
         typer.Option(
@@ -209,4 +211,7 @@ def _precompute(job: Job, out: Path, reporter: Reporter) -> None:
         MESSAGES.print(f"The encoder does not read this prompt to its end: {text!r}.")
     store = precompute(job, out, reporter)
     RESULTS.print(as_table(store))
-    MESSAGES.print(f"Run {store.manifest.run_id} in {out}. Open it: streamlit run streamlit_app.py")
+    named = "" if out == DEFAULT_STORE else f"{STORE}={out} "
+    MESSAGES.print(
+        f"Run {store.manifest.run_id} in {out}. Open it: {named}streamlit run streamlit_app.py", soft_wrap=True
+    )

@@ -173,14 +173,9 @@ def _seed(run: Run, seed: int, report: ReportProgress) -> list[str]:
 def _probe_inputs(run: Run) -> dict[str, object]:
     """The sound probe is a minimum, so it hangs on fewer settings than a training by epochs."""
     files = layout.encoder_files("frozen")
-    return {
-        **run.hashes(files.embeddings, files.norms, layout.SAMPLES),
-        **(
-            _training_settings(run)
-            if run.paper
-            else run.settings.model_dump(include={"protocol", "penalties", "losses"})
-        ),
-    }
+    decisive = {"protocol", "penalties", "losses"}
+    settings = _training_settings(run) if run.paper else run.settings.model_dump(include=decisive)
+    return {**run.hashes(files.embeddings, files.norms, layout.SAMPLES), **settings}
 
 
 def _fine_tune_inputs(run: Run) -> dict[str, object]:
