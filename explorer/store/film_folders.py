@@ -58,10 +58,10 @@ def film_folder(run: Path, images: str) -> Path:
     UserError
         Where the host does not.
     """
-    folder, cache = _real(run / images), _real(layout.cache_folder(run.parent))
-    if not folder.is_relative_to(cache) and any(
-        folder.is_relative_to(_real(root)) for root in (run.parent, *films_roots(), *_noted(run))
-    ):
+    folder = _real(run / images)
+    roots = [_real(root) for root in (run.parent, *films_roots(), *_noted(run))]
+    cached = folder.is_relative_to(_real(layout.cache_folder(run.parent)))
+    if not cached and any(folder.is_relative_to(root) for root in roots):
         return folder
     raise UserError(
         f"The run {run.name} has its films outside the store, where this host does not let a store read.",

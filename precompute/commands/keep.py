@@ -31,7 +31,7 @@ def gc(store: StoreArgument, yes: Yes = False) -> None:
 
 def delete(
     store: StoreArgument,
-    run: Annotated[str, typer.Argument(help="The run's name, as summary prints it.")],
+    run: Annotated[str, typer.Argument(help="The run's name: its folder in the store.")],
     yes: Yes = False,
 ) -> None:
     """Show, or remove, one run with its saliency maps. Other runs stay whole; so do marks and reviews."""
@@ -40,7 +40,8 @@ def delete(
     _show(run_folders(store, run), yes)
     if yes:
         latest = delete_run(store, run)
-        MESSAGES.print(f"The app opens the run {latest} by default." if latest else f"{store} has no complete run now.")
+        now = f"The app opens the run {latest} by default." if latest else f"{store} has no complete run now."
+        MESSAGES.print(now, soft_wrap=True)
 
 
 def timings(store: RunArgument) -> None:

@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import FileLock, Timeout
+
 from explorer.errors import UserError
 from explorer.store import latest_run, layout, list_runs
 from explorer.store.files import write_text
-from explorer.store.writer import Locked, RunWriter, StageRecord, read_record
+from explorer.store.writer import RunWriter, StageRecord, read_record
 
 _ABANDONED = 24 * 3600
 """Seconds since its last file, after which a job that is not at work counts as abandoned."""
@@ -83,21 +85,20 @@ def delete_run(root: Path, run_id: str) -> str | None:
 
     A run is renamed to a partial one first: whatever stops the deletion, no page opens half a run.
     """
+    run_folders(root, run_id)
     with RunWriter(root, run_id).locked():
-        folders = run_folders(root, run_id)
         others = [other for other in list_runs(root) if other != run_id]
         if latest_run(root) == run_id:
             if others:
                 write_text(layout.latest_file(root), f"{others[0]}\n")
             else:
                 layout.latest_file(root).unlink(missing_ok=True)
-        partial = layout.partial_folder(root, run_id)
-        run = layout.run_folder(root, run_id)
+        run, partial = layout.run_folder(root, run_id), layout.partial_folder(root, run_id)
         if run.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
             run.rename(partial)
-        for folder in (partial, *(unused.path for unused in folders)):
-            shutil.rmtree(folder, ignore_errors=not folder.is_dir())
+        for folder in filter(Path.is_dir, (partial, layout.saliency_root(run))):
+            shutil.rmtree(folder)
     return latest_run(root)
 
 
@@ -119,7 +120,7 @@ def _is_old(folder: Path) -> bool:
 
 def _is_locked(root: Path, partial: Path) -> bool:
     try:
-        with RunWriter(root, _run_id(partial)).locked():
+        with FileLock(layout.lock_file(root, _run_id(partial))).acquire(timeout=0):
             return False
-    except Locked:
+    except Timeout:
         return True

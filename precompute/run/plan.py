@@ -89,9 +89,10 @@ def _reason(donor: str, changed: list[str], new: list[str]) -> str:
 
 
 def as_lines(planner: Planner, job: Job) -> list[str]:
-    """The plan, a line for each stage, and the seconds of all stages together where every one is known.
+    """The plan, a line for each stage, and the seconds of all that run, where each is known.
 
-    Seconds are an estimate: the stage's seconds for each film in the newest run of the store with the same encoder.
+    A stage that is made from the result of one that runs counts as running; where that result comes out as before, the
+    run takes it. Seconds are an estimate: what the stage took for each film in the newest run with the same encoder.
     """
     rates = _seconds_per_film(planner.root, job)
     seconds = {name: _estimate(name, rates, job) for name in planner.runs}
@@ -104,7 +105,7 @@ def as_lines(planner: Planner, job: Job) -> list[str]:
             does = "here" if stage.origin == "here" else f"taken from {stage.origin}"
         lines.append(f"{stage.name.replace('_', ' '):<16}{does}")
     known = [value for value in seconds.values() if value is not None]
-    lines.append(f"{len(seconds)} of {len(planner.stages)} stages run.")
+    lines.append(f"Up to {len(seconds)} of {len(planner.stages)} stages run.")
     if known and len(known) == len(seconds):
         lines[-1] += f" They take about {sum(known):,.0f} s by the rates of an earlier run, an estimate."
     return lines
