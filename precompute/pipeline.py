@@ -114,5 +114,6 @@ def _refuse_changed_films(store: Store) -> None:
         names = ", ".join(changed[:5]) + (", …" if len(changed) > 5 else "")
         raise UserError(
             f"{len(changed)} of {store.n} films have changed since the run {store.run_id} scored them: {names}.",
-            f"Restore them; or delete {store.path} and give the same command again.",
+            f"Restore them; or `python -m precompute delete {store.path.parent} {store.run_id} --yes`, "
+            "and give the same command again: it makes only what hangs on them.",
         )

@@ -131,8 +131,8 @@ class RunWriter:
         """
         key = sha256_json(made_from)
         inputs = hashed(made_from)
-        saved, reason = self._saved(name, inputs)
-        record = saved or self._taken(name, inputs)
+        saved, reason = self._saved(name, inputs, key)
+        record = saved or self._taken(name, inputs, key)
         if reason:
             again = f"taken from {self.taken[name]}" if record else "done again"
             _LOG.warning("The stage %s is %s: %s.", name.replace("_", " "), again, reason)
@@ -185,7 +185,7 @@ class RunWriter:
             made_from=key,
         )
 
-    def _saved(self, name: str, inputs: dict[str, str]) -> tuple[StageRecord | None, str]:
+    def _saved(self, name: str, inputs: dict[str, str], key: str) -> tuple[StageRecord | None, str]:
         """The record of a stage that is here; or why what is here does not serve, empty where nothing is."""
         if not (self.folder / layout.stage_record(name)).is_file():
             return None, ""
@@ -194,21 +194,18 @@ class RunWriter:
             return None, "its record is damaged"
         if changed := record.differs_in(inputs):
             return None, f"changed since: {', '.join(changed)}"
-        damaged = self._damaged(record)
+        damaged = self._damaged(record, name, key)
         return (None, f"{damaged} is missing or damaged") if damaged else (record, "")
 
-    def _damaged(self, record: StageRecord) -> str:
+    def _damaged(self, record: StageRecord, name: str, key: str) -> str:
         """The first file of a stage that is not here as it was recorded; empty where all are."""
         for path, artefact in record.artefacts.items():
             sha256 = sha256_file(self.folder / path) if (self.folder / path).is_file() else ""
-            if (
-                sha256 != artefact.sha256
-                or self._describe(path, artefact.stage, artefact.made_from, sha256) != artefact
-            ):
+            if sha256 != artefact.sha256 or self._describe(path, name, key, sha256) != artefact:
                 return path
         return ""
 
-    def _taken(self, name: str, inputs: dict[str, str]) -> StageRecord | None:
+    def _taken(self, name: str, inputs: dict[str, str], key: str) -> StageRecord | None:
         """The record of a stage whose files were linked from where another run left them, whole."""
         for donor in layout.stage_folders(self.root, name):
             record = read_record(donor, name)
@@ -216,7 +213,7 @@ class RunWriter:
                 continue
             origin = donor_name(self.root, donor)
             _link(record, donor, self.folder)
-            if damaged := self._damaged(record):
+            if damaged := self._damaged(record, name, key):
                 _LOG.warning("%s of %s is missing or damaged, so it is not taken.", damaged, origin)
                 for path in record.artefacts:
                     (self.folder / path).unlink(missing_ok=True)
