@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from precompute.reporter import RUN
 from precompute.run.plan import Planner
 from precompute.run.run import Run
 from precompute.stages import embed, films, train
-from tests.conftest import ENCODER, take_few_draws
+from tests.conftest import ENCODER, FEWEST, take_few_draws
 
 if TYPE_CHECKING:
     from tests.conftest import Call
@@ -38,7 +39,7 @@ AFTER_LOGITS = {"maps", "map_trust", "clusters", "metrics", "curves", "calibrati
 @pytest.fixture(scope="module", autouse=True)
 def few_draws() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        take_few_draws(patch)
+        take_few_draws(patch, **FEWEST)
         yield
 
 
@@ -187,6 +188,17 @@ def test_more_epochs_make_only_the_fine_tune(
     stop_after(monkeypatch, train.full_fine_tune)
     assert run(root, epochs=2)[0] == 143
     assert ran == ["full_fine-tune"]
+
+
+def test_a_further_seed_trains_that_seed_alone(
+    root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = run(root, "--seeds", 2, "--dry-run")
+    assert code == 0
+    assert re.search(r"^seed 1 +runs: the store has none; about [\d,]+ s, an estimate$", out, re.MULTILINE)
+    stop_after(monkeypatch, train.other_seeds)
+    assert run(root, "--seeds", 2)[0] == 143
+    assert ran == ["seed_1"]
 
 
 def test_a_second_encoder_of_the_same_geometry_decodes_nothing(
