@@ -11,10 +11,12 @@ import typer
 from rich.markup import escape
 
 from explorer.errors import UserError
+from explorer.store.writer import Locked
 from precompute.commands.add import annotate, saliency
 from precompute.commands.console import MESSAGES
 from precompute.commands.doctor import doctor
 from precompute.commands.inspect import check, sources, summary, verify
+from precompute.commands.keep import delete, gc, timings
 from precompute.commands.make import pack_encoder, phantom, pretrain
 from precompute.commands.run import demo, run
 from precompute.faults import Stopped, shortages_explained, stopped_by_signals
@@ -26,21 +28,30 @@ app = typer.Typer(
     help="Precompute zero-shot, linear probe and full fine-tune of a CLIP-style model into a store for the explorer.",
 )
 COMMANDS = (
-    *(demo, run, sources, check, verify, summary, doctor),
+    *(demo, run, sources, check, verify, summary, doctor, timings, gc, delete),
     *(saliency, annotate, phantom, pack_encoder, pretrain),
 )
 for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(command)
 
+LOCKED = 75
+"""What a scheduler reads as "try later": EX_TEMPFAIL of sysexits.h."""
+
 _HOME = re.compile(r"^((?:--[\w-]+=)?(?:local-dir:)?)~(?=/|$)")
 
 
 def main() -> None:
-    """Run a command; a user's error is a message and exit code 1, a signal 128 and its number, never a traceback."""
+    """Run a command; what goes wrong ends in a message, never in a traceback.
+
+    Exit codes: 0 done; 1 what the user can mend; 2 a wrong option; 75 another job holds the run, so that the same
+    command may do later; 128 and its number for a signal (130 Ctrl-C, 143 SIGTERM).
+    """
     try:
         sys.argv[1:] = map(_expanded, sys.argv[1:])
         with stopped_by_signals(), shortages_explained():
             app()
+    except Locked as error:
+        _exit(error, LOCKED)
     except UserError as error:
         _exit(error)
     except Stopped as stop:
@@ -67,10 +78,10 @@ def _expanded(argument: str) -> str:
     return _HOME.sub(lambda match: f"{match[1]}{os.path.expanduser('~')}", argument)  # noqa: PTH111
 
 
-def _exit(error: UserError) -> NoReturn:
+def _exit(error: UserError, code: int = 1) -> NoReturn:
     for word, style, text in (("Error", "bold red", error.what), ("Fix  ", "bold", error.fix)):
         MESSAGES.print(f"[{style}]{word}[/{style}] {escape(text)}", soft_wrap=True, highlight=False, markup=True)
-    sys.exit(1)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

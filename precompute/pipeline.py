@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from rich.console import Console
+
 from explorer.environment import FILMS
 from explorer.errors import UserError
 from explorer.store import layout
 from explorer.store.film_folders import note_films
 from explorer.store.reader import Store
 from explorer.store.writer import RunWriter
-from precompute.reporter import Reporter
+from precompute.reporter import RUN, Reporter
 from precompute.run.disk import check_room
 from precompute.run.films import changed_films
 from precompute.run.job import Job
 from precompute.run.manifest import manifest
-from precompute.run.run import Run
+from precompute.run.plan import Planner
+from precompute.run.run import Run, record_name
 from precompute.stages import audit, embed, films, maps, measure, retrieval, separability, train
 
 STAGES: tuple[Callable[[Run], None], ...] = (
@@ -45,8 +48,35 @@ STAGES: tuple[Callable[[Run], None], ...] = (
 )
 
 
+VERSIONS: dict[str, int] = (
+    films.VERSIONS
+    | embed.VERSIONS
+    | train.VERSIONS
+    | maps.VERSIONS
+    | measure.VERSIONS
+    | separability.VERSIONS
+    | audit.VERSIONS
+    | retrieval.VERSIONS
+)
+
+
+def plan(job: Job, root: Path) -> Planner:
+    """What :func:`precompute` would do; nothing is written."""
+    planner = Planner(root, job.run_id(VERSIONS))
+    rehearsed = Run(job, planner, Reporter(Console(quiet=True), RUN), VERSIONS)
+    for stage in STAGES:
+        stage(rehearsed)
+    return planner
+
+
+def room(job: Job, planner: Planner) -> str:
+    """What a planned run needs of the disk, in words; a ``UserError`` where there is less."""
+    trained = record_name("full fine-tune") not in planner.runs
+    return check_room(job, planner.root, planner.folder, linked_bytes=planner.linked_bytes, trained=trained)
+
+
 def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
-    """Run every stage that is not already done, and return the finished run.
+    """Run every stage whose result the store has not, and return the finished run.
 
     Parameters
     ----------
@@ -56,15 +86,15 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
     reporter : Reporter
         Of a job under way.
     """
-    writer = RunWriter(root, job.run_id)
+    writer = RunWriter(root, job.run_id(VERSIONS))
     with writer.locked():
         if (writer.final / layout.MANIFEST).is_file():
             writer.settle()
             _refuse_changed_films(Store(writer.final))
             reporter.console.print(f"The run {writer.run_id} is complete already; nothing to do.")
         else:
-            reporter.console.print(check_room(job, root, writer.folder), soft_wrap=True)
-            under_way = Run(job, writer, reporter)
+            reporter.console.print(room(job, plan(job, root)), soft_wrap=True)
+            under_way = Run(job, writer, reporter, VERSIONS)
             for stage in STAGES:
                 stage(under_way)
             writer.finish(manifest(under_way))
@@ -84,5 +114,6 @@ def _refuse_changed_films(store: Store) -> None:
         names = ", ".join(changed[:5]) + (", …" if len(changed) > 5 else "")
         raise UserError(
             f"{len(changed)} of {store.n} films have changed since the run {store.run_id} scored them: {names}.",
-            f"Restore them; or delete {store.path} and give the same command again.",
+            f"Restore them; or `python -m precompute delete {store.path.parent} {store.run_id} --yes`, "
+            "and give the same command again: it makes only what hangs on them.",
         )

@@ -77,7 +77,7 @@ class Reporter:
         self._start = time.monotonic()
         self._written = 0.0
         self._stage = self._names[0]
-        self._kept = False
+        self._kept = ""
         self._bars = Bars(
             TextColumn("{task.description:<16}"),
             BarColumn(bar_width=28),
@@ -128,7 +128,7 @@ class Reporter:
         first: tuple[int, float] | None = None  # a resumed stage does not begin at 0
         total_known = 1
         task = self._bars.add_task(name, total=None, unit=unit, rate="")
-        self._stage, self._kept = name, False
+        self._stage, self._kept = name, ""
         self._print(f"{name}: stage {self._names.index(name) + 1} of {len(self._names)}")
         self._write("running", 0, 0)
 
@@ -146,12 +146,14 @@ class Reporter:
                 self._write("running", done, total)
 
         yield report
-        self._bars.update(task, completed=total_known, total=total_known)  # also where the stage was there already
-        self._print(f"{name}: " + ("there already" if self._kept else f"done in {time.monotonic() - began:.1f} s"))
+        self._bars.update(task, completed=total_known, total=total_known)  # also where the stage did not run
+        if self._kept:
+            self._bars.update(task, rate=self._kept)
+        self._print(f"{name}: " + (self._kept or f"done in {time.monotonic() - began:.1f} s"))
 
-    def keep(self) -> None:
-        """Say that the stage at hand need not run: its result is there."""
-        self._kept = True
+    def keep(self, origin: str) -> None:
+        """Say that the stage at hand need not run, and where its result was."""
+        self._kept = origin
 
     def _print(self, line: str) -> None:
         """A line of a log, written at once; a terminal has the bars."""

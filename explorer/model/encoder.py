@@ -153,8 +153,10 @@ class ImageTower:
         return out
 
     def save(self, folder: Path) -> None:
-        """Write the config and the weights."""
+        """Write the config and the weights, as new files: another run may hold a link to the old ones."""
         folder.mkdir(parents=True, exist_ok=True)
+        for name in (tower_files.CONFIG, tower_files.WEIGHTS):
+            (folder / name).unlink(missing_ok=True)
         (folder / tower_files.CONFIG).write_text(self.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         state = {name: tensor.contiguous().cpu() for name, tensor in self.visual.state_dict().items()}
         save_file(state, folder / tower_files.WEIGHTS)

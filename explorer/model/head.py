@@ -31,7 +31,9 @@ class Head:
         return embeddings @ self.weight.T + self.bias
 
     def save(self, path: Path) -> None:
+        """Write a new file: another run may hold a link to the old one."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
         save_file({"weight": np.ascontiguousarray(self.weight), "bias": np.ascontiguousarray(self.bias)}, path)
 
 

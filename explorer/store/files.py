@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,23 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def link_file(source: Path, path: Path) -> None:
+    """Put a file in a second place: by a hard link, which takes no room, or as a copy where links cannot be.
+
+    Both places then hold the same bytes, so neither may be written in place.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temp = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        try:
+            os.link(source, temp)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(source, temp)
+        os.replace(temp, path)
+    finally:
+        temp.unlink(missing_ok=True)
 
 
 def clear_temporary(folder: Path) -> None:

@@ -51,7 +51,7 @@ def film_folder(run: Path, images: str) -> Path:
     run : Path
         The run's folder, in its store's.
     images : str
-        As the manifest has it: absolute, or relative to the run.
+        As the manifest has it: absolute, or relative to the run. The store's cache is no folder of films.
 
     Raises
     ------
@@ -59,7 +59,9 @@ def film_folder(run: Path, images: str) -> Path:
         Where the host does not.
     """
     folder = _real(run / images)
-    if any(folder.is_relative_to(_real(root)) for root in (run.parent, *films_roots(), *_noted(run))):
+    roots = [_real(root) for root in (run.parent, *films_roots(), *_noted(run))]
+    cached = folder.is_relative_to(_real(layout.cache_folder(run.parent)))
+    if not cached and any(folder.is_relative_to(root) for root in roots):
         return folder
     raise UserError(
         f"The run {run.name} has its films outside the store, where this host does not let a store read.",

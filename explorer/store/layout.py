@@ -68,6 +68,9 @@
       audit/shortcuts/kinds.parquet           AUROC of all attributes of a kind together, cross-fitted, by split
     STORE/LATEST                 the run_id to open by default
     STORE/<run_id>.partial/      a run under way, with what only later stages need below scratch/
+    STORE/<run_id>/stages/<stage>.json
+                                 what each stage was made from and wrote, for later runs to take it from; no reader's
+    STORE/cache/<stage>-<key>/   the files of a stage that writes to scratch/, such as the decoded films, for all runs
     STORE/progress.json          how far the job at work is
 
 Beside a run, and outside its hashes, because they are made later or grow::
@@ -112,6 +115,16 @@ def latest_file(root: Path) -> Path:
 def manifest_files(root: Path) -> list[Path]:
     """The manifests of the complete runs."""
     return [path for path in root.glob(f"*/{MANIFEST}") if not path.parent.name.endswith(PARTIAL)]
+
+
+def run_folder(root: Path, run_id: str) -> Path:
+    """A complete run."""
+    return root / run_id
+
+
+def partial_folders(root: Path) -> list[Path]:
+    """The runs that are not complete."""
+    return [path for path in root.glob(f"*{PARTIAL}") if path.is_dir()]
 
 
 def partial_folder(root: Path, run_id: str) -> Path:
@@ -296,18 +309,41 @@ def shortcut_table(name: ShortcutTable) -> str:
 SCRATCH = "scratch"
 PIXELS = f"{SCRATCH}/pixels.bin"
 FILMS = f"{SCRATCH}/films.json"
-TUNED_TOWER = EncoderFiles(f"{SCRATCH}/fine_tune")
-"""The fine-tuned tower and its checkpoint, until the films are embedded with it."""
 
 
-def stage_record(stage: str) -> str:
-    """What a stage was made from and wrote."""
-    return f"{SCRATCH}/stages/{stage}.json"
+def is_scratch(path: str) -> bool:
+    """Whether a file goes when its run is complete."""
+    return path.startswith(f"{SCRATCH}/")
 
 
 def seed_folder(regime: str, seed: int) -> str:
     """Where a training with a seed keeps its checkpoint."""
     return f"{SCRATCH}/{regime}-{seed}"
+
+
+# --- what stages were made from, in a run and in the cache -----------------------------------------------------------
+
+
+def stage_record(stage: str) -> str:
+    """What a stage was made from and wrote."""
+    return f"stages/{stage}.json"
+
+
+def cache_folder(root: Path) -> Path:
+    """Stages whose files a complete run does not keep."""
+    return root / "cache"
+
+
+def cache_entry(root: Path, stage: str, key: str) -> Path:
+    """The files of one stage, at their paths in a run, with its record."""
+    return cache_folder(root) / f"{stage}-{key[:16]}"
+
+
+def stage_folders(root: Path, stage: str) -> list[Path]:
+    """The entries of the cache and the runs that have a record of the stage."""
+    record = stage_record(stage)
+    files = [*sorted(cache_folder(root).glob(f"*/{record}")), *sorted(root.glob(f"*/{record}"))]
+    return [file.parents[1] for file in files]
 
 
 # --- beside the runs -------------------------------------------------------------------------------------------------

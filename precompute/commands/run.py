@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from pydantic import ValidationError
 
-from explorer.environment import APP
+from explorer.environment import APP, STORE
 from explorer.errors import UserError
+from explorer.store.runs import list_runs
 from precompute.commands.console import MESSAGES, RESULTS
 from precompute.commands.options import (
     PHANTOM_FILMS,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from precompute.prompts import PromptSet
     from precompute.run.job import Job
 
+DEFAULT_STORE = Path("store")
+"""The app opens it where the environment names none."""
 DEMO_ENCODER = APP / "encoders" / "phantom-clip"
 TRAINING = ("epochs", "learning_rate", "patch_dropout", "batch_size", "train_batch_size", "macro_patients", "seed")
 """Settings that a command may change."""
@@ -44,7 +47,7 @@ TRAINING = ("epochs", "learning_rate", "patch_dropout", "batch_size", "train_bat
 
 @options_from_models(training=settings_options("macro_patients"))
 def demo(
-    out: StoreFolder = Path("store"),
+    out: StoreFolder = DEFAULT_STORE,
     n: Annotated[int, typer.Option("--n", min=60, help="How many phantom films.")] = PHANTOM_FILMS,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Fine-tune for at most this many epochs.")] = 4,
     corrections: Corrections = None,
@@ -83,7 +86,7 @@ def run(
     ],
     source: Annotated[SourceName, typer.Option("--source", help="The layout of the input; see sources.")] = "csv",
     source_options: Given,
-    out: StoreFolder = Path("store"),
+    out: StoreFolder = DEFAULT_STORE,
     patients: Annotated[
         PatientIds | None,
         typer.Option(
@@ -113,6 +116,9 @@ def run(
     protocol: ProtocolName = "sound",
     seeds: Seeds = 1,
     device: DeviceName = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print which stages would run, why, how long, and the disk needed.")
+    ] = False,
 ) -> None:
     """Precompute all three regimes on your own films."""
     from precompute.run.job import Job
@@ -124,7 +130,7 @@ def run(
         MESSAGES.print(note)
     if corrections is not None:
         films = correct(films, corrections)
-    reporter = Reporter(MESSAGES, _stages(seeds), out)
+    reporter = Reporter(MESSAGES, _stages(seeds), None if dry_run else out)
     with reporter.job():
         settings = _checked({**training, **(PAPER if protocol == "paper" else {}), "seeds": seeds})
         job = Job(
@@ -136,7 +142,10 @@ def run(
             allow_empty=allow_empty,
             allow_burned_in=allow_burned_in,
         )
-        _precompute(job, out, reporter)
+        if dry_run:
+            _print_plan(job, out)
+        else:
+            _precompute(job, out, reporter)
 
 
 def _stages(seeds: int) -> Stages:
@@ -175,6 +184,19 @@ def _prompt_sets(labels: Sequence[str], settings: Settings, own: Path | None = N
     return read_prompt_sets(labels, own or (BARE_NAMES if settings.protocol == "paper" else None))
 
 
+def _print_plan(job: Job, out: Path) -> None:
+    from precompute.pipeline import plan, room
+    from precompute.run.plan import as_lines
+
+    planner = plan(job, out)
+    if planner.run_id in list_runs(out):
+        RESULTS.print(f"The run {planner.run_id} is complete already; nothing to do.", soft_wrap=True)
+        return
+    for line in as_lines(planner, job):
+        RESULTS.print(line, soft_wrap=True, highlight=False)
+    RESULTS.print(room(job, planner), soft_wrap=True, highlight=False)
+
+
 def _precompute(job: Job, out: Path, reporter: Reporter) -> None:
     from explorer.model.text import cut_texts
     from explorer.model.towers import check_patch_dropout, layered
@@ -189,4 +211,7 @@ def _precompute(job: Job, out: Path, reporter: Reporter) -> None:
         MESSAGES.print(f"The encoder does not read this prompt to its end: {text!r}.")
     store = precompute(job, out, reporter)
     RESULTS.print(as_table(store))
-    MESSAGES.print(f"Run {store.manifest.run_id} in {out}. Open it: streamlit run streamlit_app.py")
+    named = "" if out == DEFAULT_STORE else f"{STORE}={out} "
+    MESSAGES.print(
+        f"Run {store.manifest.run_id} in {out}. Open it: {named}streamlit run streamlit_app.py", soft_wrap=True
+    )

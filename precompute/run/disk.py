@@ -1,4 +1,4 @@
-"""The room a run needs on the disk, told and checked before it starts."""
+"""The room a run needs on the disk, printed and checked before it starts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 from explorer.errors import UserError
-from explorer.store import layout
 from precompute.faults import AGAIN
 from precompute.run.job import Job
 
@@ -28,7 +27,7 @@ def needed_bytes(job: Job, trained: bool) -> int:
     films, labels = len(job.source.frame), len(job.source.labels)
     weights: int = sum(tensor.numel() * tensor.element_size() for tensor in tower.visual.state_dict().values())
     further_seeds = settings.seeds > 1
-    at_rest = 3  # the frozen tower, the fine-tuned one in scratch and as kept
+    at_rest = 2  # the frozen tower and the fine-tuned one
     towers = at_rest + _TRAINING if further_seeds else at_rest if trained else 1 + _TRAINING
     heads = 3 + len(job.prompt_sets) + 2 * (settings.seeds - 1)
     floats = 2 * 2 * tower.dim + labels * (heads + 3 * 2 + 3 * 2) + 5 * 8  # vectors, indexes, logits, audits, maps
@@ -37,7 +36,7 @@ def needed_bytes(job: Job, trained: bool) -> int:
     return total
 
 
-def check_room(job: Job, root: Path, partial: Path) -> str:
+def check_room(job: Job, root: Path, partial: Path, *, linked_bytes: int = 0, trained: bool = False) -> str:
     """What the run needs and what is free, in words.
 
     Parameters
@@ -46,15 +45,19 @@ def check_room(job: Job, root: Path, partial: Path) -> str:
         The store's folder.
     partial : Path
         Where the run grows: what a run before left there is not needed again.
+    linked_bytes : int
+        Of stages that are linked from elsewhere in the store.
+    trained : bool
+        Whether the fine-tune need not run.
 
     Raises
     ------
     UserError
         Where the room does not suffice.
     """
-    there = sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
-    trained = (partial / layout.stage_record("full_fine-tune")).is_file()
-    needed, free = max(needed_bytes(job, trained) - there, 0), shutil.disk_usage(root).free
+    there = linked_bytes + sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
+    disk = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+    needed, free = max(needed_bytes(job, trained) - there, 0), shutil.disk_usage(disk).free
     words = f"The run needs about {megabytes(needed)} of disk; {megabytes(free)} are free in {root}."
     if needed > free:
         raise UserError(words, f"Make room, {AGAIN} Or choose another --out.")

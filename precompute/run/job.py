@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
-import explorer
 from explorer.model.encoder import Clip
 from explorer.store.files import sha256_file, sha256_json
 from explorer.store.manifest import SCHEMA_VERSION
 from precompute.prompts import PromptSet
+from precompute.run.films import film_versions
 from precompute.settings import Settings
 from precompute.sources.table import Source
 
@@ -29,10 +30,9 @@ class Job:
 
     @cached_property
     def identity(self) -> dict[str, object]:
-        """All that decides the result; its hash names the run, so that the same command resumes or finds it."""
+        """All that decides the result, besides the code."""
         return {
             "schema": SCHEMA_VERSION,
-            "code": explorer.__version__,
             "csv": self.source.sha256,
             "label_origin": self.source.label_origin,
             "images": str(self.source.images.resolve()),
@@ -50,8 +50,13 @@ class Job:
     def weights_sha256(self) -> str:
         return sha256_file(self.clip.weights)
 
-    @property
-    def run_id(self) -> str:
+    @cached_property
+    def film_versions(self) -> list[tuple[int, int] | None]:
+        """As :func:`film_versions` has it, asked of the disk once."""
+        return film_versions(self.source.images, self.source.frame["image"])
+
+    def run_id(self, versions: Mapping[str, int]) -> str:
+        """The run's name: the same command resumes or finds it, unless a stage's number in ``versions`` has risen."""
         slug = re.sub(r"[^a-z0-9]+", "-", self.source.name.lower()).strip("-") or "run"
         paper = "-paper" if self.settings.protocol == "paper" else ""  # so that two runs of one set are told apart
-        return f"{slug[:40]}{paper}-{sha256_json(self.identity)[:8]}"
+        return f"{slug[:40]}{paper}-{sha256_json({**self.identity, 'code': versions})[:8]}"

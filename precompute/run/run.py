@@ -45,11 +45,25 @@ REGIMES = (
 )
 
 
-class Run(RunFolder):
-    """What a stage is given; a stage is a function of it. It reads only files that earlier stages have recorded."""
+def record_name(stage: str) -> str:
+    """A stage's name in the store."""
+    return stage.replace(" ", "_")
 
-    def __init__(self, job: Job, writer: RunWriter, reporter: Reporter) -> None:
+
+class Run(RunFolder):
+    """What a stage is given; a stage is a function of it. It reads only files that earlier stages have recorded.
+
+    Outside its ``make`` a stage reads no file: a plan of the run calls every stage and makes nothing.
+
+    Parameters
+    ----------
+    versions : mapping
+        By stage, the number that rises when its code gives another result.
+    """
+
+    def __init__(self, job: Job, writer: RunWriter, reporter: Reporter, versions: Mapping[str, int]) -> None:
         self.job = job
+        self.versions = versions
         self.writer = writer
         self.reporter = reporter
         self.tower = job.clip.tower
@@ -76,7 +90,7 @@ class Run(RunFolder):
 
     def stage(
         self, name: str, made_from: Mapping[str, object], make: Callable[[Path, ReportProgress], list[str]]
-    ) -> None:
+    ) -> bool:
         """Run one stage unless its result is there.
 
         Parameters
@@ -87,10 +101,20 @@ class Run(RunFolder):
             All that decides the result: settings and the hashes of files read.
         make : callable
             Given the run's folder and a report of (done, total), writes files and returns their paths.
+
+        Returns
+        -------
+        bool
+            Whether the stage ran.
         """
+        recorded = record_name(name)
+        made_from = {**made_from, "code": self.versions[name]}
         with self.reporter.stage(name) as report:
-            if not self.writer.stage(name.replace(" ", "_"), made_from, lambda folder: make(folder, report)):
-                self.reporter.keep()
+            ran = self.writer.stage(recorded, made_from, lambda folder: make(folder, report))
+            if not ran:
+                origin = self.writer.taken.get(recorded)
+                self.reporter.keep(f"taken from {origin}" if origin else "there already")
+        return ran
 
     # --- hashes, for what a stage is made from -----------------------------------------------------------------------
 
@@ -98,13 +122,13 @@ class Run(RunFolder):
         return {file: self.writer.sha256(file) for file in files}
 
     def embedding_hashes(self) -> dict[str, object]:
-        return {encoder: self.writer.sha256(layout.encoder_files(encoder).embeddings) for encoder in ENCODERS}
+        return self.hashes(*(layout.encoder_files(encoder).embeddings for encoder in ENCODERS))
 
     def logit_hashes(self) -> dict[str, object]:
-        return {regime.name: self.writer.sha256(layout.regime_files(regime.name).logits) for regime in self.regimes}
+        return self.hashes(*(layout.regime_files(regime.name).logits for regime in self.regimes))
 
     def map_hashes(self) -> dict[str, object]:
-        return {space.name: self.writer.sha256(layout.space_files(space.name).map) for space in self.spaces}
+        return self.hashes(*(layout.space_files(space.name).map for space in self.spaces))
 
     # --- what only a run under way has -------------------------------------------------------------------------------
 

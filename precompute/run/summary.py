@@ -13,6 +13,7 @@ from explorer.analysis.localisation import METRICS as METRIC_TITLES
 from explorer.analysis.metrics import METRICS, label_mean
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.store import Store
+from explorer.store.manifest import Manifest
 from explorer.store.saliency import SaliencySet
 
 
@@ -49,6 +50,21 @@ def as_table(store: Store) -> Table:
     for regime in store.regimes:
         rows = frame[(frame["label"] == mean.name) & (frame["regime"] == regime.name)].set_index("metric")
         table.add_row(regime.title, *(_cell(rows.loc[[metric]].iloc[0]) for metric in METRICS))
+    return table
+
+
+def as_timings(manifest: Manifest) -> Table:
+    """Seconds of every stage, slowest first, with films per second."""
+    table = Table(
+        title=f"{manifest.title}: {manifest.n:,} films, {manifest.device}",
+        caption="A stage that was taken from another run has the seconds of its making there.",
+    )
+    for column in ("Stage", "Seconds", "Films per second"):
+        table.add_column(column, justify="left" if column == "Stage" else "right")
+    for name, seconds in sorted(manifest.seconds.items(), key=lambda item: -item[1]):
+        rate = f"{manifest.n / seconds:,.1f}" if seconds else ""
+        table.add_row(name.replace("_", " "), f"{seconds:,.1f}", rate)
+    table.add_row("all", f"{sum(manifest.seconds.values()):,.1f}", "")
     return table
 
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 PAIR_COLUMNS = ["a", "b", "kind", "correlation", "similarity", "hash_bits"]
 
+VERSIONS = {"outliers": 1, "copies": 1, "label errors": 1, "shortcuts": 1}
+"""Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
+
 
 def outliers(run: Run) -> None:
     """How far every film lies from the training films, in the frozen encoder."""
@@ -58,6 +61,7 @@ def copies(run: Run) -> None:
 
 def label_errors(run: Run) -> None:
     """Labels that a probe which has not seen the film, or the fine-tune on films it has not trained on, doubts."""
+    truth = run.job.source.truth
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         val, seen = run.rows("val"), run.samples["split"].to_numpy() == "train"
@@ -68,7 +72,6 @@ def label_errors(run: Run) -> None:
         paths = write_label_errors(
             folder, run.targets, vectors, run.patients, {"fine_tune": unseen}, report, run.settings.seed
         )
-        truth = run.job.source.truth
         if truth is not None:
             write_array(folder / layout.LABEL_TRUTH, truth[[film["row"] for film in run.decoded["kept"]]])
             paths.append(layout.LABEL_TRUTH)
@@ -80,7 +83,8 @@ def label_errors(run: Run) -> None:
         layout.FILMS,
         layout.regime_files("fine_tune").logits,
     )
-    run.stage("label errors", {**run.hashes(*files), "seed": run.settings.seed}, make)
+    given = {**run.hashes(*files), "truth": None if truth is None else truth.tolist()}
+    run.stage("label errors", {**given, "seed": run.settings.seed}, make)
 
 
 def shortcuts(run: Run) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,27 +12,35 @@ from explorer.store.files import write_array
 from precompute.reporter import ReportProgress
 from precompute.run.run import Run
 
+VERSIONS = {"embed frozen": 1, "embed fine-tune": 1}
+"""Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
+
 
 def frozen(run: Run) -> None:
-    _embed(run, "embed frozen", "frozen", lambda: run.tower, {"weights": run.job.weights_sha256})
+    """By the tower as it comes, which the run keeps."""
+    files = layout.encoder_files("frozen")
+
+    def make(folder: Path, report: ReportProgress) -> list[str]:
+        run.tower.save(folder / files.folder)
+        return [*_embed(run, run.tower, files, report), files.config, files.weights]
+
+    inputs = {"weights": run.job.weights_sha256, "config": run.tower.config.model_dump()}
+    run.stage("embed frozen", {**inputs, **run.hashes(layout.PIXELS)}, make)
 
 
 def fine_tuned(run: Run) -> None:
-    inputs = {"weights": run.writer.sha256(layout.TUNED_TOWER.weights)}
-    folder = run.path / layout.TUNED_TOWER.folder
-    _embed(run, "embed fine-tune", "fine_tune", lambda: ImageTower.load(folder, run.tower.device), inputs)
+    """By the tower as the fine-tune left it."""
+    files = layout.encoder_files("fine_tune")
 
-
-def _embed(run: Run, stage: str, encoder: str, tower: Callable[[], ImageTower], inputs: Mapping[str, object]) -> None:
     def make(folder: Path, report: ReportProgress) -> list[str]:
-        files = layout.encoder_files(encoder)
-        loaded = tower()
-        loaded.save(folder / files.folder)
-        projections = loaded.unnormalised().embed(run.pixels, run.settings.batch_size, report)
-        norms = np.linalg.norm(projections, axis=1)
-        write_array(folder / files.embeddings, projections / norms[:, None])
-        write_array(folder / files.norms, norms)
-        return [files.embeddings, files.norms, files.config, files.weights]
+        return _embed(run, ImageTower.load(folder / files.folder, run.tower.device), files, report)
 
-    pixels = run.writer.sha256(layout.PIXELS)
-    run.stage(stage, {**inputs, "pixels": pixels, "config": run.tower.config.model_dump()}, make)
+    run.stage("embed fine-tune", run.hashes(files.weights, files.config, layout.PIXELS), make)
+
+
+def _embed(run: Run, tower: ImageTower, files: layout.EncoderFiles, report: ReportProgress) -> list[str]:
+    projections = tower.unnormalised().embed(run.pixels, run.settings.batch_size, report)
+    norms = np.linalg.norm(projections, axis=1)
+    write_array(run.path / files.embeddings, projections / norms[:, None])
+    write_array(run.path / files.norms, norms)
+    return [files.embeddings, files.norms]

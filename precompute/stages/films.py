@@ -14,13 +14,16 @@ from explorer.store.files import write_frame
 from explorer.store.marks import SHAPE
 from precompute.marks.annotate import carried
 from precompute.reporter import ReportProgress
-from precompute.run.films import decode_films, film_versions
+from precompute.run.films import decode_films
 from precompute.run.run import Run
 from precompute.sources.table import check_positives
 from precompute.training import paper
 
 MIN_FILMS = 4
 """Of fewer points there is no spectral layout to start a map from."""
+
+VERSIONS = {"films": 1, "samples": 1, "annotations": 1}
+"""Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
 
 
 def films(run: Run) -> None:
@@ -40,9 +43,9 @@ def films(run: Run) -> None:
         return [layout.THUMBNAILS, layout.THUMBNAIL_OFFSETS, layout.PIXELS, layout.FILMS]
 
     inputs = {
-        "csv": job.source.sha256,
+        "list of films": job.source.frame["image"].tolist(),
         "images": str(job.source.images.resolve()),
-        "sizes or times of films": film_versions(job.source.images, job.source.frame["image"]),
+        "sizes or times of films": job.film_versions,
         "fit": run.tower.fit.model_dump(),
         "side": settings.thumbnail,
         "skip_bad": job.skip_bad,
@@ -87,6 +90,7 @@ def samples(run: Run) -> None:
     inputs = {
         "csv": source.sha256,
         "label_origin": source.label_origin,
+        "split given": source.split_origin is not None,
         "films": run.writer.sha256(layout.FILMS),
         "labels": source.labels,
         "fractions": settings.fractions,

@@ -15,6 +15,9 @@ from explorer.store.files import atomic_path, write_array, write_json
 from precompute.reporter import ReportProgress
 from precompute.run.run import Run
 
+VERSIONS = {"maps": 1, "map trust": 1, "clusters": 1}
+"""Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
+
 
 def write_index(path: Path, index: faiss.Index) -> None:
     """Through Python: FAISS's own writing passes over a disk that is full at the file's end."""
@@ -67,7 +70,7 @@ def map_trust(run: Run) -> None:
             report(i + 1, len(run.spaces))
         return paths
 
-    run.stage("map trust", {**run.map_hashes(), "k": k, "seed": seed}, make)
+    run.stage("map trust", {**_placed(run), "k": k, "seed": seed}, make)
 
 
 def clusters(run: Run) -> None:
@@ -87,5 +90,9 @@ def clusters(run: Run) -> None:
             report(i + 1, len(run.spaces))
         return paths
 
-    inputs = {**run.map_hashes(), "samples": run.writer.sha256(layout.SAMPLES), "seed": seed}
-    run.stage("clusters", inputs, make)
+    run.stage("clusters", {**_placed(run), **run.hashes(layout.SAMPLES), "seed": seed}, make)
+
+
+def _placed(run: Run) -> dict[str, object]:
+    """The vectors of every space, and the maps of them."""
+    return {**run.embedding_hashes(), **run.logit_hashes(), **run.map_hashes()}

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SHOWN: tuple[Split, ...] = ("test", "val")
 
+VERSIONS = {"metrics": 1, "curves": 1, "calibration": 1}
+"""Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
+
 
 def metrics(run: Run) -> None:
     """Every figure with its interval, and every difference between regimes, paired by patient."""
@@ -41,7 +44,7 @@ def metrics(run: Run) -> None:
         write_frame(folder / layout.DIFFERENCES, pd.concat(changes, ignore_index=True)[list(DIFFERENCE_COLUMNS)])
         return [layout.METRICS, layout.DIFFERENCES]
 
-    run.stage("metrics", {**_inputs(run), "tables": ["metrics", "differences"]}, make)
+    run.stage("metrics", _inputs(run), make)
 
 
 def curves(run: Run) -> None:
@@ -56,9 +59,9 @@ def curves(run: Run) -> None:
 
 def calibrated(run: Run) -> None:
     """What probabilities are worth, as they are and fitted on val."""
-    val = run.rows("val")
 
     def measure(rows: NDArray[np.int64]) -> pd.DataFrame:
+        val = run.rows("val")
         on_val, here = ({r.name: run.logits(r.name)[part] for r in run.regimes} for part in (val, rows))
         scored_films = (run.labels, (run.targets[val], on_val), run.targets[rows], here, run.patients[rows])
         return calibration(*scored_films)
@@ -97,11 +100,6 @@ def _scored(run: Run, rows: NDArray[np.int64]) -> dict[str, Scored]:
 
 def _inputs(run: Run) -> dict[str, object]:
     """What :func:`_scored` and the resamples hang on."""
-    inputs: dict[str, object] = {
-        regime.name: [run.writer.sha256(file) for file in (files.logits, files.thresholds)]
-        for regime in run.regimes
-        for files in [layout.regime_files(regime.name)]
-    }
-    samples = run.writer.sha256(layout.SAMPLES)
+    thresholds = [layout.regime_files(regime.name).thresholds for regime in run.regimes]
     settings = run.settings.model_dump(include={"resamples", "seed", "macro_patients"})
-    return {**inputs, "samples": samples, **settings}
+    return {**run.logit_hashes(), **run.hashes(*thresholds, layout.SAMPLES), **settings}

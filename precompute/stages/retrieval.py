@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SCORED: tuple[Split, ...] = ("val", "test")
 """The encoders have seen the films of train, so nothing is measured on them."""
 
+VERSIONS = {"retrieval": 1}
+"""Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
+
 
 def retrieval(run: Run) -> None:
     """Figures of every space, and how often each film is another's neighbour."""
@@ -41,7 +44,7 @@ def retrieval(run: Run) -> None:
             write_array(folder / layout.space_files(space).occurrences, counts)
         return [layout.RETRIEVAL, *(layout.space_files(space).occurrences for space in occurrences)]
 
-    inputs = {**run.embedding_hashes(), **run.logit_hashes(), "samples": run.writer.sha256(layout.SAMPLES)}
+    inputs = {**run.embedding_hashes(), **run.logit_hashes(), **run.hashes(layout.SAMPLES)}
     run.stage("retrieval", {**inputs, "resamples": resamples, "seed": seed}, make)
 
 

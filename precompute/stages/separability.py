@@ -23,7 +23,7 @@ from explorer.data.samples import Split
 from explorer.store import layout
 from explorer.store.files import write_frame
 from precompute.reporter import ReportProgress
-from precompute.run.run import ENCODERS, Run
+from precompute.run.run import Run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 SEPARABILITY_SPLITS: tuple[Split, ...] = ("val", "test")
 """Not train: the probe and the fine-tune were fitted on it."""
+
+VERSIONS = {"separability": 1}
+"""Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
 
 
 def separability(run: Run) -> None:
@@ -51,9 +54,7 @@ def separability(run: Run) -> None:
             seed=settings.seed,
         )
 
-    sources = [layout.encoder_files(encoder).embeddings for encoder in ENCODERS]
-    sources += [layout.regime_files(regime.name).logits for regime in run.regimes]
-    given = run.hashes(*sources, layout.SAMPLES)
+    given = {**run.embedding_hashes(), **run.logit_hashes(), **run.hashes(layout.SAMPLES)}
     given |= {name: getattr(settings, name) for name in ("permutations", "resamples", "seed")}
     run.stage("separability", given, make)
 

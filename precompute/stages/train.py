@@ -15,7 +15,7 @@ from explorer.model.head import Head, prompt_head
 from explorer.store import layout
 from explorer.store.files import sha256_json, write_array, write_json
 from precompute.reporter import SEEDS, ReportProgress
-from precompute.run.run import Run
+from precompute.run.run import ENCODERS, Run
 from precompute.training import paper
 from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.finetune import fine_tune as train_fine_tune
@@ -26,6 +26,9 @@ from precompute.training.zero_shot import embed_prompts, sentences
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+VERSIONS = {"zero-shot head": 1, "linear probe": 1, "full fine-tune": 1, SEEDS: 1, "score": 1}
+"""Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
 
 
 def zero_shot(run: Run) -> None:
@@ -49,7 +52,8 @@ def zero_shot(run: Run) -> None:
         write_array(folder / layout.TEXT_VECTORS, clip.embed_text(texts))
         return [*paths, layout.TEXTS, layout.TEXT_VECTORS]
 
-    run.stage("zero-shot head", {"weights": run.job.weights_sha256, "prompts": run.job.identity["prompts"]}, make)
+    prompts = run.job.identity["prompts"]
+    run.stage("zero-shot head", {"weights": run.job.weights_sha256, "labels": run.labels, "prompts": prompts}, make)
 
 
 def linear_probe(run: Run) -> None:
@@ -74,17 +78,17 @@ def linear_probe(run: Run) -> None:
 
 
 def full_fine_tune(run: Run) -> None:
-    """Encoder and head trained together; the tower waits in scratch until the films are embedded with it."""
-    work = run.path / layout.TUNED_TOWER.folder
+    """Encoder and head trained together."""
+    tuned, work = layout.encoder_files("fine_tune"), run.path / layout.seed_folder("fine_tune", run.settings.seed)
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         tower, head, curve = _tuned(run, run.settings.seed, work, report)
-        tower.save(work)
+        tower.save(folder / tuned.folder)
         paths = _write_regime(run, folder, "fine_tune", head, _record(run, curve))
-        return [*paths, layout.TUNED_TOWER.config, layout.TUNED_TOWER.weights]
+        return [*paths, tuned.config, tuned.weights]
 
-    run.stage("full fine-tune", _fine_tune_inputs(run), make)
-    clear_checkpoints(work)
+    if run.stage("full fine-tune", _fine_tune_inputs(run), make):
+        clear_checkpoints(work)
 
 
 def other_seeds(run: Run) -> None:
@@ -92,20 +96,19 @@ def other_seeds(run: Run) -> None:
     seeds = run.regimes[-1].seeds
     if not seeds:
         return
-    inputs = _fine_tune_inputs(run)
+    inputs = {**_fine_tune_inputs(run), "code": [run.versions["full fine-tune"], run.versions[SEEDS]]}
     with run.reporter.stage(SEEDS) as report:
         for i, seed in enumerate(seeds):
 
             def make(folder: Path, i: int = i, seed: int = seed) -> list[str]:
                 return _seed(run, seed, lambda done, total: report(i * total + done, len(seeds) * total))
 
-            run.writer.stage(f"seed_{seed}", {**inputs, "seed": seed}, make)
-            clear_checkpoints(run.path / layout.seed_folder("fine_tune", seed))
+            if run.writer.stage(f"seed_{seed}", {**inputs, "seed": seed}, make):
+                clear_checkpoints(run.path / layout.seed_folder("fine_tune", seed))
 
 
 def score_films(run: Run) -> None:
     """Logits of every film in every regime and prompt set, and the operating points, from validation alone."""
-    val = run.rows("val")
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         paths = []
@@ -120,16 +123,16 @@ def score_films(run: Run) -> None:
         logits = Head(*run.read_head(files.head, inputs.shape[1])).logits(inputs)
         _check_finite(run, files.head, logits)
         write_array(folder / files.logits, logits)
+        val = run.rows("val")
         thresholds = choose_max_f1(run.labels, run.targets[val], logits[val])
         write_json(folder / files.thresholds, thresholds.model_dump())
         return [files.logits, files.thresholds]
 
-    inputs: dict[str, object] = {
-        s.name: run.writer.sha256(layout.prompt_files(s.name).head) for s in run.job.prompt_sets
-    }
-    inputs |= {r.name: run.writer.sha256(layout.regime_files(r.name).head) for r in run.regimes}
-    inputs |= run.embedding_hashes()
-    run.stage("score", {**inputs, "samples": run.writer.sha256(layout.SAMPLES)}, make)
+    heads = [layout.prompt_files(s.name).head for s in run.job.prompt_sets]
+    heads += [layout.regime_files(r.name).head for r in run.regimes]
+    norms = [layout.encoder_files(encoder).norms for encoder in ENCODERS]
+    inputs = {**run.embedding_hashes(), **run.hashes(*heads, *norms, layout.SAMPLES)}
+    run.stage("score", {**inputs, "unit": [regime.unit for regime in run.regimes]}, make)
 
 
 def _data(run: Run, inputs: NDArray[Any]) -> TrainingData:
@@ -168,28 +171,23 @@ def _seed(run: Run, seed: int, report: ReportProgress) -> list[str]:
 
 
 def _probe_inputs(run: Run) -> dict[str, object]:
-    return {
-        "embeddings": run.writer.sha256(layout.encoder_files("frozen").embeddings),
-        "norms": run.writer.sha256(layout.encoder_files("frozen").norms),
-        "samples": run.writer.sha256(layout.SAMPLES),
-        "settings": _training_settings(run),
-    }
+    """The sound probe is a minimum, so it hangs on fewer settings than a training by epochs."""
+    files = layout.encoder_files("frozen")
+    decisive = {"protocol", "penalties", "losses"}
+    settings = _training_settings(run) if run.paper else run.settings.model_dump(include=decisive)
+    return {**run.hashes(files.embeddings, files.norms, layout.SAMPLES), **settings}
 
 
 def _fine_tune_inputs(run: Run) -> dict[str, object]:
-    return {
-        "encoder": run.writer.sha256(layout.encoder_files("frozen").weights),
-        "head": run.writer.sha256(layout.regime_files("linear_probe").head),
-        "pixels": run.writer.sha256(layout.PIXELS),
-        "samples": run.writer.sha256(layout.SAMPLES),
-        "settings": _training_settings(run),
-    }
+    encoder, probe = layout.encoder_files("frozen"), layout.regime_files("linear_probe")
+    files = (encoder.config, encoder.weights, probe.head, probe.training, layout.PIXELS, layout.SAMPLES)
+    return {**run.hashes(*files), **_training_settings(run)}
 
 
 def _training_settings(run: Run) -> dict[str, object]:
     """What decides a training: settings that only measure, or number the seeds, are left out."""
-    measuring = {"seeds", "fractions", "batch_size", "neighbours", "resamples", "thumbnail", "macro_patients"}
-    return run.settings.model_dump(mode="json", exclude=measuring)
+    measuring = {"seeds", "fractions", "batch_size", "neighbours", "resamples", "permutations", "thumbnail"}
+    return run.settings.model_dump(mode="json", exclude={*measuring, "macro_patients"})
 
 
 def _record(run: Run, curve: TrainingCurve) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def test_the_view_comes_from_the_header_and_boxes_find_their_films(root: Path, t
     writer = RunWriter(tmp_path / "store", "vindr")
     reporter = Reporter(Console(file=io.StringIO()), RUN, tmp_path / "store")
     with writer.locked(), reporter.job():
-        run = Run(job, writer, reporter)
+        run = Run(job, writer, reporter, films.VERSIONS)
         films.films(run)
         films.samples(run)
         films.marks(run)
