@@ -10,6 +10,7 @@ import pandas as pd
 from explorer.analysis.neighbours import comparable, search
 from explorer.analysis.operating import wilson
 from explorer.figures.case import PointGroup
+from explorer.figures.maps import POSITIVE
 from explorer.figures.style import GREY
 from explorer.tables.labels import label_states
 
@@ -54,7 +55,7 @@ def point_groups_by_label(store: Store, rows: NDArray[np.int64], label: str) -> 
     return [
         PointGroup("unknown", rows[state == "unknown"], GREY, "circle-open", 5, 0.45),
         PointGroup("negative", rows[state == "negative"], GREY, "circle", 4, 0.5),
-        PointGroup("positive", rows[state == "positive"], "#E69F00", "circle", 8, 0.95),
+        PointGroup("positive", rows[state == "positive"], POSITIVE, "circle", 8, 0.95),
     ]
 
 

@@ -58,7 +58,6 @@ def labels(view: View) -> None:
         f"Prevalence in {split}, over films where the label is known. Counts are positive / negative / unknown; "
         "unknown never counts as negative."
     )
-    st.subheader(f"Labels together in {split}")
     if len(store.labels) == 1:
         st.markdown(ONE_LABEL)
         return

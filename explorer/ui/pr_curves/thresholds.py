@@ -18,7 +18,8 @@ from explorer.data.text import in_markdown
 from explorer.figures import curves as curve_figures
 from explorer.figures import thresholds as threshold_figures
 from explorer.figures.curves import Curve
-from explorer.figures.style import number, with_interval
+from explorer.figures.maps import POSITIVE
+from explorer.figures.style import GREY, number, with_interval
 from explorer.tables import curves as curve_tables
 from explorer.tables import styles
 from explorer.tables.labels import label_counts
@@ -53,7 +54,7 @@ FIGURES = {
     "f1": "F1",
     "mcc": "MCC",
 }
-COLOURS = ("#E69F00", "#3a9bdc")
+COLOURS = (POSITIVE, GREY)
 CELLS = ("tp", "fn", "fp", "tn", "gained", "lost", "up", "down")
 """Positive and negative films."""
 
