@@ -15,6 +15,7 @@ from explorer.tables import map_colours
 from explorer.tables.labels import by_prevalence
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS, Asked
 from explorer.tables.map_films import Landmark, film_card, landmarks
+from explorer.tables.spaces import space_title
 from explorer.ui.components.map_view import Panel, film_cards, linked_maps, send_points
 from explorer.ui.maps import signs
 from explorer.ui.maps.answer import answer_text
@@ -235,17 +236,18 @@ def _row_shown(store: Store) -> int | None:
 
 def _panel(store: Store, choice: MapChoice, regimes: list[RegimeRecord]) -> Panel:
     """The map of regimes that share it."""
-    regime, asked, titles = regimes[0], choice.asked, " and ".join(regime.title for regime in regimes)
+    regime, asked = regimes[0], choice.asked
     space = store.space_of(regime.name, asked.kind)
+    whose = regime.title if asked.colour in OF_REGIME else space_title(store, space)
     store.map(space.name)  # read first on its own: one that is damaged leaves the other maps
     kinds = tuple(kind for kind in choice.signs if kind != "prompts" or asked.kind == "embedding")
     colour, films = COLOURS[asked.colour].lower(), len(map_colours.rows_on_map(store, asked))
     alt = (
-        f"Map of {films:,} films in the {asked.kind} space of {titles}, coloured by {colour}. "
+        f"Map of {films:,} films in the {asked.kind} space of {whose}, coloured by {colour}. "
         "Arrow keys step from film to film, Enter opens one, Space selects it."
     )
     about = [plain(asked.label)] if asked.colour in OF_LABEL else []
-    title = " · ".join([titles, *about, "every split" if asked.colour == "split" else asked.split])
+    title = " · ".join([whose, *about, "every split" if asked.colour == "split" else asked.split])
     return Panel(
         regime.name,
         space.name,
