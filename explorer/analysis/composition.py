@@ -26,7 +26,7 @@ def lifts(
     The interval is of the log lift, by linearisation summed over patients (Särndal, Swensson & Wretman 1992, section
     5.5). So films of one patient do not count as independent, and the group's own films count in the base. Where the
     group has no positive film the lift is 0. The log has no interval there, so the upper end is that of one positive
-    film.
+    film. Where it has all of them the log has none either: the lower end is the exact binomial one of their patients.
 
     Parameters
     ----------
@@ -58,5 +58,7 @@ def lifts(
             pull = pull + here * np.sqrt(1 / n)  # one film's worth of doubt
         error = float(np.sqrt((np.bincount(groups, weights=pull) ** 2).sum()))
         low = 0.0 if n_pos == 0 else share / base * np.exp(-1.96 * error)
+        if n_pos == y.sum() and n < total:
+            low = min(low, share / base * 0.025 ** (1 / len(np.unique(groups[y == 1]))))
         rows.append((label, n_pos, n, share, base, share / base, low, at_least / base * np.exp(1.96 * error)))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -116,3 +116,18 @@ def test_the_modality_gap_by_hand_and_without_one() -> None:
     assert modality_gap(images, texts, weights).tolist() == pytest.approx([np.sqrt(2), np.hypot(1.5, 0.5)])
     vectors, _ = planted()
     assert halves_gap(vectors, np.arange(len(vectors)), seed=0) < 0.15
+
+
+def test_a_group_with_all_positives_is_as_sure_as_their_patients_are_many() -> None:
+    for n_patients in (1, 5, 40):
+        targets = np.zeros((400, 1), np.float32)
+        targets[:n_patients] = 1
+        chosen = np.arange(400) < 200
+        row = lifts(targets, chosen, np.arange(400), ["Edema"]).iloc[0]
+        assert row["lift"] == pytest.approx(2)
+        assert row["low"] == pytest.approx(2 * 0.025 ** (1 / n_patients), rel=0.02)
+    assert row["low"] > 1, "forty of forty is no chance"
+    of_one_patient = lifts(targets, chosen, np.where(np.arange(400) < 40, 0, np.arange(400)), ["Edema"]).iloc[0]
+    assert of_one_patient["low"] < 1
+    everything = lifts(targets, np.ones(400, bool), np.arange(400), ["Edema"]).iloc[0]
+    assert everything["lift"] == everything["low"] == pytest.approx(1)
