@@ -94,9 +94,13 @@ def _first_label(store: Store, _: Values) -> str:
     return next((option for option in options if option != "No Finding"), options[0])
 
 
+def _is_marking(values: Values) -> bool:
+    return values.get("show") == "mark"
+
+
 def _first_film(store: Store, values: Values) -> str:
-    """The first film of the split that has the label; without one, the first of the split."""
-    rows = rows_in_state(store, values["split"], values["label"], "positive")
+    """The first film of the split that has the label; without one, and for a reader to mark, the first of the split."""
+    rows = [] if _is_marking(values) else rows_in_state(store, values["split"], values["label"], "positive")
     row = rows[0] if len(rows) else store.rows(values["split"])[0]
     return str(store.samples["sample_id"].iat[row])
 
@@ -120,7 +124,7 @@ _SPACE = _choice("space", SPACES)
 _SEL = selection.IN_ADDRESS
 _SHEET = {
     "sheet": flag(),
-    "among": one_of(get_args(Among)).shown(_is("sheet", True)),
+    "among": one_of(get_args(Among)).shown(lambda values: values.get("sheet", False) and not _is_marking(values)),
 }
 
 

@@ -11,7 +11,8 @@ export class Pinch {
     this.held.delete(id);
   }
 
-  // Where a pointer that is down was before; with a second one down also by how much the two zoom, and about which place.
+  // Where a pointer that is down was before; with a second one down also by how much the two zoom, the place midway between
+  // them, and where that was before.
   move(id, now) {
     const was = this.held.get(id);
     if (!was) return {};
@@ -19,7 +20,8 @@ export class Pinch {
     this.held.set(id, now);
     if (!other) return { was };
     const apart = ([x, y]) => Math.max(1, Math.hypot(x - other[0], y - other[1]));
-    return { was, factor: apart(now) / apart(was), middle: [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2] };
+    const midway = ([x, y]) => [(x + other[0]) / 2, (y + other[1]) / 2];
+    return { was, factor: apart(now) / apart(was), middle: midway(now), before: midway(was) };
   }
 }
 

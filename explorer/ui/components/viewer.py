@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _HERE = Path(__file__)
-_view = st.components.v2.component(
-    "film_viewer",
-    html=_HERE.with_suffix(".html").read_text(encoding="utf-8"),
-    css=_HERE.with_suffix(".css").read_text(encoding="utf-8"),
-    js=joined(_HERE.with_suffix(".js")),
-)
+_FILM = _HERE.with_name("film.html")
+
+
+def film_html(tools: str = "", over: str = "") -> str:
+    """A film and the bar of its tools, to which ``tools`` are added; ``over`` lies on the film."""
+    return Template(_FILM.read_text(encoding="utf-8")).substitute(tools=tools, over=over)
+
+
+FILM_CSS = _FILM.with_suffix(".css").read_text(encoding="utf-8")
+_view = st.components.v2.component("film_viewer", html=film_html(), css=FILM_CSS, js=joined(_HERE.with_suffix(".js")))
 
 
 def shapes_to_draw(annotations: pd.DataFrame) -> list[dict[str, object]]:
@@ -41,6 +46,18 @@ def shapes_to_draw(annotations: pd.DataFrame) -> list[dict[str, object]]:
     return out
 
 
+def film_data(name: str, jpeg: bytes, size: tuple[int, int], shapes: list[dict[str, object]]) -> dict[str, object]:
+    """What ``film.js`` shows: the parameters of :func:`viewer`."""
+    return {
+        "film": name,
+        "source": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
+        "width": size[0],
+        "height": size[1],
+        "marks": shapes,
+        "alt": f"Film {plain(name)}",
+    }
+
+
 def viewer(
     name: str, jpeg: bytes, size: tuple[int, int], shapes: list[dict[str, object]], on_step: Callable[[int], None]
 ) -> None:
@@ -55,9 +72,9 @@ def viewer(
     size : width, height
         Of the film in its own pixels, the units of ``shapes``.
     shapes : list
-        As :func:`marks` gives them.
+        As :func:`shapes_to_draw` gives them.
     on_step : callable
-        Told -1 or 1 when an arrow key is pressed.
+        Called with -1 or 1 when an arrow key is pressed.
     """
 
     def stepped() -> None:
@@ -65,15 +82,4 @@ def viewer(
         if step in (-1, 1):
             on_step(step)
 
-    _view(
-        key="viewer",
-        data={
-            "film": name,
-            "source": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
-            "width": size[0],
-            "height": size[1],
-            "marks": shapes,
-            "alt": f"Film {plain(name)}",
-        },
-        on_step_change=stepped,
-    )
+    _view(key="viewer", data=film_data(name, jpeg, size, shapes), on_step_change=stepped)

@@ -15,15 +15,13 @@ from explorer.analysis.sampling import stratified_films
 from explorer.data.regions import grid_size, reader_masks, with_shape
 from explorer.data.text import csv, in_markdown
 from explorer.errors import UserError
-from explorer.figures.overlay import Box
 from explorer.store.marks import NOTHING, SHAPE, add_marks, delete_marks, edit_marks, read_marks
-from explorer.ui.components.pencil import pencil
-from explorer.ui.grad_cam.controls import film_order
+from explorer.ui.components.pencil import Act, pencil
 from explorer.ui.models.heatmaps import has_seen_map
 from explorer.ui.shared import address, cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
 from explorer.ui.shared.frame import error_text, panel
-from explorer.ui.shared.stepper import stepper
+from explorer.ui.shared.stepper import FilmOrder, stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +32,9 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 _FAILED = "marking_failed"
+_NAME = "annotator_name"
+"""The annotator's name, kept while other pages are open."""
+_STEPS = "marking_steps"
 EXPORTED = ["image", "sample_id", "label", "annotator", *SHAPE, "polygon", "nothing", "made", "origin", "blind"]
 
 
@@ -45,20 +46,19 @@ def marking_view(view: View) -> None:
     annotations = film_annotations(store, row)
     of_label = annotations[annotations["label"] == label]
     shown = of_label[of_label["annotator"] == annotator] if alone else of_label
-    left, right = st.columns([6, 5], gap="large")
+    left, right = st.columns([7, 4], gap="medium")
     with left:
-        _film(store, row, label, annotator, shown)
+        _film(store, row, label, "" if readonly else annotator, shown)
     with right:
         if readonly:
             st.info("This viewer is read-only: marks cannot be saved.", icon=":material/lock:")
         elif not annotator:
-            st.info("Name the annotator first, then press on the film, drag and let go.", icon=":material/edit:")
+            st.info("Name the annotator to draw on the film.", icon=":material/edit:")
         else:
             seen, kind = ("not seen", "blind") if _blind(row) else ("seen", "not blind")
             st.markdown(
-                f"Press on the film, drag and let go: a box for **{in_markdown(label)}**. You have {seen} a "
-                "map of this film: marks "
-                f"are **{kind}**."
+                f"Drag on the film to draw a box for **{in_markdown(label)}**. Tap a mark of yours to delete it. "
+                f"You have {seen} a map of this film: marks are **{kind}**."
             )
             _without_drawing(store, row, label, annotator, shown)
         if failed := st.session_state.pop(_FAILED, ""):
@@ -72,26 +72,32 @@ def marking_view(view: View) -> None:
 
 @panel
 def _film(store: Store, row: int, label: str, annotator: str, shown: pd.DataFrame) -> None:
-    """The film to draw on."""
+    """The film, to draw on where there is an annotator."""
     sample = store.samples.iloc[row]
-    size = int(sample["width"]), int(sample["height"])
     pencil(
         str(sample["sample_id"]),
         cache.film_jpeg(store, row),
-        size,
+        (int(sample["width"]), int(sample["height"])),
         shown,
-        lambda box: _add_box(store, row, label, annotator, box, size),
+        label,
+        (annotator, bool(_steps(store, row, annotator))) if annotator else None,
+        lambda act: _carry_out(store, annotator, act),
     )
     legend(shown)
+    st.caption(
+        "Ctrl + wheel or two fingers to zoom, middle button or Move to move, Shift + drag for window and level, double "
+        "click to reset. Dashed: not saved yet."
+    )
 
 
 def _choose(view: View) -> tuple[str, int, str, bool]:
     label = choose.label()
     with view.controls:
-        row = choose.film(view, label)
-        stepper(view.store, film_order(view, label), row)
+        row = choose.film(view)
+        stepper(view.store, _order(view), row)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        with st.container(width=230):
+        st.session_state.setdefault("annotator", st.session_state.get(_NAME, ""))
+        with st.container(width=190):
             name = st.text_input(
                 "Annotator",
                 label_visibility="collapsed",
@@ -99,6 +105,7 @@ def _choose(view: View) -> tuple[str, int, str, bool]:
                 placeholder="Annotator: name or initials",
                 max_chars=60,
             )
+        st.session_state[_NAME] = name
         alone = st.toggle(
             "Hide other marks",
             help="Those of other annotators and of the run.",
@@ -113,6 +120,14 @@ def _choose(view: View) -> tuple[str, int, str, bool]:
             )
             st.button("Select them", on_click=_sample, args=(view, n, seed))
     return label, row, name.strip(), alone
+
+
+def _order(view: View) -> FilmOrder:
+    """The selection, or without one the split. Its name says nothing of the label, nor does the number of its films."""
+    selected = selection.current(view)
+    if len(selected.rows):
+        return FilmOrder(selected.rows, "the selection")
+    return FilmOrder(view.store.rows(view.split), view.split)
 
 
 def _sample(view: View, n: int, seed: int) -> None:
@@ -133,8 +148,10 @@ def _without_drawing(store: Store, row: int, label: str, annotator: str, shown: 
     marked = bool((mine & ~nothing).any())
     with st.container(horizontal=True, gap="small"):
         if nothing.any():
-            gone = shown.loc[nothing, "mark_id"].tolist()
-            st.button("Take back: nothing to mark", on_click=lambda: _tried(lambda: delete_marks(store, gone)))
+            gone = set(shown.loc[nothing, "mark_id"])
+            st.button(
+                "Take back: nothing to mark", on_click=lambda: _tried(lambda: _delete(store, row, annotator, gone))
+            )
         else:
             st.button(
                 "Nothing to mark",
@@ -159,18 +176,52 @@ def _without_drawing(store: Store, row: int, label: str, annotator: str, shown: 
 def _save(store: Store, row: int, label: str, annotator: str, shapes: pd.DataFrame, origin: str | list[str]) -> None:
     """Save shapes as this annotator's; an error is shown beside the film, and nothing marked before is lost."""
     marks = shapes.assign(row=row, label=label, annotator=annotator, blind=_blind(row))
-    _tried(lambda: add_marks(store, marks, origin))
+
+    def add() -> None:
+        before = _own_marks(store, row, annotator)
+        add_marks(store, marks, origin)
+        if added := _own_marks(store, row, annotator) - before:
+            _steps(store, row, annotator).append(added)
+
+    _tried(add)
 
 
-def _add_box(store: Store, row: int, label: str, annotator: str, box: Box, size: tuple[int, int]) -> None:
-    """Add a box."""
-    if not annotator or os.environ.get("EXPLORER_READONLY") == "1":
+def _own_marks(store: Store, row: int, annotator: str) -> set[str]:
+    """Ids of an annotator's marks on a film."""
+    marks = read_marks(store)
+    return set(marks.loc[(marks["row"] == row) & (marks["annotator"] == annotator), "mark_id"])
+
+
+def _steps(store: Store, row: int, annotator: str) -> list[set[str]]:
+    """The marks that this session saved on a film and has not undone, step by step."""
+    steps: list[set[str]] = st.session_state.setdefault(_STEPS, {}).setdefault((str(store.path), row, annotator), [])
+    return steps
+
+
+def _carry_out(store: Store, annotator: str, act: Act) -> None:
+    """Do what the annotator did on the film, which may be another one than is open now."""
+    row = store.row_of(act.film)
+    if not annotator or row is None or act.label not in store.labels:
         return
-    x, y, w, h = box
-    if not (0 <= x and 0 <= y and w > 0 and h > 0 and x + w <= size[0] + 1 and y + h <= size[1] + 1):
-        return  # nobody drew this: the pencil keeps boxes on the film
-    shape = pd.DataFrame([{**dict(zip(SHAPE, box, strict=True)), "polygon": None}])
-    _save(store, row, label, annotator, shape, "app")
+    if act.box is not None:
+        shape = pd.DataFrame([{**dict(zip(SHAPE, act.box, strict=True)), "polygon": None}])
+        _save(store, row, act.label, annotator, shape, "app")
+        return
+    steps = _steps(store, row, annotator)
+    if act.does == "delete":
+        gone = {act.mark}
+    elif steps:
+        gone = steps.pop()
+    else:
+        return
+    _tried(lambda: _delete(store, row, annotator, gone))
+
+
+def _delete(store: Store, row: int, annotator: str, gone: set[str]) -> None:
+    """Delete marks of this annotator's own; a step that is left without marks cannot be undone any more."""
+    delete_marks(store, sorted(gone & _own_marks(store, row, annotator)))
+    steps = _steps(store, row, annotator)
+    steps[:] = [kept for step in steps if (kept := step - gone)]
 
 
 @panel
@@ -200,7 +251,7 @@ def _own(store: Store, row: int, annotator: str) -> None:
         },
     )
     changed = edited.loc[[i for i in edited.index if not edited.loc[i].equals(mine.loc[i, edited.columns])]]
-    gone = [str(mark) for mark in mine.index.difference(edited.index)]
+    gone = set(mine.index.difference(edited.index))
     outside = (edited["x"] + edited["w"] > width + 1) | (edited["y"] + edited["h"] > height + 1)
     outside |= (edited[["w", "h"]] <= 0).any(axis=1)
     if outside.any():
@@ -209,7 +260,7 @@ def _own(store: Store, row: int, annotator: str) -> None:
         "Save changes",
         disabled=bool(outside.any()) or (changed.empty and not gone),
         on_click=_correct,
-        args=(store, changed.assign(blind=mine["blind"] & _blind(row)).reset_index(), gone),
+        args=(store, row, annotator, changed.assign(blind=mine["blind"] & _blind(row)).reset_index(), gone),
     )
     st.caption(
         "Pixels of the original film; an outline goes with its box. Select a row and press delete to take a mark away, "
@@ -217,11 +268,11 @@ def _own(store: Store, row: int, annotator: str) -> None:
     )
 
 
-def _correct(store: Store, changed: pd.DataFrame, gone: list[str]) -> None:
+def _correct(store: Store, row: int, annotator: str, changed: pd.DataFrame, gone: set[str]) -> None:
     if len(changed):
         _tried(lambda: edit_marks(store, changed))
     if gone:
-        _tried(lambda: delete_marks(store, gone))
+        _tried(lambda: _delete(store, row, annotator, gone))
 
 
 def _tried(act: Callable[[], object]) -> None:

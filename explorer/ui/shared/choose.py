@@ -84,8 +84,13 @@ def options(draw: Callable[[], object]) -> None:
             draw()
 
 
-def film(view: View, among_label: str) -> int:
+def film(view: View, among_label: str | None = None) -> int:
     """One film, by its id or by sight.
+
+    Parameters
+    ----------
+    among_label : str, optional
+        The label whose films can be asked for by sight. Without one nothing tells which labels a film has.
 
     Returns
     -------
@@ -105,17 +110,20 @@ def film(view: View, among_label: str) -> int:
     return row
 
 
-def _sheet(view: View, among_label: str) -> None:
+def _sheet(view: View, among_label: str | None) -> None:
     """Thumbnails to choose a film from, drawn only while open."""
     opened = st.popover("By sight", icon=":material/grid_view:", width="content", **address.control("sheet"))
     if not opened.open:
         return
     with opened:
-        among = cast("Among", pick_one(f"{in_markdown(among_label)} is", get_args(Among), "among"))
-        rows = rows_in_state(view.store, view.split, among_label, None if among == "any" else among)
-        if len(rows) == 0:
-            st.caption(f"No film in {view.split} has {in_markdown(among_label)} {among}.")
-            return
+        among: Among = "any"
+        rows = view.store.rows(view.split)
+        if among_label is not None:
+            among = cast("Among", pick_one(f"{in_markdown(among_label)} is", get_args(Among), "among"))
+            rows = rows_in_state(view.store, view.split, among_label, None if among == "any" else among)
+            if len(rows) == 0:
+                st.caption(f"No film in {view.split} has {in_markdown(among_label)} {among}.")
+                return
         pages = -(-len(rows) // PICKER_PAGE)
         number = st.pagination(pages, key=f"sheet-{among_label}-{among}-{view.split}") if pages > 1 else 1
         st.caption(f"{len(rows):,} films in {view.split}")
@@ -128,7 +136,7 @@ def _sheet(view: View, among_label: str) -> None:
                         in_markdown(sample_id),
                         key=f"open-{row}",
                         type="tertiary",
-                        help=findings_text(view.store, int(row)),
+                        help=None if among_label is None else findings_text(view.store, int(row)),
                         on_click=open_film,
                         args=(sample_id,),
                     )
