@@ -100,8 +100,9 @@ def _is_marking(values: Values) -> bool:
 
 def _first_film(store: Store, values: Values) -> str:
     """The first film of the split that has the label; without one, and for a reader to mark, the first of the split."""
-    rows = [] if _is_marking(values) else rows_in_state(store, values["split"], values["label"], "positive")
-    row = rows[0] if len(rows) else store.rows(values["split"])[0]
+    rows = store.rows(values["split"])
+    positive = rows_in_state(store, values["split"], values["label"], "positive")
+    row = positive[0] if len(positive) and not _is_marking(values) else rows[0]
     return str(store.samples["sample_id"].iat[row])
 
 

@@ -48,7 +48,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // The middle button moves the film, as everything does while Move is on.
   function begin(event) {
     if (!data.pen || svg.moves || event.button !== 0) return null
-    event.preventDefault()
     const from = [event.clientX, event.clientY]
     const inside = event => film([event.clientX, event.clientY]).map(
       (value, axis) => Math.min([data.width, data.height][axis], Math.max(0, value)))
