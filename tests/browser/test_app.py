@@ -304,19 +304,44 @@ def test_a_box_drawn_on_a_film_is_saved_in_the_films_own_pixels(
         page.keyboard.press("Enter")
         page.get_by_text("marks are").wait_for()
         settle(page)
-        film = page.locator("svg[aria-label*='draw a box']")
+        film = page.locator("svg[role=img]")
         box, size = film.bounding_box(), film.get_attribute("viewBox").split()  # type: ignore[union-attr]
-        scale = float(size[2]) / box["width"]
-        page.mouse.move(box["x"] + 50, box["y"] + 60)
-        page.mouse.down()
-        page.mouse.move(box["x"] + 130, box["y"] + 180, steps=3)
-        page.mouse.up()
+        scale = float(size[3]) / box["height"]  # black bars are beside the film
+        beside = (box["width"] - float(size[2]) / scale) / 2
+        assert box["height"] >= 0.7 * 1100
+
+        def draw() -> None:
+            page.mouse.move(box["x"] + beside + 50, box["y"] + 60)
+            page.mouse.down()
+            page.mouse.move(box["x"] + beside + 130, box["y"] + 180, steps=3)
+            page.mouse.up()
+
+        draw()
+        playwright.expect(film.locator("polygon")).to_have_count(1)
         page.get_by_role("button", name="All 1 mark of 1 annotator").wait_for()
         store = open_store(tmp_path / "store")
         (mark,) = read_marks(store).to_dict("records")
         assert [mark[side] for side in "xywh"] == pytest.approx([v * scale for v in (50, 60, 80, 120)], abs=1)
         assert mark["annotator"] == "Dr A"
         assert mark["blind"]
+        settle(page)
+        playwright.expect(film.locator("polygon.waiting")).to_have_count(0)
+
+        page.keyboard.press("Control+z")
+        playwright.expect(film.locator("polygon")).to_have_count(0)
+        settle(page)
+        page.get_by_role("button", name="Zoom in").click()
+        draw()
+        page.get_by_role("button", name="All 1 mark of 1 annotator").wait_for()
+        settle(page)
+        (zoomed,) = read_marks(store).to_dict("records")
+        assert [zoomed["w"], zoomed["h"]] == pytest.approx([80 * scale / 1.5, 120 * scale / 1.5], abs=1)
+
+        page.mouse.click(box["x"] + beside + 90, box["y"] + 120)
+        page.get_by_role("button", name="Delete", exact=True).click()
+        playwright.expect(film.locator("polygon")).to_have_count(0)
+        settle(page)
+        assert read_marks(store).empty
     finally:
         page.close()
         server.terminate()

@@ -11,16 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from explorer.data.saliency_map import METHODS
-from explorer.figures.overlay import MapStyle
+from explorer.figures.overlay import Box, MapStyle
 from explorer.store.marks import all_annotations, read_marks
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.store.verify import verify_store
-from explorer.ui.grad_cam import pictures
+from explorer.ui.components.pencil import Act, Does
+from explorer.ui.grad_cam import marking, pictures
 from explorer.ui.grad_cam.controls import MapSettings, Question
 from explorer.ui.models import inference
 from tests import pages
@@ -141,7 +143,24 @@ def test_an_annotator_is_asked_for_a_name_and_a_sample_is_selected(store: Store)
     app.text_input(key="annotator").input("Dr A").run()
     assert "marks are **blind**" in said(app)
     next(b for b in app.button if b.label == "Select them").click().run()
-    assert "1 of 15 in the selection 15 films to mark" in said(app)
+    assert "1 of 15 in the selection" in said(app)
+
+
+def test_a_reader_is_not_told_which_films_have_the_label(store: Store) -> None:
+    rows, label = store.rows("test"), store.labels[2]
+    positive = rows[store.targets[rows, 2] == 1]
+    assert 0 < len(positive) < len(rows)
+    app = open_page(show="mark", label=label, sheet="true")
+    assert app.query_params["film"] == str(store.samples["sample_id"].iat[rows[0]])
+    assert f"1 of {len(rows)} in test" in said(app)
+    assert "with " + label not in said(app)
+    assert "among" not in app.query_params
+    opened = [button for button in app.button if str(button.key).startswith("open-")]
+    assert [button.key for button in opened] == [f"open-{row}" for row in rows[: len(opened)]]
+    assert len(opened) > 1
+    assert not any(button.help for button in opened), "elsewhere it names the film's findings"
+    next(button for button in app.button if button.label == "Next").click().run()
+    assert app.query_params["film"] == str(store.samples["sample_id"].iat[rows[1]])
 
 
 @pytest.fixture
@@ -179,6 +198,36 @@ def test_nothing_to_mark_is_recorded_and_taken_back(own_store: Store) -> None:
     )
     press(app, "Take back: nothing to mark")
     assert read_marks(own_store).empty
+
+
+def test_acts_on_the_film_are_saved_undone_and_deleted_and_others_marks_stay(
+    own_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marking, "has_seen_map", lambda row: False)
+    monkeypatch.setattr(st, "session_state", {})
+    row, label = int(own_store.rows("test")[0]), own_store.labels[3]
+    film = str(own_store.samples["sample_id"].iat[row])
+
+    def act(by: str, does: Does, box: Box | None = None, mark: str = "", on: str = film) -> list[str]:
+        """Who marked what is left, in order."""
+        marking._carry_out(own_store, by, Act(does, on, label, box, mark))
+        return read_marks(own_store)["annotator"].tolist()
+
+    assert act("Dr A", "undo") == []
+    assert act("Dr A", "draw", (1.0, 2.0, 30.0, 40.0)) == ["Dr A"]
+    assert act("Dr A", "draw", (1.0, 2.0, 30.0, 40.0)) == ["Dr A"], "one that is there already"
+    assert act("Dr B", "draw", (5.0, 6.0, 30.0, 40.0)) == ["Dr A", "Dr B"]
+    assert act("Dr A", "draw", (9.0, 9.0, 9.0, 9.0)) == ["Dr A", "Dr B", "Dr A"]
+    first, other, last = read_marks(own_store)["mark_id"]
+    assert act("Dr A", "delete", mark=other) == ["Dr A", "Dr B", "Dr A"], "not one's own"
+    assert act("Dr A", "delete", mark=last) == ["Dr A", "Dr B"]
+    assert act("Dr A", "undo") == ["Dr B"], "the step deleted is no step any more"
+    assert first not in set(read_marks(own_store)["mark_id"])
+    assert act("Dr A", "undo") == ["Dr B"]
+    assert act("", "draw", (1.0, 2.0, 30.0, 40.0)) == ["Dr B"]
+    assert act("Dr A", "draw", (1.0, 2.0, 30.0, 40.0), on="no such film") == ["Dr B"]
+    assert act("Dr A", "draw", (1.0, 2.0, 3e6, 40.0)) == ["Dr B"]
+    assert "reaches beyond" in as_read(st.session_state["marking_failed"])
 
 
 def test_outlines_of_the_run_are_copied_to_be_corrected_and_the_run_stays(own_store: Store) -> None:
