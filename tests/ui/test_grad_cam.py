@@ -139,7 +139,7 @@ def test_without_a_batch_of_maps_the_page_names_the_command(store: Store) -> Non
 
 def test_an_annotator_is_asked_for_a_name_and_a_sample_is_selected(store: Store) -> None:
     app = open_page(show="Mark")
-    assert "Name the annotator first" in said(app)
+    assert "Name the annotator to draw" in said(app)
     app.text_input(key="annotator").input("Dr A").run()
     assert "marks are **blind**" in said(app)
     next(b for b in app.button if b.label == "Select them").click().run()
@@ -151,10 +151,10 @@ def test_a_reader_is_not_told_which_films_have_the_label(store: Store) -> None:
     positive = rows[store.targets[rows, 2] == 1]
     assert 0 < len(positive) < len(rows)
     app = open_page(show="mark", label=label, sheet="true")
-    assert app.query_params["film"] == str(store.samples["sample_id"].iat[rows[0]])
+    assert app.text_input(key="film_box").value == str(store.samples["sample_id"].iat[rows[0]])
     assert f"1 of {len(rows)} in test" in said(app)
     assert "with " + label not in said(app)
-    assert "among" not in app.query_params
+    assert "among" not in [control.key for control in app.segmented_control]
     opened = [button for button in app.button if str(button.key).startswith("open-")]
     assert [button.key for button in opened] == [f"open-{row}" for row in rows[: len(opened)]]
     assert len(opened) > 1
