@@ -11,10 +11,10 @@ import streamlit as st
 from explorer.data.saliency_map import silence
 from explorer.data.text import in_markdown, listed, plain, whole
 from explorer.errors import UserError
-from explorer.store.folder import LeftOut
 from explorer.figures import overlay
 from explorer.figures.case import add_ring, grouped_map, margins
 from explorer.figures.style import number
+from explorer.store.folder import LeftOut
 from explorer.tables import styles
 from explorer.tables.film import film_scores, score_table, verdicts
 from explorer.tables.labels import findings_text, positive_labels

@@ -20,9 +20,7 @@ def publish(
     no_pixels: Annotated[
         bool, typer.Option("--no-pixels", help="Leave out films, thumbnails and reports; figures and maps stay.")
     ] = False,
-    no_reports: Annotated[
-        bool, typer.Option("--no-reports", help="Leave out reports and words taken from them.")
-    ] = False,
+    no_reports: Annotated[bool, typer.Option("--no-reports", help="Leave out reports and words of them.")] = False,
     no_weights: Annotated[
         bool, typer.Option("--no-weights", help="Leave out the image towers, which Grad-CAM and uploads need.")
     ] = False,

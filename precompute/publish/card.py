@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -59,10 +60,10 @@ def _what(manifest: Manifest) -> str:
     regimes = ", ".join(regime.title.lower() for regime in manifest.regimes)
     return "\n\n".join(
         (
-            f"# {in_markdown(manifest.title, None)}",
+            f"# {_text(manifest.title)}",
             "**Research use only. Not a medical device.**",
-            f"A store of CXR Embedding Explorer: {manifest.n:,} chest radiographs with {len(manifest.labels)} labels, as "
-            f"a vision-language model sees them. Regimes compared: {regimes}. It holds embeddings, logits, thresholds, "
+            f"A store of CXR Embedding Explorer: {manifest.n:,} chest radiographs with {len(manifest.labels)} labels, "
+            f"as a vision-language model sees them. Regimes compared: {regimes}. It holds embeddings, logits, thresholds, "
             "nearest-neighbour indexes, maps and every figure with its interval and its trivial baseline.",
         )
     )
@@ -75,7 +76,7 @@ def _counts(store: Store) -> str:
     labels = []
     for label, column in zip(store.labels, store.targets.T, strict=True):
         known = (column == 1, column == 0, np.isnan(column))
-        labels.append((in_markdown(label), *(f"{int(kind.sum()):,}" for kind in known)))
+        labels.append((_text(label), *(f"{int(kind.sum()):,}" for kind in known)))
     return "\n\n".join(
         (
             _table(("split", "films", "patients"), splits),
@@ -103,7 +104,7 @@ def _origin(manifest: Manifest) -> str:
     }
     if publication is not None:
         facts["manifest of the run that was published, SHA-256"] = publication.manifest_sha256
-    return _table(("what", ""), [(name, in_markdown(fact, None)) for name, fact in facts.items()])
+    return _table(("what", ""), [(name, _text(fact)) for name, fact in facts.items()])
 
 
 def _left_out(manifest: Manifest) -> str:
@@ -113,19 +114,24 @@ def _left_out(manifest: Manifest) -> str:
 
 def _licences(manifest: Manifest) -> str:
     licences = [(manifest.dataset.name, manifest.dataset.licence), *((e.title, e.licence) for e in manifest.encoders)]
-    rows = [(in_markdown(name), in_markdown(licence or "not recorded", None)) for name, licence in licences]
+    rows = [(_text(name), _text(licence or "not recorded")) for name, licence in licences]
     return _table(("of", "licence"), rows) + "\n\nWhoever passes this store on has to keep to them."
 
 
-_OPEN = """With CXR Embedding Explorer installed, and a ZIP file unpacked into a folder of its own (`unzip STORE.zip -d STORE`):
+_OPEN = """Unpack a ZIP file into a folder of its own: `unzip STORE.zip -d STORE`. Then, with CXR Embedding Explorer installed:
 
     EXPLORER_STORE=STORE streamlit run streamlit_app.py
     python -m precompute verify STORE       # every hash, shape and norm
     python -m precompute summary STORE      # the figures above
 
-`cd STORE && sha256sum -c SHA256SUMS` checks every file without it. Arrays are NumPy files and tables are Parquet; their first
-axis is the row order of `samples.parquet`."""
+Without it, `cd STORE && sha256sum -c SHA256SUMS` checks every file. Arrays are NumPy files and tables are Parquet. The
+first axis of an array is the row order of `samples.parquet`."""
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _text(text: object) -> str:
+    """Data in the card, to be copied from it: without the invisible joiner that pages need against links."""
+    return in_markdown(text, None).replace("\u2060", "")
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ("---",) * len(heads), *rows))
