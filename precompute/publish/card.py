@@ -63,8 +63,8 @@ def _what(manifest: Manifest) -> str:
             f"# {_text(manifest.title)}",
             "**Research use only. Not a medical device.**",
             f"A store of CXR Embedding Explorer: {manifest.n:,} chest radiographs with {len(manifest.labels)} labels, "
-            f"as a vision-language model sees them. Regimes compared: {regimes}. It holds embeddings, logits, thresholds, "
-            "nearest-neighbour indexes, maps and every figure with its interval and its trivial baseline.",
+            f"as a vision-language model sees them. Regimes compared: {regimes}. It holds embeddings, logits, "
+            "thresholds, neighbour indexes, maps and every figure with its interval and its trivial baseline.",
         )
     )
 
@@ -118,7 +118,8 @@ def _licences(manifest: Manifest) -> str:
     return _table(("of", "licence"), rows) + "\n\nWhoever passes this store on has to keep to them."
 
 
-_OPEN = """Unpack a ZIP file into a folder of its own: `unzip STORE.zip -d STORE`. Then, with CXR Embedding Explorer installed:
+_OPEN = """Unpack a ZIP file into a folder of its own: `unzip STORE.zip -d STORE`. Then, where CXR Embedding Explorer is
+installed:
 
     EXPLORER_STORE=STORE streamlit run streamlit_app.py
     python -m precompute verify STORE       # every hash, shape and norm
