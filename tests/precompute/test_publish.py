@@ -128,10 +128,6 @@ def test_the_copy_without_pixels_has_no_film_thumbnail_or_report(tiny_store: Pat
 
 
 def test_a_blank_has_the_films_shape(blind: Store, tiny_store: Path) -> None:
-    import io
-
-    from PIL import Image
-
     with (
         Image.open(io.BytesIO(blind.thumbnail(0))) as blank,
         Image.open(io.BytesIO(open_store(tiny_store).thumbnail(0))) as thumbnail,
