@@ -9,6 +9,7 @@ import numpy as np
 
 from explorer.data.samples import SPLITS
 from explorer.data.text import in_markdown
+from explorer.store import layout
 from explorer.store.manifest import Manifest, Part
 from explorer.store.reader import Store
 from precompute.run.summary import as_markdown, as_table
@@ -36,7 +37,7 @@ def card(store: Store, manifest: Manifest) -> str:
         ("How it was made", _origin(manifest)),
         ("Left out", _left_out(manifest)),
         ("Licences", _licences(manifest)),
-        ("How to open it", _OPEN),
+        ("How to open it", _OPEN.format(samples=layout.SAMPLES)),
     )
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections)
     return f"{_front(manifest)}\n\n{_what(manifest)}\n\n{body}\n"
@@ -126,7 +127,7 @@ installed:
     python -m precompute summary STORE      # the figures above
 
 Without it, `cd STORE && sha256sum -c SHA256SUMS` checks every file. Arrays are NumPy files and tables are Parquet. The
-first axis of an array is the row order of `samples.parquet`."""
+first axis of an array is the row order of `{samples}`."""
 
 
 def _text(text: object) -> str:

@@ -176,7 +176,13 @@ def test_card_and_checksums(tiny_store: Path, blind: Store) -> None:
         path: hashlib.sha256(data).hexdigest() for path, data in held.items()
     }
     text = (root / "README.md").read_text()
-    for part in ("Research use only. Not a medical device.", blind.manifest.dataset.licence, blind.run_id, "baseline"):
+    for part in (
+        "Research use only. Not a medical device.",
+        blind.manifest.dataset.licence,
+        blind.run_id,
+        "baseline",
+        "samples.parquet",
+    ):
         assert part in text
     assert as_markdown(as_table(open_store(tiny_store))) in text
     positive = int((blind.targets[:, 0] == 1).sum())
