@@ -138,7 +138,9 @@ def test_a_blank_has_the_films_shape(blind: Store, tiny_store: Path) -> None:
         assert low == high
 
 
-def test_without_reports_or_weights_only_they_are_missing(tiny_store: Path, tmp_path: Path) -> None:
+def test_without_reports_or_weights_only_they_are_missing(
+    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = published(tiny_store, tmp_path / "copy", "--no-reports", "--no-weights")
     assert verify_store(copy) == []
     towers = {layout.encoder_files(record.id).weights for record in copy.manifest.encoders}
@@ -148,6 +150,11 @@ def test_without_reports_or_weights_only_they_are_missing(tiny_store: Path, tmp_
     for read in (copy.weights, copy.encoder_folder):
         with pytest.raises(LeftOut, match="published without weights"):
             read("frozen")
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path / "copy"))
+    page = open_page("grad_cam")
+    assert_whole(page, TITLES["grad_cam"])
+    assert any("published without weights" in pages.as_read(info.value) for info in page.info)
+    assert WITHOUT_PIXELS not in said(page)
 
 
 def test_a_copy_of_a_copy_lacks_what_that_one_lacks(blind: Store, tmp_path: Path) -> None:
@@ -181,7 +188,7 @@ def test_card_and_checksums(tiny_store: Path, blind: Store) -> None:
         blind.manifest.dataset.licence,
         blind.run_id,
         "baseline",
-        "samples.parquet",
+        layout.SAMPLES,
     ):
         assert part in text
     assert as_markdown(as_table(open_store(tiny_store))) in text
@@ -333,9 +340,9 @@ def test_every_page_is_whole_without_pixels_and_says_so_once(app: None, name: st
     assert said(page).count(WITHOUT_PIXELS) == 1
 
 
-@pytest.mark.parametrize("view", ["mark", "layers"])
+@pytest.mark.parametrize("view", ["regimes", "layers", "labels", "mark"])
 def test_views_that_need_the_film_say_what_is_missing(app: None, view: str) -> None:
-    page = pages.open_sound_page("grad_cam", view=view)
+    page = pages.open_sound_page("grad_cam", show=view)
     assert any("published without pixels" in pages.as_read(info.value) for info in page.info)
 
 
