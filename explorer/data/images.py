@@ -6,6 +6,7 @@ import io
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -77,6 +78,17 @@ def _deep_colour(file: BinaryIO) -> bool:
     file.seek(0)
     start = file.read(26)  # the signature, then the header's length, name, width, height, depth and colour type
     return start.startswith(b"\x89PNG") and len(start) == 26 and start[24] == 16
+
+
+BLANK_SIDE, BLANK_GREY = 256, 128
+
+
+@lru_cache(maxsize=64)
+def blank(height: int, width: int) -> bytes:
+    """A plain grey JPEG of a film's shape, in place of a film that is not there."""
+    scale = BLANK_SIDE / max(height, width)
+    shape = max(1, round(width * scale)), max(1, round(height * scale))
+    return thumbnail(Image.new("L", shape, BLANK_GREY), BLANK_SIDE)
 
 
 def thumbnail(film: Image.Image, side: int) -> bytes:

@@ -39,6 +39,13 @@ class DamagedFile(UserError):
         self.why = why
 
 
+class LeftOut(UserError):
+    """What a page needs is not in this copy of the run, by the choice of who published it: no fault to report."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, "Ask whoever published the store for a copy that has it.")
+
+
 @contextmanager
 def blamed_on(run_id: str, file: str) -> Iterator[None]:
     """Whatever goes wrong while a file is read is a DamagedFile."""

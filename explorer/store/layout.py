@@ -73,6 +73,13 @@
     STORE/cache/<stage>-<key>/   the files of a stage that writes to scratch/, such as the decoded films, for all runs
     STORE/progress.json          how far the job at work is
 
+A published store (``precompute publish``) has no stages/ and no cache/, and beside its run
+
+::
+
+    STORE/README.md, SHA256SUMS  its card, and the hash of every other file
+    STORE/films/                 the films, unless they were left out
+
 Beside a run, and outside its hashes, because they are made later or grow::
 
     STORE/annotations/<data set>.parquet
@@ -115,6 +122,21 @@ def latest_file(root: Path) -> Path:
 def manifest_files(root: Path) -> list[Path]:
     """The manifests of the complete runs."""
     return [path for path in root.glob(f"*/{MANIFEST}") if not path.parent.name.endswith(PARTIAL)]
+
+
+def card_file(root: Path) -> Path:
+    """What a published store says of itself."""
+    return root / "README.md"
+
+
+def checksums_file(root: Path) -> Path:
+    """SHA-256 of every other file of a published store, as ``sha256sum`` writes them."""
+    return root / "SHA256SUMS"
+
+
+def films_folder(root: Path) -> Path:
+    """The films of a published store."""
+    return root / "films"
 
 
 def run_folder(root: Path, run_id: str) -> Path:

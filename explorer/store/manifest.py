@@ -126,6 +126,18 @@ class SpaceRecord(_Record):
     dim: Annotated[int, Field(ge=1)]
 
 
+Part = Literal["pixels", "reports", "weights"]
+"""What a published copy of a run may leave out: films and thumbnails; reports and words of them; image towers."""
+
+
+class Publication(_Record):
+    """Of which run a store is a published copy, and what the copy leaves out."""
+
+    run_id: Name
+    manifest_sha256: str = Field(description="of the run's own manifest")
+    left_out: tuple[Part, ...]
+
+
 class Manifest(_Record):
     """The whole of manifest.json, whose parts agree with each other."""
 
@@ -146,6 +158,11 @@ class Manifest(_Record):
     prompt_sets: tuple[PromptSetRecord, ...] = Field(default=(), description="the zero-shot regime's own first")
     spaces: tuple[SpaceRecord, ...]
     artefacts: dict[str, Artefact]
+    publication: Publication | None = Field(default=None, description="of a published copy only")
+
+    def leaves_out(self, part: Part) -> bool:
+        """Whether this is a copy that was published without a part."""
+        return self.publication is not None and part in self.publication.left_out
 
     @property
     def protocol(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from explorer.analysis.clusters import Cluster
 from explorer.data.geometry import Fit
-from explorer.data.images import open_picture
+from explorer.data.images import blank, open_picture
 from explorer.data.limits import BadImage, inside
 from explorer.data.samples import projections
 from explorer.errors import UserError
@@ -20,7 +20,7 @@ from explorer.store import checked, layout, schemas
 from explorer.store.audit import Audit
 from explorer.store.files import sha256_file
 from explorer.store.film_folders import film_folder
-from explorer.store.folder import DamagedFile, RunFolder
+from explorer.store.folder import DamagedFile, LeftOut, RunFolder
 from explorer.store.manifest import EncoderRecord, SpaceKind, SpaceRecord, read_manifest
 from explorer.store.tables import Tables
 
@@ -109,7 +109,10 @@ class Store(RunFolder):
         return self.read_packed(layout.THUMBNAILS)
 
     def thumbnail(self, row: int) -> bytes:
-        """The row's grey JPEG thumbnail."""
+        """The row's grey JPEG thumbnail; a blank of the film's shape in a store that was published without pixels."""
+        if self.manifest.leaves_out("pixels"):
+            height, width = self.samples[["height", "width"]].iloc[row]
+            return blank(int(height), int(width))
         start, stop = self._thumbnail_offsets[row : row + 2]
         jpeg = self._thumbnail_bytes[start:stop].tobytes()
         try:
@@ -134,6 +137,8 @@ class Store(RunFolder):
             changed since. A run of an earlier version kept no hashes to tell by.
         """
         name = str(self.samples["image"].iat[row])
+        if self.manifest.leaves_out("pixels"):
+            raise LeftOut(f"This store was published without pixels: it has no film {name}.")
         folder = film_folder(self.path, self.manifest.dataset.images)
         try:
             path = inside(folder, name)
@@ -163,9 +168,28 @@ class Store(RunFolder):
     def encoder(self, encoder_id: str) -> EncoderRecord:
         return self._named("encoder", encoder_id, {record.id: record for record in self.manifest.encoders})
 
+    def weights(self, encoder_id: str) -> Path:
+        """The file of an image tower's weights.
+
+        Raises
+        ------
+        UserError
+            Where this copy of the run does not have it.
+        """
+        file = layout.encoder_files(encoder_id).weights
+        if self.manifest.leaves_out("weights"):
+            raise LeftOut(f"This store was published without weights: it has none of the encoder {encoder_id}.")
+        if file not in self.artefacts:
+            raise UserError(
+                f"The store holds no weights of the encoder {encoder_id}.",
+                f"Copy {file} from the original run, or run precompute again: saliency maps need it.",
+            )
+        return self.file(file)
+
     def encoder_folder(self, encoder_id: str) -> Path:
         """The folder of an image tower, once the hashes of its files agree."""
         files = layout.encoder_files(encoder_id)
+        self.weights(encoder_id)
         self.check_hash(files.config)
         self.check_hash(files.weights)
         return self.path / files.folder

@@ -14,6 +14,7 @@ from explorer.errors import UserError
 from explorer.figures import overlay
 from explorer.figures.case import add_ring, grouped_map, margins
 from explorer.figures.style import number
+from explorer.store.folder import LeftOut
 from explorer.tables import styles
 from explorer.tables.film import film_scores, score_table, verdicts
 from explorer.tables.labels import findings_text, positive_labels
@@ -125,10 +126,12 @@ def _margins(view: View, row: int) -> None:
 def _jpeg(store: Store, case: Case, regime: str) -> tuple[bytes, str]:
     """The film for the browser, with a regime's map where one is asked for, and a note.
 
-    Where the film is not on this machine, it is the thumbnail.
+    Where the film is not on this machine, it is the thumbnail, or the blank of a store without pixels.
     """
     try:
         return _with_map(store, case, regime) if regime else (cache.film_jpeg(store, case.row), "")
+    except LeftOut as error:
+        return store.thumbnail(case.row), in_markdown(error.what, LONGEST_ERROR) if regime else ""
     except UserError as error:
         return store.thumbnail(case.row), f"{in_markdown(error.what, LONGEST_ERROR)} Its thumbnail is shown."
 

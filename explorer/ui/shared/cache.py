@@ -161,17 +161,13 @@ def depth(store: Store, encoder_id: str) -> int:
     """How many transformer blocks an encoder has, read from the names of its weights."""
     from safetensors import SafetensorError, safe_open
 
-    weights = layout.encoder_files(encoder_id).weights
-    if weights not in store.artefacts:
-        raise UserError(
-            f"The store holds no weights of the encoder {encoder_id}.",
-            f"Copy {weights} from the original run, or run precompute again: saliency maps need it.",
-        )
+    weights = store.weights(encoder_id)
     try:
-        with safe_open(store.file(weights), framework="np") as file:
+        with safe_open(weights, framework="np") as file:
             blocks = {name.split(".")[2] for name in file.keys() if name.startswith("trunk.blocks.")}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise store.damaged(weights, f"{error}; saliency maps need it") from error
+        file_name = layout.encoder_files(encoder_id).weights
+        raise store.damaged(file_name, f"{error}; saliency maps need it") from error
     return max(1, len(blocks))
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHOWN_SPLITS: tuple[Split, ...] = ("test", "val")
 VAL_IS_OPTIMISTIC = "Thresholds and stopping were chosen on val: its figures are optimistic."
+WITHOUT_PIXELS = "This store was published without pixels: films are shown as blanks."
 _MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 
@@ -43,6 +44,8 @@ def bar(title: str, store: Store, runs: list[str]) -> None:
         with st.container(key="context-end", horizontal=True, width="content", gap="small"):
             address.bar()
             _about(store)
+    if store.manifest.leaves_out("pixels"):
+        st.caption(WITHOUT_PIXELS)
     if split == "val":
         st.caption(VAL_IS_OPTIMISTIC)
     check = cache.file_check(store)
@@ -131,6 +134,8 @@ def _about(store: Store) -> None:
             f"**{in_markdown(dataset.name)}**  \n{store.n:,} films  \n{protocol_title(store)}",
             help=whole(dataset.name),
         )
+        if publication := store.manifest.publication:
+            st.caption(f"A published copy, without: {', '.join(publication.left_out) or 'nothing'}.")
         _file_verdict(check)
 
 

@@ -18,6 +18,7 @@ from explorer.data.samples import Split
 from explorer.data.text import in_markdown
 from explorer.environment import APP, store_root
 from explorer.errors import UserError
+from explorer.store.folder import LeftOut
 from explorer.store.reader import Store
 from explorer.store.runs import latest_run, list_runs
 from explorer.ui.shared import address, cache, context
@@ -113,6 +114,8 @@ def errors_shown() -> Iterator[None]:
     """Show a UserError as what is wrong and what to do. Fragments wrap themselves in it: they run on their own."""
     try:
         yield
+    except LeftOut as error:
+        st.info(error_text(error), icon=":material/info:")
     except UserError as error:
         st.error(error_text(error), icon=":material/error:")
 
