@@ -165,10 +165,9 @@ def stored_set(
     store: Store, row: int, regimes: Collection[str], labels: Collection[str], method: str, block: int
 ) -> SaliencySet | None:
     """The set in which the batch job keeps maps of a film for these labels, regimes and block (from 1), if any."""
-    split = str(store.samples["split"].iat[row])
     for one in list_saliency(store):
         same = (one.record.method, one.record.block) == (method, block)
-        if same and set(labels) <= set(one.record.labels) and one.holds(split, regimes):
+        if same and set(labels) <= set(one.record.labels) and one.holds(store, row, regimes):
             return one
     return None
 
@@ -180,8 +179,9 @@ def _stored(store: Store, request: MapRequest) -> Saliency | None:
     kept = stored_set(store, row, (target.regime,), target.labels, request.method, request.blocks[0] + 1)
     if kept is None:
         return None
-    place = int(np.searchsorted(store.peers(row), row))
-    maps = cache.stored_maps(kept, str(store.samples["split"].iat[row]), target.regime)[place]
+    split = str(store.samples["split"].iat[row])
+    place = int(np.searchsorted(kept.rows(store, split), row))
+    maps = cache.stored_maps(kept, split, target.regime)[place]
     chosen = [kept.record.labels.index(label) for label in target.labels]
     return Saliency(np.asarray(maps)[chosen, None], target.stored(store, row))
 
