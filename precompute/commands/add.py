@@ -12,7 +12,7 @@ from explorer.data.samples import Split
 from explorer.errors import UserError
 from precompute.commands.console import MESSAGES, RESULTS
 from precompute.commands.options import DeviceName, RunArgument
-from precompute.reporter import Reporter
+from precompute.reporter import SALIENCY, Reporter
 
 
 def saliency(
@@ -26,7 +26,9 @@ def saliency(
     films: Annotated[
         int | None,
         typer.Option(
-            "--films", min=1, help="Only a sample of so many films of the split and of val, marked ones first, by label."
+            "--films",
+            min=1,
+            help="Only a sample of so many films of the split and of val, marked ones first, by label.",
         ),
     ] = None,
     device: DeviceName = "auto",
@@ -36,7 +38,7 @@ def saliency(
     from explorer.store import open_store
     from explorer.store.marks import all_annotations
     from precompute.run.summary import as_agreement
-    from precompute.saliency.maps import SALIENCY, make_saliency, plan_saliency
+    from precompute.saliency.maps import make_saliency, plan_saliency
 
     opened = open_store(store)
     reporter = Reporter(MESSAGES, SALIENCY)

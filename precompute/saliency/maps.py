@@ -28,7 +28,7 @@ from explorer.store.files import atomic_path, sha256_file, sha256_json, write_ar
 from explorer.store.manifest import SaliencyRecord
 from explorer.store.saliency import SaliencySet
 from explorer.store.scores import check_scores, stored_embedding
-from precompute.reporter import Reporter, ReportProgress, Stages
+from precompute.reporter import Reporter, ReportProgress
 from precompute.saliency.sanity import Case, Checks, run_checks, sample_cases
 from precompute.threads import WORKERS, one_thread
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from explorer.store.reader import Store
 
-SALIENCY: Stages = {"saliency maps": ("films", 40), "agreement": ("pairs", 5), "sanity checks": ("films", 55)}
 CHUNK = 32
 """Films between two files: what a killed job loses at most."""
 

@@ -18,6 +18,7 @@ from explorer.store.saliency import SALIENCY_COMMAND, list_saliency
 from explorer.tables import styles
 from explorer.ui.grad_cam.controls import set_key
 from explorer.ui.shared import address, cache, choose, download
+from explorer.ui.shared.build import stage_under_way
 from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.show import show_table
 
@@ -48,9 +49,13 @@ def choose_saliency_set(store: Store) -> SaliencySet | None:
     """One of the run's sets of maps; where there is none, the page names the command that makes one."""
     sets = list_saliency(store)
     if not sets:
+        if stage := stage_under_way(store.path.parent):
+            st.info(
+                f"A job is at work on this store. {stage}. Reload this page later.", icon=":material/hourglass_top:"
+            )
         n = len(with_shape(cache.run_annotations(store)))
         st.info(
-            f"Maps are checked by a batch job, which has not run. The run has {n:,} annotations."
+            f"Maps are checked by a batch job, which has not finished. The run has {n:,} annotations."
             + ("" if n else " Without any, agreement cannot be measured: import some, or mark films yourself."),
             icon=":material/hourglass_empty:",
         )
