@@ -1,31 +1,17 @@
-"""The demo: phantom films in the store's own folder, read as any CSV is, and Grad-CAM maps of a sample of them."""
+"""The demo: phantom films in the store's own folder, read by the very path that reads a user's CSV."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from explorer.errors import UserError
-from explorer.store.marks import all_annotations
-from precompute.faults import shortages_explained
 from precompute.phantom import LABELS, plan, write_dataset
 from precompute.phantom.dataset import true_labels
 from precompute.reporter import Reporter
 from precompute.sources import CsvOptions, Source, read_csv
 from precompute.sources.corrections import correct, read_corrections
-
-if TYPE_CHECKING:
-    import torch
-
-    from explorer.store.reader import Store
-
-SAMPLE_FILMS = 16
-"""Films of test, and as many of val, whose maps the demo makes."""
-RANDOMISED_FILMS = 4
-"""Those of them on which the sanity checks randomise the model."""
 
 
 def draw_films(store: Path, n: int, seed: int, reporter: Reporter, corrections: Path | None = None) -> Source:
@@ -66,19 +52,3 @@ def demo_settings(seed: int, epochs: int) -> dict[str, object]:
         "train_batch_size": 32,
         "patch_dropout": 0.5,
     }
-
-
-def make_sample(store: Store, device: torch.device, reporter: Reporter) -> None:
-    """Make the maps, agreement and sanity checks of a sample of films; where they fail, the run stays complete."""
-    from precompute.saliency.maps import make_saliency, plan_saliency
-
-    try:
-        with shortages_explained():
-            wanted = plan_saliency(store, (), "test", "grad_cam", None, SAMPLE_FILMS)
-            wanted = replace(wanted, randomised=RANDOMISED_FILMS)
-            made = make_saliency(store, all_annotations(store), wanted, device, reporter)
-    except UserError as error:
-        reporter.console.print(f"The run is complete, but its Grad-CAM maps are not: {error}", soft_wrap=True)
-    else:
-        maps = made.sample_text(store) or "all films"
-        reporter.console.print(f"{made.title}: maps of {maps}. All: python -m precompute saliency {store.path.parent}")

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from explorer.analysis.evidence import ENOUGH
 from explorer.data.saliency_map import MethodName
+from explorer.data.samples import Split
 from explorer.errors import UserError
 from explorer.store import layout
 from explorer.store.checked import first_error
@@ -208,7 +209,7 @@ class SaliencyRecord(_Record):
     run_created: str
     method: MethodName
     block: int
-    split: str
+    split: Split
     labels: tuple[str, ...]
     shares: dict[str, dict[str, float]]
     n_annotated: int = Field(description="pairs of film and label in the split that have a region readers marked")

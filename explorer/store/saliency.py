@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from explorer.data.samples import Split
     from explorer.store.reader import Store
 
 
@@ -42,11 +43,11 @@ class SaliencySet:
 
     def holds(self, store: Store, row: int, regimes: Collection[str]) -> bool:
         """Whether it has the maps of a film for these regimes."""
-        split = str(store.samples["split"].iat[row])
+        split = cast("Split", store.samples["split"].iat[row])
         has_split = all(layout.saliency_maps_file(split, regime) in self.record.sha256 for regime in regimes)
         return has_split and row in self.rows(store, split)
 
-    def rows(self, store: Store, split: str) -> NDArray[np.int64]:
+    def rows(self, store: Store, split: Split) -> NDArray[np.int64]:
         """(n,) the rows of the films whose maps a split has, ascending."""
         sample = self.record.sample.get(split)
         return store.rows(split) if sample is None else np.array(sample, dtype=np.int64)

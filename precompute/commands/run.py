@@ -61,8 +61,9 @@ def demo(
 ) -> None:
     """Draw the phantom set and precompute all three regimes with the demo encoder: a few minutes on a CPU."""
     from explorer.model.device import choose_device
-    from precompute.demo import demo_settings, draw_films, make_sample
+    from precompute.demo import demo_settings, draw_films
     from precompute.run.job import Job
+    from precompute.saliency.sample import make_sample
 
     chosen = demo_settings(seed, epochs) if protocol == "sound" else PAPER  # either way --seed decides the films
     reporter = Reporter(MESSAGES, {**DRAW, **_stages(seeds), **SAMPLE}, out)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import streamlit as st
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from explorer.data.samples import Split
     from explorer.model.saliency.tokens import Tokens
     from explorer.store.reader import Store
     from explorer.ui.shared.queue import AnswerCache
@@ -179,7 +180,7 @@ def _stored(store: Store, request: MapRequest) -> Saliency | None:
     kept = stored_set(store, row, (target.regime,), target.labels, request.method, request.blocks[0] + 1)
     if kept is None:
         return None
-    split = str(store.samples["split"].iat[row])
+    split = cast("Split", store.samples["split"].iat[row])
     place = int(np.searchsorted(kept.rows(store, split), row))
     maps = cache.stored_maps(kept, split, target.regime)[place]
     chosen = [kept.record.labels.index(label) for label in target.labels]

@@ -35,9 +35,9 @@ from explorer.store.verify import check_files, verify_store
 from explorer.ui.models import heatmaps
 from explorer.ui.models.heatmaps import LabelLogits, MapRequest, saliency_maps
 from explorer.ui.shared import cache
-from precompute import demo
 from precompute.reporter import SALIENCY, SAMPLE, Reporter
 from precompute.saliency import maps as saliency
+from precompute.saliency import sample as demo_sample
 from precompute.saliency import sanity
 from precompute.saliency.maps import plan_saliency
 from tests.conftest import vouch
@@ -466,19 +466,19 @@ def test_the_demo_ends_with_a_sample_and_is_complete_without(
     sampled: tuple[Store, SaliencySet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, _ = sampled
-    monkeypatch.setattr(demo, "SAMPLE_FILMS", 2)
+    monkeypatch.setattr(demo_sample, "SAMPLE_FILMS", 2)
     root = store.path.parent
     output = io.StringIO()
     reporter = Reporter(Console(file=output), SAMPLE, root)
     with reporter.job():
-        demo.make_sample(store, CPU, reporter)
+        demo_sample.make_sample(store, CPU, reporter)
     (made_set,) = list_saliency(store)
     assert {split: len(rows) for split, rows in made_set.record.sample.items()} == {"val": 2, "test": 2}
     assert made_set.record.labels == store.labels
     assert all(f"{stage}: done" in output.getvalue() for stage in SAMPLE)
     (store.path / "encoders/frozen/image_tower.safetensors").unlink()
     with reporter.job():
-        demo.make_sample(open_store(store.path), CPU, reporter)
+        demo_sample.make_sample(open_store(store.path), CPU, reporter)
     assert "The run is complete, but its Grad-CAM maps are not" in output.getvalue()
     progress = read_progress(root)
     assert progress is not None
