@@ -48,6 +48,18 @@ def store_root() -> Path:
     return root
 
 
+def without_store_root(text: str) -> str:
+    """A text for visitors, in which STORE stands for where the store's folder lies on this machine."""
+    try:
+        root = store_root()
+    except UserError:  # the text itself says what is wrong with it
+        return text
+    for path in (root.resolve(), root):
+        if path.is_absolute():
+            text = text.replace(str(path), "STORE")
+    return text
+
+
 def films_roots() -> list[Path]:
     """The folders from which films outside a store may be read: ``EXPLORER_FILMS``, parted as ``PATH`` is."""
     return [expanded(path, FILMS) for path in os.environ.get(FILMS, "").split(os.pathsep) if path]

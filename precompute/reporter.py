@@ -24,6 +24,9 @@ Stages = Mapping[str, tuple[str, float]]
 """Each stage's unit, and the share of the job's time it is expected to take (any positive number)."""
 
 DRAW: Stages = {"draw films": ("films", 40)}
+SALIENCY: Stages = {"saliency maps": ("films", 40), "agreement": ("pairs", 5), "sanity checks": ("films", 55)}
+SAMPLE: Stages = {name: (unit, share / 5) for name, (unit, share) in SALIENCY.items()}
+"""The same for the demo's sample of films, beside the stages of a run."""
 SEEDS = "other seeds"
 RUN: Stages = {
     "films": ("films", 8),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from explorer.environment import APP, films_roots, store_root
+from explorer.environment import APP, films_roots, store_root, without_store_root
 from explorer.errors import UserError
 from tests.conftest import ROOT, Call
 from tests.pages import open_page, said
@@ -53,14 +53,24 @@ def test_the_app_offers_no_demo_in_a_folder_named_tilde(monkeypatch: pytest.Monk
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("EXPLORER_STORE", "~/x")
     app = open_page("overview")
-    assert "There is no store at" in said(app)
+    assert "There is no store here yet" in said(app)
     assert "~" not in said(app)
+    assert str(tmp_path) not in said(app), "where the store lies is not a visitor's to know"
     assert [button.label for button in app.button] == ["Build the demo"]
     monkeypatch.setenv("EXPLORER_STORE", "~no-such-user/x")
     app = open_page("overview")
     assert not app.exception
     assert not app.button
     assert "there is no such user" in app.error[0].value
+
+
+def test_a_visitor_is_not_told_where_the_store_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path / "films"))
+    assert without_store_root(f"{tmp_path}/films/run/x.npy is damaged.") == "STORE/run/x.npy is damaged."
+    monkeypatch.setenv("EXPLORER_STORE", "films")
+    monkeypatch.chdir(tmp_path)
+    assert without_store_root("No film in films/run.") == "No film in films/run.", "a relative path says nothing"
+    assert without_store_root(f"{tmp_path}/films/run") == "STORE/run"
 
 
 def test_the_batch_job_expands_it_too(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -88,7 +88,8 @@ Beside a run, and outside its hashes, because they are made later or grow::
     STORE/<run_id>.saliency/<method>-block<b>/
                                  made by ``precompute saliency``
       saliency.json              SaliencyRecord, written last; run_created ties it to the run
-      maps/<split>/<regime>.npy  (n, K, g, g) float32 over the model's patches, unscaled; the split's rows, ascending
+      maps/<split>/<regime>.npy  (n, K, g, g) float32 over the model's patches, unscaled; rows ascending, the whole
+                                 split's or those of the record's sample
       agreement.parquet          one row per film, label and source (regime, prior, reader): patient, row, label,
                                  source, silent, pointing, energy, iou, dice, average_precision
       sanity.parquet             patient, row, label, regime, check (randomisation and prompts on a sample of positive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from pydantic_core import from_json
 
 from explorer.analysis.evidence import ENOUGH
 from explorer.data.saliency_map import MethodName
+from explorer.data.samples import Split
 from explorer.errors import UserError
 from explorer.store import layout
 from explorer.store.checked import first_error
@@ -50,6 +52,12 @@ Name = Annotated[str, AfterValidator(_one_name)]
 Below = Annotated[str, AfterValidator(_path_below)]
 Folder = Annotated[str, AfterValidator(_without_nul)]
 Count = Annotated[int, Field(ge=0)]
+
+
+def _ascending(rows: tuple[int, ...]) -> tuple[int, ...]:
+    if any(a >= b for a, b in pairwise(rows)):
+        raise ValueError("the rows do not ascend")
+    return rows
 
 
 class _Record(BaseModel):
@@ -218,12 +226,15 @@ class SaliencyRecord(_Record):
     run_created: str
     method: MethodName
     block: int
-    split: str
+    split: Split
     labels: tuple[str, ...]
     shares: dict[str, dict[str, float]]
     n_annotated: int = Field(description="pairs of film and label in the split that have a region readers marked")
     n_absent: int = Field(
         default=0, description="pairs readers looked at, of which at most a minority marked one place"
+    )
+    sample: dict[str, Annotated[tuple[Count, ...], AfterValidator(_ascending)]] = Field(
+        default={}, description="by split, the rows with maps, ascending; a split that is not named has all its films"
     )
     sha256: dict[str, str] = Field(description="of every file of the folder, by its relative path")
 

@@ -1,10 +1,12 @@
-"""Maps of a whole split and how they agree with the readers, kept beside the run whose hashes they must not change."""
+"""Maps of a split or a sample of it, and their agreement with the readers, beside the run, whose hashes stay."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from explorer.data.saliency_map import METHODS, MethodName
 from explorer.errors import UserError
@@ -16,16 +18,15 @@ from explorer.store.manifest import SaliencyRecord
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
+    from explorer.data.samples import Split
     from explorer.store.reader import Store
 
 
-def saliency_command(store: Store) -> str:
-    """What makes such a folder."""
-    return f"python -m precompute saliency {store.path.parent} --split test"
+SALIENCY_COMMAND = "python -m precompute saliency STORE --split test"
+"""What makes such a folder; STORE stands for the store's own, which is not every visitor's to know."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,23 @@ class SaliencySet:
         method = METHODS[self.record.method]
         return f"{method.title} {method.layer.format(self.record.block)}"
 
-    def holds(self, split: str, regimes: Collection[str]) -> bool:
-        """Whether it has the maps of a split for these regimes."""
-        return all(layout.saliency_maps_file(split, regime) in self.record.sha256 for regime in regimes)
+    def holds(self, store: Store, row: int, regimes: Collection[str]) -> bool:
+        """Whether it has the maps of a film for these regimes."""
+        split = cast("Split", store.samples["split"].iat[row])
+        has_split = all(layout.saliency_maps_file(split, regime) in self.record.sha256 for regime in regimes)
+        return has_split and row in self.rows(store, split)
+
+    def rows(self, store: Store, split: Split) -> NDArray[np.int64]:
+        """(n,) the rows of the films whose maps a split has, ascending."""
+        sample = self.record.sample.get(split)
+        return store.rows(split) if sample is None else np.array(sample, dtype=np.int64)
+
+    def sample_text(self, store: Store) -> str:
+        """How many of the split's films a sample is; empty where it is all of them."""
+        sample, split = self.record.sample.get(self.record.split), self.record.split
+        if sample is None:
+            return ""
+        return f"a sample of {len(sample):,} of {len(store.rows(split)):,} films in {split}, annotated films first"
 
     @property
     def has_checks(self) -> bool:
@@ -50,12 +65,13 @@ class SaliencySet:
         return layout.saliency_table("sanity") in self.record.sha256
 
     def maps(self, split: str, regime: str) -> NDArray[np.float32]:
-        """(n, K, g, g) unscaled maps of a split's films in row order, for the record's K labels; memory-mapped."""
+        """(n, K, g, g) unscaled maps of the films in ``rows``, for the record's K labels; memory-mapped."""
         file = layout.saliency_maps_file(split, regime)
         with blamed_on(self.path.name, file):
             if sha256_file(self.path / file) != self.record.sha256.get(file):
                 raise checked.Damaged("its content has changed")
-            return checked.map_array(self.path / file, "float32", (None, len(self.record.labels), None, None))
+            n = len(self.record.sample[split]) if split in self.record.sample else None
+            return checked.map_array(self.path / file, "float32", (n, len(self.record.labels), None, None))
 
     def frame(self, name: layout.SaliencyTable) -> pd.DataFrame:
         file = layout.saliency_table(name)

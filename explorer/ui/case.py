@@ -10,6 +10,7 @@ import streamlit as st
 
 from explorer.data.saliency_map import silence
 from explorer.data.text import in_markdown, listed, plain, whole
+from explorer.environment import without_store_root
 from explorer.errors import UserError
 from explorer.figures import overlay
 from explorer.figures.case import add_ring, grouped_map, margins
@@ -133,7 +134,9 @@ def _jpeg(store: Store, case: Case, regime: str) -> tuple[bytes, str]:
     except LeftOut as error:
         return store.thumbnail(case.row), in_markdown(error.what, LONGEST_ERROR) if regime else ""
     except UserError as error:
-        return store.thumbnail(case.row), f"{in_markdown(error.what, LONGEST_ERROR)} Its thumbnail is shown."
+        return store.thumbnail(
+            case.row
+        ), f"{in_markdown(without_store_root(error.what), LONGEST_ERROR)} Its thumbnail is shown."
 
 
 def _with_map(store: Store, case: Case, regime: str) -> tuple[bytes, str]:

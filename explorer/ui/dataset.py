@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -90,7 +91,7 @@ def provenance(view: View) -> None:
         )
     st.subheader("Where it came from")
     sources = [("Films", manifest.dataset.name, manifest.dataset.source, manifest.dataset.licence)]
-    sources += [(f"Encoder {e.id}", e.title, e.source, e.licence) for e in manifest.encoders]
+    sources += [(f"Encoder {e.id}", e.title, _without_folder(e.source), e.licence) for e in manifest.encoders]
     show_table(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
     st.caption(
         f"Labels: {in_markdown(manifest.dataset.label_origin, 200)}. "
@@ -100,3 +101,9 @@ def provenance(view: View) -> None:
     if len(store.tables.skipped):
         with st.expander(f"Films left out, and why ({len(store.tables.skipped):,})"):
             show_table(store.tables.skipped, hide_index=True)
+
+
+def _without_folder(source: str) -> str:
+    """An encoder's source; of a folder on the machine that made the run, its name alone."""
+    kind, _, path = source.partition(":")
+    return f"{kind}:{PurePath(path).name}" if kind == "local-dir" else source

@@ -12,7 +12,7 @@ from explorer.data.samples import Split
 from explorer.errors import UserError
 from precompute.commands.console import MESSAGES, RESULTS
 from precompute.commands.options import DeviceName, RunArgument
-from precompute.reporter import Reporter
+from precompute.reporter import SALIENCY, Reporter
 
 
 def saliency(
@@ -23,19 +23,27 @@ def saliency(
     split: Annotated[Split, typer.Option("--split", help="Whose films; val comes along for the thresholds.")] = "test",
     method: Annotated[MethodName, typer.Option("--method", help="How the maps are made.")] = "grad_cam",
     block: Annotated[int | None, typer.Option("--block", help="Transformer block, from 1; else the last.")] = None,
+    films: Annotated[
+        int | None,
+        typer.Option(
+            "--films",
+            min=1,
+            help="Only a sample of so many films of the split and of val, marked ones first, by label.",
+        ),
+    ] = None,
     device: DeviceName = "auto",
 ) -> None:
-    """Make the maps of a whole split and measure how they agree with the readers; a killed job resumes."""
+    """Make the maps of a split and measure how they agree with the readers; a killed job resumes."""
     from explorer.model.device import choose_device
     from explorer.store import open_store
     from explorer.store.marks import all_annotations
     from precompute.run.summary import as_agreement
-    from precompute.saliency.maps import SALIENCY, make_saliency, plan_saliency
+    from precompute.saliency.maps import make_saliency, plan_saliency
 
     opened = open_store(store)
     reporter = Reporter(MESSAGES, SALIENCY)
     with reporter.job():
-        wanted = plan_saliency(opened, labels or (), split, method, block)
+        wanted = plan_saliency(opened, labels or (), split, method, block, films)
         made = make_saliency(opened, all_annotations(opened), wanted, choose_device(device), reporter)
     if made.record.n_annotated:
         RESULTS.print(as_agreement(opened, made))

@@ -26,7 +26,7 @@ from precompute.commands.options import (
     settings_options,
     source_options,
 )
-from precompute.reporter import DRAW, RUN, SEEDS, Reporter, Stages
+from precompute.reporter import DRAW, RUN, SAMPLE, SEEDS, Reporter, Stages
 from precompute.settings import PAPER, Settings
 from precompute.sources import SourceName, read_source
 from precompute.sources.corrections import correct
@@ -35,6 +35,7 @@ from precompute.sources.patients import PatientIds, resolve_patients
 
 if TYPE_CHECKING:
     from explorer.model.encoder import Clip
+    from explorer.store.reader import Store
     from precompute.prompts import PromptSet
     from precompute.run.job import Job
 
@@ -59,11 +60,13 @@ def demo(
     training: Given,
 ) -> None:
     """Draw the phantom set and precompute all three regimes with the demo encoder: a few minutes on a CPU."""
+    from explorer.model.device import choose_device
     from precompute.demo import demo_settings, draw_films
     from precompute.run.job import Job
+    from precompute.saliency.sample import make_sample
 
     chosen = demo_settings(seed, epochs) if protocol == "sound" else PAPER  # either way --seed decides the films
-    reporter = Reporter(MESSAGES, {**DRAW, **_stages(seeds)}, out)
+    reporter = Reporter(MESSAGES, {**DRAW, **_stages(seeds), **SAMPLE}, out)
     with reporter.job():
         source = draw_films(out, n, seed, reporter, corrections)
         settings = _checked({**chosen, **training, "seeds": seeds})
@@ -75,7 +78,9 @@ def demo(
             skip_bad=False,
             allow_empty=n < PHANTOM_FILMS,
         )
-        _precompute(job, out, reporter)
+        store = _precompute(job, out, reporter)
+        make_sample(store, choose_device(device), reporter)
+    _announce(store, out)
 
 
 @options_from_models(source_options=source_options(), training=settings_options(*TRAINING))
@@ -144,8 +149,9 @@ def run(
         )
         if dry_run:
             _print_plan(job, out)
-        else:
-            _precompute(job, out, reporter)
+            return
+        store = _precompute(job, out, reporter)
+    _announce(store, out)
 
 
 def _stages(seeds: int) -> Stages:
@@ -197,11 +203,10 @@ def _print_plan(job: Job, out: Path) -> None:
     RESULTS.print(room(job, planner), soft_wrap=True, highlight=False)
 
 
-def _precompute(job: Job, out: Path, reporter: Reporter) -> None:
+def _precompute(job: Job, out: Path, reporter: Reporter) -> Store:
     from explorer.model.text import cut_texts
     from explorer.model.towers import check_patch_dropout, layered
     from precompute.pipeline import precompute
-    from precompute.run.summary import as_table
     from precompute.training.zero_shot import sentences
 
     check_patch_dropout(job.clip.tower.visual, job.settings.patch_dropout)
@@ -209,7 +214,13 @@ def _precompute(job: Job, out: Path, reporter: Reporter) -> None:
         layered(job.clip.tower.visual)
     for text in cut_texts(job.clip, sentences(job.prompt_sets)):
         MESSAGES.print(f"The encoder does not read this prompt to its end: {text!r}.")
-    store = precompute(job, out, reporter)
+    return precompute(job, out, reporter)
+
+
+def _announce(store: Store, out: Path) -> None:
+    """Print the figures of a complete run, and how to open it."""
+    from precompute.run.summary import as_table
+
     RESULTS.print(as_table(store))
     named = "" if out == DEFAULT_STORE else f"{STORE}={out} "
     MESSAGES.print(

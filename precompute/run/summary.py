@@ -88,9 +88,10 @@ def as_agreement(store: Store, made: SaliencySet) -> Table:
     frame = summarise_localisation(made.frame("agreement"))
     titles = {regime.name: regime.title for regime in store.regimes}
     titles |= {mean_map(regime.name): f"mean map, {regime.title}" for regime in store.regimes}
+    sample = made.sample_text(store)
     table = Table(
         title=f"{made.title}: agreement with the readers, {made.record.split}, n = {made.record.n_annotated} pairs of "
-        "film and label",
+        "film and label" + (f", {sample}" if sample else ""),
         caption="mean [95% patient-level interval]; + lies above the centre prior, − below, with its whole interval. "
         f"Left out, as most readers found nothing there: {made.record.n_absent} pairs. Label by label: the Grad-CAM "
         "page's Agreement.",

@@ -1,1 +1,1 @@
-"""The saliency job: maps of a split, agreement with annotators, sanity checks."""
+"""The saliency job: maps of a split or a sample of it, agreement with annotators, sanity checks."""

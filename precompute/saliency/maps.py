@@ -1,9 +1,9 @@
-"""Maps of a whole split, and how they agree with the readers, in a folder beside the run."""
+"""Maps of a split or a sample of it, and how they agree with the readers, in a folder beside the run."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from explorer.analysis import localisation as loc
+from explorer.analysis.sampling import stratified_films
 from explorer.data.images import read_film
 from explorer.data.limits import BadImage
-from explorer.data.regions import consensus, grid_size, reader_masks
+from explorer.data.regions import consensus, grid_size, reader_masks, with_shape
 from explorer.data.saliency_map import MethodName, silence
 from explorer.data.samples import Split
 from explorer.errors import UserError
@@ -27,7 +28,7 @@ from explorer.store.files import atomic_path, sha256_file, sha256_json, write_ar
 from explorer.store.manifest import SaliencyRecord
 from explorer.store.saliency import SaliencySet
 from explorer.store.scores import check_scores, stored_embedding
-from precompute.reporter import Reporter, ReportProgress, Stages
+from precompute.reporter import Reporter, ReportProgress
 from precompute.saliency.sanity import Case, Checks, run_checks, sample_cases
 from precompute.threads import WORKERS, one_thread
 
@@ -37,24 +38,24 @@ if TYPE_CHECKING:
 
     from explorer.store.reader import Store
 
-SALIENCY: Stages = {"maps": ("films", 40), "agreement": ("pairs", 5), "sanity checks": ("films", 55)}
 CHUNK = 32
 """Films between two files: what a killed job loses at most."""
 
 
 @dataclass(frozen=True)
 class SaliencyPlan:
-    """The maps to make. ``block`` counts from 1.
+    """The maps to make. ``block`` counts from 1; ``films`` is the size of each split's sample, None for all films.
 
-    The sanity checks randomise weights on ``films`` films, and delete and insert patches of all marked pairs of film
-    and label, at most ``most_marked``; where nothing is marked, of the films.
+    The sanity checks randomise weights on ``randomised`` films, and delete and insert patches of all marked pairs of
+    film and label, at most ``most_marked``; where nothing is marked, of the randomised films.
     """
 
     labels: tuple[str, ...]
     split: Split
     method: MethodName
     block: int
-    films: int = 24
+    films: int | None = None
+    randomised: int = 24
     most_marked: int = 500
 
     @property
@@ -64,9 +65,14 @@ class SaliencyPlan:
 
 
 def plan_saliency(
-    store: Store, labels: Sequence[str], split: Split, method: MethodName, block: int | None
+    store: Store,
+    labels: Sequence[str],
+    split: Split,
+    method: MethodName,
+    block: int | None,
+    films: int | None = None,
 ) -> SaliencyPlan:
-    """A checked plan. Default: all labels of the run, and the last block."""
+    """A checked plan. Default: all labels of the run, the last block, and all films of the split."""
     for label in labels:
         if label not in store.labels:
             raise UserError(f"{store.path} has no label {label!r}.", f"Use some of: {', '.join(store.labels)}.")
@@ -75,7 +81,7 @@ def plan_saliency(
         raise UserError(f"--block is {block}; the encoder has blocks 1 to {depth}.", "Choose one of them.")
     if not len(store.rows(split)):
         raise UserError(f"{store.path} has no film in {split}.", "Choose another split.")
-    return SaliencyPlan(tuple(dict.fromkeys(labels)) or store.labels, split, method, block or depth)
+    return SaliencyPlan(tuple(dict.fromkeys(labels)) or store.labels, split, method, block or depth, films)
 
 
 def make_saliency(
@@ -84,24 +90,26 @@ def make_saliency(
     """Make what is not there yet, and return the whole.
 
     Maps are kept in pieces of CHUNK films until a split is whole, so that a killed job goes on where it stopped.
-    Agreement is computed anew each time: marks may have been added.
+    Agreement is computed anew each time: marks may have been added. Maps of all films replace those of a sample. A
+    sample never replaces them: they hold its films, so that they are completed and kept in its place.
     """
     folder = layout.saliency_folder(store.path, wanted.method, wanted.block)
-    key = sha256_json(
-        [store.manifest.run_id, store.manifest.created, wanted.method, wanted.block, wanted.labels, wanted.split]
-    )
     mark = folder / layout.SALIENCY_MADE_FROM
-    if folder.is_dir() and not (mark.is_file() and mark.read_text(encoding="utf-8") == key):
-        shutil.rmtree(folder)  # maps of other labels, another split or an earlier run of this name
+    made_from = mark.read_text(encoding="utf-8") if mark.is_file() else ""
+    sample = {} if made_from == _key(store, wanted, {}) else _sample(store, annotations, wanted)
+    key = _key(store, wanted, sample)
+    if folder.is_dir() and made_from != key:
+        shutil.rmtree(folder)  # maps of other films, labels or another split, or an earlier run of this name
     folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(key, encoding="utf-8")
     (folder / layout.SALIENCY_RECORD).unlink(missing_ok=True)
-    with reporter.stage("maps") as report:
-        files = _maps(store, wanted, folder, device, report)
+    rows = {split: sample.get(split, store.rows(split)) for split in wanted.splits}
+    with reporter.stage("saliency maps") as report:
+        files = _maps(store, wanted, rows, folder, device, report)
     with reporter.stage("agreement") as report:
-        shares, n_annotated, n_absent = _agreement(store, annotations, wanted, folder, report)
+        shares, n_annotated, n_absent = _agreement(store, annotations, wanted, rows, folder, report)
     with reporter.stage("sanity checks") as report:
-        _sanity_checks(store, annotations, wanted, folder, device, report)
+        _sanity_checks(store, annotations, wanted, rows[wanted.split], folder, device, report)
     files += [layout.saliency_table("agreement"), layout.saliency_table("sanity")]
     record = SaliencyRecord(
         run_id=store.manifest.run_id,
@@ -113,31 +121,62 @@ def make_saliency(
         shares=shares,
         n_annotated=n_annotated,
         n_absent=n_absent,
+        sample={split: tuple(chosen.tolist()) for split, chosen in sample.items()},
         sha256={name: sha256_file(folder / name) for name in files},
     )
     write_json(folder / layout.SALIENCY_RECORD, record.model_dump(mode="json"))
     return SaliencySet(folder, record)
 
 
+# --- films -----------------------------------------------------------------------------------------------------------
+
+Rows = Mapping[Split, "NDArray[np.int64]"]
+"""By split, the rows of its films, ascending."""
+
+
+def _key(store: Store, wanted: SaliencyPlan, sample: Rows) -> str:
+    """The hash of all that decides which maps a folder has."""
+    manifest = store.manifest
+    decides = [manifest.run_id, manifest.created, wanted.method, wanted.block, wanted.labels, wanted.split]
+    return sha256_json([*decides, *([{split: rows.tolist() for split, rows in sample.items()}] if sample else [])])
+
+
+def _sample(store: Store, annotations: pd.DataFrame, wanted: SaliencyPlan) -> Rows:
+    """The films of every split that has more than wanted: those with marks first, by label, then any at random."""
+    if wanted.films is None:
+        return {}
+    marked = np.zeros((store.n, len(wanted.labels)), np.float32)
+    shapes = with_shape(annotations)
+    shapes = shapes[shapes["label"].isin(wanted.labels)]
+    marked[shapes["row"], [wanted.labels.index(label) for label in shapes["label"]]] = 1
+    splits = {split: store.rows(split) for split in wanted.splits}
+    return {
+        split: rows[stratified_films(marked[rows], wanted.films, seed=0)]
+        for split, rows in splits.items()
+        if len(rows) > wanted.films
+    }
+
+
 # --- maps ------------------------------------------------------------------------------------------------------------
 
 
-def _maps(store: Store, wanted: SaliencyPlan, folder: Path, device: torch.device, report: ReportProgress) -> list[str]:
+def _maps(
+    store: Store, wanted: SaliencyPlan, rows: Rows, folder: Path, device: torch.device, report: ReportProgress
+) -> list[str]:
     towers = {regime.encoder: ImageTower.load(store.encoder_folder(regime.encoder), device) for regime in store.regimes}
     chosen = [store.labels.index(label) for label in wanted.labels]
     heads = {r.name: (weight[chosen], bias[chosen]) for r in store.regimes for weight, bias in [store.head(r.name)]}
-    total, done, files = sum(len(store.rows(split)) for split in wanted.splits), 0, []
-    for split in wanted.splits:
-        rows = store.rows(split)
+    total, done, files = sum(map(len, rows.values())), 0, []
+    for split, chosen_rows in rows.items():
         whole = [layout.saliency_maps_file(split, regime.name) for regime in store.regimes]
         files += whole
-        if all(_kept(folder / name, len(rows), wanted) is not None for name in whole):
-            done += len(rows)
+        if all(_kept(folder / name, len(chosen_rows), wanted) is not None for name in whole):
+            done += len(chosen_rows)
             report(done, total)
             continue
         pieces: dict[str, list[Path]] = {regime.name: [] for regime in store.regimes}
-        for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK]
+        for start in range(0, len(chosen_rows), CHUNK):
+            part = chosen_rows[start : start + CHUNK]
             for regime in store.regimes:
                 pieces[regime.name].append(folder / layout.map_piece(split, regime.name, start))
             if any(_kept(paths[-1], len(part), wanted) is None for paths in pieces.values()):
@@ -206,18 +245,18 @@ def _sanity_checks(
     store: Store,
     annotations: pd.DataFrame,
     wanted: SaliencyPlan,
+    rows: NDArray[np.int64],
     folder: Path,
     device: torch.device,
     report: ReportProgress,
 ) -> None:
-    """Write the checks unless they are there, made from the same marks."""
-    rows = store.rows(wanted.split)
-    pairs, _ = _pairs(store, annotations, wanted.labels, wanted.split)
+    """Write the checks of the films with maps, unless they are there, made from the same marks."""
+    pairs, _ = _pairs(store, annotations, wanted.labels, rows)
     marked = [Case(pair.row, pair.label, pair.region) for pair in pairs]
     if len(marked) > wanted.most_marked:
         chosen = np.random.default_rng(0).choice(len(marked), wanted.most_marked, replace=False)
         marked = [marked[i] for i in np.sort(chosen)]
-    sample = sample_cases(store, wanted.labels, rows, wanted.films)
+    sample = sample_cases(store, wanted.labels, rows, wanted.randomised)
     regions = [np.packbits(pair.region).tobytes().hex() for pair in pairs]
     key = sha256_json([regions, [(case.row, case.label) for case in (*marked, *sample)]])
     file, mark = folder / layout.saliency_table("sanity"), folder / layout.SALIENCY_CHECKED_FROM
@@ -247,10 +286,9 @@ class _Pair:
 
 
 def _pairs(
-    store: Store, annotations: pd.DataFrame, labels: Sequence[str], split: Split
+    store: Store, annotations: pd.DataFrame, labels: Sequence[str], rows: NDArray[np.int64]
 ) -> tuple[list[_Pair], list[_Pair]]:
-    """Pairs with a region, and those without."""
-    rows = set(store.rows(split).tolist())
+    """Pairs of these films with a region, and those without."""
     marked = annotations[annotations["row"].isin(rows) & annotations["label"].isin(labels)]
     pairs = []
     for key, part in marked.groupby(["row", "label"], sort=True):
@@ -265,20 +303,18 @@ def _pairs(
 class _Maps:
     """Every source's map of a pair: the regimes', their labels' mean maps, and the priors."""
 
-    def __init__(self, store: Store, wanted: SaliencyPlan, folder: Path) -> None:
-        self.store, self.wanted = store, wanted
+    def __init__(self, store: Store, wanted: SaliencyPlan, rows: Rows, folder: Path) -> None:
+        self.store, self.wanted, self.rows = store, wanted, rows
         self.grids = {
             (split, r.name): _map(folder / layout.saliency_maps_file(split, r.name), wanted)
-            for split in wanted.splits
+            for split in rows
             for r in store.regimes
         }
-        self.place = {split: {int(row): i for i, row in enumerate(store.rows(split))} for split in wanted.splits}
         self.means = {(r.name, label): self._mean(r.name, label) for r in store.regimes for label in wanted.labels}
 
     def _mean(self, regime: str, label: str) -> NDArray[np.float32] | None:
         """The label's mean map over validation films that have it, each scaled to its own maximum first."""
-        val = self.store.rows("val")
-        positive = self.store.targets[val, self.store.labels.index(label)] == 1
+        positive = self.store.targets[self.rows["val"], self.store.labels.index(label)] == 1
         maps = np.asarray(self.grids["val", regime][positive, self.wanted.labels.index(label)])
         tops = maps.max(axis=(1, 2), initial=0)
         if not (tops > 0).any():
@@ -294,7 +330,7 @@ class _Maps:
         size = int(sample["height"]), int(sample["width"])
         for regime in self.store.regimes:
             maps, c = self.grids[split, regime.name], self.wanted.labels.index(pair.label)
-            grid = np.asarray(maps[self.place[split][pair.row], c])
+            grid = np.asarray(maps[np.searchsorted(self.rows[split], pair.row), c])
             fit = self.store.fit(regime.encoder)
             out[regime.name] = fit.to_picture(grid, *size, *picture), silence(grid) is not None
             mean = self.means[regime.name, pair.label]
@@ -304,11 +340,12 @@ class _Maps:
 
 
 def _agreement(
-    store: Store, annotations: pd.DataFrame, wanted: SaliencyPlan, folder: Path, report: ReportProgress
+    store: Store, annotations: pd.DataFrame, wanted: SaliencyPlan, rows: Rows, folder: Path, report: ReportProgress
 ) -> tuple[dict[str, dict[str, float]], int, int]:
     """Write the agreement; return the thresholds by source and label, and how many pairs had a region and none."""
-    (val, _), (pairs, absent) = (_pairs(store, annotations, wanted.labels, split) for split in ("val", wanted.split))
-    maps = _Maps(store, wanted, folder)
+    val, _ = _pairs(store, annotations, wanted.labels, rows["val"])
+    pairs, absent = _pairs(store, annotations, wanted.labels, rows[wanted.split])
+    maps = _Maps(store, wanted, rows, folder)
     total = len(val) + len(pairs)
     curves: dict[str, list[NDArray[np.float64]]] = {}
     for i, pair in enumerate(val):

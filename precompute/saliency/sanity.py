@@ -1,5 +1,4 @@
-"""Sanity checks of a split's maps: randomisation and wording on a sample of films, deletion and insertion on all marked
-ones."""
+"""Sanity checks of maps: randomisation and wording on some films, deletion and insertion on all marked ones."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import zipfile
 from functools import partial
@@ -18,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from explorer.data.saliency_map import METHODS
 from explorer.figures.overlay import Box, MapStyle
 from explorer.store.marks import all_annotations, read_marks
+from explorer.store.progress import Progress
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.store.verify import verify_store
@@ -25,6 +27,7 @@ from explorer.ui.components.pencil import Act, Does
 from explorer.ui.grad_cam import marking, pictures
 from explorer.ui.grad_cam.controls import MapSettings, Question
 from explorer.ui.models import inference
+from explorer.ui.shared import build
 from tests import pages
 from tests.conftest import IN_DEPTH
 from tests.pages import as_read, said
@@ -133,8 +136,26 @@ def test_the_export_holds_pictures_raw_maps_and_their_settings(store: Store) -> 
 
 def test_without_a_batch_of_maps_the_page_names_the_command(store: Store) -> None:
     app = open_page(show="Agreement")
-    assert f"python -m precompute saliency {store.path.parent} --split test" in app.code[0].value
+    assert app.code[0].value == "python -m precompute saliency STORE --split test"
     assert f"{len(store.tables.annotations):,} annotations" in said(app)
+
+
+def test_while_a_job_makes_the_maps_the_page_names_its_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Progress(
+        state="running",
+        pid=os.getpid(),
+        stage="saliency maps",
+        stage_number=24,
+        stages=26,
+        done=12,
+        total=32,
+        unit="films",
+        elapsed=1,
+        left=None,
+    )
+    monkeypatch.setattr(build, "read_progress", lambda root: job)
+    for show in ("Agreement", "Sanity checks"):
+        assert "Stage 24 of 26: saliency maps · 12 of 32 films" in as_read(open_page(show=show).info[0].value)
 
 
 def test_an_annotator_is_asked_for_a_name_and_a_sample_is_selected(store: Store) -> None:

@@ -95,4 +95,5 @@ def test_the_page_about_the_set_counts_its_films_labels_and_sources(store: Store
     assert table["Label"].tolist() == by_prevalence(store, "test")
     sources = next(frame.value for frame in app.dataframe if "Licence" in frame.value)
     assert sources["Licence"].tolist()[0] == store.manifest.dataset.licence
+    assert sources["Source"].tolist()[1] == "local-dir:phantom-clip", "not where it lies on this machine"
     assert f"Run {store.manifest.run_id}" in said(app)

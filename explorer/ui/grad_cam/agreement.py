@@ -1,4 +1,4 @@
-"""The Grad-CAM page's agreement view: do maps of a whole split lie where the annotators marked?"""
+"""The Grad-CAM page's agreement view: do the maps of a split lie where the annotators marked?"""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from explorer.data.regions import with_shape
 from explorer.data.text import csv, in_markdown
 from explorer.figures.dots import dots
 from explorer.figures.style import with_interval
-from explorer.store.saliency import list_saliency, saliency_command
+from explorer.store.saliency import SALIENCY_COMMAND, list_saliency
 from explorer.tables import styles
 from explorer.ui.grad_cam.controls import set_key
 from explorer.ui.shared import address, cache, choose, download
+from explorer.ui.shared.build import stage_under_way
 from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.show import show_table
 
@@ -37,6 +38,7 @@ def agreement_view(view: View) -> None:
         metric = choose.pick_one("Figure", list(loc.METRICS), "figure", loc.METRICS)
         table = _table(saliency)
         st.markdown(agreement_sentence(view.store, table, metric))
+        explain_sample(view.store, saliency)
         _chart(view, saliency, table, metric)
         _all_figures(view.store, table, metric)
         _notes(saliency)
@@ -47,13 +49,17 @@ def choose_saliency_set(store: Store) -> SaliencySet | None:
     """One of the run's sets of maps; where there is none, the page names the command that makes one."""
     sets = list_saliency(store)
     if not sets:
+        if stage := stage_under_way(store.path.parent):
+            st.info(
+                f"A job is at work on this store. {stage}. Reload this page later.", icon=":material/hourglass_top:"
+            )
         n = len(with_shape(cache.run_annotations(store)))
         st.info(
-            f"Maps are checked on a whole split by a batch job, which has not run. The run has {n:,} annotations."
+            f"Maps are checked by a batch job, which has not finished. The run has {n:,} annotations."
             + ("" if n else " Without any, agreement cannot be measured: import some, or mark films yourself."),
             icon=":material/hourglass_empty:",
         )
-        st.code(saliency_command(store), language=None, wrap_lines=True)
+        st.code(SALIENCY_COMMAND, language=None, wrap_lines=True)
         return None
     titles = {set_key(one): in_markdown(one.title) for one in sets}
     if len(sets) > 1:
@@ -71,7 +77,7 @@ def _is_annotated(store: Store, saliency: SaliencySet) -> bool:
             "known. Import annotations or mark films, then run the job again.",
             icon=":material/help:",
         )
-        st.code(saliency_command(store), language=None, wrap_lines=True)
+        st.code(SALIENCY_COMMAND, language=None, wrap_lines=True)
     return record.n_annotated > 0
 
 
@@ -115,7 +121,7 @@ def _chart(view: View, saliency: SaliencySet, table: pd.DataFrame, metric: str) 
         dots(frame, styles.by_title(store), loc.METRICS[metric], FEW),
         download.About(
             (loc.METRICS[metric], saliency.title, saliency.record.split),
-            f"n = {saliency.record.n_annotated:,} marked pairs of film and label",
+            f"n = {saliency.record.n_annotated:,} marked pairs of film and label{_of_sample(store, saliency)}",
             "In brackets, marked films. The grey tick is the centre prior: a blob in the middle of every film. Grey "
             f"marks: fewer than {FEW} films. 95% intervals from resampling patients.",
         ),
@@ -178,6 +184,17 @@ def _presence(store: Store, saliency: SaliencySet) -> None:
         "annotators who say the same, marked or nothing to mark. By chance: the agreement of annotators who call the "
         "label present as often, whatever the film. Kappa: Fleiss (1971), 0 at chance, 1 at full agreement."
     )
+
+
+def _of_sample(store: Store, saliency: SaliencySet) -> str:
+    sample = saliency.sample_text(store)
+    return f", {sample}" if sample else ""
+
+
+def explain_sample(store: Store, saliency: SaliencySet) -> None:
+    """Where the maps are a sample's: how many films it has, and the command for all."""
+    if sample := saliency.sample_text(store):
+        st.caption(f"Maps of {sample}. For all films: `{SALIENCY_COMMAND}`.")
 
 
 def _notes(saliency: SaliencySet) -> None:

@@ -10,9 +10,9 @@ import streamlit as st
 from explorer.analysis import sanity
 from explorer.figures.saliency import randomisation_curve
 from explorer.figures.style import with_interval
-from explorer.store.saliency import saliency_command
+from explorer.store.saliency import SALIENCY_COMMAND
 from explorer.tables import styles
-from explorer.ui.grad_cam.agreement import choose_saliency_set
+from explorer.ui.grad_cam.agreement import choose_saliency_set, explain_sample
 from explorer.ui.shared import cache, download
 from explorer.ui.shared.frame import errors_shown
 from explorer.ui.shared.show import show_table
@@ -38,16 +38,17 @@ def sanity_view(view: View) -> None:
             return
         if not saliency.has_checks:
             st.info("An earlier version checked these maps, against scattered patches alone. Run this to check anew:")
-            st.code(saliency_command(view.store), language=None, wrap_lines=True)
+            st.code(SALIENCY_COMMAND, language=None, wrap_lines=True)
             return
         summary = _summary(saliency)
         if summary.empty:
             st.info(f"No film of {saliency.record.split} has a label to look for: nothing could be checked.")
-            st.code(saliency_command(view.store), language=None, wrap_lines=True)
+            st.code(SALIENCY_COMMAND, language=None, wrap_lines=True)
             return
         if not sanity.is_complete(summary, [regime.name for regime in view.store.regimes]):
             raise saliency.damaged("sanity", "it lacks a check of a regime")
         st.caption(saliency.title)
+        explain_sample(view.store, saliency)
         for regime in view.store.regimes:
             verdict = sanity.verdict(summary, regime.name)
             st.markdown(
@@ -117,9 +118,10 @@ def _about_randomisation(view: View, saliency: SaliencySet, summary: pd.DataFram
     wordings = sanity.figures(summary, view.store.regimes[0].name).get(("prompts", ""))
     wording = f" Maps of two wordings of the prompt: ρ = {with_interval(*wordings)}." if wordings else ""
     films = int(sampled["n"].max())
+    sample = saliency.sample_text(view.store)
     return download.About(
         ("Maps of an ever more random model", saliency.title, saliency.record.split),
-        f"n = {films:,} films",
+        f"n = {films:,} films" + (f" from {sample}" if sample else ""),
         f"{films:,} positive films at random, the rarest labels first; mean of "
         f"{int(sampled['n_draws'].max())} draws of random weights (Adebayo et al., NeurIPS 2018). Whiskers span the "
         "95% intervals of all draws. Everything: head, every block, patch embedding, class token and position. "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import streamlit as st
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from explorer.data.samples import Split
     from explorer.model.saliency.tokens import Tokens
     from explorer.store.reader import Store
     from explorer.ui.shared.queue import AnswerCache
@@ -165,10 +166,9 @@ def stored_set(
     store: Store, row: int, regimes: Collection[str], labels: Collection[str], method: str, block: int
 ) -> SaliencySet | None:
     """The set in which the batch job keeps maps of a film for these labels, regimes and block (from 1), if any."""
-    split = str(store.samples["split"].iat[row])
     for one in list_saliency(store):
         same = (one.record.method, one.record.block) == (method, block)
-        if same and set(labels) <= set(one.record.labels) and one.holds(split, regimes):
+        if same and set(labels) <= set(one.record.labels) and one.holds(store, row, regimes):
             return one
     return None
 
@@ -180,8 +180,9 @@ def _stored(store: Store, request: MapRequest) -> Saliency | None:
     kept = stored_set(store, row, (target.regime,), target.labels, request.method, request.blocks[0] + 1)
     if kept is None:
         return None
-    place = int(np.searchsorted(store.peers(row), row))
-    maps = cache.stored_maps(kept, str(store.samples["split"].iat[row]), target.regime)[place]
+    split = cast("Split", store.samples["split"].iat[row])
+    place = int(np.searchsorted(kept.rows(store, split), row))
+    maps = cache.stored_maps(kept, split, target.regime)[place]
     chosen = [kept.record.labels.index(label) for label in target.labels]
     return Saliency(np.asarray(maps)[chosen, None], target.stored(store, row))
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from explorer.data.text import in_markdown
-from explorer.store.progress import read_progress
+from explorer.environment import without_store_root
+from explorer.store.progress import Progress, read_progress
 from explorer.store.runs import BUILD, latest_run
 
 LOG = "demo.log"
@@ -79,19 +80,16 @@ def offer_demo(root: Path, project: Path, python: str) -> None:
     if job.running(root):
         _follow(root)
         return
-    st.markdown(
-        f"There is no store at {in_markdown(root, None)} yet. A store holds all that these pages show, "
-        "computed beforehand."
-    )
+    st.markdown("There is no store here yet. A store holds all that these pages show, computed beforehand.")
     if os.environ.get("EXPLORER_READONLY") == "1":
         st.markdown("This viewer is read-only. On the machine that holds the store, run")
-        st.code(f"{BUILD} --out {root}", language="bash")
+        st.code(f"{BUILD} --out STORE", language="bash")
         return
     progress = read_progress(root)
     if progress and progress.state == "failed":
         st.error(
-            f"The last build failed in stage {in_markdown(progress.stage)}: {in_markdown(progress.message, 1000)}\n\n"
-            f"Its log is {in_markdown(root / LOG, None)}.",
+            f"The last build failed in stage {in_markdown(progress.stage)}: "
+            f"{in_markdown(without_store_root(progress.message), 1000)}\n\nIts log is {LOG} in the store's folder.",
             icon=":material/error:",
         )
     elif progress and progress.state in ("running", "stopped"):
@@ -115,10 +113,20 @@ def _follow(root: Path) -> None:
         st.progress(0.0, text="Starting")
         return
     share = progress.done / progress.total if progress.total else 0.0
-    text = f"Stage {progress.stage_number} of {progress.stages}: {in_markdown(progress.stage)}"
-    st.progress(min(share, 1.0), text=f"{text} · {progress.done:,} of {progress.total:,} {in_markdown(progress.unit)}")
+    st.progress(min(share, 1.0), text=_stage_text(progress))
     left = "" if progress.left is None else f" · about {_span(progress.left)} left"
     st.caption(f"{_span(progress.elapsed)} so far{left}")
+
+
+def stage_under_way(root: Path) -> str:
+    """The stage at which a job of the store is, as Markdown; empty where none is under way."""
+    progress = read_progress(root)
+    return _stage_text(progress) if progress is not None and _job(root).running(root) else ""
+
+
+def _stage_text(progress: Progress) -> str:
+    stage = f"Stage {progress.stage_number} of {progress.stages}: {in_markdown(progress.stage)}"
+    return f"{stage} · {progress.done:,} of {progress.total:,} {in_markdown(progress.unit)}"
 
 
 def _span(seconds: float) -> str:

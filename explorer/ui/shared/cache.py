@@ -127,7 +127,7 @@ def run_annotations(store: Store) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
 def stored_maps(saliency: SaliencySet, split: str, regime: str) -> NDArray[np.float32]:
-    """Maps of a whole split, checked once and memory-mapped (``SaliencySet.maps``)."""
+    """The maps that a set has of a split, checked once and memory-mapped (``SaliencySet.maps``)."""
     return saliency.maps(split, regime)
 
 

@@ -16,7 +16,7 @@ from streamlit.navigation.page import Page
 
 from explorer.data.samples import Split
 from explorer.data.text import in_markdown
-from explorer.environment import APP, store_root
+from explorer.environment import APP, store_root, without_store_root
 from explorer.errors import UserError
 from explorer.store.folder import LeftOut
 from explorer.store.reader import Store
@@ -133,7 +133,7 @@ def panel(draw: Callable[P, None]) -> Callable[P, None]:
 
 def error_text(error: UserError) -> str:
     """What is wrong and what to do, as Markdown: both may quote a file's name or what is in it."""
-    return f"{in_markdown(error.what, LONGEST_ERROR)}\n\n{in_markdown(error.fix, LONGEST_ERROR)}"
+    return "\n\n".join(in_markdown(without_store_root(text), LONGEST_ERROR) for text in (error.what, error.fix))
 
 
 def _open(title: str, parameters: Mapping[str, Parameter]) -> View | None:

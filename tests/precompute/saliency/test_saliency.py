@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,35 +12,41 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from rich.console import Console
 
 from explorer.analysis import localisation as loc
 from explorer.analysis.sanity import OTHER_FILM, RANDOM_STEPS, REGION, ROLLED
 from explorer.data.geometry import Fit
 from explorer.data.images import read_film
+from explorer.data.saliency_map import Saliency
 from explorer.errors import UserError
 from explorer.model.encoder import ImageTower
 from explorer.model.saliency.grad_cam import explain
 from explorer.model.saliency.tokens import read_tokens
 from explorer.store import layout
+from explorer.store.manifest import SaliencyRecord
 from explorer.store.marks import NOTHING, add_marks, all_annotations
+from explorer.store.progress import read_progress
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.store.saliency import SaliencySet, list_saliency
 from explorer.store.verify import check_files
+from explorer.ui.models import heatmaps
 from explorer.ui.models.heatmaps import LabelLogits, MapRequest, saliency_maps
 from explorer.ui.shared import cache
-from precompute.reporter import Reporter
+from precompute.reporter import SALIENCY, SAMPLE, Reporter
 from precompute.saliency import maps as saliency
+from precompute.saliency import sample as demo_sample
 from precompute.saliency import sanity
-from precompute.saliency.maps import SALIENCY, plan_saliency
+from precompute.saliency.maps import plan_saliency
 from tests.conftest import vouch
 from tests.pages import open_sound_page
 
 DRAWS = 2
 CPU = torch.device("cpu")
 MARKED = 2
-FEW = {"films": 1, "most_marked": MARKED}
+FEW = {"randomised": 1, "most_marked": MARKED}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -359,6 +366,120 @@ def test_the_page_shows_these_maps_at_once_and_loads_no_model(
         (11,),
     )
     np.testing.assert_array_equal(saliency_maps(store, request).maps[0, 0], made.maps("test", "fine_tune")[3, 0])
+
+
+# --- a sample --------------------------------------------------------------------------------------------------------
+
+SAMPLE_FILMS = 4
+
+
+@pytest.fixture
+def sampled(store: Store, made: SaliencySet, checked: list[object], tmp_path: Path) -> tuple[Store, SaliencySet]:
+    """The store beside a set of a sample alone."""
+    root = tmp_path / "sampled"
+    shutil.copytree(store.path, root / store.path.name)
+    shutil.copytree(store.path.parent / "films", root / "films")
+    opened = open_store(root / store.path.name)
+    return opened, make_of(opened, made.record.labels, SAMPLE_FILMS)
+
+
+def make_of(store: Store, labels: tuple[str, ...], films: int | None) -> SaliencySet:
+    wanted = replace(plan_saliency(store, labels, "test", "grad_cam", None, films), **FEW)
+    return saliency.make_saliency(store, store.tables.annotations, wanted, CPU, Reporter(Console(quiet=True), SALIENCY))
+
+
+def test_a_samples_maps_are_the_whole_sets_and_its_figures_count_its_films(
+    made: SaliencySet, sampled: tuple[Store, SaliencySet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, sample = sampled
+    annotations = store.tables.annotations
+    annotations = annotations[annotations["label"].isin(made.record.labels)]
+    for split in ("val", "test"):
+        rows, whole = sample.rows(store, split), store.rows(split)
+        assert len(rows) == SAMPLE_FILMS < len(whole)
+        marked = np.isin(rows, annotations["row"]).sum()
+        assert marked == min(SAMPLE_FILMS, np.isin(whole, annotations["row"]).sum()), "marked films come first"
+        for regime in store.regimes:
+            expected = made.maps(split, regime.name)[np.searchsorted(whole, rows)]
+            np.testing.assert_array_equal(sample.maps(split, regime.name), expected)
+    rows = sample.rows(store, "test")
+    pairs = annotations[annotations["row"].isin(rows)].groupby(["row", "label"]).ngroups
+    assert sample.record.n_annotated == pairs > 0
+    assert set(sample.frame("agreement")["row"]) <= set(rows.tolist())
+    monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
+    text = f"a sample of {SAMPLE_FILMS} of {len(store.rows('test'))} films in test"
+    for show in ("Agreement", "Sanity checks"):
+        app = open_sound_page("grad_cam", show=show)
+        assert sum(text in caption.value for caption in app.caption) == 1, show
+    assert not any(check_files(store))
+
+
+def test_a_film_outside_the_sample_is_computed(
+    sampled: tuple[Store, SaliencySet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, sample = sampled
+    rows = sample.rows(store, "test")
+    outside = int(np.setdiff1d(store.rows("test"), rows)[0])
+    computed = Saliency(np.full((1, 1, 14, 14), 7, np.float32), np.zeros(1, np.float32))
+    monkeypatch.setattr(heatmaps, "_explain", lambda store, request: computed)
+
+    def ask(row: int) -> Saliency:
+        target = LabelLogits("fine_tune", sample.record.labels[:1])
+        return saliency_maps(store, MapRequest(cache.run_key(store), row, target, "grad_cam", (11,)))
+
+    for place, row in enumerate(rows.tolist()):
+        np.testing.assert_array_equal(ask(row).maps[0, 0], sample.maps("test", "fine_tune")[place, 0])
+    np.testing.assert_array_equal(ask(outside).maps, computed.maps)
+
+
+def test_all_films_replace_a_sample_and_no_sample_replaces_them(
+    made: SaliencySet, sampled: tuple[Store, SaliencySet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, sample = sampled
+    whole = make_of(store, sample.record.labels, None)
+    assert [one.record.sample for one in list_saliency(store)] == [{}]
+    for regime in store.regimes:
+        np.testing.assert_array_equal(whole.maps("test", regime.name), made.maps("test", regime.name))
+
+    def none(*_: object) -> None:
+        raise AssertionError("maps were made again")
+
+    monkeypatch.setattr(saliency, "_piece", none)
+    assert make_of(store, sample.record.labels, SAMPLE_FILMS).record == whole.record
+
+
+def test_a_record_of_an_earlier_version_is_of_all_films(store: Store, made: SaliencySet) -> None:
+    earlier = made.record.model_dump(mode="json")
+    del earlier["sample"]
+    opened = SaliencySet(made.path, SaliencyRecord.model_validate(earlier))
+    np.testing.assert_array_equal(opened.rows(store, "test"), store.rows("test"))
+    assert opened.sample_text(store) == ""
+    with pytest.raises(ValidationError, match="do not ascend"):
+        SaliencyRecord.model_validate({**earlier, "sample": {"test": [3, 2]}})
+
+
+@pytest.mark.usefixtures("checked")
+def test_the_demo_ends_with_a_sample_and_is_complete_without(
+    sampled: tuple[Store, SaliencySet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _ = sampled
+    monkeypatch.setattr(demo_sample, "SAMPLE_FILMS", 2)
+    root = store.path.parent
+    output = io.StringIO()
+    reporter = Reporter(Console(file=output), SAMPLE, root)
+    with reporter.job():
+        demo_sample.make_sample(store, CPU, reporter)
+    (made_set,) = list_saliency(store)
+    assert {split: len(rows) for split, rows in made_set.record.sample.items()} == {"val": 2, "test": 2}
+    assert made_set.record.labels == store.labels
+    assert all(f"{stage}: done" in output.getvalue() for stage in SAMPLE)
+    (store.path / "encoders/frozen/image_tower.safetensors").unlink()
+    with reporter.job():
+        demo_sample.make_sample(open_store(store.path), CPU, reporter)
+    assert "The run is complete, but its Grad-CAM maps are not" in output.getvalue()
+    progress = read_progress(root)
+    assert progress is not None
+    assert progress.state == "complete"
 
 
 def test_stored_maps_that_have_changed_are_refused(store: Store, made: SaliencySet, tmp_path: Path) -> None:
