@@ -184,6 +184,8 @@ def measure_sentence(store: Store, split: Split, kind: SpaceKind, measure: str) 
     judged = {label: [row for row in own if "space" in row] for label, own in rows.items()}
     apart = [in_markdown(label) for label, own in judged.items() if any(map(separates, own))]
     n = sum(map(bool, judged.values()))
+    if n == 0:
+        return f"No label has {FEW} positives: too few to say."
     if not apart:
         return f"No label of {n} with enough positives differs from shuffled labels."
     return f"{len(apart)} of {n} labels with enough positives separate: **{_and(apart)}**."

@@ -61,10 +61,12 @@ def test_every_page_opens(store: Store, page: str, monkeypatch: pytest.MonkeyPat
     assert_whole(open_sound_page(page), TITLES[page])
 
 
-@pytest.mark.parametrize(("page", "view"), [("dataset", None), ("separability", None), ("pr_curves", "Together")])
+@pytest.mark.parametrize(
+    ("page", "query"), [("dataset", {}), ("separability", {"part": "confused"}), ("pr_curves", {"view": "together"})]
+)
 def test_a_page_of_pairs_says_that_there_are_none(
-    store: Store, page: str, view: str | None, monkeypatch: pytest.MonkeyPatch
+    store: Store, page: str, query: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
-    text = said(open_sound_page(page, **({"view": view} if view else {})))
+    text = said(open_sound_page(page, **query))
     assert ("This run has one label, so there are no pairs of labels." in text) == (len(store.labels) == 1)
