@@ -135,7 +135,7 @@ def test_a_log_has_lines(clock: Callable[[float], None]) -> None:
     job = Reporter(Console(file=log, width=20), {"a": ("steps", 1), "long": ("films", 3)})
     with job.job():
         with job.stage("a"):
-            job.keep()
+            job.keep("there already")
         with job.stage("long") as report:
             assert log.getvalue().endswith("long: stage 2 of 2\n")  # at once, not at the end
             for done in range(1000, 1101):
