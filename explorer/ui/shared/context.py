@@ -129,22 +129,18 @@ def _selected() -> None:
 def _about(store: Store) -> None:
     dataset = store.manifest.dataset
     check = cache.file_check(store)
-    with st.popover("About", icon=":material/info:"):
+    about = st.popover("About", icon=":material/info:", key="about", on_change="rerun")
+    with about:
         st.markdown(
             f"**{in_markdown(dataset.name)}**  \n{store.n:,} films  \n{protocol_title(store)}",
             help=whole(dataset.name),
         )
         if publication := store.manifest.publication:
             st.caption(f"A published copy, without: {', '.join(publication.left_out) or 'nothing'}.")
-        _file_verdict(check)
-
-
-def _file_verdict(check: FileCheck) -> None:
-    """Whether the run's files are what its manifest says; followed until all are checked."""
-    if not check.done:
-        _follow(check)
-    else:
-        st.caption(check.verdict)
+        if check.done:
+            st.caption(check.verdict)
+        elif about.open:  # followed only while seen: its end draws the whole page anew, in the middle of what one types
+            _follow(check)
 
 
 @st.fragment(run_every=2)
