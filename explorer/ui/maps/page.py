@@ -91,12 +91,6 @@ def choose_maps(view: View) -> MapChoice:
     )
 
 
-def _labels_coloured(view: View, label: str) -> tuple[tuple[str, ...], Match]:
-    chosen = address.value("labels")
-    labels = tuple(name for name in by_prevalence(view.store, view.split) if name in chosen)
-    return labels or (label,), address.value("match")
-
-
 def _options(view: View) -> None:
     if choose.pick_one("Show", list(LAYOUTS), "layout", LAYOUTS) == "one":
         choose.regime(view)
