@@ -356,3 +356,11 @@ def test_the_boards_links_carry_the_chosen_label(page: Page, address: str) -> No
         page.wait_for_url(f"**/{file}?**")
         assert_whole(page)
         assert "label=fracture" in page.url
+
+
+def test_a_click_on_a_labels_small_curves_opens_it(page: Page, address: str) -> None:
+    page.goto(f"{address}/pr_curves")
+    assert_whole(page)
+    page.get_by_role("button", name="Lung Opacity").click()
+    page.wait_for_url("**view=one&label=lung-opacity&**")
+    assert_whole(page)
