@@ -15,6 +15,7 @@ from explorer.store.writer import Locked
 from precompute.commands.add import annotate, saliency
 from precompute.commands.console import MESSAGES
 from precompute.commands.doctor import doctor
+from precompute.commands.export import export
 from precompute.commands.inspect import check, sources, summary, verify
 from precompute.commands.keep import delete, gc, timings
 from precompute.commands.make import pack_encoder, phantom, pretrain
@@ -29,7 +30,7 @@ app = typer.Typer(
     help="Precompute zero-shot, linear probe and full fine-tune of a CLIP-style model into a store for the explorer.",
 )
 COMMANDS = (
-    *(demo, run, sources, check, verify, summary, doctor, timings, gc, delete, publish),
+    *(demo, run, sources, check, verify, summary, doctor, timings, gc, delete, publish, export),
     *(saliency, annotate, phantom, pack_encoder, pretrain),
 )
 for command in COMMANDS:

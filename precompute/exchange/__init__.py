@@ -1,0 +1,1 @@
+"""Tables that leave a store for other tools."""
