@@ -49,12 +49,15 @@ def decode_film(file: BinaryIO) -> Image.Image:
     if is_dicom(file):
         return read_dicom(file)
     with open_picture(file) as image:
-        film: Image.Image = ImageOps.exif_transpose(image)
-        if film.mode.startswith("I"):  # 16-bit grey, which convert("L") would clip
-            return Image.fromarray(from_depth(np.asarray(film.convert("I"))))
-        if _deep_colour(file) and np.asarray(film.convert("RGB")).max() < 128:
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.startswith("I"):  # 16-bit grey, which convert("L") would clip
+            return Image.fromarray(from_depth(np.asarray(image.convert("I"))))
+        if _deep_colour(file) and np.asarray(image.convert("RGB")).max() < 128:
             raise BadImage("it has 16 bits a channel of which the upper ones are unused; save it as grey")
-        return film.convert("L")
+        film = image if image.mode == "L" else image.convert("L")
+        film.load()
+        film.info = {}  # comments and other text, which may name the patient and which Pillow would save again
+        return film
 
 
 @contextmanager

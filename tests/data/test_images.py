@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from explorer.data import limits
-from explorer.data.images import read_film, thumbnail
+from explorer.data.images import decode_film, read_film, thumbnail
 from explorer.data.limits import BadImage, inside
 
 
@@ -257,13 +258,37 @@ def test_a_root_that_is_a_link_itself_is_fine(tmp_path: Path) -> None:
 # --- thumbnails ----------------------------------------------------------------------------------------------
 
 
-def test_a_thumbnail_is_small_grey_and_bare(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x010E] = "a patient's name"
-    film(600, 400).save(tmp_path / "a.jpg", exif=exif)
-    data = thumbnail(read_film(tmp_path / "a.jpg"), 128)
-    small = Image.open(io.BytesIO(data))
+def test_a_thumbnail_is_small_and_grey() -> None:
+    small = Image.open(io.BytesIO(thumbnail(film(600, 400), 128)))
     assert (small.format, small.mode, small.size) == ("JPEG", "L", (128, 85))
-    assert b"patient" not in data
-    assert not small.getexif()
     assert Image.open(io.BytesIO(thumbnail(film(30, 20), 128))).size == (30, 20)  # never enlarged
+
+
+def _with_texts(kind: str, mode: str) -> bytes:
+    """A film whose file names a patient wherever its format has room for text."""
+    name = "JANE DOE"
+    exif = Image.Exif()
+    exif[0x010E] = name
+    texts = PngInfo()
+    texts.add_text("comment", name)
+    texts.add_itxt("XML:com.adobe.xmp", name)
+    options = {
+        "JPEG": {"exif": exif, "comment": name.encode(), "icc_profile": name.encode(), "xmp": name.encode()},
+        "PNG": {"exif": exif, "pnginfo": texts, "icc_profile": name.encode()},
+    }
+    out = io.BytesIO()
+    film().convert(mode).save(out, kind, **options[kind])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind,mode", [("JPEG", "L"), ("JPEG", "RGB"), ("PNG", "L"), ("PNG", "P"), ("PNG", "I;16")])
+def test_no_text_of_a_film_s_file_comes_with_its_pixels(kind: str, mode: str) -> None:
+    data = _with_texts(kind, mode)
+    assert b"JANE DOE" in data
+    read = decode_film(io.BytesIO(data))
+    for again in ("PNG", "JPEG"):
+        saved = io.BytesIO()
+        read.save(saved, again)
+        assert b"JANE" not in saved.getvalue()
+        assert not Image.open(saved).getexif()
+    assert b"JANE" not in thumbnail(read, 128)
