@@ -45,8 +45,9 @@ def publish(
         towers = {} if no_weights else {record.title: record.licence for record in manifest.encoders}
         licences = {manifest.dataset.name: manifest.dataset.licence, **towers}
         named = "; ".join(f"{name}: {licence or 'not recorded'}" for name, licence in licences.items())
+        headers = "" if no_pixels else " Films are copied with their headers, which may name patients."
         raise UserError(
-            f"Nothing is published: you have not said that you may share it. Licences: {named}.",
+            f"Nothing is published: you have not said that you may share it. Licences: {named}.{headers}",
             "Read them. Leave out what they do not let you pass on (--no-pixels, --no-reports, --no-weights), and add "
             "--i-may-share.",
         )
