@@ -21,6 +21,7 @@ from precompute.commands.keep import delete, gc, timings
 from precompute.commands.make import pack_encoder, phantom, pretrain
 from precompute.commands.publish import publish
 from precompute.commands.run import demo, run
+from precompute.commands.sheet import sheet
 from precompute.faults import Stopped, shortages_explained, stopped_by_signals
 
 app = typer.Typer(
@@ -30,7 +31,7 @@ app = typer.Typer(
     help="Precompute zero-shot, linear probe and full fine-tune of a CLIP-style model into a store for the explorer.",
 )
 COMMANDS = (
-    *(demo, run, sources, check, verify, summary, doctor, timings, gc, delete, publish, export),
+    *(demo, run, sources, check, verify, summary, doctor, timings, gc, delete, publish, export, sheet),
     *(saliency, annotate, phantom, pack_encoder, pretrain),
 )
 for command in COMMANDS:

@@ -32,7 +32,7 @@ def card(store: Store, manifest: Manifest) -> str:
         The copy's own manifest.
     """
     sections = (
-        ("Counts", _counts(store)),
+        ("Counts", counts(store)),
         ("Figures", as_markdown(as_table(store))),
         ("How it was made", _origin(manifest)),
         ("Left out", _left_out(manifest)),
@@ -61,7 +61,7 @@ def _what(manifest: Manifest) -> str:
     regimes = ", ".join(regime.title.lower() for regime in manifest.regimes)
     return "\n\n".join(
         (
-            f"# {_text(manifest.title)}",
+            f"# {plain_text(manifest.title)}",
             "**Research use only. Not a medical device.**",
             f"A store of CXR Embedding Explorer: {manifest.n:,} chest radiographs with {len(manifest.labels)} labels, "
             f"as a vision-language model sees them. Regimes compared: {regimes}. It holds embeddings, logits, "
@@ -70,19 +70,19 @@ def _what(manifest: Manifest) -> str:
     )
 
 
-def _counts(store: Store) -> str:
+def counts(store: Store) -> str:
     parts = {split: store.rows(split) for split in SPLITS}
     patients = store.samples["patient_id"].to_numpy()
     splits = [(split, f"{len(rows):,}", f"{len(np.unique(patients[rows])):,}") for split, rows in parts.items()]
     labels = []
     for label, column in zip(store.labels, store.targets.T, strict=True):
         known = (column == 1, column == 0, np.isnan(column))
-        labels.append((_text(label), *(f"{int(kind.sum()):,}" for kind in known)))
+        labels.append((plain_text(label), *(f"{int(kind.sum()):,}" for kind in known)))
     return "\n\n".join(
         (
-            _table(("split", "films", "patients"), splits),
+            table(("split", "films", "patients"), splits),
             f"Labels, over all {store.n:,} films; unknown never counts as negative:",
-            _table(("label", "positive", "negative", "unknown"), labels),
+            table(("label", "positive", "negative", "unknown"), labels),
         )
     )
 
@@ -105,7 +105,7 @@ def _origin(manifest: Manifest) -> str:
     }
     if publication is not None:
         facts["manifest of the run that was published, SHA-256"] = publication.manifest_sha256
-    return _table(("what", ""), [(name, _text(fact)) for name, fact in facts.items()])
+    return table(("what", ""), [(name, plain_text(fact)) for name, fact in facts.items()])
 
 
 def _left_out(manifest: Manifest) -> str:
@@ -115,8 +115,8 @@ def _left_out(manifest: Manifest) -> str:
 
 def _licences(manifest: Manifest) -> str:
     licences = [(manifest.dataset.name, manifest.dataset.licence), *((e.title, e.licence) for e in manifest.encoders)]
-    rows = [(_text(name), _text(licence or "not recorded")) for name, licence in licences]
-    return _table(("of", "licence"), rows) + "\n\nWhoever passes this store on has to keep to them."
+    rows = [(plain_text(name), plain_text(licence or "not recorded")) for name, licence in licences]
+    return table(("of", "licence"), rows) + "\n\nWhoever passes this store on has to keep to them."
 
 
 _OPEN = """Unpack a ZIP file into a folder of its own: `unzip STORE.zip -d STORE`. Then, where CXR Embedding Explorer is
@@ -130,10 +130,10 @@ Without it, `cd STORE && sha256sum -c SHA256SUMS` checks every file. Arrays are 
 first axis of an array is the row order of `{samples}`."""
 
 
-def _text(text: object) -> str:
+def plain_text(text: object) -> str:
     """Data in the card, to be copied from it: without the invisible joiner that pages need against links."""
     return in_markdown(text, None).replace("\u2060", "")
 
 
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ("---",) * len(heads), *rows))

@@ -1,0 +1,1 @@
+"""The reporting checklists that a run can answer of itself."""

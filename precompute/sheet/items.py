@@ -1,0 +1,150 @@
+"""The items of CLAIM 2024 and TRIPOD+AI by number and topic, each with the fact of a run that answers it.
+
+Topics are in this project's words; the wording that counts is the guidelines'.
+
+Sources: Tejani et al., Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 update, Radiology:
+Artificial Intelligence 6 (2024) e240300. Collins et al., TRIPOD+AI statement, BMJ 385 (2024) e078378.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Fact = Literal[
+    "aim",
+    "data",
+    "demographics",
+    "design",
+    "explanations",
+    "failures",
+    "films",
+    "imbalance",
+    "initial weights",
+    "labels",
+    "licences",
+    "marks",
+    "measures",
+    "missing",
+    "model",
+    "output",
+    "performance",
+    "pixels",
+    "robustness",
+    "selection",
+    "software",
+    "split",
+    "split level",
+    "training",
+    "uncertainty",
+]
+
+
+class Item(NamedTuple):
+    """One item of a guideline; ``fact`` is None where no run can know the answer."""
+
+    number: str
+    topic: str
+    fact: Fact | None = None
+
+
+CLAIM: tuple[Item, ...] = (
+    Item("1", "Title: the use of AI and its kind"),
+    Item("2", "Abstract: a structured summary"),
+    Item("3", "Background, intended use and clinical role"),
+    Item("4", "Aims, objectives and hypotheses"),
+    Item("5", "Prospective or retrospective", "design"),
+    Item("6", "The study's goal", "aim"),
+    Item("7", "Data sources", "data"),
+    Item("8", "Inclusion and exclusion criteria", "films"),
+    Item("9", "Preprocessing of the data", "pixels"),
+    Item("10", "Selection of subsets of the data"),
+    Item("11", "How the data were de-identified"),
+    Item("12", "How missing data were handled", "missing"),
+    Item("13", "How the images were acquired"),
+    Item("14", "The reference standard and how it was obtained", "labels"),
+    Item("15", "Why this reference standard"),
+    Item("16", "Who made the reference standard's annotations", "marks"),
+    Item("17", "How the test set was annotated"),
+    Item("18", "Variability between and within readers"),
+    Item("19", "How the data were assigned to partitions", "split"),
+    Item("20", "The level at which partitions are disjoint", "split level"),
+    Item("21", "The intended sample size"),
+    Item("22", "The model: inputs, outputs, layers", "model"),
+    Item("23", "Software and its versions", "software"),
+    Item("24", "Initial weights", "initial weights"),
+    Item("25", "The training approach", "training"),
+    Item("26", "How the final model was selected", "selection"),
+    Item("27", "Ensembling"),
+    Item("28", "Measures of performance", "measures"),
+    Item("29", "Measures of significance and uncertainty", "uncertainty"),
+    Item("30", "Analysis of robustness or sensitivity", "robustness"),
+    Item("31", "Methods of explanation", "explanations"),
+    Item("32", "Evaluation on internal data", "performance"),
+    Item("33", "Testing on external data"),
+    Item("34", "Registration of a clinical trial"),
+    Item("35", "Patients and films included and left out", "films"),
+    Item("36", "Demographic and clinical facts by partition", "demographics"),
+    Item("37", "Performance with its uncertainty", "performance"),
+    Item("38", "Diagnostic accuracy and its precision", "performance"),
+    Item("39", "Analysis of wrong predictions", "failures"),
+    Item("40", "Limitations of the study"),
+    Item("41", "Implications for practice"),
+    Item("42", "Where the study's protocol is"),
+    Item("43", "Availability of software, model and data", "licences"),
+    Item("44", "Funding and the funders' role"),
+)
+
+TRIPOD_AI: tuple[Item, ...] = (
+    Item("1", "Title"),
+    Item("2", "Abstract"),
+    Item("3a", "Healthcare context and existing models"),
+    Item("3b", "Target population and purpose in the care pathway"),
+    Item("3c", "Known health inequalities"),
+    Item("4", "Objectives"),
+    Item("5a", "Sources of data for development and evaluation", "data"),
+    Item("5b", "Dates of the data"),
+    Item("6a", "Setting and number of centres"),
+    Item("6b", "Eligibility", "films"),
+    Item("6c", "Treatments"),
+    Item("7", "Data preparation", "pixels"),
+    Item("8a", "Outcome and how it was assessed", "labels"),
+    Item("8b", "Qualification of subjective assessors", "marks"),
+    Item("8c", "Blinding of the outcome's assessors"),
+    Item("9a", "Choice of predictors"),
+    Item("9b", "Definition of predictors", "pixels"),
+    Item("9c", "Qualification of assessors of subjective predictors"),
+    Item("10", "How the study's size was arrived at"),
+    Item("11", "Missing data", "missing"),
+    Item("12a", "How the data were used and partitioned", "split"),
+    Item("12b", "How predictors were handled", "pixels"),
+    Item("12c", "Type of model and how it was built", "training"),
+    Item("12d", "Heterogeneity between clusters"),
+    Item("12e", "Measures of performance", "measures"),
+    Item("12f", "Model updating"),
+    Item("12g", "How predictions were calculated for evaluation", "output"),
+    Item("13", "Class imbalance", "imbalance"),
+    Item("14", "Fairness"),
+    Item("15", "The model's output and its thresholds", "output"),
+    Item("16", "Differences between training and evaluation data", "split"),
+    Item("17", "Ethical approval"),
+    Item("18a", "Funding"),
+    Item("18b", "Conflicts of interest"),
+    Item("18c", "Protocol"),
+    Item("18d", "Registration"),
+    Item("18e", "Availability of data", "licences"),
+    Item("18f", "Availability of code", "software"),
+    Item("19", "Patient and public involvement"),
+    Item("20a", "Flow of participants", "films"),
+    Item("20b", "Characteristics of participants", "demographics"),
+    Item("20c", "Comparison of development and evaluation data", "demographics"),
+    Item("21", "Participants and events in each analysis", "films"),
+    Item("22", "The full model", "model"),
+    Item("23a", "Performance with intervals, in subgroups too", "performance"),
+    Item("23b", "Heterogeneity of performance between clusters"),
+    Item("24", "Results of model updating"),
+    Item("25", "Interpretation"),
+    Item("26", "Limitations"),
+    Item("27a", "Poor or missing input when the model is used"),
+    Item("27b", "Who uses it, and with what expertise"),
+    Item("27c", "Next steps of research"),
+)
