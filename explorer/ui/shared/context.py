@@ -30,17 +30,19 @@ def bar(title: str, store: Store, runs: list[str]) -> None:
     """The page's title, then the run, split, label, regimes and selection that it shows, each where the page has it."""
     split = address.value("split")
     with st.container(key="context-bar", horizontal=True, vertical_alignment="center", gap="small"):
-        st.title(title, width="content", anchor=False)
+        with st.container(key="context-title", width="content", gap=None):
+            with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+                st.title(title, width="content", anchor=False)
+                st.caption(f"{len(store.rows(split)):,} films in {split}", width="content")
+            st.caption("Research use only. Not a medical device.")
         with st.container(key="context-shown", horizontal=True, vertical_alignment="center", gap="small"):
-            choose_run(runs, store.run_id)
             choose.pick_one("Split", SHOWN_SPLITS, "split")
             if address.shows("label"):
                 _choose_label(store)
             if address.shows("regimes") and len(store.all_regimes) > 1:
                 _choose_regimes(store)
             _selected()
-        with st.container(key="context-note", width="content"):
-            st.caption(f"{len(store.rows(split)):,} films in {split}.  \nResearch use only. Not a medical device.")
+            choose_run(runs, store.run_id)
         with st.container(key="context-end", horizontal=True, width="content", gap="small"):
             address.bar()
             _about(store)
