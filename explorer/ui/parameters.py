@@ -8,6 +8,7 @@ with a dot is no label: slugs hold no dots.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from explorer.analysis import localisation
@@ -99,10 +100,16 @@ def _is_marking(values: Values) -> bool:
 
 
 def _first_film(store: Store, values: Values) -> str:
-    """The first film of the split that has the label; without one, and for a reader to mark, the first of the split."""
-    rows = store.rows(values["split"])
+    """The first film of the split that has the label, or the first of the split.
+
+    For a reader to mark it is the first of the selection or of the split: it must not tell that the film has the label.
+    """
+    selected, rows = values.get("sel"), store.rows(values["split"])
     positive = rows_in_state(store, values["split"], values["label"], "positive")
-    row = positive[0] if len(positive) and not _is_marking(values) else rows[0]
+    if _is_marking(values):
+        row = selected.rows[0] if selected else rows[0]
+    else:
+        row = positive[0] if len(positive) else rows[0]
     return str(store.samples["sample_id"].iat[row])
 
 
@@ -355,7 +362,7 @@ def _saliency_sets(store: Store) -> dict[str, str]:
 GRAD_CAM = {
     **_COMPARES,
     "show": _choice("show", controls.TITLES),
-    **shown(_has_film, {"label": _LABEL, "film": _FILM, **_SHEET, "sel": _SEL}),
+    **shown(_has_film, {"label": _LABEL, "sel": _SEL, "film": replace(_FILM, apart=_is_marking), **_SHEET}),
     "regime": _REGIME.shown(_is("show", "labels")),
     **shown(_is_picture, {**_LOOK, "cam": flag(_has_maps)}),
     "words": text(LONGEST_SENTENCE).shown(_is("show", "regimes")),

@@ -27,7 +27,7 @@ from explorer.ui.components.pencil import Act, Does
 from explorer.ui.grad_cam import marking, pictures
 from explorer.ui.grad_cam.controls import MapSettings, Question
 from explorer.ui.models import inference
-from explorer.ui.shared import build
+from explorer.ui.shared import build, selection
 from tests import pages
 from tests.conftest import IN_DEPTH
 from tests.pages import as_read, said
@@ -182,6 +182,44 @@ def test_a_reader_is_not_told_which_films_have_the_label(store: Store) -> None:
     assert not any(button.help for button in opened), "elsewhere it names the film's findings"
     next(button for button in app.button if button.label == "Next").click().run()
     assert app.query_params["film"] == str(store.samples["sample_id"].iat[rows[1]])
+
+
+def test_a_film_shown_elsewhere_is_not_the_film_to_mark(store: Store) -> None:
+    rows, label = store.rows("test"), store.labels[2]
+    ids, positive = store.samples["sample_id"], rows[store.targets[rows, 2] == 1]
+    first, second, chosen = str(ids.iat[rows[0]]), str(ids.iat[rows[1]]), str(ids.iat[positive[-1]])
+    assert len(positive) > 1 and not {rows[0], rows[1]} & set(positive.tolist())
+
+    def film_of(app: AppTest) -> str:
+        pages.assert_sound(app)
+        (film,) = pages.address_of(app)["film"]
+        assert app.text_input(key="film_box").value == film
+        return film
+
+    app = open_page(label=label)
+    assert film_of(app) == str(ids.iat[positive[0]])
+    for film in (None, chosen):  # the default, then one that the visitor chose
+        if film:
+            app.text_input(key="film_box").set_value(film).run()
+        app.segmented_control(key="show").set_value("mark").run()
+        assert film_of(app) == first
+        app.segmented_control(key="show").set_value("regimes").run()
+    assert film_of(app) == chosen
+
+    app.switch_page("pages/case.py").run()
+    app.switch_page("pages/grad_cam.py").run()
+    app.segmented_control(key="show").set_value("mark").run()
+    assert film_of(app) == first
+    next(button for button in app.button if button.label == "Next").click().run()
+    app.segmented_control(key="show").set_value("regimes").run()
+    assert film_of(app) == second, "what was marked can be looked at"
+    app.text_input(key="film_box").set_value(chosen).run()
+    app.segmented_control(key="show").set_value("mark").run()
+    assert film_of(app) == second, "the reader goes on where they were"
+
+    token = selection.pack(store.manifest.run_id, store.n, rows[2:5], "three")
+    assert film_of(open_page(show="mark", sel=token)) == str(ids.iat[rows[2]])
+    assert film_of(open_page(show="mark", film=chosen)) == chosen, "a link that says which"
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def open_page(store: Store, page: str, parameters: Parameters) -> None:
         _take(session, store, session.read)
     session.values = settle(store, parameters, _chosen(session, parameters))
     for name, value in session.values.items():
-        if session.chosen.get(_place(session, name)) is None:
+        if session.chosen.get(_place(session, name)) is None and not _is_apart(session, name):
             session.chosen[_place(session, name)] = value
     session.written = write(store, parameters, session.values)
     if session.stepped:
@@ -173,8 +173,9 @@ def _take(session: _Session, store: Store, address: Address) -> None:
     if address and is_whole(store, session.parameters, address, given):
         for name in settle(store, session.parameters, given).keys() - address.keys():
             session.chosen.pop(_place(session, name), None)
-    for name, value in given.items():
-        session.chosen[_place(session, name)] = value
+    for name in session.parameters:  # those before first: they say where the others are kept
+        if name in given:
+            _keep(session, name, given[name])
     session.values = settle(store, session.parameters, _chosen(session, session.parameters))
     for name in _misfits(session, given):
         session.refused.append(_named(name, address[name]))
@@ -212,7 +213,7 @@ def choose(**values: Any) -> None:
     session = _session()
     before = dict(session.chosen)
     for name, value in values.items():
-        session.chosen[_place(session, name)] = value
+        _keep(session, name, value)
     if "run" in values:
         session.stepped = True  # another run is opened when the page starts again
     elif session.store is not None:
@@ -313,7 +314,21 @@ def _named(name: str, texts: list[str]) -> str:
 
 
 def _place(session: _Session, name: str) -> tuple[str, str]:
-    return ("" if name in SHARED else session.page, name)
+    """Where a choice is kept: for all pages, or for the open one."""
+    return ("" if name in SHARED and not _is_apart(session, name) else session.page, name)
+
+
+def _is_apart(session: _Session, name: str) -> bool:
+    parameter = session.parameters.get(name)
+    own = {other: value for (page, other), value in session.chosen.items() if page == session.page}
+    return parameter is not None and parameter.apart(own)
+
+
+def _keep(session: _Session, name: str, value: Any) -> None:
+    """Keep a choice. What is kept apart takes nothing over from other pages, but they take over what is chosen there."""
+    session.chosen[_place(session, name)] = value
+    if name in SHARED:
+        session.chosen["", name] = value
 
 
 def _chosen(session: _Session, names: Iterable[str]) -> dict[str, Any]:

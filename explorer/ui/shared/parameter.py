@@ -52,6 +52,8 @@ class Parameter:
         All values by machine name, of a parameter that has few.
     when : callable
         Whether the page shows it at all, given the parameters before it.
+    apart : callable
+        Whether the page takes over no other page's or view's choice, given the parameters of its own that were chosen.
     """
 
     read: Callable[[Store, str], Any]
@@ -62,6 +64,7 @@ class Parameter:
     least: int = 0
     named: Named = lambda _: {}
     when: Callable[[Values], bool] = lambda _: True
+    apart: Callable[[Values], bool] = lambda _: False
 
     def shown(self, when: Callable[[Values], bool]) -> Parameter:
         """The same, on the page only where ``when`` holds."""
