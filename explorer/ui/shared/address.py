@@ -325,7 +325,7 @@ def _is_apart(session: _Session, name: str) -> bool:
 
 
 def _keep(session: _Session, name: str, value: Any) -> None:
-    """Keep a choice. What is kept apart takes nothing over from other pages, but they take over what is chosen there."""
+    """Keep a choice: a page that keeps its own takes none over from others, but they take over that one."""
     session.chosen[_place(session, name)] = value
     if name in SHARED:
         session.chosen["", name] = value
