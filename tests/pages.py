@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
+
+# every AppTest looks for components in all installed packages, which takes as long as a page; they stay the same
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 TITLES = {
     "overview": "Overview",

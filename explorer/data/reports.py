@@ -13,9 +13,9 @@ def sentence_about(report: str, label: str) -> str:
 
     Examples
     --------
-    >>> sentence("The heart is enlarged. Small effusions on the right.", "Pleural Effusion")
+    >>> sentence_about("The heart is enlarged. Small effusions on the right.", "Pleural Effusion")
     'Small effusions on the right.'
-    >>> sentence("Normal chest. No acute disease.", "Fracture")
+    >>> sentence_about("Normal chest. No acute disease.", "Fracture")
     'Normal chest.'
     """
     sentences = _SENTENCE.split(report.strip())

@@ -86,7 +86,7 @@ def slugs(names: Iterable[str]) -> dict[str, str]:
     Examples
     --------
     >>> slugs(["Lung Opacity", "lung opacity!", "漢字", "?"])
-    {'lung-opacity': 'Lung Opacity', 'lung-opacity-2': 'lung opacity!', '漢字': '漢字', 'x': '?'}
+    {'漢字': '漢字', 'lung-opacity': 'Lung Opacity', 'lung-opacity-2': 'lung opacity!', 'x': '?'}
     """
     out: dict[str, str] = {}
     for name in sorted(names, key=lambda name: _slug(name) != name):  # a name that is its own slug keeps it
