@@ -254,7 +254,8 @@ def edge(
     if not perfect:
         missed = 1 - certain(positives)
         precision = 1 - certain(predicted) if predicted else np.nan
-        high = {"recall": missed, "f1": 2 * missed / (1 + missed), "precision": precision}.get(name, np.nan)
+        bounds = {"recall": missed, "f1": 2 * missed / (1 + missed), "precision": precision}
+        high = {**bounds, "specificity": 1 - certain(negatives)}.get(name, np.nan)
         return (0.0 if high == high else np.nan), high
     q, s = certain(positives, level / 2), 1 - certain(negatives, level / 2)
     odds = (1 - prevalence) * s / prevalence
@@ -263,6 +264,7 @@ def edge(
         "auroc": q * (1 - s),
         "f1": 2 * q / (q + odds + 1),
         "recall": certain(positives),
+        "specificity": certain(negatives),
         "precision": certain(predicted),
     }
     low = bound.get(name, np.nan)
