@@ -20,7 +20,7 @@ from precompute.run.job import Job
 from precompute.run.manifest import manifest
 from precompute.run.plan import Planner
 from precompute.run.run import Run, record_name
-from precompute.stages import audit, embed, films, maps, measure, retrieval, separability, train
+from precompute.stages import audit, embed, films, maps, measure, retrieval, separability, subgroups, train
 
 STAGES: tuple[Callable[[Run], None], ...] = (
     films.films,
@@ -45,6 +45,7 @@ STAGES: tuple[Callable[[Run], None], ...] = (
     audit.copies,
     audit.label_errors,
     audit.shortcuts,
+    subgroups.subgroups,
 )
 
 
@@ -57,6 +58,7 @@ VERSIONS: dict[str, int] = (
     | separability.VERSIONS
     | audit.VERSIONS
     | retrieval.VERSIONS
+    | subgroups.VERSIONS
 )
 
 

@@ -51,6 +51,7 @@ RUN: Stages = {
     "copies": ("pairs", 8),
     "label errors": ("steps", 2),
     "shortcuts": ("steps", 4),
+    "subgroups": ("splits", 2),
 }
 
 _EVERY = 0.5

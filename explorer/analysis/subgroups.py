@@ -31,7 +31,7 @@ FEWEST = 20
 AGES = (40, 65)
 """Where age bands begin, in years."""
 OUTLYING = 90.0
-"""Percentile of held-out training films from which a film is called outlying."""
+"""Percentile of held-out training films from which a film is among the outlying: more of them than the audit's 99."""
 
 EXCESS = "calibration_in_the_large"
 GAP_METRICS: tuple[str, ...] = ("auroc", "recall", "specificity", EXCESS)
@@ -62,7 +62,7 @@ class Scores:
 
     logits: NDArray[np.float32]
     thresholds: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
+    probabilities: NDArray[np.float64]
 
 
 def attributes(
@@ -86,7 +86,7 @@ def attributes(
     ]
     per_study = samples.groupby("study_id")["study_id"].transform("size").to_numpy()
     has_study = (samples["study_id"].fillna("").astype(str) != "").to_numpy()
-    words = samples["report"].fillna("").str.split().str.len().to_numpy()
+    words = np.array([len(str(report).split()) for report in samples["report"].fillna("")])
     told = words > 0
     half = np.median(words[told]) if told.any() else 0
     ways = [
@@ -160,12 +160,21 @@ def measure(
             for regime, gap in differences.items():
                 frame = _gap_frame(gap, gap - differences[first] if regime != first else None, first)
                 gaps.append(frame.assign(attribute=way.name, group=way.groups[code], regime=regime))
-    groups_frame = pd.concat(groups, ignore_index=True) if groups else pd.DataFrame(columns=[*GROUP_COLUMNS])
-    if not gaps:
-        return groups_frame, pd.DataFrame(columns=[*GAP_COLUMNS])
+    if not groups:
+        return _none(GROUP_COLUMNS), _none(GAP_COLUMNS)
     frame = pd.concat(gaps, ignore_index=True)
     frame["p_adjusted"] = frame.groupby(["regime", "metric"])["p"].transform(lambda p: holm(p.to_numpy()))
-    return groups_frame, frame
+    return pd.concat(groups, ignore_index=True), frame
+
+
+def _none(columns: Sequence[str]) -> pd.DataFrame:
+    """No row, with the kinds of columns that rows would have."""
+    texts = ("attribute", "group", "regime", "label", "metric", "against")
+    kinds = {
+        name: "str" if name in texts else "int64" if name.startswith(("n_", "patients_")) else "float64"
+        for name in columns
+    }
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items() if name != "split"})
 
 
 def _figures(

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from explorer.figures.style import Style
 
 
-def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int) -> go.Figure:
-    """Values from 0 to 1 with 95% whiskers: one row per label, one mark per series, the trivial baseline as a tick.
+def dots(
+    frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int, limits: tuple[float, float] = (-0.01, 1.02)
+) -> go.Figure:
+    """Values with 95% whiskers: one row per label, one mark per series, the trivial baseline as a tick.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int)
         The value axis' title.
     few : int
         Labels with fewer positives than this are drawn in grey.
+    limits : float, float
+        Ends of the value axis.
     """
     labels = list(dict.fromkeys(frame["label"]))
     counts = frame.groupby("label")["n_pos"].max()
@@ -76,14 +80,15 @@ def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int)
             name=series,
             marker={"color": style.colour, "symbol": style.symbol, "size": 9},
         )
-    figure.add_scatter(
-        x=shared["baseline"],
-        y=shared["label"].map(place).astype(float),
-        mode="markers",
-        name="baseline",
-        marker={"symbol": "line-ns", "size": 20, "line": {"color": GREY, "width": 3}},
-        hovertemplate="baseline %{x:.3f}<extra></extra>",
-    )
+    if shared["baseline"].notna().any():
+        figure.add_scatter(
+            x=shared["baseline"],
+            y=shared["label"].map(place).astype(float),
+            mode="markers",
+            name="baseline",
+            marker={"symbol": "line-ns", "size": 20, "line": {"color": GREY, "width": 3}},
+            hovertemplate="baseline %{x:.3f}<extra></extra>",
+        )
     figure.update_yaxes(
         tickvals=list(place.values()),
         ticktext=[f"{on_axis(label)} ({int(counts[label])})" for label in labels],
@@ -91,5 +96,5 @@ def dots(frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int)
         showgrid=False,
         zeroline=False,
     )
-    figure.update_xaxes(title=title, range=[-0.01, 1.02], zeroline=False)
+    figure.update_xaxes(title=title, range=list(limits), zeroline=False)
     return compact(figure, height=max(170, 90 + 34 * len(labels)))

@@ -43,6 +43,11 @@
       confusability.parquet      long: space, split, label, other, value, ci_low, ci_high, baseline, p, p_adjusted,
                                  n_label, n_other
       likeness.parquet           long: space, split, other (space), measure, value, ci_low, ci_high, baseline, n
+      subgroups.parquet          long: attribute, group, split, regime, label, metric, value, ci_low, ci_high, baseline,
+                                 n_pos, n_neg, n_unknown, patients_pos, patients_neg
+      subgroup_gaps.parquet      long: attribute, group, split, regime, label, metric, gap (to the attribute's other
+                                 films), ci_low, ci_high, p, p_adjusted, against (a regime), change (of the gap),
+                                 change_low, change_high, change_p, patients_pos, patients_neg (fewer of both sides)
       annotations.parquet        boxes and polygons in original pixel coordinates; null where a reader found nothing
       skipped.parquet            images left out and why
       films.parquet              one row per film: bytes, modified_ns and sha256 of its file as it was scored
@@ -165,6 +170,8 @@ def lock_file(root: Path, run_id: str) -> Path:
 SAMPLES = "samples.parquet"
 SKIPPED = "skipped.parquet"
 FILM_FILES = "films.parquet"
+SUBGROUPS = "subgroups.parquet"
+SUBGROUP_GAPS = "subgroup_gaps.parquet"
 ANNOTATIONS = "annotations.parquet"
 METRICS = "metrics.parquet"
 DIFFERENCES = "differences.parquet"

@@ -16,12 +16,23 @@ from explorer.store.checked import NUMBER, ColumnKind
 _KEYS = (
     *("sample_id", "patient_id", "split", "image", "sha256", "label", "annotator", "reason", "regime", "against"),
     *("space", "other", "given", "metric", "measure", "method", "curve", "attribute", "encoder", "kind", "source"),
-    *("check", "step", "mark_id", "made", "origin"),
+    *("check", "step", "mark_id", "made", "origin", "group"),
 )
 _TEXTS = ("study_id", "view", "report", "sex")
 _INTEGERS = (
     *("row", "a", "b", "patient", "height", "width", "n", "k"),
-    *("n_pos", "n_neg", "n_unknown", "n_label", "n_other", "draw", "bytes", "modified_ns"),
+    *(
+        "n_pos",
+        "n_neg",
+        "n_unknown",
+        "patients_pos",
+        "patients_neg",
+        "n_label",
+        "n_other",
+        "draw",
+        "bytes",
+        "modified_ns",
+    ),
     *("n_judged", "n_wrong", "n_flagged", "n_hits", "n_top", "n_top_hits"),
 )
 _KINDS: dict[str, ColumnKind] = {

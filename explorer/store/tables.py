@@ -11,6 +11,7 @@ from explorer.analysis.differences import DIFFERENCE_COLUMNS
 from explorer.analysis.metrics import METRIC_COLUMNS, of_older
 from explorer.analysis.retrieval import RETRIEVAL_COLUMNS
 from explorer.analysis.separability import CONFUSION_COLUMNS, LIKENESS_COLUMNS, SEPARABILITY_COLUMNS
+from explorer.analysis.subgroups import GAP_COLUMNS, GROUP_COLUMNS
 from explorer.store import layout, schemas
 
 if TYPE_CHECKING:
@@ -71,6 +72,16 @@ class Tables:
     def calibration(self) -> pd.DataFrame:
         """``calibration.CALIBRATION_COLUMNS``."""
         return self._read(layout.CALIBRATION, CALIBRATION_COLUMNS)
+
+    @cached_property
+    def subgroups(self) -> pd.DataFrame:
+        """``subgroups.GROUP_COLUMNS``."""
+        return self._read(layout.SUBGROUPS, GROUP_COLUMNS, label=self._folder.labels)
+
+    @cached_property
+    def subgroup_gaps(self) -> pd.DataFrame:
+        """``subgroups.GAP_COLUMNS``."""
+        return self._read(layout.SUBGROUP_GAPS, GAP_COLUMNS, label=self._folder.labels)
 
     @cached_property
     def retrieval(self) -> pd.DataFrame:

@@ -18,8 +18,10 @@ from explorer.analysis.outliers import DEFAULT as DEFAULT_DISTANCE
 from explorer.analysis.pooled import domains
 from explorer.data.saliency_map import METHODS as METHODS_OF_SALIENCY
 from explorer.data.text import in_markdown, plain
+from explorer.errors import UserError
 from explorer.store.saliency import list_saliency
 from explorer.tables import curves as curve_tables
+from explorer.tables import subgroups
 from explorer.tables.labels import by_prevalence, rows_in_state
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS
 from explorer.tables.results import METRIC_TITLES
@@ -388,6 +390,24 @@ def _doubters(store: Store) -> dict[str, str]:
     return {regime.name: regime.name for regime in store.audit.regimes}
 
 
+def _groups_of(store: Store, split: Split) -> list[str]:
+    try:
+        return list(subgroups.groups(store, split))
+    except UserError:  # an older run, or a damaged file: the view says so
+        return []
+
+
+def _groups(store: Store) -> dict[str, str]:
+    return slugs(dict.fromkeys(title for split in SHOWN_SPLITS for title in _groups_of(store, split)))
+
+
+_GROUP = from_store(
+    _groups,
+    lambda store, values: next(iter(_groups_of(store, values["split"])), None),
+    fits=lambda store, title, values: title in _groups_of(store, values["split"]),
+)
+
+
 AUDIT = {
     "split": _SPLIT,
     "audit": _choice("audit", SECTIONS),
@@ -401,6 +421,8 @@ AUDIT = {
         },
     ),
     "distance": _choice("distance", DISTANCE_TITLES, DEFAULT_DISTANCE).shown(_is("audit", "outliers")),
-    **shown(_is("audit", "hard"), {"label": _LABEL, "regime": _REGIME}),
+    "label": _LABEL.shown(_is("audit", "hard", "subgroups")),
+    "regime": _REGIME.shown(_is("audit", "hard")),
+    **shown(_is("audit", "subgroups"), {"figure": one_of(subgroups.FIGURES), "group": _GROUP}),
 }
 PROTOCOLS = {"split": _SPLIT, "part": _choice("part", PROTOCOL_PARTS)}

@@ -35,6 +35,7 @@ VIEWS = (
     ("case", {}),
     ("audit", {"audit": "outliers"}),
     ("audit", {"audit": "shortcuts"}),
+    ("audit", {"audit": "subgroups", "label": "no-finding"}),
     ("protocols", {}),
 )
 
