@@ -22,7 +22,7 @@ from tests.pages import as_read, assert_sound, open_page, said
 
 SECTIONS = {
     "Leaks": "Pairs",
-    "Subgroups": "Gaps, the surest first",
+    "subgroups": "Gaps, the surest first",
     "Shortcuts": "Is a label's separability mostly a shortcut?",
     "Label errors": "The queue",
     "Out of distribution": "Most outlying films in test",

@@ -88,4 +88,4 @@ def test_a_run_of_an_earlier_version_says_what_to_do(store: Store) -> None:
         (store.path / file).unlink()
     (store.path / "manifest.json").write_text(json.dumps(manifest))
     app = open_page("audit", audit="subgroups")
-    assert "run precompute again" in said(app)
+    assert "Run precompute again" in said(app)
