@@ -30,6 +30,7 @@ SHAPES = {
     "square": '<rect x="2" y="2" width="8" height="8"/>',
     "diamond": '<path d="M6 .8 11.2 6 6 11.2 .8 6z"/>',
     "triangle-up": '<path d="M6 1.2 11 10.4H1z"/>',
+    "hexagon": '<path d="M6 .9 10.4 3.4V8.6L6 11.1 1.6 8.6V3.4z"/>',
 }
 """Plotly's name of a mark to its outline in a square of 12."""
 DASHES = {"dot": "2 4", "dash": "8 5", "solid": "none", "dashdot": "8 4 2 4"}
@@ -40,6 +41,26 @@ def mark(style: Style, filled: bool = True) -> str:
     paint = f'fill="{style.colour if filled else "none"}" stroke="{style.colour}" stroke-width="1.8"'
     shape = SHAPES.get(style.symbol, SHAPES["circle"])
     return svg(f'viewBox="0 0 12 12" {paint}', shape, "mark")
+
+
+def line_mark(style: Style) -> str:
+    """A regime's line with its mark, as large as a letter."""
+    shape = SHAPES.get(style.symbol, SHAPES["circle"])
+    line = f'<path d="M0 6H36" stroke-width="2" stroke-dasharray="{DASHES.get(style.dash, "none")}"/>'
+    shape = f'<g transform="translate(12)" fill="{style.colour}">{shape}</g>'
+    return svg(f'viewBox="0 0 36 12" stroke="{style.colour}"', line + shape, "mark line-mark")
+
+
+def baseline_mark() -> str:
+    """The line of a baseline, as large as a letter."""
+    line = '<path d="M0 6H36" stroke-width="1.5" stroke-dasharray="10 6"/>'
+    return svg(f'viewBox="0 0 36 12" stroke="{GREY}"', line, "mark line-mark")
+
+
+def key(entries: Sequence[tuple[str, str]]) -> str:
+    """What marks and lines mean: pairs of a mark, as HTML, and its name."""
+    words = "".join(f"<span>{sign} {in_html(name)}</span>" for sign, name in entries)
+    return f'<div class="figure-key">{words}</div>'
 
 
 def svg(attributes: str, content: str, name: str = "") -> str:

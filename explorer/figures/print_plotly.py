@@ -219,8 +219,8 @@ class PlotlyPanel:
             group = trace.get("legendgroup")
             same = [t for plot in self.plots for t in plot.traces if group and t.get("legendgroup") == group] or [trace]
             fills = [_fill(one) for one in same if _fill(one) is not None]
-            lines = [_line(one.get("line") or {}, one) for one in same if _has(one, "lines")]
-            markers = [_marker_look(one, -1) for one in same if _has(one, "markers")]
+            lines = [_line(one.get("line") or {}, one) for one in same if has(one, "lines")]
+            markers = [_marker_look(one, -1) for one in same if has(one, "markers")]
             shown = next((line for line in lines if line["linewidth"] > 0), None)
             out.append((from_html(trace["name"]).text, Key(next(iter(fills), None), shown, next(iter(markers), None))))
         return out
@@ -289,12 +289,12 @@ def _meant(known: Mapping[Any, Any], name: str | None, what: str) -> Any:
     return known[name]
 
 
-def _numbers(values: Any) -> NDArray[np.float64]:
+def numbers(values: Any) -> NDArray[np.float64]:
     """Values with NaN for None."""
     return np.array([np.nan if value is None else value for value in np.asarray(values).tolist()], dtype=np.float64)
 
 
-def _has(trace: Mapping[str, Any], part: str) -> bool:
+def has(trace: Mapping[str, Any], part: str) -> bool:
     return trace["type"].startswith("scatter") and part in (trace.get("mode") or "lines").split("+")
 
 
@@ -313,7 +313,7 @@ def _fill(trace: Mapping[str, Any]) -> Any:
     return colour(trace["fillcolor"]) if trace.get("fill") else None
 
 
-def _each(values: Any, n: int) -> list[Any]:
+def each(values: Any, n: int) -> list[Any]:
     """One value for each of n marks."""
     return list(values) if isinstance(values, (list, tuple, np.ndarray)) else [values] * n
 
@@ -322,7 +322,7 @@ def _marker_look(trace: Mapping[str, Any], place: int) -> dict[str, Any]:
     """How one mark of a trace is drawn, in matplotlib's words for a line's marker."""
     marker = trace.get("marker") or {}
     line = marker.get("line") or {}
-    symbol, face = (_each(marker.get(key), 1)[place] for key in ("symbol", "color"))
+    symbol, face = (each(marker.get(key), 1)[place] for key in ("symbol", "color"))
     symbol, face = symbol or "circle", face or (trace.get("line") or {}).get("color") or INK
     is_open = symbol.endswith("-open")
     shape = _meant(MARKERS, symbol.removesuffix("-open"), "a mark")
@@ -341,7 +341,7 @@ def _draw_trace(ax: Axes, plot: Plot, trace: dict[str, Any], place: int, layout:
     if trace["type"] == "heatmap":
         _draw_heatmap(ax, trace)
         return
-    x, y, order = _numbers(trace["x"]), _numbers(trace["y"]), 2 + place / 100
+    x, y, order = numbers(trace["x"]), numbers(trace["y"]), 2 + place / 100
     if trace["type"] == "bar":
         wide = trace.get("width") or 1 - (0.2 if layout.get("bargap") is None else layout["bargap"])
         ax.bar(x, y, width=wide, color=[_fill(trace)], linewidth=0, zorder=order)
@@ -354,18 +354,18 @@ def _draw_trace(ax: Axes, plot: Plot, trace: dict[str, Any], place: int, layout:
     elif fill:
         raise NotDrawn(f"a fill {fill}")
     line = trace.get("line") or {}
-    if _has(trace, "lines") and line.get("width") != 0:
+    if has(trace, "lines") and line.get("width") != 0:
         stroke = _line(line, trace)
         steps = _meant(_STEPS, line.get("shape"), "a line")
         ax.plot(x, y, drawstyle=steps, solid_capstyle="butt", zorder=order, **stroke)
     _draw_errors(ax, trace, x, y, order)
-    if _has(trace, "markers"):
+    if has(trace, "markers"):
         _draw_marks(ax, trace, x, y, order)
-    if _has(trace, "text"):
+    if has(trace, "text"):
         font = trace.get("textfont") or {}
-        colours = _each(font.get("color") or INK, len(x))
+        colours = each(font.get("color") or INK, len(x))
         size = max(SMALL, PX * (font.get("size") or 12))
-        for at_x, at_y, text, ink in zip(x, y, _each(trace["text"], len(x)), colours, strict=True):
+        for at_x, at_y, text, ink in zip(x, y, each(trace["text"], len(x)), colours, strict=True):
             styled = from_html(str(text))
             if styled.text:
                 look: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 4, **styled.look}
@@ -375,7 +375,7 @@ def _draw_trace(ax: Axes, plot: Plot, trace: dict[str, Any], place: int, layout:
 def _draw_marks(ax: Axes, trace: dict[str, Any], x: NDArray[np.float64], y: NDArray[np.float64], order: float) -> None:
     """Marks that look alike at once."""
     marker = trace.get("marker") or {}
-    looks = list(zip(_each(marker.get("symbol"), len(x)), _each(marker.get("color"), len(x)), strict=True))
+    looks = list(zip(each(marker.get("symbol"), len(x)), each(marker.get("color"), len(x)), strict=True))
     for look in dict.fromkeys(looks):
         mine = np.array([one == look for one in looks], dtype=bool) & ~np.isnan(x) & ~np.isnan(y)
         if mine.any():
@@ -391,7 +391,7 @@ def _draw_errors(ax: Axes, trace: dict[str, Any], x: NDArray[np.float64], y: NDA
         error = trace.get(axis)
         if not error:
             continue
-        ends: Any = np.stack([_numbers(error.get("arrayminus", error["array"])), _numbers(error["array"])])
+        ends: Any = np.stack([numbers(error.get("arrayminus", error["array"])), numbers(error["array"])])
         ink = error.get("color") or (trace.get("line") or {}).get("color") or INK
         reach: dict[str, Any] = {key: np.where(np.isnan(ends), 0, np.maximum(ends, 0))}
         ax.errorbar(
@@ -415,8 +415,8 @@ def _draw_heatmap(ax: Axes, trace: dict[str, Any]) -> None:
     rows, columns = np.nonzero(~np.isnan(z))
     share = np.clip((z[rows, columns] - trace["zmin"]) / (trace["zmax"] - trace["zmin"]), 0, 1)
     faces = np.stack([np.interp(share, at, channel) for channel in np.array(shades).T], axis=1)
-    x = _numbers(trace["x"])[columns] if "x" in trace else columns
-    y = _numbers(trace["y"])[rows] if "y" in trace else rows
+    x = numbers(trace["x"])[columns] if "x" in trace else columns
+    y = numbers(trace["y"])[rows] if "y" in trace else rows
     corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
     squares = np.stack([x, y], axis=1)[:, None] + corners
     gap = PX * (trace.get("xgap") or 0)
@@ -432,7 +432,7 @@ def _axis_of(properties: Mapping[str, Any], axis: str) -> str:
     return axis if ref == "paper" else ref
 
 
-def _spans(properties: Mapping[str, Any], axis: str) -> bool:
+def spans(properties: Mapping[str, Any], axis: str) -> bool:
     ref = properties.get(f"{axis}ref") or axis
     return bool(ref == "paper" or ref.endswith(" domain"))
 
@@ -440,7 +440,7 @@ def _spans(properties: Mapping[str, Any], axis: str) -> bool:
 def _transform(ax: Axes, properties: Mapping[str, Any]) -> Any:
     from matplotlib.transforms import blended_transform_factory
 
-    x, y = (ax.transAxes if _spans(properties, axis) else ax.transData for axis in "xy")
+    x, y = (ax.transAxes if spans(properties, axis) else ax.transData for axis in "xy")
     return blended_transform_factory(x, y)
 
 
@@ -538,7 +538,7 @@ def _dress(ax: Axes, plot: Plot, panel_width: float) -> None:
         if hidden:
             axis.set_major_locator(NullLocator())
         elif properties.get("tickvals") is not None:
-            places = _numbers(properties["tickvals"])
+            places = numbers(properties["tickvals"])
             texts = properties.get("ticktext")
             axis.set_major_locator(FixedLocator(places.tolist()))
             if texts is not None:
@@ -596,7 +596,7 @@ def _turn_labels(ax: Axes, plot: Plot, width: float) -> None:
     step = float(np.abs(np.diff(ends[:, 0])).min()) * width if len(places) > 1 else width
     given = {
         place: from_html(str(text)).text
-        for place, text in zip(_numbers(properties["tickvals"]).tolist(), properties["ticktext"], strict=True)
+        for place, text in zip(numbers(properties["tickvals"]).tolist(), properties["ticktext"], strict=True)
     }
     angle = -float(properties.get("tickangle") or 0)
     drawn = given
@@ -607,7 +607,7 @@ def _turn_labels(ax: Axes, plot: Plot, width: float) -> None:
     if angle == 45 and step < (1 + max(text.count("\n") for text in drawn.values())) * SMALL * LEADING * 1.42:
         angle = 90
     plot.labels["x"], plot.angle = drawn, angle
-    ax.xaxis.set_major_formatter(FixedFormatter([drawn[place] for place in _numbers(properties["tickvals"]).tolist()]))
+    ax.xaxis.set_major_formatter(FixedFormatter([drawn[place] for place in numbers(properties["tickvals"]).tolist()]))
     top = properties.get("side") == "top"
     ax.tick_params(axis="x", labelrotation=angle)
     for label in ax.get_xticklabels():

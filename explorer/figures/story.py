@@ -86,20 +86,14 @@ def rows(lines: Sequence[Row], most: float, baseline: float, alt: str) -> str:
     return f'<div class="story-room">{grid}</div>'
 
 
-def key(entries: Sequence[tuple[str, str]]) -> str:
-    """What marks and lines mean: pairs of a mark, as HTML, and its name."""
-    words = "".join(f"<span>{sign} {in_html(name)}</span>" for sign, name in entries)
-    return f'<div class="story-key">{words}</div>'
-
-
 def dot(colour: str) -> str:
     """The point of a map, in its key."""
-    return f'<i class="story-dot" style="background:{colour}"></i>'
+    return f'<i class="key-dot" style="background:{colour}"></i>'
 
 
 def tick() -> str:
     """The baseline, in a key."""
-    return '<i class="story-tick"></i>'
+    return '<i class="key-tick"></i>'
 
 
 # --- the small map ---------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from explorer.analysis.multilabel import HIGHER_IS_BETTER, MULTILABEL, by_domain
 from explorer.analysis.operating import wilson
 from explorer.analysis.patients import shuffles
 from explorer.data.labels import DOMAINS
+from explorer.data.text import in_markdown
 from explorer.figures.style import difference_with_interval, with_interval
 from explorer.tables.protocol_scores import (
     film_weights,
@@ -148,6 +149,16 @@ def _beyond(metric: str, value: float, low: float, high: float, trivial: list[fl
     if HIGHER_IS_BETTER[metric]:
         return bool((value if np.isnan(low) else low) > np.nanmax(trivial))
     return bool((value if np.isnan(high) else high) < np.nanmin(trivial))
+
+
+def beyond_sentence(group: ScoredGroup) -> str:
+    """In how many measures each regime surely beats every baseline that never looks at a film, as Markdown."""
+    counts = []
+    for regime, part in group.frame.groupby("regime", sort=False):
+        columns = (part[column].tolist() for column in ("metric", "value", "ci_low", "ci_high"))
+        better = map(_beyond, *columns, part[list(BASELINES)].to_numpy().tolist())
+        counts.append(f"{in_markdown(regime)} in **{sum(better)}**")
+    return f"Of {len(METRIC_TITLES)} measures, better than never looking at a film: {', '.join(counts)}."
 
 
 def step_table(steps: list[Step]) -> pd.DataFrame:

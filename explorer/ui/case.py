@@ -117,6 +117,7 @@ def _margins(view: View, row: int) -> None:
             ("Scores against thresholds", str(store.samples["sample_id"].iat[row])),
             f"1 film beside the {len(store.peers(row)):,} of its split",
             "Right of the line is predicted positive. Bold and +: the film is known to have it; ?: unknown.",
+            ("threshold", "logit"),
         ),
         lambda: frame,
         key="margins",
@@ -257,7 +258,6 @@ def _nearest(store: Store, space: str, row: int) -> None:
 
 def map_panel(view: View, case: Case) -> None:
     """Where the film lies in each space."""
-    st.subheader("Where it lies")
     kind = choose.space_kind()
     spaces = distinct_spaces(view.store, kind)
     hover = cache.hover_text(view.store)
@@ -286,7 +286,7 @@ def map_panel(view: View, case: Case) -> None:
 @panel
 def _map(view: View, space: SpaceRecord, case: Case) -> None:
     figure = _map_figure(view, space, case, cache.hover_text(view.store))
-    download.draw(figure, key=f"map-{space.name}", alt=f"Where the film lies: {space.title}")
+    download.draw(figure, alt=f"Where the film lies: {space.title}")
 
 
 def _map_figure(view: View, space: SpaceRecord, case: Case, hover: NDArray[np.str_]) -> go.Figure:

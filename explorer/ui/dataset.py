@@ -11,6 +11,7 @@ import streamlit as st
 from explorer.data.samples import SPLITS
 from explorer.data.text import in_markdown
 from explorer.figures.cooccurrence import cooccurrence_heatmap
+from explorer.tables.glossary import hint
 from explorer.tables.labels import ONE_LABEL, cooccurrence_frame, cooccurrence_in_split, label_table
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.shared import download
@@ -24,32 +25,19 @@ if TYPE_CHECKING:
 @panel
 def films(view: View) -> None:
     """How many films and patients each split has, and how many films were left out."""
-    store = view.store
-    with st.container(horizontal=True):
-        patients = store.samples.groupby("split")["patient_id"].nunique()
-        for split in SPLITS:
-            n = len(store.rows(split))
-            st.metric(
-                f"{split} films",
-                f"{n:,}",
-                f"{patients.get(split, 0):,} patients",
-                delta_color="off",
-                delta_arrow="off",
-            )
-        st.metric(
-            "films left out",
-            f"{store.manifest.dataset.n_skipped:,}",
-            f"of {store.manifest.dataset.n_read:,} read",
-            delta_color="off",
-            delta_arrow="off",
-        )
+    store, dataset = view.store, view.store.manifest.dataset
+    patients = store.samples.groupby("split")["patient_id"].nunique()
+    splits = ", ".join(
+        f"**{len(store.rows(split)):,} {split}** ({patients.get(split, 0):,} patients)" for split in SPLITS
+    )
+    st.markdown(f"{store.n:,} films: {splits}. Left out: {dataset.n_skipped:,} of {dataset.n_read:,} read.")
 
 
 @panel
 def labels(view: View) -> None:
     """How often each label occurs, and which occur together."""
     store, split = view.store, view.split
-    st.subheader(f"Labels in {split}")
+    st.subheader(f"Labels in {split}", help=hint("prevalence"))
     frame = label_table(store, split)
     bar = st.column_config.ProgressColumn(
         "Prevalence", min_value=0, max_value=float(frame["Prevalence"].max()), format="%.1f%%", width=110
@@ -83,18 +71,15 @@ def provenance(view: View) -> None:
     store = view.store
     manifest = store.manifest
     shared = [(s, titles) for s, titles in distinct_spaces(store, "embedding") if len(titles) > 1]
-    for _, titles in shared:
-        st.info(
-            f"{' and '.join(titles)} use one frozen encoder. Their embeddings, maps and neighbours in the embedding "
-            "space are the same by construction; only their decision spaces differ.",
-            icon=":material/info:",
-        )
     st.subheader("Where it came from")
     sources = [("Films", manifest.dataset.name, manifest.dataset.source, manifest.dataset.licence)]
     sources += [(f"Encoder {e.id}", e.title, _without_folder(e.source), e.licence) for e in manifest.encoders]
     show_table(pd.DataFrame(sources, columns=["", "Name", "Source", "Licence"]), hide_index=True)
+    same = "".join(
+        f"{' and '.join(titles)} use one frozen encoder: only their decision spaces differ. " for _, titles in shared
+    )
     st.caption(
-        f"Labels: {in_markdown(manifest.dataset.label_origin, 200)}. "
+        f"{same}Labels: {in_markdown(manifest.dataset.label_origin, 200)}. "
         f"Split: {in_markdown(manifest.dataset.split_origin, 200)}. The model sees {store.fit('frozen').words}. "
         f"Run {in_markdown(manifest.run_id)}, made {in_markdown(manifest.created)}, seed {manifest.seed}."
     )

@@ -14,11 +14,12 @@ from explorer.analysis.evidence import FEW
 from explorer.data.images import thumbnail
 from explorer.data.text import plain
 from explorer.figures import story as pictures
-from explorer.figures.curve_pictures import mark, small_curves
+from explorer.figures.curve_pictures import key, mark, small_curves
 from explorer.figures.dots import dots
 from explorer.figures.maps import POSITIVE
 from explorer.figures.style import GREY, number, with_interval
 from explorer.tables import story, styles
+from explorer.tables.glossary import hint
 from explorer.tables.results import (
     METRIC_TITLES,
     mean_of_labels,
@@ -79,7 +80,8 @@ def _headline_panel(view: View) -> None:
     headline, picture = _headline(store, view.split)
     st.markdown(
         f"{store.n:,} chest films, {_count(len(store.labels), 'label')}, {_count(len(store.regimes), 'regime')}. "
-        f"{headline.sentence}"
+        f"{headline.sentence}",
+        help=hint("average precision"),
     )
     if picture:
         st.html(picture)
@@ -123,7 +125,7 @@ def training(view: View) -> None:
         columns = st.columns(2, gap="large")
         for i, (answer, picture) in enumerate(zip(apart.spaces, maps, strict=True)):
             with columns[i]:
-                st.markdown(answer.sentence)
+                st.markdown(answer.sentence, help=None if i else hint("purity lift", "embedding"))
                 with st.container(key=f"story-card-map-{i}"):
                     st.html(picture)
                     asked = address.link(label=_slug(store, apart.label), space="embedding")
@@ -236,7 +238,7 @@ def _headline(store: Store, split: Split) -> tuple[story.Headline, str]:
         return headline, ""
     baseline = headline.means[0][1].baseline
     picture = pictures.rows(lines, 1.0, baseline, "Mean average precision of each regime, with 95% intervals")
-    return headline, picture + pictures.key([(pictures.tick(), f"random ranking {number(baseline)}")])
+    return headline, picture + key([(pictures.tick(), f"random ranking {number(baseline)}")])
 
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
@@ -263,7 +265,7 @@ def _predicted(store: Store, split: Split) -> tuple[story.PredictedLabels, str, 
         wrong = labels.film
         colour = styles.of_regime(store, wrong.regime.name).colour
         film = pictures.film(store.thumbnail(wrong.row), wrong.true, wrong.false, wrong.missed, colour)
-    return labels, counts + pictures.key(entries), film
+    return labels, counts + key(entries), film
 
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
@@ -289,7 +291,7 @@ def _apart(store: Store, split: Split) -> tuple[story.PulledApart, tuple[str, ..
             ("", f"lift {lift}"),
             ("", f"shuffled {number(lift.baseline)}"),
         ]
-        maps.append(picture + pictures.key(entries))
+        maps.append(picture + key(entries))
     return apart, tuple(maps)
 
 
@@ -308,12 +310,12 @@ def _same(store: Store, split: Split) -> tuple[story.SameEmbedding | None, str, 
     entries = [(mark(styles.of_regime(store, regime.name)), f"{regime.title} {merit}") for regime, merit in same.scores]
     entries += [(pictures.tick(), f"prevalence {number(same.prevalence)}")]
     entries += [("", f"{positive:,} of {positive + negative:,} films"), ("", same.gain)]
-    curves += pictures.key([entry for entry in entries if entry[1]])
+    curves += key([entry for entry in entries if entry[1]])
     pair = story.label_pair(store, split, same.fitted or store.regimes[-1])
     if pair is None:
         return same, curves, None, ""
     alt = f"Films with {pair.one}, with {pair.other} and with both"
-    bars = pictures.overlap([("true", *pair.true), ("predicted", *pair.predicted)], alt) + pictures.key(
+    bars = pictures.overlap([("true", *pair.true), ("predicted", *pair.predicted)], alt) + key(
         [
             (pictures.dot(GREY), f"{plain(pair.one)} alone"),
             (pictures.dot(POSITIVE), "both"),

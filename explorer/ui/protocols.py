@@ -25,7 +25,7 @@ from explorer.tables.training import fine_tune_start, learning_frame, losses_tri
 from explorer.ui.shared import cache, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import figure_title, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,12 +35,17 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 SOURCE = "Sadman, Zulkernine and Kwan, BIOKDD 2025, [arXiv 2506.14136](https://arxiv.org/abs/2506.14136)"
-HINTS = {
-    "macro_f1": "Macro F1",
-    "exact_match": "Exact match",
-    "lrap": "LRAP (label ranking average precision)",
-    "coverage_error": "Coverage error (lower is better)",
+HOW_TO_READ = (
+    "Whiskers: 95% intervals from resampling patients; the paper prints none. Grey lines are baselines that never look "
+    "at a film: dotted, random; solid, one constant answer."
+)
+MEASURES = {
+    "macro_f1": ("Macro F1", "macro f1"),
+    "exact_match": ("Exact match", "exact match"),
+    "lrap": ("LRAP (label ranking average precision)", "lrap"),
+    "coverage_error": ("Coverage error (lower is better)", "coverage error"),
 }
+"""By the metric's name: its title, and its term in the glossary."""
 CLAIMS = (
     (
         "Zero-shot: LRAP 0.250, coverage error 7.70",
@@ -92,40 +97,40 @@ def comparison(view: View) -> None:
     """The paper's table, this set under both protocols and both scoring rules, and the baselines."""
     mine, split = view.store, view.split
     other = counterpart_of(mine)
-    st.markdown(
-        f"The paper this explorer follows ({SOURCE}) tests BiomedCLIP on IU-Xray. Here are its figures, and "
-        "those of this set under the paper's and the sound protocol. Grey lines are baselines that never look at a "
-        "film: dotted, random; solid, one constant answer. A regime has learnt only what lies beyond the solid line."
-    )
-    if other is None:
-        _how_to_make(mine)
+    own_rules: RuleSet = "paper" if mine.manifest.protocol == "paper" else "sound"
+    st.markdown(protocol_tables.beyond_sentence(_scored(mine, split, own_rules)))
     groups = [(name, frame) for name, frame in _groups(mine, other, split) if len(frame)]
-    figures = {}
-    for metric, hint in HINTS.items():
+    figures = []
+    for metric, (title, term) in MEASURES.items():
         chosen = [(name, frame[frame["metric"] == metric]) for name, frame in groups]
         values = pd.concat([frame[["value", "ci_high", *protocol_tables.BASELINES]] for _, frame in chosen]).to_numpy()
         top = float(np.nanmax(values)) * 1.05
-        figures[hint] = protocol_dots(chosen, styles.by_title(mine), (-0.02 * top, top))
+        figures.append((title, term, protocol_dots(chosen, styles.by_title(mine), (-0.02 * top, top))))
     runs = [run for run in (mine, other) if run is not None]
-    title = "The paper's figures and this set's", split
-    about = download.About(title, download.films(view), _how_scored(runs, split))
+    about = download.About(
+        ("The paper's figures and this set's", split), download.films(view), f"{HOW_TO_READ} {_how_scored(runs, split)}"
+    )
+    columns = st.columns(2, gap="medium")
+    for i, (title, term, figure) in enumerate(figures):
+        with columns[i % 2]:
+            figure_title(title, terms=(term,))
+            download.draw(
+                figure,
+                alt=f"{title} of the paper and of this set under each protocol, with intervals and baselines",
+            )
     download.heading(
         view,
         about,
-        lambda: [download.panel(figure, hint) for hint, figure in figures.items()],
+        lambda: [download.panel(figure, title) for title, _, figure in figures],
         lambda: pd.concat([frame.assign(group=name) for name, frame in groups]),
         key="compared",
     )
-    columns = st.columns(2, gap="medium")
-    for i, (hint, figure) in enumerate(figures.items()):
-        with columns[i % 2]:
-            st.markdown(f"**{hint}**")
-            download.draw(
-                figure,
-                key=f"compared-{i}",
-                alt=f"{hint} of the paper and of this set under each protocol, with intervals and baselines",
-            )
-    download.caption(about)
+    st.caption(HOW_TO_READ)
+    if other is None:
+        _how_to_make(mine)
+    with st.expander("How the figures are made"):
+        st.markdown(f"The paper that this explorer follows, {SOURCE}, tests BiomedCLIP on IU-Xray.")
+        st.caption(_how_scored(runs, split))
     with st.expander("The same as a table", icon=":material/table:"):
         baselines = {_never(run): split_baselines(run, split) for run in runs}
         shown = protocol_tables.figures_table([ScoredGroup(name, frame) for name, frame in groups], baselines)
@@ -281,6 +286,7 @@ def _learning(view: View, runs: list[Store]) -> None:
                 ),
                 partial(learning_frame, run),
                 key=f"learning-{run.manifest.protocol}",
+                zoom=True,
                 alt="Loss by epoch",
             )
 
@@ -304,8 +310,8 @@ def _how_scored(runs: list[Store], split: Split) -> str:
         for run in runs
     )
     return (
-        f"{split}: {counts}. Exact match, LRAP and coverage error need every label of a film. Whiskers are 95% "
-        "intervals from resampling patients; the paper prints none. A label without a positive in a resample counts "
+        f"{split}: {counts}. Exact match, LRAP and coverage error need every label of a film. "
+        "A label without a positive in a resample counts "
         "as F1 0, as in the paper. Overview leaves it out, so intervals there differ a little. The paper's films "
         f"are others ({paper.TEST_FILMS} of IU-Xray), and the two protocols split differently: compare each mark with "
         "its own grey lines. Paper's rules, as its published notebook has them: zero-shot from bare names; each film's "

@@ -13,6 +13,7 @@ from explorer.analysis.separability import NEIGHBOURS
 from explorer.data.text import in_markdown, on_axis
 from explorer.figures import separability as figures
 from explorer.figures.style import number, with_interval
+from explorer.tables.glossary import hint
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.tables.separability import (
     LEVEL,
@@ -140,6 +141,7 @@ def measure_heatmap(view: View, choice: MeasureChoice) -> None:
             "Filled: differs from shuffled labels; darker is further apart. Grey, unfilled: does not differ. "
             f"(In brackets): fewer than {FEW} positives. In brackets after a label: its positives. Framed: the "
             "chosen label.",
+            ("shuffled labels", "adjusted p", *(("purity lift",) if choice.measure == "lift" else ())),
         ),
         lambda: measure_table(store, split, choice.measure),
         key="board",
@@ -207,7 +209,7 @@ def confusable_labels(view: View, space: str, label: str) -> None:
 @panel
 def space_similarity(view: View) -> None:
     """How alike the spaces are."""
-    st.subheader("How alike the spaces are")
+    st.subheader("How alike the spaces are", help=hint("cka"))
     show_table(likeness_table(view.store, view.split), hide_index=True, height="content")
     st.caption(
         "CKA: 1 for spaces that place films alike up to rotation and scale, 0 for unrelated ones. Debiased (Kornblith "
@@ -236,7 +238,7 @@ def class_distances(view: View) -> None:
 def modality_gaps(view: View) -> None:
     """How far the text of every prompt set lies from the films."""
     store = view.store
-    st.subheader("Prompts and films")
+    st.subheader("Prompts and films", help=hint("modality gap"))
     by_prompt_set = gaps(store, view.split)
     frame = pd.DataFrame(
         {

@@ -50,14 +50,14 @@ def visit(browser: Browser, url: str, page: str, query: dict[str, str]) -> tuple
         tab.goto(f"{url}/{page}?{urlencode(query)}")
         settle(tab)
         if page in CHARTED:
-            tab.locator(".js-plotly-plot .nsewdrag").first.wait_for(state="attached")
+            tab.locator(".still-plot").first.wait_for(state="attached")
         tab.wait_for_load_state("networkidle")
         text = tab.inner_text("[data-testid=stMain]")
         made = tab.locator(FOREIGN).count()
         shares = tab.eval_on_selector_all(
-            ".js-plotly-plot",
+            ".still, .js-plotly-plot",
             """charts => charts.flatMap(chart => {
-                const plot = chart.querySelector(".nsewdrag");
+                const plot = chart.querySelector(".still-plot, .nsewdrag");
                 const width = chart.getBoundingClientRect().width;
                 return plot && width > 500 ? [plot.getBoundingClientRect().width / width] : [];
             })""",

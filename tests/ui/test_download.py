@@ -49,7 +49,7 @@ def offers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[download.Abou
 
 
 def charts(app: AppTest) -> int:
-    return len(app.get("plotly_chart"))
+    return len(app.get("plotly_chart")) + sum('class="still"' in part.proto.body for part in app.get("html"))
 
 
 @pytest.mark.parametrize(("page", "query"), VIEWS)

@@ -56,7 +56,7 @@ def outliers_view(view: View) -> None:
             lambda: store.samples[["sample_id", "split"]].assign(percentile=column),
             key="percentiles",
         )
-        download.draw(_histogram(store, column), key="percentiles", alt="Films of each split by percentile")
+        download.draw_to_zoom(_histogram(store, column), key="percentiles", alt="Films of each split by percentile")
     with right:
         show_table(_outlying_table(store), hide_index=True, height="content")
         st.caption(

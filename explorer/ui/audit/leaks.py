@@ -28,7 +28,7 @@ PAGE = 6
 KINDS = {
     "exact": "same pixels",
     "near": "near copy",
-    "alike": "no copy: among the most alike",
+    "alike": "alike, no copy",
 }
 SOUGHT_BEFORE = "This run was made before mirrored, turned, stretched and negative copies were sought; run it again."
 """For a run that does not say what was sought."""
@@ -41,15 +41,15 @@ def leaks_view(view: View) -> None:
     pairs = store.audit.copies
     copies = pairs[pairs["kind"] != "alike"][["a", "b"]].to_numpy(dtype=np.int64)
     leaks = leaking(copies, splits, split)
-    _counts(store, splits, pairs)
-    _rule(store)
+    counts = _counts(store, splits, pairs)
+    st.markdown(_answer(counts))
     if len(leaks):
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
         _figures(view)
-    else:
-        st.success(f"Of the kinds of copies sought, no film of {split} has one in another split.")
-    st.subheader("Pairs")
     _pairs(store, pairs, splits)
+    with st.expander("What was sought, and how"):
+        show_table(counts, hide_index=True)
+        _rule(store)
 
 
 @panel
@@ -63,24 +63,27 @@ def _figures(view: View) -> None:
     )
 
 
-@panel
-def _counts(store: Store, splits: np.ndarray, pairs: pd.DataFrame) -> None:
+def _counts(store: Store, splits: np.ndarray, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Of patients, studies and copies: how many lie in two splits, of how many."""
     a, b = (splits[pairs[side].to_numpy(np.int64)] for side in "ab")
-    with st.container(horizontal=True):
-        for what, column in (("patients", "patient_id"), ("studies", "study_id")):
-            groups = store.samples[column].to_numpy(object)
-            _count(f"{what} in two splits", len(crossing(groups, splits)), f"of {len(set(groups)):,}")
-        views = store.samples.groupby("study_id")["view"].nunique()
-        apart = crossing(store.samples["study_id"].to_numpy(object), splits)
-        several = views.index[views > 1]
-        _count("studies split by view", len(set(apart) & set(several)), f"of {len(several):,} with several views")
-        for kind, title in (("exact", "exact copies"), ("near", "near copies")):
-            mine = (pairs["kind"] == kind).to_numpy()
-            _count(f"{title} across splits", int((mine & (a != b)).sum()), f"of {int(mine.sum()):,} found")
+    patients, studies = (store.samples[column].to_numpy(object) for column in ("patient_id", "study_id"))
+    views = store.samples.groupby("study_id")["view"].nunique()
+    several, apart = set(views.index[views > 1]), crossing(studies, splits)
+    lines: list[tuple[str, int, int]] = [
+        ("patients", len(crossing(patients, splits)), len(set(patients))),
+        ("studies", len(apart), len(set(studies))),
+        ("studies with several views", len(several.intersection(apart)), len(several)),
+    ]
+    for kind in ("exact", "near"):
+        mine = (pairs["kind"] == kind).to_numpy()
+        lines.append((f"{kind} copies", int((mine & (a != b)).sum()), int(mine.sum())))
+    return pd.DataFrame(lines, columns=["", "in two splits", "of"])
 
 
-def _count(title: str, value: int, of: str) -> None:
-    st.metric(title, f"{value:,}", of, delta_color="off", delta_arrow="off")
+def _answer(counts: pd.DataFrame) -> str:
+    """One sentence of at most 25 words, as Markdown."""
+    parts = [f"**{across:,}** of {of:,} {what}" for what, across, of in counts.itertuples(index=False)]
+    return f"In two splits: {', '.join((*parts[:2], *parts[3:]))}."
 
 
 @panel
@@ -122,13 +125,13 @@ def _pair(store: Store, pair: dict[str, Any], splits: np.ndarray) -> None:
                 st.caption(f"**{in_markdown(sample_id)}** · {splits[row]}  \n{findings_text(store, row)}")
                 link("pages/case.py", "Case", sample_id)
     crosses = ", across splits" if splits[int(pair["a"])] != splits[int(pair["b"])] else ""
-    text = f"**{KINDS[pair['kind']]}**{crosses}"
-    if pair["kind"] != "exact":
-        text += (
-            f"  \ndetail {number(pair['correlation'])} · cosine {number(pair['similarity'], 3)} · "
-            f"hash {int(pair['hash_bits'])} of 576 bits apart"
-        )
-    st.markdown(text)
+    likeness = (
+        f"Detail {number(pair['correlation'])}, cosine {number(pair['similarity'], 3)}, "
+        f"hash {int(pair['hash_bits'])} of 576 bits apart"
+        if pair["kind"] != "exact"
+        else None
+    )
+    st.markdown(f"**{KINDS[pair['kind']]}**{crosses}", help=likeness)
 
 
 @st.cache_data(max_entries=8, show_spinner="Scoring with and without the copies", hash_funcs=HASH_FUNCS)

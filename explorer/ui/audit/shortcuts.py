@@ -59,6 +59,7 @@ def _by_label(view: View, attributes: list[str]) -> None:
         ),
         lambda: frame,
         key="association",
+        zoom=True,
         alt="AUROC of each attribute for each label",
     )
 

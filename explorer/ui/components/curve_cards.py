@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.ui.shared.show import SMALL_CURVES
+from explorer.ui.shared.show import FIGURES, SMALL_CURVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ small { display: block; font-size: 12px; color: color-mix(in srgb, currentColor 
 _cards = st.components.v2.component(
     "curve_cards",
     html='<div class="cards"></div>',
-    css=SMALL_CURVES + _CSS,
+    css=FIGURES + SMALL_CURVES + _CSS,
     js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
 )
 

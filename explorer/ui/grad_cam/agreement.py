@@ -124,6 +124,7 @@ def _chart(view: View, saliency: SaliencySet, table: pd.DataFrame, metric: str) 
             f"n = {saliency.record.n_annotated:,} marked pairs of film and label{_of_sample(store, saliency)}",
             "In brackets, marked films. The grey tick is the centre prior: a blob in the middle of every film. Grey "
             f"marks: fewer than {FEW} films. 95% intervals from resampling patients.",
+            ("pointing game",),
         ),
         lambda: frame,
         key="agreement",

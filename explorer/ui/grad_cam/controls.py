@@ -12,6 +12,7 @@ from explorer.data.regions import with_shape
 from explorer.data.saliency_map import METHODS, MethodName
 from explorer.data.text import in_markdown, whole
 from explorer.figures.overlay import Colours, MapStyle
+from explorer.tables.glossary import hint
 from explorer.tables.labels import findings_text, label_states, rows_in_state
 from explorer.ui.models.inference import LONGEST
 from explorer.ui.shared import address, cache, choose, selection
@@ -109,7 +110,7 @@ def choose_map_settings(view: View, *, every_block: bool = False) -> None:
         1,
         depth,
         disabled=every_block,
-        help=METHODS[address.value("method")].layer.format("this").capitalize() + ".",
+        help=f"{hint('block')}  \n{METHODS[address.value('method')].layer.format('this').capitalize()}.",
         **address.control("block"),
     )
     _choose_look()

@@ -12,6 +12,7 @@ from explorer.figures.saliency import randomisation_curve
 from explorer.figures.style import with_interval
 from explorer.store.saliency import SALIENCY_COMMAND
 from explorer.tables import styles
+from explorer.tables.glossary import hint
 from explorer.ui.grad_cam.agreement import choose_saliency_set, explain_sample
 from explorer.ui.shared import cache, download
 from explorer.ui.shared.frame import errors_shown
@@ -62,6 +63,7 @@ def sanity_view(view: View) -> None:
             _about_randomisation(view, saliency, summary),
             lambda: summary,
             key="randomisation",
+            zoom=True,
             alt="Similarity of maps to themselves while ever more of the model is random",
         )
         st.caption(
@@ -109,7 +111,8 @@ def _moves(view: View, saliency: SaliencySet, summary: pd.DataFrame) -> None:
         "Insertion: they are brought back. The logit must fall, or rise, faster than in the opponent's order; the "
         "baseline is 0. An opponent has the map's own shape: itself rolled by a quarter of the film or more, or the "
         "same label's map of another patient's film. n: marked pairs of film and label. Would be seen: the "
-        "mean gain over the rolled map that 8 of 10 such samples would show. 95% intervals from resampling patients."
+        "mean gain over the rolled map that 8 of 10 such samples would show. 95% intervals from resampling patients.",
+        help=hint("insertion", "deletion"),
     )
 
 

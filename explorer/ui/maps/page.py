@@ -12,6 +12,7 @@ from explorer.analysis.map_trust import doubts
 from explorer.data.text import in_markdown, plain
 from explorer.figures.maps import paint_bytes
 from explorer.tables import map_colours
+from explorer.tables.glossary import hint
 from explorer.tables.labels import by_prevalence
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS, Asked
 from explorer.tables.map_films import Landmark, film_card, landmarks
@@ -121,7 +122,7 @@ def _options(view: View) -> None:
 @panel
 def answer(view: View, choice: MapChoice) -> None:
     """One sentence: what the maps show, in figures of the full space."""
-    st.markdown(answer_text(view.store, choice.asked, choice.regimes))
+    st.markdown(answer_text(view.store, choice.asked, choice.regimes), help=hint("purity lift", "embedding"))
 
 
 def explore(view: View, choice: MapChoice) -> None:

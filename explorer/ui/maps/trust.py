@@ -11,6 +11,7 @@ import streamlit as st
 from explorer.analysis.map_trust import disparity
 from explorer.data.text import in_markdown
 from explorer.figures.style import number
+from explorer.tables.glossary import TERMS
 from explorer.tables.spaces import distinct_spaces, regimes_of_space
 from explorer.ui.shared import choose, selection
 from explorer.ui.shared.frame import panel
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 FAR = "Distances between far groups mean nothing, nor do a group's size and density."
 AWAY = "Away from the first map"
 HELP = {
-    "Trustworthiness": "What is near on the map is near in the space. 1 is perfect, a random map has 0.5.",
-    "Continuity": "What is near in the space is near on the map. 1 is perfect, a random map has 0.5.",
+    **{TERMS[name].name: TERMS[name].meaning for name in ("trustworthiness", "continuity")},
     "Neighbours kept": "Share of a film's k nearest in the full space that are its k nearest on the map.",
     "Torn or faked": "Films whose own trustworthiness or continuity is below 0.75: nearer to a random map's.",
     "Spread over seeds": "Laid out again with other seeds and laid over one another (Procrustes), what still differs: "

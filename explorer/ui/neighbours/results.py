@@ -19,6 +19,7 @@ from explorer.figures.dots import dots
 from explorer.figures.style import number
 from explorer.tables import styles
 from explorer.tables.film import score_frame
+from explorer.tables.glossary import hint
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, label_agreement, space_title
 from explorer.ui.maps import signs
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 REPORT = 400
-"""Characters of a report shown beside its film."""
+"""Characters of a report in the hint at its film."""
 SENTENCE = 90
 TILE = 150
 
@@ -126,11 +127,9 @@ def _about(store: Store, query: Query) -> None:
     sample = store.samples.iloc[query.row]
     st.markdown(
         f"**{in_markdown(query.name)}**  \n{sample['split']} · patient {in_markdown(sample['patient_id'])}",
-        help=whole(query.name),
+        help="  \n".join(text for text in (whole(query.name), in_markdown(sample["report"], REPORT)) if text) or None,
     )
     st.markdown(_badges(positive_labels(store, query.row)) or findings_text(store, query.row))
-    if sample["report"]:
-        st.caption(in_markdown(sample["report"], REPORT))
     with st.container(horizontal=True, gap="small"):
         link("pages/case.py", "Case", query.name)
         link("pages/grad_cam.py", "Grad-CAM", query.name)
@@ -193,7 +192,7 @@ def side_by_side(view: View, query: Query, neighbours: list[Neighbours]) -> None
     if not np.isnan(query.known).all():
         notes += "✓ shared label, − asked for and not there, + the neighbour's own, ? unknown there. "
     notes += "**Hub**: among the ten nearest of unusually many films."
-    st.caption("".join(shared) + notes)
+    st.caption("".join(shared) + notes, help=hint("hub"))
     for column, one in zip(st.columns(len(neighbours), gap="medium"), neighbours, strict=True):
         with column:
             st.subheader(one.title, anchor=False)
@@ -234,15 +233,16 @@ def _neighbour(
     if row in hub_counts:
         flags += f" · :violet-badge[hub: {hub_counts[row]} lists]"
     lines = [
-        f"**{number(similarity, 3)}** · {sample['split']}{flags}  \n{in_markdown(sample_id)}",
+        f"**{number(similarity, 3)}** · {sample['split']}{flags}",
+        f"{in_markdown(sample_id)}",
         _compared(store, query.known, row),
     ]
-    lines.append(_scores(store, row, query.label, titles))
+    more = _scores(store, row, query.label, titles)
     if sample["report"]:
-        lines.append(f":small[{in_markdown(_sentence(str(sample['report'])), None)}]")
+        more += f"  \n{in_markdown(_sentence(str(sample['report'])), None)}"
     with st.container(width=TILE, gap="xxsmall"):
         st.image(store.thumbnail(row), width=TILE, alt=f"Film {plain(sample_id)}")
-        st.markdown("  \n".join(lines))
+        st.markdown("  \n".join(lines), help=more)
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             link("pages/case.py", "Case", sample_id)
             key = f"{titles[0]}-{row}"
@@ -265,7 +265,7 @@ def _scores(store: Store, row: int, label: str, titles: list[str]) -> str:
             logit, cut = float(store.logits(regime.name)[row, c]), float(store.threshold_array(regime.name)[c])
             against = "" if np.isnan(cut) else f" {'≥' if logit >= cut else '<'} {number(cut)}"
             out.append((f"{regime.title} " if len(titles) > 1 else "") + f"{number(logit)}{against}")
-    return f":small[{in_markdown(label)} logit: {', '.join(out)}]"
+    return f"{in_markdown(label)} logit: {', '.join(out)}"
 
 
 def _sentence(report: str) -> str:
@@ -309,6 +309,7 @@ def _label_agreement(view: View, query: Query, neighbours: list[Neighbours]) -> 
             f"n = {query.k} neighbours in each space, among {int((~query.barred).sum()):,} films",
             "Share of the neighbours known to have each label, with a 95% Wilson interval. The tick is the prevalence "
             "among the films searched, their positives in brackets.",
+            ("wilson interval", "prevalence"),
         ),
         lambda: frame,
         key="agreement",

@@ -72,11 +72,13 @@ def _diagram(view: View, label: str, method: Method) -> None:
             download.label_films(view, label),
             f"{BINS} bins of equal number of films, with Wilson's 95% intervals; below them, films per bin. "
             "On the dashed line the predicted probability equals the observed rate.",
+            ("reliability", "wilson interval"),
         ),
         lambda: pd.concat([frame.assign(regime=regime) for regime, frame in diagrams.items()]).rename(
             columns={"said": "predicted", "seen": "observed"}
         ),
         key="reliability",
+        zoom=True,
         alt=f"Reliability of {plain(label)} in every regime",
     )
 

@@ -13,12 +13,14 @@ from explorer.analysis.pooled import MICRO
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.text import in_markdown, plain
 from explorer.figures import curves as curve_figures
-from explorer.figures.curve_pictures import small_curves
+from explorer.figures.curve_pictures import baseline_mark, key, line_mark, small_curves
 from explorer.figures.curves import Curve, CurveAxes
 from explorer.tables import curves as curve_tables
 from explorer.tables import styles
 from explorer.tables.curves import MEANS, SORTS, SmallMultiple, Sort
+from explorer.tables.glossary import hint
 from explorer.tables.results import mean_of_labels, merits, missing_results, regime_table
+from explorer.tables.story import headline
 from explorer.ui.components.curve_cards import CurveCard, curve_cards
 from explorer.ui.shared import address, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
@@ -81,9 +83,10 @@ def gains(view: View, few: int) -> None:
             "Paired: both regimes are scored without each patient in turn; 95% intervals. A filled mark has Holm's p "
             "below 0.05, which allows for all labels tested at once. In brackets the positives; grey has fewer than "
             f"{few}.",
+            ("holm's p", "paired difference", "auroc"),
         )
         download.heading(view, about, lambda: [download.panel(figure)], lambda: frame, key="gains")
-        download.draw(figure, key="gains", alt=f"Differences in {METRICS[metric]} with 95% intervals, {chosen}")
+        download.draw(figure, alt=f"Differences in {METRICS[metric]} with 95% intervals, {chosen}")
     with right:
         show_table(curve_tables.difference_table(frame), hide_index=True, height="content")
     download.caption(about)
@@ -145,6 +148,7 @@ def _label_curve(view: View, name: str, axes: CurveAxes) -> None:
         about,
         lambda: curve_tables.curve_frame(lines, axes),
         key="curve",
+        zoom=True,
         alt=f"Curves of every regime for {plain(curve_tables.pool_title(name))}",
     )
 
@@ -212,15 +216,12 @@ def _own_differences(view: View, name: str, few: int) -> pd.DataFrame:
     return table[["Regimes", "Metric", *[c for c in table if c not in ("Regimes", "Metric")]]].fillna("")
 
 
-def _legend(store: Store) -> None:
+def _key(store: Store) -> str:
     """What the small curves' colours and dashes mean, once for all of them."""
-    marks = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
-    lines = {"dot": "dotted", "dash": "dashed", "solid": "solid", "dashdot": "dash-dotted"}
-    badges = [
-        f":{style.badge}[{marks[style.symbol]} {regime.title}] ({lines[style.dash]})"
-        for regime, style in zip(store.regimes, styles.of_regimes(store), strict=True)
+    lines = [
+        (line_mark(style), regime.title) for regime, style in zip(store.regimes, styles.of_regimes(store), strict=True)
     ]
-    st.markdown(" · ".join([*badges, ":gray[baseline (long dashes)]"]))
+    return key([*lines, (baseline_mark(), "baseline")])
 
 
 @panel
@@ -228,7 +229,7 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
     store = view.store
     if notice := missing_results(store, view.split):
         st.warning(notice, icon=":material/warning:")
-    _legend(store)
+    st.markdown(headline(store, view.split).sentence, help=hint("average precision"))
     small = _small(store, view.split, axes, by, few, with_bands)
     about = download.About(
         (f"{SHOWN[axes]} curves of every label", view.split),
@@ -237,6 +238,7 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
         f"resampling patients. {_baseline(axes)} + positive, − negative, ? unknown; unknown never counts as negative. "
         f"Under {few} positives no curve is drawn. Pools come first; a domain of one label is that label. "
         f"{mean_of_labels(store, view.split).note}",
+        ("threshold", *(("pr gain",) if axes == "gain" else ())),
     )
     download.heading(
         view,
@@ -258,6 +260,7 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
         ),
         key="small",
     )
+    st.html(_key(store))
     cards = [CurveCard(plain(curve_tables.pool_title(one.name), None), one.note, html) for one, html in small]
     curve_cards(cards, "small", lambda place: address.choose(label=small[place][0].name, view="one"))
     st.caption("Click a label to open it.")

@@ -48,9 +48,11 @@ def decision_curves(view: View, label: str) -> None:
                 f"threshold probability p, per film; 95% bands. {positive:,} positive, {negative:,} negative. A regime "
                 "has a benefit where it lies above both grey lines: all and no films predicted positive. "
                 "Probabilities by Platt scaling on val.",
+                ("net benefit",),
             ),
             lambda: pd.concat([frame.assign(regime=regime) for regime, frame in curves.items()]),
             key="decision",
+            zoom=True,
             alt=f"Net benefit of every regime for {plain(label)}",
         )
 

@@ -146,9 +146,9 @@ def _scores(view: View, point: Point) -> None:
     download.heading(view, about, lambda: [download.panel(figure), download.panel(curve)], lambda: films, key="scores")
     wide, narrow = st.columns([5, 4], gap="small")
     with wide:
-        download.draw(figure, key="scores", alt="Scores of films by their label")
+        download.draw_to_zoom(figure, key="scores", alt="Scores of films by their label")
     with narrow:
-        download.draw(curve, key="on-the-curve", alt="The threshold on the precision-recall curve")
+        download.draw_to_zoom(curve, key="on-the-curve", alt="The threshold on the precision-recall curve")
     download.caption(about)
 
 
@@ -307,6 +307,7 @@ def _labels_a_film(view: View, point: Point) -> None:
         ),
         lambda: pd.DataFrame({"sample_id": store.samples["sample_id"].to_numpy()[rows], "true": true, **predicted}),
         key="labels-a-film",
+        zoom=True,
         alt="Labels predicted per film in every regime, and true labels",
     )
     st.caption("Switch to the paper's presets to see over-prediction come and go with the threshold.")

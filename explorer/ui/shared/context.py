@@ -11,6 +11,7 @@ from explorer.data.samples import Split
 from explorer.data.text import in_markdown, plain, whole
 from explorer.tables import styles
 from explorer.tables.curves import pool_title
+from explorer.tables.glossary import TERMS, definition
 from explorer.tables.labels import by_prevalence
 from explorer.tables.training import protocol_title
 from explorer.ui.shared import address, cache, choose, selection
@@ -137,12 +138,21 @@ def _about(store: Store) -> None:
             f"**{in_markdown(dataset.name)}**  \n{store.n:,} films  \n{protocol_title(store)}",
             help=whole(dataset.name),
         )
+        if st.button("Glossary", icon=":material/menu_book:", key="glossary"):
+            _glossary()
         if publication := store.manifest.publication:
             st.caption(f"A published copy, without: {', '.join(publication.left_out) or 'nothing'}.")
         if check.done:
             st.caption(check.verdict)
         elif about.open:  # followed only while seen: its end draws the whole page anew, in the middle of what one types
             _follow(check)
+
+
+@st.dialog("Glossary", width="large")
+def _glossary() -> None:
+    """Every term of art on the pages."""
+    terms = sorted(TERMS.values(), key=lambda term: term.name.lower())
+    st.markdown("\n".join(f"- **{term.name}.** {definition(term)}" for term in terms))
 
 
 @st.fragment(run_every=2)

@@ -18,6 +18,7 @@ import streamlit as st
 from explorer.data.text import csv, in_markdown, plain
 from explorer.figures.print import MIME, WIDTHS, Kind, Panel, Width, Words, picture
 from explorer.figures.print_plotly import PlotlyPanel
+from explorer.figures.still import still
 from explorer.tables import cite
 from explorer.tables.labels import label_counts
 from explorer.ui.shared import address
@@ -44,23 +45,29 @@ class About:
     title : what it shows, then whose it is: label, regime, split
     n : what is counted in it
     caption : how to read it, with what its intervals are
+    terms : of the glossary, explained beside the title
     """
 
     title: tuple[str, ...]
     n: str
     caption: str = ""
+    terms: tuple[str, ...] = ()
 
 
-def figure(view: View, chart: go.Figure, about: About, data: Data, *, key: str, alt: str) -> None:
+def figure(view: View, chart: go.Figure, about: About, data: Data, *, key: str, alt: str, zoom: bool = False) -> None:
     """A figure with its title, its download and its caption.
 
     Parameters
     ----------
     data : makes the table behind the figure when it is asked for
     key : of its own on the page
+    zoom : whether it is drawn by plotly's script, which lets one zoom and read off
     """
     heading(view, about, lambda: [Panel(PlotlyPanel(chart))], data, key=key)
-    draw(chart, key=key, alt=alt)
+    if zoom:
+        draw_to_zoom(chart, key=key, alt=alt)
+    else:
+        draw(chart, alt=alt)
     caption(about)
 
 
@@ -73,13 +80,21 @@ def heading(view: View, about: About, panels: Panels, data: Data, *, key: str) -
     """
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"):
         with st.container(width="stretch"):
-            figure_title(*about.title)
+            figure_title(*about.title, terms=about.terms)
         with st.container(width="content"):
             offer(view, about, panels, data, key=key)
 
 
-def draw(chart: go.Figure, *, key: str, alt: str) -> None:
-    """A figure of plotly without its own buttons, one of which would save an unlabelled picture."""
+def draw(chart: go.Figure, *, alt: str) -> None:
+    """A figure as HTML, without a script."""
+    st.html(still(chart, alt))
+
+
+def draw_to_zoom(chart: go.Figure, *, key: str, alt: str) -> None:
+    """A figure drawn by plotly, without its own buttons: one of them would save an unlabelled picture.
+
+    Its script weighs 6 MB: no page's first view has one.
+    """
     st.plotly_chart(chart, key=key, config={"displayModeBar": False}, alt=alt)
 
 

@@ -24,6 +24,7 @@ from explorer.store.runs import latest_run, list_runs
 from explorer.ui.shared import address, cache, context
 from explorer.ui.shared.build import offer_demo
 from explorer.ui.shared.parameter import Parameter, one_of
+from explorer.ui.shared.show import FIGURES
 
 P = ParamSpec("P")
 
@@ -54,7 +55,7 @@ FAVICON = (
     '<circle cx="23" cy="12" r="6" fill="#0072B2"/><circle cx="17" cy="24" r="6" fill="#009E73"/></svg>'
 )
 
-STYLE = f"<style>{Path(__file__).with_name('frame.css').read_text(encoding='utf-8')}</style>"
+STYLE = f"<style>{Path(__file__).with_name('frame.css').read_text(encoding='utf-8')}{FIGURES}</style>"
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer.data.text import in_markdown, plain_table
+from explorer.tables.glossary import hint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
+FIGURES = Path(__file__).with_name("figure.css").read_text(encoding="utf-8")
+"""What figures of HTML and SVG share; every page has it."""
 SMALL_CURVES = Path(__file__).with_name("small_curves.css").read_text(encoding="utf-8")
 """What the classes of ``figures.curve_pictures`` look like."""
 
@@ -21,6 +26,11 @@ def show_table(frame: pd.DataFrame, **options: Any) -> None:
     st.dataframe(plain_table(frame), **options)
 
 
-def figure_title(*parts: str) -> None:
-    """Above a figure: what it shows, then whose it is (label, regime, split, film), as they are written."""
-    st.markdown(f"**{' · '.join(map(in_markdown, parts))}**")
+def figure_title(*parts: str, terms: Sequence[str] = ()) -> None:
+    """Above a figure: what it shows, then whose it is (label, regime, split, film), as they are written.
+
+    Parameters
+    ----------
+    terms : of the glossary, explained beside it
+    """
+    st.markdown(f"**{' · '.join(map(in_markdown, parts))}**", help=hint(*terms) or None)
