@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
+from xdist.scheduler import LoadFileScheduling
 
 from explorer.store.files import sha256_file
 
@@ -38,17 +39,16 @@ settings.register_profile("suite", deadline=None, max_examples=40)
 settings.register_profile("in depth", deadline=None, max_examples=1000)
 settings.load_profile("in depth" if IN_DEPTH else "suite")
 
+BROWSER = "tests/browser"
 LONG = (
-    "tests/ui/test_pages.py",  # makes the tiny store, while the others have work that needs none
+    "tests/ui/test_pages.py",  # makes the tiny store, while the other worker has work that needs none
     "tests/model/test_biomedclip.py",
-    "tests/model/test_encoder.py",
-    "tests/browser/test_app.py",
+    "tests/precompute/saliency/test_saliency.py",
     "tests/model/test_families.py",
+    BROWSER,
+    "tests/model/test_encoder.py",
     "tests/model/test_saliency.py",
     "tests/analysis/test_coverage.py",
-    "tests/precompute/saliency/test_saliency.py",
-    "tests/browser/test_planted.py",
-    "tests/browser/test_links.py",
     "tests/precompute/test_cli.py",
     "tests/precompute/sources/test_iu_xray.py",
     "tests/precompute/test_label_sets.py",
@@ -62,14 +62,30 @@ LONG = (
     "tests/fuzz/test_address.py",
     "tests/fuzz/test_towers.py",
 )
-"""The files that take longest: they start first, so that no worker ends long after the others."""
+"""The files that take longest: they start first, so that no worker ends long after the other."""
 
 Call = Callable[..., tuple[int, str, str]]
 
 
+def unit(nodeid: str) -> str:
+    """What is run by one worker in one go: a file; of the browser's tests all, which share a browser and a server."""
+    return BROWSER if nodeid.startswith(f"{BROWSER}/") else nodeid.split("::", 1)[0]
+
+
+class ByUnit(LoadFileScheduling):
+    """The first unit in order that no worker has goes to the first worker that is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit:
+    return ByUnit(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    place = {ROOT / file: i for i, file in enumerate(LONG)}
-    items.sort(key=lambda item: place.get(item.path, len(LONG)))
+    place = {name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(unit(item.nodeid), len(LONG)))
 
 
 def pytest_collection_finish() -> None:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from explorer.data import tower_files
 from explorer.data.geometry import RESIZE_MODES, Fit
@@ -42,6 +43,19 @@ Report = Callable[[int, int], None]
 
 
 _Spread = Annotated[FiniteFloat, Field(gt=0)]
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """A model built within it gets no random weights, which take longer to draw than the real ones to read.
+
+    Only for a model whose every weight is read next: until then it holds whatever was in memory.
+    """
+
+    DRAWS = (torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.erfinv_)
+    """What the initialisations of torch, timm, open_clip and transformers draw and shape weights by."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in self.DRAWS else func(*args, **(kwargs or {}))
 
 
 class TowerConfig(BaseModel):
@@ -71,7 +85,7 @@ class TowerConfig(BaseModel):
 
     def build(self, device: str) -> nn.Module:
         """The tower with weights of no meaning; on the device ``meta`` it takes no memory."""
-        with torch.device(device):
+        with torch.device(device), _NothingDrawn():
             vision_cfg = {**self.vision_cfg, "timm_model_pretrained": False}
             visual: nn.Module = _build_vision_tower(self.embed_dim, vision_cfg, self.quick_gelu)
         return visual
@@ -255,9 +269,10 @@ def load_clip(
     if tower:
         text_cfg |= {"hf_model_pretrained": False, "hf_model_name": str(tower)}
     try:
-        model = open_clip.create_model(
-            f"{LOCAL}{place.folder}", device=device, require_pretrained=True, pretrained_hf=False, text_cfg=text_cfg
-        )
+        with _NothingDrawn():
+            model = open_clip.create_model(
+                f"{LOCAL}{place.folder}", device=device, require_pretrained=True, pretrained_hf=False, text_cfg=text_cfg
+            )
         tokenizer = _tokenizer(place.folder, words, text_cfg)
         image_tower = ImageTower(model.visual, _tower_config(config, model.visual, fit), device)
     except _UNFIT as error:

@@ -51,7 +51,7 @@ def serve(store: Path) -> tuple[subprocess.Popen[bytes], str]:
     raise TimeoutError("the server did not come up in 30 s")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
@@ -65,7 +65,7 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def address(tiny_store: Path) -> Iterator[str]:
     server, url = serve(tiny_store)
     yield url

@@ -184,6 +184,21 @@ def test_no_weights_is_an_error_and_never_random_weights(folder: Path) -> None:
     refused(f"local-dir:{folder}", "no weights")
 
 
+@pytest.mark.parametrize("part", ["clip", "tower"])
+def test_every_weight_is_the_files(clip: Clip, tmp_path: Path, part: str) -> None:
+    """A model is built without drawing weights, so that one no file gave would hold whatever was in memory."""
+    if part == "clip":
+        file, model = ENCODER / WEIGHTS, load_clip(f"local-dir:{ENCODER}", CPU).model
+    else:
+        clip.tower.save(tmp_path)
+        file, model = tmp_path / tower_files.WEIGHTS, ImageTower.load(tmp_path).visual
+    stored = load_file(file)
+    held = dict(model.named_parameters())
+    assert set(held) <= set(stored)
+    for name, weight in held.items():
+        torch.testing.assert_close(weight.detach(), stored[name].to(weight.dtype), rtol=0, atol=0)
+
+
 def test_no_folder_no_config(folder: Path) -> None:
     refused(f"local-dir:{folder / 'none'}", "has no open_clip_config")
     refused("local-dir:", "has no open_clip_config")

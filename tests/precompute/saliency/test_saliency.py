@@ -373,14 +373,25 @@ def test_the_page_shows_these_maps_at_once_and_loads_no_model(
 SAMPLE_FILMS = 4
 
 
-@pytest.fixture
-def sampled(store: Store, made: SaliencySet, checked: list[object], tmp_path: Path) -> tuple[Store, SaliencySet]:
-    """The store beside a set of a sample alone."""
-    root = tmp_path / "sampled"
+@pytest.fixture(scope="module")
+def sample_root(store: Store, made: SaliencySet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the run beside a set of a sample alone; the checks of the whole set stand for the sample's."""
+    root = tmp_path_factory.mktemp("sampled") / "store"
     shutil.copytree(store.path, root / store.path.name)
     shutil.copytree(store.path.parent / "films", root / "films")
-    opened = open_store(root / store.path.name)
-    return opened, make_of(opened, made.record.labels, SAMPLE_FILMS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saliency, "run_checks", lambda *_: made.frame("sanity"))
+        make_of(open_store(root / store.path.name), made.record.labels, SAMPLE_FILMS)
+    return root
+
+
+@pytest.fixture
+def sampled(sample_root: Path, checked: list[object], tmp_path: Path) -> tuple[Store, SaliencySet]:
+    """A copy of it that may be changed."""
+    root = Path(shutil.copytree(sample_root, tmp_path / "sampled"))
+    opened = open_store(next(root.glob("*/manifest.json")).parent)
+    (sample,) = list_saliency(opened)
+    return opened, sample
 
 
 def make_of(store: Store, labels: tuple[str, ...], films: int | None) -> SaliencySet:
