@@ -88,8 +88,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(unit(item.nodeid), len(LONG)))
 
 
+gc.disable()  # importing all libraries leaves no garbage worth walking them for again and again
+
+
 def pytest_collection_finish() -> None:
     """Streamlit collects garbage after every run of a page, which would walk all imported libraries each time."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
