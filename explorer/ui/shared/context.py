@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,15 +58,18 @@ def bar(title: str, store: Store, runs: list[str]) -> None:
 
 
 def choose_run(runs: list[str], run: str) -> None:
-    """Another run of the store, where there are several."""
+    """Another run of the store, where there are several; what all their names begin with is left out."""
     if len(runs) == 1:
         return
     st.session_state["run"] = run
-    with st.container(width=200):
+    words = {name: name.split("-") for name in runs}
+    shared = len([*takewhile(lambda each: len({*each}) == 1, zip(*words.values(), strict=False))])
+    with st.container(width=180):
         st.selectbox(
             "Run",
             runs,
             key="run",
+            format_func=lambda name: f"Run {'-'.join(words[name][shared:]) or name}",
             label_visibility="collapsed",
             on_change=lambda: address.choose(run=st.session_state["run"]),
         )
