@@ -89,5 +89,6 @@ def test_a_run_with_a_damaged_manifest_leaves_the_others_to_choose(run: Path) ->
     app = open_page("overview")
     assert not app.exception
     assert "manifest.json is damaged" in as_read(app.error[0].value)
+    assert set(app.selectbox(key="run").options) == {"Run other", f"Run {run.name}"}
     app.selectbox(key="run").select(other.name).run()
     assert_whole(app, "Overview")
