@@ -15,7 +15,11 @@ APP = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1]
 _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
 
 STORE = "EXPLORER_STORE"
+STORES = "EXPLORER_STORES"
 FILMS = "EXPLORER_FILMS"
+CACHE = "EXPLORER_CACHE"
+_BETWEEN = re.compile(rf"{re.escape(os.pathsep)}(?!//|\d+(?:/|$))")
+"""Between two stores of a list; not within ``https://host:8443/``."""
 
 
 def expanded(path: str, named_by: str) -> Path:
@@ -34,27 +38,59 @@ def expanded(path: str, named_by: str) -> Path:
     return Path(whole)
 
 
-def store_root() -> Path:
-    """The store's folder: ``EXPLORER_STORE``, or ``store`` in the working directory.
+def store_addresses() -> list[str]:
+    """The stores that the host names: those of ``EXPLORER_STORES``, parted as ``PATH`` is; else ``EXPLORER_STORE``.
+
+    Without either it is ``store`` in the working directory.
+
+    Examples
+    --------
+    >>> _BETWEEN.split("/a:https://b.org:8443/c.zip:s3://d/e:f")
+    ['/a', 'https://b.org:8443/c.zip', 's3://d/e', 'f']
+    """
+    several = [one.strip() for one in _BETWEEN.split(os.environ.get(STORES, "")) if one.strip()]
+    return several or [os.environ.get(STORE, "").strip() or "store"]
+
+
+def is_remote(address: str) -> bool:
+    """Whether a store is elsewhere, at an address such as ``https://…``, ``s3://…`` or ``hf://…``."""
+    return "://" in address
+
+
+def local_root(address: str) -> Path:
+    """The folder of a store, or of several, on this machine.
 
     Raises
     ------
     UserError
         Where it cannot be one.
     """
-    root = expanded(os.environ.get(STORE, "").strip() or "store", STORE)
+    name = STORES if os.environ.get(STORES, "").strip() else STORE
+    root = expanded(address, name)
     if root.is_file():
-        raise UserError(f"{STORE} names {root}, which is a file.", "Name the folder that holds the runs.")
+        raise UserError(f"{name} names {root}, which is a file.", "Name the folder that holds the runs.")
     return root
 
 
+def store_cache() -> Path:
+    """Where stores from elsewhere are kept: ``EXPLORER_CACHE``, or a folder of this user's."""
+    given = os.environ.get(CACHE, "").strip()
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    return expanded(given, CACHE) if given else Path(base) / "cxr-explorer"
+
+
 def without_store_root(text: str) -> str:
-    """A text for visitors, in which STORE stands for where the store's folder lies on this machine."""
-    try:
-        root = store_root()
-    except UserError:  # the text itself says what is wrong with it
-        return text
-    for path in (root.resolve(), root):
+    """A text for visitors, in which STORE stands for where a store lies."""
+    roots = [store_cache() / "stores"]
+    for address in store_addresses():
+        if is_remote(address):  # which may hold a key
+            text = text.replace(address, "STORE")
+            continue
+        try:
+            roots.append(local_root(address))
+        except UserError:  # the text itself says what is wrong with it
+            continue
+    for path in (path for root in roots for path in (root.resolve(), root)):
         if path.is_absolute():
             text = text.replace(str(path), "STORE")
     return text

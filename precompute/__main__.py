@@ -20,6 +20,7 @@ from precompute.commands.inspect import check, sources, summary, verify
 from precompute.commands.keep import delete, gc, timings
 from precompute.commands.make import pack_encoder, phantom, pretrain
 from precompute.commands.publish import publish
+from precompute.commands.report import report
 from precompute.commands.run import demo, run
 from precompute.commands.sheet import sheet
 from precompute.faults import Stopped, shortages_explained, stopped_by_signals
@@ -31,7 +32,7 @@ app = typer.Typer(
     help="Precompute zero-shot, linear probe and full fine-tune of a CLIP-style model into a store for the explorer.",
 )
 COMMANDS = (
-    *(demo, run, sources, check, verify, summary, doctor, timings, gc, delete, publish, export, sheet),
+    *(demo, run, sources, check, verify, summary, doctor, timings, gc, delete, publish, report, export, sheet),
     *(saliency, annotate, phantom, pack_encoder, pretrain),
 )
 for command in COMMANDS:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from explorer.environment import APP, films_roots, store_root, without_store_root
+from explorer.environment import APP, films_roots, local_root, store_addresses, without_store_root
 from explorer.errors import UserError
 from tests.conftest import ROOT, Call
 from tests.pages import open_page, said
@@ -17,9 +17,9 @@ def test_the_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("HOME", str(tmp_path))
     for given, store in (("~/x", tmp_path / "x"), ("~", tmp_path), ("./~", Path("./~")), ("", Path("store"))):
         monkeypatch.setenv("EXPLORER_STORE", given)
-        assert store_root() == store
+        assert [local_root(address) for address in store_addresses()] == [store]
     monkeypatch.delenv("EXPLORER_STORE")
-    assert store_root() == Path("store")
+    assert store_addresses() == ["store"]
     monkeypatch.setenv("EXPLORER_FILMS", os.pathsep.join(("~/films", "", "/data")))
     assert films_roots() == [tmp_path / "films", Path("/data")]
 
@@ -28,10 +28,9 @@ def test_a_variable_is_expanded_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("PLACE", str(tmp_path))
     for given in ("$PLACE/x", "${PLACE}/x", f" {tmp_path}/x "):
         monkeypatch.setenv("EXPLORER_STORE", given)
-        assert store_root() == tmp_path / "x"
-    monkeypatch.setenv("EXPLORER_STORE", "$NO_SUCH_PLACE/x")
+        assert [local_root(address) for address in store_addresses()] == [tmp_path / "x"]
     with pytest.raises(UserError, match="no such variable"):
-        store_root()
+        local_root("$NO_SUCH_PLACE/x")
 
 
 def test_a_file_in_place_of_the_stores_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -44,9 +43,12 @@ def test_a_file_in_place_of_the_stores_folder_is_refused(monkeypatch: pytest.Mon
 
 
 def test_a_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXPLORER_STORE", "~no-such-user/x")
+    monkeypatch.delenv("EXPLORER_STORES", raising=False)
     with pytest.raises(UserError, match="EXPLORER_STORE names ~no-such-user/x"):
-        store_root()
+        local_root("~no-such-user/x")
+    monkeypatch.setenv("EXPLORER_STORES", "~no-such-user/x")
+    with pytest.raises(UserError, match="EXPLORER_STORES names ~no-such-user/x"):
+        local_root("~no-such-user/x")
 
 
 def test_the_app_offers_no_demo_in_a_folder_named_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -70,6 +72,9 @@ def test_a_visitor_is_not_told_where_the_store_lies(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("EXPLORER_STORE", "films")
     monkeypatch.chdir(tmp_path)
     assert without_store_root("No film in films/run.") == "No film in films/run.", "a relative path says nothing"
+    assert without_store_root(f"{tmp_path}/films/run") == "STORE/run"
+    monkeypatch.setenv("EXPLORER_STORES", f"{tmp_path}/films:https://key@b.org/c.zip?signature=x")
+    assert without_store_root("https://key@b.org/c.zip?signature=x is gone.") == "STORE is gone."
     assert without_store_root(f"{tmp_path}/films/run") == "STORE/run"
 
 

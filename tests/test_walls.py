@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-ONE_WAY = "Imports go one way: data, model, analysis, store, figures, ui"
+ONE_WAY = "Imports go one way: data, model, analysis, store, figures, ui, report"
 EXPLORER = "The explorer never imports the batch job"
 JOB = "The batch job never imports the interface"
 TORCH = "Only explorer.model imports torch"
@@ -26,9 +26,11 @@ SCREEN = "tables know no screen"
 PLANTED = [
     (ONE_WAY, "explorer/figures/maps.py", "import explorer.ui.overview"),
     (ONE_WAY, "explorer/data/labels.py", "import explorer.model.head"),
+    (ONE_WAY, "explorer/ui/overview.py", "import explorer.report.markup"),
     (EXPLORER, "explorer/store/reader.py", "import precompute.settings"),
     (JOB, "precompute/run/summary.py", "import explorer.figures.curves"),
     (JOB, "precompute/run/summary.py", "import explorer.tables.report"),
+    (JOB, "precompute/commands/report.py", "import explorer.report.document"),
     (JOB, "precompute/reporter.py", "import streamlit"),
     (JOB, "explorer/store/files.py", "import streamlit"),
     (TORCH, "explorer/figures/maps.py", "import torch"),

@@ -28,7 +28,8 @@ def files_below(folder: Path) -> set[str]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the wheel is built from: building writes beside its sources."""
     checkout = tmp_path_factory.mktemp("wheel") / "checkout"
-    for name in (*PACKAGES, *APP, "pyproject.toml", "setup.py", "requirements.txt", "README.md", "LICENSE"):
+    texts = ("pyproject.toml", "setup.py", "requirements.txt", "requirements-remote.txt", "README.md", "LICENSE")
+    for name in (*PACKAGES, *APP, *texts):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         checkout.mkdir(exist_ok=True)
         copy(ROOT / name, checkout / name)
@@ -70,6 +71,9 @@ def test_the_wheel_has_every_file_and_no_other(checkout: Path, installed: Path) 
     assert {file for file in files_below(installed) if ".dist-info" not in file} == expected
     (entry,) = installed.glob("*.dist-info/entry_points.txt")
     assert "cxr-explorer = explorer.__main__:start" in entry.read_text()
+    (metadata,) = installed.glob("*.dist-info/METADATA")
+    assert "Provides-Extra: remote" in metadata.read_text()
+    assert "cxr-precompute = precompute.__main__:main" in entry.read_text()
 
 
 def test_the_batch_job_of_the_wheel_finds_its_files(installed: Path, tmp_path: Path) -> None:

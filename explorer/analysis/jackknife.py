@@ -9,7 +9,9 @@ few patients lower. ``tests/analysis/test_coverage.py`` holds their coverage.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +120,41 @@ def mean_of_films(values: NDArray[np.floating], patients: NDArray[np.int64]) -> 
     left_out = (total.sum() - total) / (len(values) - films)
     reach = float(standard_error(left_out[None, :, None])[0, 0] * stdtrit(n - 1, 0.975))
     return mean, mean - reach, mean + reach
+
+
+def patient_interval(
+    metric: Callable[..., float], patients: NDArray[np.int64], *arrays: NDArray[Any]
+) -> tuple[float, float, float]:
+    """Any figure of films and its 95% interval from leaving out patients in turn, with t quantiles.
+
+    Parameters
+    ----------
+    metric : callable
+        Given the arrays with the rows of some films, it returns a number.
+    patients : (N,)
+    arrays : (N, …) each
+
+    Returns
+    -------
+    value, low, high : float
+        Ends are NaN where there is one patient, or no figure without one of them.
+
+    Notes
+    -----
+    The jackknife suits smooth figures; it underestimates the error of a median or a maximum (Efron & Tibshirani 1993).
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in patient_interval(np.mean, np.array([0, 1, 2]), np.array([1.0, 2.0, 3.0]))]
+    [2.0, -0.484, 4.484]
+    """
+    kept = groups_of(patients).astype(bool).T  # (G, N)
+    value = float(metric(*arrays))
+    if len(kept) < 2:
+        return value, np.nan, np.nan
+    left_out = np.array([metric(*(array[rows] for array in arrays)) for rows in kept])
+    reach = float(standard_error(left_out[None, :, None])[0, 0] * stdtrit(len(kept) - 1, 0.975))
+    return value, value - reach, value + reach
 
 
 def groups_of(patients: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -135,6 +135,11 @@ def card_file(root: Path) -> Path:
     return root / "README.md"
 
 
+def croissant_file(root: Path) -> Path:
+    """What programs that read data sets are told of a published store."""
+    return root / "croissant.json"
+
+
 def checksums_file(root: Path) -> Path:
     """SHA-256 of every other file of a published store, as ``sha256sum`` writes them."""
     return root / "SHA256SUMS"

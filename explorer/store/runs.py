@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from explorer.errors import UserError
@@ -12,9 +13,9 @@ from explorer.store.reader import Store
 BUILD = "python -m precompute demo"
 
 
-def list_runs(root: Path) -> list[str]:
+def list_runs(root: str | os.PathLike[str]) -> list[str]:
     """Run ids of the complete runs under ``root``, newest first."""
-    manifests = sorted(layout.manifest_files(root), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    manifests = sorted(layout.manifest_files(Path(root)), key=lambda file: file.stat().st_mtime_ns, reverse=True)
     return [file.parent.name for file in manifests]
 
 
@@ -47,12 +48,12 @@ def counterpart(root: Path, store: Store) -> str | None:
     return None
 
 
-def open_store(root: Path, run_id: str | None = None) -> Store:
+def open_store(root: str | os.PathLike[str], run_id: str | None = None) -> Store:
     """Open a run.
 
     Parameters
     ----------
-    root : Path
+    root : path
         The store's folder (holding ``LATEST``), or one run's own folder.
     run_id : str, optional
         Which run; by default the latest.
@@ -62,6 +63,7 @@ def open_store(root: Path, run_id: str | None = None) -> Store:
     UserError
         Where there is no complete run, it is of another major version, or its manifest is damaged.
     """
+    root = Path(root)
     if run_id is None and (root / layout.MANIFEST).is_file():
         return Store(root)
     chosen = run_id or latest_run(root)

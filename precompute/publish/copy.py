@@ -26,6 +26,7 @@ from explorer.store.marks import marks_file
 from explorer.store.reader import Store
 from explorer.store.saliency import list_saliency
 from precompute.publish.card import card
+from precompute.publish.croissant import croissant
 from precompute.reporter import Reporter, Stages
 
 PUBLISH: Stages = {"copy": ("files", 1)}
@@ -52,7 +53,7 @@ class _Entry(NamedTuple):
 def publish_run(
     store: Store, destination: Path, left_out: Collection[Part], with_marks: bool, reporter: Reporter
 ) -> tuple[int, int]:
-    """Copy a run into a new store, with its saliency maps, a card and checksums.
+    """Copy a run into a new store, with its saliency maps, a card, ``croissant.json`` and checksums.
 
     No file is held in memory whole but tables that are rewritten. Nothing is left at ``destination`` on failure.
 
@@ -81,6 +82,7 @@ def publish_run(
     if with_marks:
         entries += _marks(store)
     entries.append(_Entry(_name(layout.card_file(_HERE)), lambda: card(store, manifest).encode()))
+    entries.append(_Entry(_name(layout.croissant_file(_HERE)), lambda: croissant(store, manifest)))
     sums: dict[str, str] = {}
     n_bytes = 0
     with reporter.stage("copy") as report, (_zip if _is_zip(destination) else _folder)(destination) as create:

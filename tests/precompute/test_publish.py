@@ -259,11 +259,25 @@ def test_the_licence_is_asked_for_by_name(call: Call, tiny_store: Path, tmp_path
     assert not (tmp_path / "copy").exists()
 
 
-@pytest.mark.parametrize("there", ["hf://datasets/a/b", "s3://bucket/store"])
-def test_other_destinations_are_not_supported_yet(call: Call, tiny_store: Path, there: str) -> None:
-    code, _, err = call("publish", tiny_store, there, SHARE)
-    assert code == 2
-    assert "not supported yet" in " ".join(err.split())
+def test_an_unknown_protocol_is_named(call: Call, tiny_store: Path) -> None:
+    code, _, err = call("publish", tiny_store, "nowhere://bucket/store", SHARE)
+    assert code == 1
+    assert "nowhere://bucket/store cannot be read" in err
+
+
+def test_croissant_describes_the_copy(tiny_store: Path, blind: Store) -> None:
+    """mlcroissant finds nothing wrong, and reads the films and figures by what it says."""
+    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed")
+    file = layout.croissant_file(blind.path.parent)
+    dataset = mlcroissant.Dataset(file)
+    assert not dataset.metadata.issues.errors
+    assert not dataset.metadata.issues.warnings
+    assert {one.id: one.sha256 for one in dataset.metadata.distribution} == {
+        path: artefact.sha256 for path, artefact in blind.artefacts.items()
+    }
+    films = list(dataset.records("samples"))
+    assert [record["samples/0"].decode() for record in films] == blind.samples.iloc[:, 0].astype(str).tolist()
+    assert len(list(dataset.records("metrics"))) == len(blind.tables.metrics)
 
 
 @pytest.mark.parametrize("name", ["copy", "copy.zip"])

@@ -253,17 +253,18 @@ def _export(store: Store, file: Path) -> None:
     reviews = read_reviews(file)
     if not reviews:
         return
-    st.subheader("Reviews")
-    show_table(pd.DataFrame([r.model_dump() for r in latest(reviews).values()]), hide_index=True)
-    st.download_button(
-        "Corrections as CSV",
-        as_csv(reviews),
-        file_name=f"{store.manifest.run_id}-corrections.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
-    st.caption(
-        "`python -m precompute run … --corrections FILE` reads it: wrong labels are inverted, unsure ones become "
-        "unknown. The run it makes says so."
-    )
+    with st.container(key="reviews"):
+        st.subheader("Reviews")
+        show_table(pd.DataFrame([r.model_dump() for r in latest(reviews).values()]), hide_index=True)
+        st.download_button(
+            "Corrections as CSV",
+            as_csv(reviews),
+            file_name=f"{store.manifest.run_id}-corrections.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.caption(
+            "`python -m precompute run … --corrections FILE` reads it: wrong labels are inverted, unsure ones become "
+            "unknown. The run it makes says so."
+        )

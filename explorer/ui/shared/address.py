@@ -11,7 +11,7 @@ page completes by itself is replaced in the browser (``address_bar.js``): Back n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from explorer.ui.shared.parameter import NONE, Parameter, Refused, Values
 if TYPE_CHECKING:
     from explorer.store.reader import Store
 
-SHARED = ("run", "split", "label", "regimes", "film", "regime", "space", "sel")
+SHARED = ("store", "run", "split", "label", "regimes", "film", "regime", "space", "sel")
 """Parameters that mean the same on every page: a choice goes along from page to page."""
 MOST_NAMED = 5
 """Values that a notice names; it counts the others."""
@@ -55,7 +55,7 @@ class _Session:
     """Keys of the widgets drawn on this page. One of another page may linger under the same key: its value counts for
     nothing."""
     stepped: bool = False
-    """Whether another run was chosen, whose address is still to be written."""
+    """Whether another store or run was chosen, whose address is still to be written."""
 
 
 # --- without Streamlit -----------------------------------------------------------------------------------------------
@@ -133,12 +133,19 @@ def is_whole(store: Store, parameters: Parameters, address: Mapping[str, list[st
 
 def asked_run(runs: Sequence[str], default: str) -> str:
     """The run that the address names, else the one this session chose, else the default."""
+    return next((str(run) for run in _asked("run") if run in runs), default)
+
+
+def asked_store(stores: Collection[str]) -> str | None:
+    """The store that the address names or, where it names none, the one this session chose; None where it is absent."""
+    asked = next((store for store in _asked("store") if store), None)
+    return asked if asked in stores else None
+
+
+def _asked(name: str) -> tuple[str | None, str | None]:
+    """What the address says of a parameter without which no page opens, and what this session chose."""
     session = _session()
-    given = st.query_params.get("run") if not _known(session) else None
-    for run in (given, session.chosen.get(("", "run"))):
-        if run in runs:
-            return str(run)
-    return default
+    return st.query_params.get(name) if not _known(session) else None, session.chosen.get(("", name))
 
 
 def open_page(store: Store, page: str, parameters: Parameters) -> None:
@@ -214,8 +221,9 @@ def choose(**values: Any) -> None:
     before = dict(session.chosen)
     for name, value in values.items():
         _keep(session, name, value)
-    if "run" in values:
+    if not {"store", "run"}.isdisjoint(values):
         session.stepped = True  # another run is opened when the page starts again
+        session.read = _in_browser()  # which may name one that does not open: the choice holds
     elif session.store is not None:
         session.values = settle(session.store, session.parameters, _chosen(session, session.parameters))
         for name in _misfits(session, values):
@@ -250,9 +258,10 @@ def _changed(name: str, key: str) -> None:
 
 
 def link(**values: str) -> dict[str, str]:
-    """The query of a link to another page's view of this run, split and label, and of what else is given."""
+    """The query of a link to another page's view of this store, run, split and label, and of what else is given."""
     session = _session()
-    return {name: session.written[name][0] for name in ("run", "split", "label") if name in session.written} | values
+    along = ("store", "run", "split", "label")
+    return {name: session.written[name][0] for name in along if name in session.written} | values
 
 
 # --- in the browser --------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from explorer.ui.shared import address, cache, choose, selection
 from explorer.ui.shared.file_check import FileCheck
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from explorer.store.reader import Store
 
 SHOWN_SPLITS: tuple[Split, ...] = ("test", "val")
@@ -28,8 +30,8 @@ _MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "�
 CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 
 
-def bar(title: str, store: Store, runs: list[str]) -> None:
-    """The page's title, then the run, split, label, regimes and selection that it shows, each where the page has it."""
+def bar(title: str, store: Store, runs: list[str], choose_store: Callable[[], None]) -> None:
+    """The page's title, then store, run, split, label, regimes and selection, each where the page has it."""
     split = address.value("split")
     with st.container(key="context-bar", horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(key="context-title", width="content", gap=None):
@@ -44,6 +46,7 @@ def bar(title: str, store: Store, runs: list[str]) -> None:
             if address.shows("regimes") and len(store.all_regimes) > 1:
                 _choose_regimes(store)
             _selected()
+            choose_store()
             choose_run(runs, store.run_id)
         with st.container(key="context-end", horizontal=True, width="content", gap="small"):
             address.bar()
@@ -59,7 +62,7 @@ def bar(title: str, store: Store, runs: list[str]) -> None:
 
 def choose_run(runs: list[str], run: str) -> None:
     """Another run of the store, where there are several; what all their names begin with is left out."""
-    if len(runs) == 1:
+    if len(runs) < 2:
         return
     st.session_state["run"] = run
     words = {name: name.split("-") for name in runs}

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec, cast
 
@@ -16,12 +16,12 @@ from streamlit.navigation.page import Page
 
 from explorer.data.samples import Split
 from explorer.data.text import in_markdown
-from explorer.environment import APP, store_root, without_store_root
+from explorer.environment import APP, without_store_root
 from explorer.errors import UserError
 from explorer.store.folder import LeftOut
 from explorer.store.reader import Store
 from explorer.store.runs import latest_run, list_runs
-from explorer.ui.shared import address, cache, context
+from explorer.ui.shared import address, cache, context, stores
 from explorer.ui.shared.build import offer_demo
 from explorer.ui.shared.parameter import Parameter, one_of
 from explorer.ui.shared.show import FIGURES
@@ -137,25 +137,39 @@ def error_text(error: UserError) -> str:
     return "\n\n".join(in_markdown(without_store_root(text), LONGEST_ERROR) for text in (error.what, error.fix))
 
 
+def _file(title: str) -> str:
+    return next(file for file, name in (FIRST, *sum(PAGES.values(), ())) if name == title)
+
+
 def _open(title: str, parameters: Mapping[str, Parameter]) -> View | None:
-    """Open the chosen run and draw the bar; None where there is no store yet, after saying so."""
-    root = store_root()
+    """Open the chosen run and draw the bar; None where there is no store yet or none is chosen, after saying so."""
+    offered = stores.offered()
+    name = stores.asked(offered)
+    if name is None:
+        stores.chooser(offered, _file(title))
+        return None
+    several = list(offered) if len(offered) > 1 else []
+    root = stores.root(offered[name])
+    if root is None:  # it is being downloaded
+        return None
     default = latest_run(root)
-    if default is None:
+    if default is None and not several:
         st.title(title)
         offer_demo(root, APP, sys.executable)
         return None
     runs = list_runs(root)
-    run = address.asked_run(runs, default)
+    run = address.asked_run(runs, default or "")
     try:
         store = cache.store(root, run)
-        address.open_page(store, title, {"run": one_of(runs, run), **parameters})
+        which = {"store": one_of(several, name)} if several else {}
+        address.open_page(store, title, {**which, "run": one_of(runs, run), **parameters})
         store.samples  # noqa: B018 without them no page is drawn
     except UserError:
         st.title(title)
-        context.choose_run(runs, run)  # where one run is damaged, the others can still be chosen
+        stores.choose(several, name)  # where one store or run is damaged, the others can still be chosen
+        context.choose_run(runs, run)
         raise
-    context.bar(title, store, runs)
+    context.bar(title, store, runs, partial(stores.choose, several, name))
     shown = cache.showing(store, address.value("regimes")) if address.shows("regimes") else store
     controls = st.container(key="controls", horizontal=True, vertical_alignment="center", gap="small")
     return View(shown, cast("Split", address.value("split")), controls)
