@@ -227,7 +227,7 @@ VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("dataset", {}),
     ("map", {"colour": "Cluster", "signs": "Prompts"}),
     ("map", {"colour": "Several labels"}),
-    ("separability", {}),
+    ("separability", {"table": "true", "details": "true"}),
     ("separability", {"part": "confused", "space": "Decision (logits)"}),
     ("separability", {"part": "spaces"}),
     ("neighbours", {}),
@@ -239,7 +239,7 @@ VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     *(("grad_cam", {"show": view}) for view in ("Regimes", "Every label", "Agreement", "Sanity checks", "Mark")),
     *(("audit", {"audit": view}) for view in ("Leaks", "Shortcuts", "subgroups", "Out of distribution", "Hard cases")),
     ("audit", {"audit": "Label errors", "show": "all"}),
-    ("protocols", {}),
+    ("protocols", {"table": "true", "details": "true"}),
     ("protocols", {"part": "changes"}),
     ("protocols", {"part": "training"}),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -229,12 +230,15 @@ def _open_button(store: Store, row: int, key: str) -> None:
 @panel
 def score_panel(view: View, case: Case) -> None:
     """Every label's logit, threshold, outcome and rank, in every regime."""
-    with st.expander("Scores of every label", icon=":material/table:"):
-        show_table(score_table(film_scores(view.store, case.row)), hide_index=True, height="content")
-        st.caption(
-            "Logit against the threshold chosen on val · outcome · rank among the split's "
-            f"{len(view.store.peers(case.row)):,} films. #1 is the highest; a random score would stand in the middle."
-        )
+    choose.drawer("Scores of every label", "scores", partial(_scores, view.store, case.row), ":material/table:")
+
+
+def _scores(store: Store, row: int) -> None:
+    show_table(score_table(film_scores(store, row)), hide_index=True, height="content")
+    st.caption(
+        "Logit against the threshold chosen on val · outcome · rank among the split's "
+        f"{len(store.peers(row)):,} films. #1 is the highest; a random score would stand in the middle."
+    )
 
 
 def nearest_panel(view: View, case: Case) -> None:
@@ -258,6 +262,10 @@ def _nearest(store: Store, space: str, row: int) -> None:
 
 def map_panel(view: View, case: Case) -> None:
     """Where the film lies in each space."""
+    choose.drawer("Where it lies on the maps", "maps", partial(_maps, view, case), ":material/map:")
+
+
+def _maps(view: View, case: Case) -> None:
     kind = choose.space_kind()
     spaces = distinct_spaces(view.store, kind)
     hover = cache.hover_text(view.store)

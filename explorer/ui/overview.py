@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,33 +196,33 @@ def method() -> None:
 @panel
 def all_figures(view: View) -> None:
     """Every metric of every regime, and one metric label by label; computed only while open."""
-    drawer = st.expander("All metrics", **address.control("figures"))
-    if not drawer.open:
-        return
+    choose.drawer("All metrics", "figures", partial(_all_metrics, view))
+
+
+def _all_metrics(view: View) -> None:
     store, split = view.store, view.split
-    with drawer:
-        mean = mean_of_labels(store, split)
-        show_table(regime_table(store, split, mean.name), hide_index=True)
-        st.caption(
-            f"{mean.note} Each with its 95% interval from leaving out patients in turn, then its trivial baseline. "
-            f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
-        )
-        metric = choose.metric()
-        st.markdown(metric_summary(store, split, metric))
-        frame = metric_frame(store, split, metric)
-        download.figure(
-            view,
-            dots(frame, styles.by_title(store), METRIC_TITLES[metric], FEW),
-            download.About(
-                (METRIC_TITLES[metric], split),
-                download.films(view),
-                f"In brackets the positives in {split}. Whiskers are 95% intervals, the grey tick is the trivial "
-                f"baseline; grey marks have fewer than {FEW} positives.",
-            ),
-            lambda: frame,
-            key="dots",
-            alt=f"{METRIC_TITLES[metric]} of each label and regime with 95% intervals and baselines",
-        )
+    mean = mean_of_labels(store, split)
+    show_table(regime_table(store, split, mean.name), hide_index=True)
+    st.caption(
+        f"{mean.note} Each with its 95% interval from leaving out patients in turn, then its trivial baseline. "
+        f"{len(store.rows(split)):,} films. Precision, recall and F1 at thresholds chosen on val."
+    )
+    metric = choose.metric()
+    st.markdown(metric_summary(store, split, metric))
+    frame = metric_frame(store, split, metric)
+    download.figure(
+        view,
+        dots(frame, styles.by_title(store), METRIC_TITLES[metric], FEW),
+        download.About(
+            (METRIC_TITLES[metric], split),
+            download.films(view),
+            f"In brackets the positives in {split}. Whiskers are 95% intervals, the grey tick is the trivial "
+            f"baseline; grey marks have fewer than {FEW} positives.",
+        ),
+        lambda: frame,
+        key="dots",
+        alt=f"{METRIC_TITLES[metric]} of each label and regime with 95% intervals and baselines",
+    )
 
 
 # --- the pictures ----------------------------------------------------------------------------------------------------

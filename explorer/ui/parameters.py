@@ -212,6 +212,8 @@ SEPARABILITY = {
     "measure": _choice("measure", MEASURES, "lift").shown(_is("part", "measures")),
     "space": _SPACE.shown(_is("part", "measures", "confused")),
     "label": _LABEL.shown(_is("part", "measures", "confused")),
+    "table": flag().shown(_is("part", "measures")),
+    "details": flag().shown(_is("part", "measures")),
     "embedding_space": _space_of("embedding").shown(_is_confused("embedding")),
     "decision_space": _space_of("decision").shown(_is_confused("decision")),
 }
@@ -381,7 +383,9 @@ CASE = {
     "film": _FILM,
     **_SHEET,
     "overlay": from_store(lambda store: {"none": "", **_regimes(store)}),
+    "maps": flag(),
     "space": _SPACE,
+    "scores": flag(),
     "sel": _SEL,
 }
 
@@ -411,6 +415,7 @@ _GROUP = from_store(
 AUDIT = {
     "split": _SPLIT,
     "audit": _choice("audit", SECTIONS),
+    "sought": flag().shown(_is("audit", "leaks")),
     **shown(
         _is("audit", "labels"),
         {
@@ -425,4 +430,8 @@ AUDIT = {
     "regime": _REGIME.shown(_is("audit", "hard")),
     **shown(_is("audit", "subgroups"), {"figure": one_of(subgroups.FIGURES), "group": _GROUP}),
 }
-PROTOCOLS = {"split": _SPLIT, "part": _choice("part", PROTOCOL_PARTS)}
+PROTOCOLS = {
+    "split": _SPLIT,
+    "part": _choice("part", PROTOCOL_PARTS),
+    **shown(_is("part", "figures"), {"table": flag(), "details": flag()}),
+}

@@ -128,22 +128,28 @@ def comparison(view: View) -> None:
     st.caption(HOW_TO_READ)
     if other is None:
         _how_to_make(mine)
-    with st.expander("How the figures are made"):
-        st.markdown(f"The paper that this explorer follows, {SOURCE}, tests BiomedCLIP on IU-Xray.")
-        st.caption(_how_scored(runs, split))
-    with st.expander("The same as a table", icon=":material/table:"):
-        baselines = {_never(run): split_baselines(run, split) for run in runs}
-        shown = protocol_tables.figures_table([ScoredGroup(name, frame) for name, frame in groups], baselines)
-        show_table(
-            shown,
-            hide_index=True,
-            height="content",
-            column_config={"Regime or rule": st.column_config.Column(width=190)},
-        )
-        st.caption(
-            "‡ no better than a baseline that never looks at a film: the figure, or part of its interval, lies on "
-            "the wrong side of one."
-        )
+    choose.drawer("How the figures are made", "details", partial(_made, runs, split))
+    choose.drawer("The same as a table", "table", partial(_figures_table, runs, split, groups), ":material/table:")
+
+
+def _made(runs: list[Store], split: Split) -> None:
+    st.markdown(f"The paper that this explorer follows, {SOURCE}, tests BiomedCLIP on IU-Xray.")
+    st.caption(_how_scored(runs, split))
+
+
+def _figures_table(runs: list[Store], split: Split, groups: list[tuple[str, pd.DataFrame]]) -> None:
+    baselines = {_never(run): split_baselines(run, split) for run in runs}
+    shown = protocol_tables.figures_table([ScoredGroup(name, frame) for name, frame in groups], baselines)
+    show_table(
+        shown,
+        hide_index=True,
+        height="content",
+        column_config={"Regime or rule": st.column_config.Column(width=190)},
+    )
+    st.caption(
+        "‡ no better than a baseline that never looks at a film: the figure, or part of its interval, lies on "
+        "the wrong side of one."
+    )
 
 
 @panel

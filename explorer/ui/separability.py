@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -109,8 +110,7 @@ def measure_answer(view: View, choice: MeasureChoice) -> None:
 @panel
 def measure_details(view: View, choice: MeasureChoice) -> None:
     """What the measure says of each label, and how it is made; in a drawer."""
-    with st.expander("Label by label, and how it is measured"):
-        _details(view, choice)
+    choose.drawer("Label by label, and how it is measured", "details", partial(_details, view, choice))
 
 
 def _details(view: View, choice: MeasureChoice) -> None:
@@ -171,12 +171,15 @@ def measure_intervals(view: View, choice: MeasureChoice) -> None:
         key="whiskers",
         alt=f"{measure.title} of each label with 95% intervals",
     )
-    with st.expander("All figures in a table"):
-        show_table(
-            measure_table(store, split, choice.measure),
-            hide_index=True,
-            column_config={p: st.column_config.NumberColumn(format="%.3f") for p in ("p", "p adjusted")},
-        )
+    choose.drawer("All figures in a table", "table", partial(_table, view, choice))
+
+
+def _table(view: View, choice: MeasureChoice) -> None:
+    show_table(
+        measure_table(view.store, view.split, choice.measure),
+        hide_index=True,
+        column_config={p: st.column_config.NumberColumn(format="%.3f") for p in ("p", "p adjusted")},
+    )
 
 
 @panel

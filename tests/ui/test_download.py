@@ -32,7 +32,7 @@ VIEWS = (
     ("pr_curves", {"view": "thresholds", "label": "no-finding"}),
     ("pr_curves", {"view": "calibration", "label": "no-finding"}),
     ("pr_curves", {"view": "together"}),
-    ("case", {}),
+    ("case", {"maps": "true"}),
     ("audit", {"audit": "outliers"}),
     ("audit", {"audit": "shortcuts"}),
     ("audit", {"audit": "subgroups", "label": "no-finding"}),

@@ -53,7 +53,8 @@ def test_no_view_reads_a_text_of_the_store(store: Store, page: str, query: dict[
     ("page", "kind"), [*(("case", kind) for kind in KINDS), *(("neighbours", kind) for kind in SOME)]
 )
 def test_no_page_of_a_film_reads_its_texts(store: Store, page: str, kind: str) -> None:
-    app = open_page(page, film=film_of(store, kind), label=store.labels[1 + KINDS.index(kind) % 13])
+    drawers = {"maps": "true", "scores": "true"} if page == "case" else {}
+    app = open_page(page, film=film_of(store, kind), label=store.labels[1 + KINDS.index(kind) % 13], **drawers)
     assert not app.exception
     assert read_plants(app) == {}
 

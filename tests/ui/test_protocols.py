@@ -27,10 +27,10 @@ from tests.conftest import ROOT, vouch
 from tests.pages import as_read, open_sound_page, said
 
 
-def open_protocols(part: str = "figures") -> AppTest:
+def open_protocols(part: str = "figures", **query: str) -> AppTest:
     st.cache_data.clear()
     st.cache_resource.clear()
-    return open_sound_page("protocols", part=part)
+    return open_sound_page("protocols", part=part, **query)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def both(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_without_the_papers_run_the_page_says_how_to_make_it(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_STORE", str(tiny_store))
-    app = open_protocols()
+    app = open_protocols(table="true")
     assert "`--protocol paper`" in as_read(app.info[0].value)
     table = next(frame.value for frame in app.dataframe if "Figures of" in frame.value)
     groups = table["Figures of"].value_counts().to_dict()
@@ -96,7 +96,7 @@ def test_a_fine_tune_that_never_left_its_start_says_so(
 
 def test_both_protocols_stand_side_by_side(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_STORE", str(both))
-    app = open_protocols()
+    app = open_protocols(table="true")
     assert not app.info
     table = next(frame.value for frame in app.dataframe if "Figures of" in frame.value)
     order = list(dict.fromkeys(table["Figures of"]))

@@ -118,7 +118,7 @@ def test_counts_on_the_board_are_the_stores(store: Store) -> None:
 
 @pytest.mark.parametrize("measure", [measure.title for measure in separability_board.MEASURES.values()])
 def test_every_measure_renders_whole(store: Store, measure: str) -> None:
-    app = open_page(measure=measure, space="Decision (logits)", split="val")
+    app = open_page(measure=measure, space="Decision (logits)", split="val", table="true")
     assert not app.exception and not app.error
     table = next(frame.value for frame in app.dataframe if "p adjusted" in frame.value)
     assert len(table) == 5 * len(store.labels)

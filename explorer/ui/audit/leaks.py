@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from explorer.data.text import in_markdown, plain
 from explorer.figures.style import difference_with_interval, number, with_interval
 from explorer.tables.labels import findings_text
 from explorer.tables.results import METRIC_TITLES
+from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import link
@@ -47,9 +49,7 @@ def leaks_view(view: View) -> None:
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
         _figures(view)
     _pairs(store, pairs, splits)
-    with st.expander("What was sought, and how"):
-        show_table(counts, hide_index=True)
-        _rule(store)
+    choose.drawer("What was sought, and how", "sought", partial(_sought, store, counts))
 
 
 @panel
@@ -87,8 +87,9 @@ def _answer(counts: pd.DataFrame) -> str:
 
 
 @panel
-def _rule(store: Store) -> None:
+def _sought(store: Store, counts: pd.DataFrame) -> None:
     rule = store.audit.copy_rule
+    show_table(counts, hide_index=True)
     st.caption(
         "Same pixels: SHA-256 of the decoded film. Near copies: pairs proposed by a perceptual hash of the film's "
         f"variants, then registered and compared in coarse and fine detail ({rule['n_pairs']:,} pairs). A copy from "

@@ -171,17 +171,17 @@ def _linked(view: View, asked: Asked, panels: list[Panel], paint_id: str) -> Non
 
 def method(view: View, choice: MapChoice) -> None:
     """What colours and maps are made of, and how far the maps may be believed: drawn only while open."""
-    drawer = st.expander("How the maps are made, and how far to trust them", **address.control("trust"))
-    if not drawer.open:
-        return
+    choose.drawer("How the maps are made, and how far to trust them", "trust", partial(_method, view, choice))
+
+
+def _method(view: View, choice: MapChoice) -> None:
     store, asked = view.store, choice.asked
-    with drawer:
-        st.markdown(method_text(store, asked, choice.regimes))
-        trust_table(store, choice.regimes, asked.kind)
-        if "prompts" in choice.signs:
-            _about_prompts(view, choice)
-        if asked.colour == "cluster" or "clusters" in choice.signs:
-            cluster_table(view, asked, choice.regimes)
+    st.markdown(method_text(store, asked, choice.regimes))
+    trust_table(store, choice.regimes, asked.kind)
+    if "prompts" in choice.signs:
+        _about_prompts(view, choice)
+    if asked.colour == "cluster" or "clusters" in choice.signs:
+        cluster_table(view, asked, choice.regimes)
 
 
 @panel

@@ -188,11 +188,9 @@ def side_by_side(view: View, query: Query, neighbours: list[Neighbours]) -> None
         for one in neighbours
         if len(one.regimes) > 1
     ]
-    notes = "By falling cosine similarity. "
-    if not np.isnan(query.known).all():
-        notes += "✓ shared label, − asked for and not there, + the neighbour's own, ? unknown there. "
-    notes += "**Hub**: among the ten nearest of unusually many films."
-    st.caption("".join(shared) + notes, help=hint("hub"))
+    signs_text = "✓ shared label, − asked for and not there, + the neighbour's own, ? unknown there.  \n"
+    known = signs_text if not np.isnan(query.known).all() else ""
+    st.caption(f"{''.join(shared)}By falling cosine similarity.", help=known + hint("hub"))
     for column, one in zip(st.columns(len(neighbours), gap="medium"), neighbours, strict=True):
         with column:
             st.subheader(one.title, anchor=False)

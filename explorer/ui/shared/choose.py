@@ -84,6 +84,14 @@ def options(draw: Callable[[], object]) -> None:
             draw()
 
 
+def drawer(title: str, parameter: str, draw: Callable[[], object], icon: str | None = None) -> None:
+    """What is needed less often, drawn only while the visitor sees it."""
+    box = st.expander(title, icon=icon, **address.control(parameter))
+    if box.open:
+        with box:
+            draw()
+
+
 def film(view: View, among_label: str | None = None) -> int:
     """One film, by its id or by sight.
 
