@@ -340,9 +340,7 @@ def same_embedding(store: Store, split: Split) -> SameEmbedding | None:
             size = with_interval(best["difference"], best["ci_low"], best["ci_high"], signed=True)
             gain = f"Gain {size}, Holm's p {p_text(best['p_holm'])}."
         elif not doubt:
-            doubt = (
-                f"Whether {pair[1].title} gains over {pair[0].title} on any one label: none is sure after correction"
-            )
+            doubt = f"Whether {pair[1].title} gains over {pair[0].title} on any one label: none is sure"
     by_key = merits(store, split)
     scores = tuple((regime, by_key[regime.name, label, HEADLINE]) for regime in store.regimes)
     curves = tuple(regime_curves(store, split, label, "pr"))
@@ -460,13 +458,13 @@ def not_concluded(store: Store, split: Split, shown: Headline, *doubts: str) -> 
     phrases = []
     few = sum(label_counts(store, split, label)[0] < FEW for label in store.labels)
     if few:
-        phrases.append(f"{few} of {len(store.labels)} labels: fewer than {FEW} positive films")
+        phrases.append(f"{few} of {len(store.labels)} labels: under {FEW} positives")
     ranked = sorted(shown.means, key=lambda one: -one[1].value)
     if len(ranked) > 1:
         (best, _), (second, _) = ranked[:2]
         mean = mean_of_labels(store, split).name
         if not difference_excludes_zero(store, split, HEADLINE, mean, {best.name, second.name}):
-            phrases.append(f"Whether {best.title} ranks better than {second.title}: their difference may be 0")
+            phrases.append(f"Whether {best.title} ranks better than {second.title}: it may be chance")
     return [*phrases, *(doubt for doubt in doubts if doubt), "How films from elsewhere would fare"]
 
 

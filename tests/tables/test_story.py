@@ -286,7 +286,7 @@ def test_without_a_sure_gain_the_most_frequent_finding_is_shown_and_the_doubt_sa
     answer = story.same_embedding(made(targets, labels=("No Finding", "B", "C"), differences=rows), "test")
     assert answer
     assert (answer.label, answer.gain) == ("C", "")
-    assert answer.doubt == "Whether Fitted head gains over Words on any one label: none is sure after correction"
+    assert answer.doubt == "Whether Fitted head gains over Words on any one label: none is sure"
     assert answer.sentence == "This store has no average precision for C."
     answer = story.same_embedding(made(targets), "test")
     assert answer
@@ -342,8 +342,8 @@ def test_the_headline_gives_the_highest_mean_and_the_limits_what_is_not_known() 
     assert answer.sentence == "**Trained** has the highest average precision: 0.70, mean over 1 of 1 labels."
     assert [regime.name for regime, _ in answer.means] == ["words", "trained"], "one without a figure is left out"
     assert story.not_concluded(store, "test", answer, "", "A doubt") == [
-        "2 of 3 labels: fewer than 5 positive films",
-        "Whether Trained ranks better than Words: their difference may be 0",
+        "2 of 3 labels: under 5 positives",
+        "Whether Trained ranks better than Words: it may be chance",
         "A doubt",
         "How films from elsewhere would fare",
     ]
