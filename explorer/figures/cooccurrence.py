@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.data.text import in_html, on_axis
-from explorer.figures.style import GREY, compact
+from explorer.figures.style import FILLS, compact, ink_on_fill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +30,11 @@ def cooccurrence_heatmap(share: NDArray[np.float64], both: NDArray[np.int64], la
     places, names = list(range(len(labels))), [in_html(label) for label in labels]
     figure = go.Figure(
         go.Heatmap(
-            z=share,
+            z=np.where(np.nan_to_num(share) > 0, share, np.nan),
             x=places,
             y=places,
             customdata=np.dstack([percent, both, *np.meshgrid(names, names)]),
-            colorscale=[[0, "rgba(122,92,196,0.04)"], [1, "rgba(122,92,196,1)"]],
+            colorscale=FILLS,
             zmin=0,
             zmax=1,
             xgap=1,
@@ -44,20 +44,17 @@ def cooccurrence_heatmap(share: NDArray[np.float64], both: NDArray[np.int64], la
             "%{customdata[1]}<extra></extra>",
         )
     )
-    # Written by hand: the heat map's own text takes a colour for an opaque ground and vanishes on the dark page. The
-    # diagonal is 100 whatever the films, and on a phone its figures would run into the next.
+    # The diagonal is 100 whatever the films, and on a phone its figures would run into the next.
     rows, columns = np.nonzero((percent != "") & ~np.eye(len(labels), dtype=bool))
-    dark = share[rows, columns] > 0.5
-    for colour, chosen in ((GREY, ~dark), ("#ffffff", dark)):
-        figure.add_scatter(
-            x=columns[chosen],
-            y=rows[chosen],
-            text=percent[rows[chosen], columns[chosen]],
-            mode="text",
-            textfont={"color": colour, "size": 11},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+    figure.add_scatter(
+        x=columns,
+        y=rows,
+        text=percent[rows, columns],
+        mode="text",
+        textfont={"color": [ink_on_fill(part) for part in share[rows, columns].tolist()], "size": 11},
+        hoverinfo="skip",
+        showlegend=False,
+    )
     ticks = {"tickvals": places, "ticktext": [on_axis(label) for label in labels], "showgrid": False, "zeroline": False}
     figure.update_yaxes(**ticks, range=[len(labels) - 0.5, -0.5])
     figure.update_xaxes(**ticks, tickangle=-45, range=[-0.5, len(labels) - 0.5])

@@ -10,15 +10,13 @@ import plotly.graph_objects as go
 
 from explorer.data.text import on_axis
 from explorer.figures.dots import dots
-from explorer.figures.style import GREY, Style, compact
+from explorer.figures.style import FILLS, GREY, Style, compact, ink_on_fill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-SCALE = [[0, "#d9d0f2"], [0.5, "#9a82d6"], [1, "#4f2fa8"]]
-"""Opaque, so that what is written on it reads on the light and on the dark page."""
 ROW = 30
 
 
@@ -154,7 +152,7 @@ def confusion_heatmap(labels: Sequence[str], cells: Sequence[Sequence[Cell]]) ->
 def _fill(cells: Sequence[Sequence[Cell]]) -> go.Heatmap:
     return go.Heatmap(
         z=[[cell.strength for cell in row] for row in cells],
-        colorscale=SCALE,
+        colorscale=FILLS,
         zmin=0,
         zmax=1,
         xgap=2,
@@ -186,7 +184,5 @@ def _written(cells: Sequence[Sequence[Cell]], square: int, size: int) -> go.Scat
 
 
 def _colour(cell: Cell) -> str:
-    """Dark on a light fill, white on a strong one, grey without one."""
-    if cell.strength is None:
-        return GREY
-    return "#ffffff" if cell.strength > 0.6 else "#1B2530"
+    """Black or white on a fill, grey without one."""
+    return GREY if cell.strength is None else ink_on_fill(cell.strength)

@@ -48,6 +48,15 @@ def regime_style(place: int) -> Style:
     return REGIME_STYLES[place % len(REGIME_STYLES)]
 
 
+FILLS = [[0, "#d9d0f2"], [0.5, "#9a82d6"], [1, "#4f2fa8"]]
+"""Squares of a heat map from 0 to 1. Opaque, so that what is written on them reads on the light and the dark page."""
+
+
+def ink_on_fill(strength: float) -> str:
+    """The colour of a text on a square of this strength: the one of black and white that has 4.5:1 on it."""
+    return "#000000" if strength < 0.68 else "#ffffff"
+
+
 def translucent(colour: str, opacity: float) -> str:
     """A hex colour that lets what lies beneath shine through."""
     red, green, blue = hex_to_rgb(colour)

@@ -12,7 +12,7 @@ import pytest
 from explorer.figures.case import PointGroup, grouped_map
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.dots import dots
-from explorer.figures.style import GREY, regime_style
+from explorer.figures.style import FILLS, GREY, ink_on_fill, regime_style
 
 STYLES = {"Zero-shot": regime_style(0), "Full fine-tune": regime_style(2)}
 
@@ -33,6 +33,14 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("ground", ["#FFFFFF", "#0E1318"])
 def test_every_regime_stands_out_on_both_pages(place: int, ground: str) -> None:
     assert contrast(regime_style(place).colour, ground) >= 3
+
+
+@pytest.mark.parametrize("strength", np.linspace(0, 1, 21))
+def test_what_is_written_on_a_square_reads(strength: float) -> None:
+    at, colours = zip(*FILLS, strict=True)
+    channels = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours])
+    fill = "#" + "".join(f"{round(float(np.interp(strength, at, channel))):02x}" for channel in channels.T)
+    assert contrast(ink_on_fill(strength), fill) >= 4.5
 
 
 def test_regimes_differ_without_colour() -> None:
