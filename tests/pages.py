@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
+from typing import Any
 
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
@@ -62,6 +64,13 @@ def assert_whole(app: AppTest, title: str) -> None:
     assert_sound(app)
     assert app.title[0].value == title
     assert said(app).count("Research use only. Not a medical device.") == 1
+
+
+def sent(app: AppTest, component: str) -> dict[str, Any]:
+    """What a component of the map got as JSON."""
+    (part,) = [part for part in app.get("bidi_component") if part.proto.component_name.endswith(component)]
+    data: dict[str, Any] = json.loads(part.proto.json or part.proto.mixed.json)
+    return data
 
 
 def address_of(app: AppTest) -> dict[str, list[str]]:

@@ -227,6 +227,7 @@ VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("dataset", {}),
     ("map", {"colour": "Cluster", "signs": "Prompts"}),
     ("map", {"colour": "Several labels"}),
+    ("map", {"filter": "negative"}),
     ("separability", {"table": "true", "details": "true"}),
     ("separability", {"part": "confused", "space": "Decision (logits)"}),
     ("separability", {"part": "spaces"}),

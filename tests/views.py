@@ -25,6 +25,8 @@ def known_texts(store: Store) -> list[str]:
     texts += [selection.pack(store.manifest.run_id, store.n, store.rows("test")[:4], "four")]
     texts += [text for titles in FORMER.values() for pair in titles.items() for text in pair]
     texts += ["test", "val", "true", "false", "positive", "negative", "unknown", "any", "frontal", "lateral", "all"]
+    texts += [f"{outcome}.{regime.name}" for outcome in ("tp", "fn") for regime in store.regimes]
+    texts += ["fp.zero_shot.edema", "unknown.fracture", "view.frontal", "split.val", "height.100..", "report.opacity"]
     texts += [".own", ".likeness", ".all", ".micro", "*", "6", "12", "24", "tp", "gained", "reviewed", "map", "lift"]
     return [*dict.fromkeys(texts), "1", "3", "0.35", "My own", "fine_tune.zero_shot"]
 

@@ -50,11 +50,15 @@ class Mark:
     shape: Shape = "disc"
     radius: float = 3.7
     opacity: float = 0.9
+    ground: bool = False
+    """Whether films of this look only show where the map lies: neither pointer, keys nor lasso reach them."""
 
     def plain(self) -> dict[str, object]:
-        return {"c": self.colours, "s": self.shape, "r": self.radius, "a": self.opacity}
+        ground: dict[str, object] = {"ground": True} if self.ground else {}
+        return {"c": self.colours, "s": self.shape, "r": self.radius, "a": self.opacity, **ground}
 
 
+OUTSIDE = Mark((GREY,), radius=2.2, opacity=0.25, ground=True)
 CONTEXT = Mark((GREY,), radius=3.3, opacity=0.45)
 UNKNOWN = Mark((GREY,), "ring", 3.3, 0.55)
 
@@ -116,6 +120,21 @@ def layered(n: int, layers: Sequence[Points], legend: Sequence[Legend] | None = 
         shown = [layer for layer in reversed(layers) if len(layer.rows)]
         legend = [Legend(f"{layer.name} ({len(layer.rows):,})", layer.mark) for layer in shown]
     return Paint(tuple(layer.mark for layer in layers), codes, tuple(legend))
+
+
+def on_ground(paint: Paint, rows: NDArray[np.int64], name: str) -> Paint:
+    """The same with further films as a pale ground beneath all others.
+
+    Parameters
+    ----------
+    rows : (m,) films that the paint leaves undrawn
+    name : what the legend calls them
+    """
+    codes = np.where(paint.codes == HIDDEN, HIDDEN, paint.codes + 1)
+    codes[rows] = 0
+    return Paint(
+        (OUTSIDE, *paint.marks), codes.astype(np.uint8), (*paint.legend, Legend(f"{name} ({len(rows):,})", OUTSIDE))
+    )
 
 
 def graded(

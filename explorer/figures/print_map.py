@@ -41,7 +41,8 @@ class MapKey:
         """What is drawn, from x on and about y."""
         if self.entry.mark:
             mark = self.entry.mark
-            return _marks(np.array([x + 4]), np.array([y]), mark, max(2 * PX * mark.radius, 4.5), 1.0)
+            opacity = mark.opacity if mark.ground else 1.0
+            return _marks(np.array([x + 4]), np.array([y]), mark, max(2 * PX * mark.radius, 4.5), opacity)
         from matplotlib.patches import Rectangle
         from matplotlib.text import Text as TextArtist
 
@@ -207,6 +208,7 @@ class _Doubt:
     colours: tuple[str, ...] = (DOUBT_COLOUR,)
     radius: float = 5.0
     opacity: float = 0.75
+    ground: bool = False
 
 
 def _doubt(place: int) -> Any:

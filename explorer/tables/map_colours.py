@@ -27,11 +27,13 @@ from explorer.figures.maps import (
     Shape,
     graded,
     layered,
+    on_ground,
     pies,
     ramp,
 )
 from explorer.figures.style import number
 from explorer.tables import styles
+from explorer.tables.film_filter import names_split, rows_shown
 from explorer.tables.labels import label_states
 from explorer.tables.spaces import distinct_spaces
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from explorer.data.samples import Split
     from explorer.store.manifest import SpaceKind
     from explorer.store.reader import Store
+    from explorer.tables.film_filter import Conditions
 
 Colour = Literal[
     "label", "labels", "count", "score", "outcome", "right", "view", "split", "cluster", "density", "moved"
@@ -71,7 +74,7 @@ _CLUSTER_SHAPES: tuple[Shape, ...] = ("disc", "diamond", "triangle")
 
 @dataclass(frozen=True)
 class Asked:
-    """What the colours are to show; hashable, so that it keys the cache."""
+    """What the colours are to show, and the conditions on films; hashable, so that it keys the cache."""
 
     split: Split
     kind: SpaceKind
@@ -79,16 +82,26 @@ class Asked:
     label: str
     labels: tuple[str, ...]
     match: Match
+    conditions: Conditions = ()
+
+    @property
+    def part(self) -> Split | None:
+        """The split whose films are on the map; None for all splits."""
+        return None if self.colour == "split" or names_split(self.conditions) else self.split
 
 
 def paint(store: Store, asked: Asked, regime: str) -> Paint:
-    """The points of one regime's map."""
-    return _PAINTERS[asked.colour](store, asked, regime)
+    """The points of one regime's map; films that do not meet the conditions are a pale ground beneath the others."""
+    painted = _PAINTERS[asked.colour](store, asked, regime)
+    if not asked.conditions:
+        return painted
+    every = store.rows(asked.part)
+    return on_ground(painted, np.setdiff1d(every, rows_on_map(store, asked)), "outside the filter")
 
 
 def rows_on_map(store: Store, asked: Asked) -> NDArray[np.int64]:
-    """Rows drawn: the split's, or all films where the colour is the split."""
-    return store.rows(None if asked.colour == "split" else asked.split)
+    """Rows that the colours are about: those that meet the conditions, of the split or of all films."""
+    return rows_shown(store, asked.part, asked.conditions, asked.label)
 
 
 def _label(store: Store, asked: Asked, regime: str) -> Paint:
@@ -226,6 +239,7 @@ def _view(store: Store, asked: Asked, regime: str) -> Paint:
 
 
 def _split(store: Store, asked: Asked, regime: str) -> Paint:
+    rows, splits = rows_on_map(store, asked), store.samples["split"].to_numpy()
     looks = {
         "train": CONTEXT,
         "val": Mark(("#3a9bdc",), "diamond", 4, 0.85),
@@ -233,7 +247,7 @@ def _split(store: Store, asked: Asked, regime: str) -> Paint:
     }
     return layered(
         store.n,
-        [Points(part, np.flatnonzero(store.samples["split"] == part), look) for part, look in looks.items()],
+        [Points(part, rows[splits[rows] == part], look) for part, look in looks.items()],
     )
 
 

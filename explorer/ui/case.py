@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import streamlit as st
@@ -25,6 +25,7 @@ from explorer.ui.components.viewer import shapes_to_draw, viewer
 from explorer.ui.models import heatmaps
 from explorer.ui.shared import address, cache, choose, download, selection
 from explorer.ui.shared.annotators import film_annotations, legend
+from explorer.ui.shared.filter import films, filtered, narrowed
 from explorer.ui.shared.frame import LONGEST_ERROR, panel
 from explorer.ui.shared.gallery import link
 from explorer.ui.shared.show import figure_title, show_table
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
+    from explorer.data.samples import Split
     from explorer.store.manifest import SpaceRecord
     from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
@@ -65,11 +67,12 @@ def choose_case(view: View) -> Case:
 
 
 def _order(view: View, row: int) -> FilmOrder:
-    """The selection where the film is in it, else the film's split."""
-    selected = selection.current(view)
+    """The selection where the film is in it, else the film's split; of either, what the filter leaves."""
+    store, selected = view.store, selection.current(view)
     if row in selected.rows:
-        return FilmOrder(selected.rows, in_markdown(selected.name) or "the selection")
-    return FilmOrder(view.store.peers(row), str(view.store.samples["split"].iat[row]))
+        return FilmOrder(narrowed(store, selected.rows), filtered(in_markdown(selected.name) or "the selection"))
+    split = cast("Split", store.samples["split"].iat[row])
+    return FilmOrder(films(store, split), filtered(split))
 
 
 def film_panel(view: View, case: Case) -> None:

@@ -22,7 +22,8 @@ from explorer.errors import UserError
 from explorer.store.saliency import list_saliency
 from explorer.tables import curves as curve_tables
 from explorer.tables import subgroups
-from explorer.tables.labels import by_prevalence, rows_in_state
+from explorer.tables.film_filter import base_rows, meets
+from explorer.tables.labels import by_prevalence, label_states
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS
 from explorer.tables.results import METRIC_TITLES
 from explorer.tables.separability import MEASURES, columns
@@ -43,7 +44,7 @@ from explorer.ui.pr_curves.page import VIEWS
 from explorer.ui.pr_curves.thresholds import CELLS
 from explorer.ui.protocols import PARTS as PROTOCOL_PARTS
 from explorer.ui.separability import PARTS as SEPARABILITY_PARTS
-from explorer.ui.shared import cache, selection
+from explorer.ui.shared import cache, conditions, selection
 from explorer.ui.shared.choose import SPACES, Among
 from explorer.ui.shared.context import SHOWN_SPLITS
 from explorer.ui.shared.former import FORMER
@@ -102,16 +103,18 @@ def _is_marking(values: Values) -> bool:
 
 
 def _first_film(store: Store, values: Values) -> str:
-    """The first film of the split that has the label, or the first of the split.
+    """The first film that has the label, of those that the filter leaves, or the first of them.
 
     For a reader to mark it is the first of the selection or of the split: it must not tell that the film has the label.
+    A filter that leaves no film counts for nothing here.
     """
-    selected, rows = values.get("sel"), store.rows(values["split"])
-    positive = rows_in_state(store, values["split"], values["label"], "positive")
-    if _is_marking(values):
-        row = selected.rows[0] if selected else rows[0]
-    else:
-        row = positive[0] if len(positive) else rows[0]
+    split, label, conditions = values["split"], values["label"], values["filter"] or ()
+    selected = values.get("sel") if _is_marking(values) else None
+    rows = selected.rows if selected else base_rows(store, split, conditions)
+    kept = rows[meets(store, conditions, label)[rows]]
+    rows = kept if len(kept) else rows
+    positive = rows[label_states(store, label)[rows] == "positive"]
+    row = positive[0] if len(positive) and not _is_marking(values) else rows[0]
     return str(store.samples["sample_id"].iat[row])
 
 
@@ -132,6 +135,7 @@ _FILM = film(_first_film)
 _REGIME = from_store(_regimes, former=_regime_titles)
 _SPACE = _choice("space", SPACES)
 _SEL = selection.IN_ADDRESS
+_FILTER = conditions.IN_ADDRESS
 _SHEET = {
     "sheet": flag(),
     "among": one_of(get_args(Among)).shown(lambda values: values.get("sheet", False) and not _is_marking(values)),
@@ -187,6 +191,7 @@ MAP = {
     "thumbs": flag(default=True),
     "trust": flag(),
     "regime": _REGIME.shown(_of_one_regime),
+    "filter": _FILTER,
     "film": film(lambda *_: None),
     "sel": _SEL,
 }
@@ -253,6 +258,7 @@ NEIGHBOURS = {
             "k": one_of(query.LENGTHS),
             "same_patient": flag(),
             "mixed": flag(),
+            "filter": _FILTER,
             "film": _FILM.shown(_by_film),
             **shown(_by_film, _SHEET),
             "sel": _SEL.shown(_is("by", "selection")),
@@ -337,6 +343,7 @@ PR_CURVES = {
             "share": number(0, 100, 10.0).shown(_is("rule", "share")),
             "one-cut": flag().shown(lambda values: values.get("rule") not in (*PRESETS, *BY_HAND)),
             "cell": one_of(CELLS, "fp"),
+            "filter": _FILTER,
         },
     ),
     "fitted": _choice("fitted", METHODS_OF_FIT).shown(_is("view", "calibration")),
@@ -366,7 +373,10 @@ def _saliency_sets(store: Store) -> dict[str, str]:
 GRAD_CAM = {
     **_COMPARES,
     "show": _choice("show", controls.TITLES),
-    **shown(_has_film, {"label": _LABEL, "sel": _SEL, "film": replace(_FILM, apart=_is_marking), **_SHEET}),
+    **shown(
+        _has_film,
+        {"label": _LABEL, "sel": _SEL, "filter": _FILTER, "film": replace(_FILM, apart=_is_marking), **_SHEET},
+    ),
     "regime": _REGIME.shown(_is("show", "labels")),
     **shown(_is_picture, {**_LOOK, "cam": flag(_has_maps)}),
     "words": text(LONGEST_SENTENCE).shown(_is("show", "regimes")),
@@ -380,6 +390,7 @@ GRAD_CAM = {
 CASE = {
     **_COMPARES,
     "label": _LABEL,
+    "filter": _FILTER,
     "film": _FILM,
     **_SHEET,
     "overlay": from_store(lambda store: {"none": "", **_regimes(store)}),
@@ -428,6 +439,7 @@ AUDIT = {
     "distance": _choice("distance", DISTANCE_TITLES, DEFAULT_DISTANCE).shown(_is("audit", "outliers")),
     "label": _LABEL.shown(_is("audit", "hard", "subgroups")),
     "regime": _REGIME.shown(_is("audit", "hard")),
+    "filter": _FILTER.shown(_is("audit", "hard")),
     **shown(_is("audit", "subgroups"), {"figure": one_of(subgroups.FIGURES), "group": _GROUP}),
 }
 PROTOCOLS = {

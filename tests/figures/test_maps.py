@@ -20,6 +20,7 @@ from explorer.figures.maps import (
     geometry_bytes,
     graded,
     layered,
+    on_ground,
     paint_bytes,
     pies,
 )
@@ -43,6 +44,14 @@ def test_what_is_in_no_layer_is_hidden_and_later_layers_lie_on_top() -> None:
     paint = layered(6, [Points("a", np.array([0, 1, 2]), CONTEXT), Points("b", np.array([2, 4]), Mark(("#E69F00",)))])
     assert paint.codes.tolist() == [0, 0, 1, HIDDEN, 1, HIDDEN]
     assert [entry.name for entry in paint.legend] == ["b (2)", "a (3)"]
+
+
+def test_the_ground_lies_beneath_all_layers_and_cannot_be_reached() -> None:
+    layers = [Points("a", np.array([0, 1]), CONTEXT), Points("b", np.array([2]), Mark(("#E69F00",)))]
+    paint = on_ground(layered(5, layers), np.array([3]), "outside")
+    assert paint.codes.tolist() == [1, 1, 2, 0, HIDDEN]
+    assert [mark.ground for mark in paint.marks] == [True, False, False]
+    assert [entry.name for entry in paint.legend] == ["b (1)", "a (2)", "outside (1)"]
 
 
 def test_a_grade_puts_the_highest_on_top_and_unknown_beneath() -> None:

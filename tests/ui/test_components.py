@@ -130,14 +130,15 @@ def test_thumbnails_stand_apart_on_the_stage_and_cover_no_film_they_belong_to() 
 
 
 POINTS = """
-    const xy = new Uint16Array(given.xy.flat()), points = new Points(xy, new Uint8Array(given.codes));
+    const xy = new Uint16Array(given.xy.flat()), points = new Points(xy, new Uint8Array(given.codes), given.styles);
     const stage = scale({ clientWidth: 400, clientHeight: 500 }, [layout(xy)], { k: 1, x: 0, y: 0 });
     const spots = given.xy.map(([x, y]) => [stage.x + stage.k * x, stage.y - stage.k * y]);
     """
 
 
 @with_node
-def test_films_near_a_place_inside_a_line_and_in_a_direction_are_those_of_a_plain_search() -> None:
+@pytest.mark.parametrize("ground", [False, True])
+def test_films_near_a_place_inside_a_line_and_in_a_direction_are_those_of_a_plain_search(ground: bool) -> None:
     rng = np.random.default_rng(1)
     xy, codes = rng.integers(0, 65536, size=(400, 2)), rng.choice([0, 1, 255], size=400)
     angles = np.linspace(0, 2 * np.pi, 13)[:-1]
@@ -146,13 +147,18 @@ def test_films_near_a_place_inside_a_line_and_in_a_direction_are_those_of_a_plai
         (COMPONENTS / "map_view/points.js").read_text(encoding="utf-8")
         + POINTS
         + """
-        const one = new Points(new Uint16Array(8).fill(9), new Uint8Array([0, 1, 1, 0]));
+        const one = new Points(new Uint16Array(8).fill(9), new Uint8Array([0, 1, 1, 0]), given.styles.slice(1));
         console.log(JSON.stringify([spots, points.near(stage, 210, 240, 80, 5), [...points.inside(stage, given.line)],
             points.towards(20000, 30000, 1, 0), one.near({ k: 1, x: 0, y: 0 }, 9, -9, 3, 4)]));
         """,
-        given={"xy": xy.tolist(), "codes": codes.tolist(), "line": line.tolist()},
+        given={
+            "xy": xy.tolist(),
+            "codes": codes.tolist(),
+            "line": line.tolist(),
+            "styles": [{"ground": ground}, {"ground": False}],
+        },
     )
-    shown = np.flatnonzero(codes != 255)
+    shown = np.flatnonzero(codes == 1 if ground else codes != 255)
     far = np.linalg.norm(np.array(spots)[shown] - [210, 240], axis=1)
     assert near == shown[np.argsort(far)][:5].tolist()
     assert inside == [row for row in shown.tolist() if Outline(line).contains_point(spots[row])]

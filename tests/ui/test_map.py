@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,14 +22,7 @@ from explorer.ui.maps.selected import _composition
 from explorer.ui.shared import selection
 from explorer.ui.shared.links import rows_from_text
 from tests.conftest import IN_DEPTH
-from tests.pages import assert_whole, open_page, said
-
-
-def sent(app: Any, component: str) -> dict[str, Any]:
-    """What a component of the map got as JSON."""
-    (part,) = [part for part in app.get("bidi_component") if part.proto.component_name.endswith(component)]
-    data: dict[str, Any] = json.loads(part.proto.json or part.proto.mixed.json)
-    return data
+from tests.pages import assert_whole, open_page, said, sent
 
 
 def asked(store: Store, **changes: object) -> Asked:

@@ -59,6 +59,19 @@ def test_no_page_of_a_film_reads_its_texts(store: Store, page: str, kind: str) -
     assert read_plants(app) == {}
 
 
+def test_no_filter_reads_the_texts_of_its_conditions(store: Store) -> None:
+    ids = store.samples["patient_id"]
+    plants = [str(ids[ids.str.startswith(PLANTS[kind])].iat[0]) for kind in KINDS]
+    for some in (plants[:9], plants[9:]):
+        app = open_page("case", filter=[*(f"patient_id.{one}" for one in some), "positive"])
+        assert len([button for button in app.button if button.help == "Take this condition away."]) == 10
+        app.session_state["filter-open"] = True
+        app.run()
+        app.selectbox(key="filter-column").set_value("patient_id").run()
+        assert not app.exception
+        assert read_plants(app) == {}
+
+
 NAMES = ("film", "label", "split", "sel", "explain", "edits", "view", "show", "run", "text", "unheard", "")
 
 

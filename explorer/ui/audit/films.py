@@ -17,6 +17,7 @@ from explorer.figures.audit import percentile_histogram
 from explorer.figures.style import number
 from explorer.tables.labels import label_states
 from explorer.ui.shared import choose, download, selection
+from explorer.ui.shared.filter import narrowed
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import gallery
 from explorer.ui.shared.show import show_table
@@ -108,7 +109,7 @@ def _disagreement(view: View, label: str) -> None:
     rows, c = store.rows(split), store.labels.index(label)
     logits = np.stack([np.asarray(store.logits(r.name)[rows, c]) for r in store.regimes])
     spread, ranks = disagreement(logits)
-    most = np.argsort(-spread, kind="stable")[:SHOWN]
+    most = narrowed(store, rows[np.argsort(-spread, kind="stable")])[:SHOWN]
     st.subheader(f"Regimes disagree most on {in_markdown(label)}")
     st.caption(
         f"By how far apart the regimes rank the film among the {len(rows):,} of {split}, 100 being the highest score. "
@@ -122,8 +123,9 @@ def _disagreement(view: View, label: str) -> None:
         each = " · ".join(f"{r.title} {100 * ranks[i, place[row]]:.0f}" for i, r in enumerate(store.regimes))
         return f"{in_markdown(label)}: {states[row]}  \n{each}"
 
-    selection.actions(view, rows[most], f"regimes disagree on {label}", "disagree")
-    _sheet(view, rows[most], "disagreement", ranked)
+    if len(most):
+        selection.actions(view, most, f"regimes disagree on {label}", "disagree")
+        _sheet(view, most, "disagreement", ranked)
 
 
 @panel
@@ -146,9 +148,13 @@ def _confident_errors(view: View, label: str, regime: RegimeRecord) -> None:
         (missed, "positive", "Missed"),
     ):
         st.subheader(f"{title}: {len(errors):,} of {known[state]:,} {state} films")
-        st.caption(f"{regime.title}, the most confident first: logit above the threshold from val, or below it.")
-        if len(errors):
-            chosen = rows[errors[:SHOWN]]
+        chosen = narrowed(store, rows[errors])
+        left_out = f" The filter leaves {len(chosen):,} of {len(errors):,}." if len(chosen) < len(errors) else ""
+        st.caption(
+            f"{regime.title}, the most confident first: logit above the threshold from val, or below it.{left_out}"
+        )
+        if len(chosen):
+            chosen = chosen[:SHOWN]
             selection.actions(view, chosen, f"{regime.title} {title} {label}", f"errors-{state}")
             _sheet(
                 view,

@@ -16,6 +16,7 @@ from explorer.tables.glossary import hint
 from explorer.tables.labels import findings_text, label_states, rows_in_state
 from explorer.ui.models.inference import LONGEST
 from explorer.ui.shared import address, cache, choose, selection
+from explorer.ui.shared.filter import conditions, films, filtered, narrowed
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.stepper import FilmOrder, stepper
 
@@ -151,13 +152,16 @@ def _choose_look() -> None:
 
 
 def film_order(view: View, label: str) -> FilmOrder:
-    """What Previous and Next step through: the selection, or without one the split's films that have the label."""
-    selected = selection.current(view)
+    """What Previous and Next step through: the selection, or without one the split's films that have the label.
+
+    A filter takes films out of the selection; without a selection it says which films of the split there are.
+    """
+    store, selected = view.store, selection.current(view)
     if len(selected.rows):
-        return FilmOrder(selected.rows, f"the selection {in_markdown(selected.name)}")
-    return FilmOrder(
-        rows_in_state(view.store, view.split, label, "positive"), f"{view.split} with {in_markdown(label)}"
-    )
+        return FilmOrder(narrowed(store, selected.rows), filtered(f"the selection {in_markdown(selected.name)}"))
+    if conditions():
+        return FilmOrder(films(store, view.split), filtered(view.split))
+    return FilmOrder(rows_in_state(store, view.split, label, "positive"), f"{view.split} with {in_markdown(label)}")
 
 
 @panel

@@ -20,6 +20,7 @@ from explorer.ui.components.pencil import Act, pencil
 from explorer.ui.models.heatmaps import has_seen_map
 from explorer.ui.shared import address, cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
+from explorer.ui.shared.filter import films, filtered, narrowed
 from explorer.ui.shared.frame import error_text, panel
 from explorer.ui.shared.stepper import FilmOrder, stepper
 
@@ -123,17 +124,17 @@ def _choose(view: View) -> tuple[str, int, str, bool]:
 
 
 def _order(view: View) -> FilmOrder:
-    """The selection, or without one the split. Its name says nothing of the label, nor does the number of its films."""
-    selected = selection.current(view)
+    """What the filter leaves of the selection, or without one of the split. Its name says nothing of the label."""
+    store, selected = view.store, selection.current(view)
     if len(selected.rows):
-        return FilmOrder(selected.rows, "the selection")
-    return FilmOrder(view.store.rows(view.split), view.split)
+        return FilmOrder(narrowed(store, selected.rows), filtered("the selection"))
+    return FilmOrder(films(store, view.split), filtered(view.split))
 
 
 def _sample(view: View, n: int, seed: int) -> None:
     rows = view.store.rows(view.split)
     chosen = rows[stratified_films(view.store.targets[rows], n, seed)]
-    selection.put(view, chosen, f"{len(chosen)} films to mark, {view.split}, seed {seed}")
+    selection.put(view.store, chosen, f"{len(chosen)} films to mark, {view.split}, seed {seed}")
     choose.open_film(str(view.store.samples["sample_id"].iat[chosen[0]]))
 
 

@@ -31,7 +31,7 @@ def download_map(view: View, asked: Asked, panels: Sequence[Panel]) -> None:
     store, rows, film = view.store, map_colours.rows_on_map(view.store, asked), address.value("film")
     trust = " ".join(f"{panel.title}: {panel.note}." for panel in panels)
     about = download.About(
-        ("Map", COLOURS[asked.colour], asked.label, "every split" if asked.colour == "split" else asked.split),
+        ("Map", COLOURS[asked.colour], asked.label, asked.part or "every split"),
         f"n = {len(rows):,} films",
         "Each point is a film; films that the model sees as alike lie close together, as far as two dimensions can "
         f"show it. {trust}",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from explorer.analysis.map_trust import doubts
@@ -21,12 +22,17 @@ from explorer.ui.components.map_view import Panel, film_cards, linked_maps, send
 from explorer.ui.maps import signs
 from explorer.ui.maps.answer import answer_text
 from explorer.ui.maps.download_map import download_map
-from explorer.ui.maps.selected import PAGES, beside_maps, films_id
+from explorer.ui.maps.selected import MAPS, PAGES, beside_maps, films_id
 from explorer.ui.maps.trust import cluster_table, method_text, trust_table, trust_verdict
 from explorer.ui.shared import address, cache, choose, selection
+from explorer.ui.shared.filter import conditions, narrowed
 from explorer.ui.shared.frame import errors_shown, panel
+from explorer.ui.shared.selection import counted
+from explorer.ui.shared.selections import CHIP
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from explorer.data.samples import Split
     from explorer.store.manifest import RegimeRecord
     from explorer.store.reader import Store
@@ -85,7 +91,7 @@ def choose_maps(view: View) -> MapChoice:
     match: Match = address.value("match") if several else "any"
     return MapChoice(
         view.store.regimes if address.value("layout") == "all" else (view.store.regime(address.value("regime")),),
-        Asked(view.split, kind, colour, label, labels or (label,) if several else (), match),
+        Asked(view.split, kind, colour, label, labels or (label,) if several else (), match, conditions()),
         tuple(kind for kind in signs.KINDS if kind in address.value("signs")),
         address.value("doubtful"),
         address.value("thumbs"),
@@ -126,8 +132,10 @@ def answer(view: View, choice: MapChoice) -> None:
 
 
 def explore(view: View, choice: MapChoice) -> None:
-    """The maps with their side panel."""
+    """The maps with their side panel; none where the filter leaves no film, as the bar says."""
     store, asked = view.store, choice.asked
+    if not len(map_colours.rows_on_map(store, asked)):
+        return
     regimes = []
     for regime in choice.regimes:
         with errors_shown():
@@ -144,7 +152,7 @@ def explore(view: View, choice: MapChoice) -> None:
             film_cards(store, films_id(store, asked.label), partial(film_card, store, asked.label))
 
 
-@st.fragment
+@st.fragment(key=MAPS)
 def _linked(view: View, asked: Asked, panels: list[Panel], paint_id: str) -> None:
     """Maps and side panel. A click or a selection draws these anew and nothing else of the page."""
     with errors_shown():
@@ -161,12 +169,18 @@ def _linked(view: View, asked: Asked, panels: list[Panel], paint_id: str) -> Non
                     selected=picked.rows,
                     ringed=film,
                     on_click=lambda row: choose.open_film(str(store.samples["sample_id"].iat[row])),
-                    on_pick=partial(selection.put_from_map, view),
+                    on_pick=partial(_pick, store),
                     on_open=partial(_ask_to_open, store),
                 )
             with st.container(width=SIDE, key="map-beside"):
                 beside_maps(view, asked, picked, film)
         download_map(view, asked, panels)
+
+
+def _pick(store: Store, rows: NDArray[np.int64]) -> None:
+    """Select the films of a box or lasso; where it holds none, nothing is selected any more."""
+    selection.put(store, rows, f"{counted(len(rows))} from the map")
+    st.rerun([MAPS, CHIP])
 
 
 def method(view: View, choice: MapChoice) -> None:
@@ -242,7 +256,8 @@ def _panel(store: Store, choice: MapChoice, regimes: list[RegimeRecord]) -> Pane
         "Arrow keys step from film to film, Enter opens one, Space selects it."
     )
     about = [plain(asked.label)] if asked.colour in OF_LABEL else []
-    title = " · ".join([whose, *about, "every split" if asked.colour == "split" else asked.split])
+    marks = _landmarks(store, space.name, asked.split, asked.label) if choice.thumbs else ()
+    title = " · ".join([whose, *about, asked.part or "every split"])
     return Panel(
         regime.name,
         space.name,
@@ -250,7 +265,7 @@ def _panel(store: Store, choice: MapChoice, regimes: list[RegimeRecord]) -> Pane
         trust_verdict(store.trust(space.name))[1],
         alt,
         signs.signs(store, space.name, kinds),
-        _landmarks(store, space.name, asked.split, asked.label) if choice.thumbs else (),
+        tuple(one for one in marks if len(narrowed(store, np.array([one.row])))),
     )
 
 

@@ -11,12 +11,14 @@ import streamlit as st
 from explorer.analysis.composition import lifts
 from explorer.analysis.evidence import FEW
 from explorer.data.text import AXIS, plain
-from explorer.tables import map_colours
 from explorer.tables.map_films import FilmCard, film_card
 from explorer.ui.components.map_view import MOST_CARDS, Composition, side_panel
 from explorer.ui.shared import address, selection
 from explorer.ui.shared.cache import HASH_FUNCS
+from explorer.ui.shared.filter import narrowed
 from explorer.ui.shared.frame import panel
+from explorer.ui.shared.selection import counted
+from explorer.ui.shared.selections import CHIP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
     from explorer.ui.shared.selection import Selection
 
+MAPS = "maps"
+"""Key of the fragment that maps and side panel are."""
 PAGES = {"Case": "pages/case.py", "Neighbours": "pages/neighbours.py", "Grad-CAM": "pages/grad_cam.py"}
 """Where a film can be opened, by the link's title."""
 HINT = (
@@ -47,18 +51,20 @@ def films_id(store: Store, label: str) -> str:
 @panel
 def beside_maps(view: View, asked: Asked, picked: Selection, film: int | None) -> None:
     """The side panel, with the selection's actions above it."""
-    store = view.store
+    store, rows = view.store, narrowed(view.store, picked.rows)
     if len(picked.rows):
         _actions(view, picked)
+    if len(rows) < len(picked.rows):
+        st.caption(f"The filter leaves {len(rows):,} of them.")
     side_panel(
         store,
         films_id(store, asked.label),
         film=film,
         links={title: f"{file.removeprefix('pages/').removesuffix('.py')}?{_query()}" for title, file in PAGES.items()},
         hint=HINT,
-        selected=picked.rows,
-        composition=_composition(store, asked, picked.rows) if len(picked.rows) else None,
-        cards=_first_cards(store, asked.label, picked.rows),
+        selected=rows,
+        composition=_composition(store, asked, rows) if len(rows) else None,
+        cards=_first_cards(store, asked.label, rows),
     )
 
 
@@ -71,27 +77,27 @@ def _first_cards(store: Store, label: str, rows: NDArray[np.int64]) -> list[Film
 
 
 def _actions(view: View, picked: Selection) -> None:
-    rows, count = picked.rows, len(picked.rows)
-    films = f"{count:,} film{'s' if count > 1 else ''}"
+    films = counted(len(picked.rows))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(f"**{films} selected**", width="stretch")
-        st.button("Clear", icon=":material/close:", on_click=selection.clear)
+        st.button("Clear", icon=":material/close:", on_click=_clear)
     send = st.popover(f"Send {films} to …", width="stretch", key="map-send", on_change="rerun")
     if not send.open:
         return
     with send:
-        name = st.text_input("Name", picked.name, max_chars=selection.LONGEST_NAME, key=f"name-{picked.name}")
-        if name.strip() and name != picked.name:
-            selection.put(view, rows, name)
-            picked = selection.current(view)
-        selection.actions(view, rows, picked.name, key="selected")
+        selection.actions(view, picked.rows, picked.name, key="selected")
+
+
+def _clear() -> None:
+    selection.clear()
+    st.rerun([MAPS, CHIP])
 
 
 @st.cache_data(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _composition(store: Store, asked: Asked, picked: NDArray[np.int64]) -> Composition:
     chosen = np.zeros(store.n, dtype=bool)
     chosen[picked] = True
-    compared = map_colours.rows_on_map(store, asked)
+    compared = store.rows(asked.part)
     outside = len(picked) - int(chosen[compared].sum())
     if outside:
         compared = np.arange(store.n)
@@ -100,7 +106,7 @@ def _composition(store: Store, asked: Asked, picked: NDArray[np.int64]) -> Compo
     frame = frame.sort_values(["more", "lift"], ascending=False, kind="stable")
     patients = len(np.unique(store.patients[picked]))
     sentence = f"{patients:,} patient{'s' if patients > 1 else ''}. "
-    sentence += f"{outside:,} of these films are not in {asked.split}, so not drawn. " if outside else ""
+    sentence += f"{outside:,} of these films are not in {asked.part}, so not drawn. " if outside else ""
     if frame.empty:
         return Composition(f"{sentence}No film here has a positive label.", (), "")
     more = [plain(label, AXIS) for label in frame.loc[frame["more"], "label"]]

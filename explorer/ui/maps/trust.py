@@ -149,5 +149,5 @@ def cluster_table(view: View, asked: Asked, regimes: Sequence[RegimeRecord]) -> 
     with st.container(horizontal=True, gap="small"):
         for i, one in enumerate(clusters):
             if st.button(f"{i + 1} {in_markdown(one.name)}", key=f"cluster-{i}", help="Select its films."):
-                selection.put(view, np.flatnonzero(codes == i), f"Cluster {i + 1} {one.name}, {regime.title}")
+                selection.put(view.store, np.flatnonzero(codes == i), f"Cluster {i + 1} {one.name}, {regime.title}")
                 st.rerun()

@@ -15,6 +15,7 @@ from explorer.errors import UserError
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.models import inference
 from explorer.ui.shared import address, cache, choose, selection
+from explorer.ui.shared.filter import conditions, narrowed
 from explorer.ui.shared.frame import errors_shown
 
 if TYPE_CHECKING:
@@ -111,9 +112,10 @@ def _options(way: str) -> None:
 
 
 def _barred(store: Store, source: _Source, *, same_patient: bool, mixed: bool) -> tuple[NDArray[np.bool_], str]:
-    barred = np.zeros(store.n, dtype=bool)
+    barred = np.ones(store.n, dtype=bool)
+    barred[narrowed(store, np.arange(store.n))] = False
+    words = [f"{int(barred.sum()):,} outside the filter left out"] if conditions() else []
     barred[source.rows] = True
-    words = []
     if len(source.rows):
         patients = np.isin(store.patients, store.patients[source.rows])
         if not same_patient:

@@ -68,6 +68,9 @@ def search_view(view: View) -> None:
     query = choose_query(view)
     if query is None:
         return
+    if query.barred.all():
+        st.info(f"No film is left to search. {query.left_out}", icon=":material/search_off:")
+        return
     neighbours = neighbours_by_space(view.store, query)
     if neighbours:
         query_summary(view, query, neighbours)

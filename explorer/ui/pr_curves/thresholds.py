@@ -35,6 +35,7 @@ from explorer.tables.thresholds import (
 )
 from explorer.ui.pr_curves.net_benefit import decision_curves
 from explorer.ui.shared import address, choose, download, selection
+from explorer.ui.shared.filter import narrowed
 from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import gallery
 from explorer.ui.shared.show import figure_title, show_table
@@ -268,6 +269,10 @@ def _gallery(view: View, point: Point, shown: str) -> None:
         "down": "no longer predicted positive",
     }
     st.subheader(f"{in_markdown(point.label)}: {names[shown]}")
+    every = len(rows)
+    rows = narrowed(store, rows)
+    if len(rows) < every:
+        st.caption(f"The filter leaves {len(rows):,} of {every:,} films.")
     if not len(rows):
         st.caption("No film.")
         return

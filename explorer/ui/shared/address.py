@@ -25,7 +25,7 @@ from explorer.ui.shared.parameter import NONE, Parameter, Refused, Values
 if TYPE_CHECKING:
     from explorer.store.reader import Store
 
-SHARED = ("store", "run", "split", "label", "regimes", "film", "regime", "space", "sel")
+SHARED = ("store", "run", "split", "label", "regimes", "film", "regime", "space", "sel", "filter")
 """Parameters that mean the same on every page: a choice goes along from page to page."""
 MOST_NAMED = 5
 """Values that a notice names; it counts the others."""
@@ -116,9 +116,11 @@ def write(store: Store, parameters: Parameters, values: Values) -> Address:
     address: Address = {}
     for name, value in values.items():
         parameter = parameters[name]
+        if value is None:
+            continue
         if parameter.several:
             address[name] = [parameter.write(store, one) for one in value] or [NONE]
-        elif value is not None and (text := parameter.write(store, value)):
+        elif text := parameter.write(store, value):
             address[name] = [text]
     return address
 
@@ -244,12 +246,18 @@ def control(name: str, key: str | None = None, on_change: Callable[[str, str], N
     on_change : callable, optional
         Given both when the visitor changes the widget, in place of choosing its value.
     """
-    session, key, shown = _session(), key or name, value(name)
-    shown = list(shown) if session.parameters[name].several else shown
-    if key not in session.drawn or key not in st.session_state or st.session_state[key] != shown:
-        st.session_state[key] = shown
-    session.drawn.add(key)
+    key, shown = key or name, value(name)
+    show(key, list(shown) if _session().parameters[name].several else shown)
     return {"key": key, "on_change": on_change or _changed, "args": (name, key)}
+
+
+def show(key: str, value: Any) -> str:
+    """Have the widget that is drawn next under a key show a value; gives the key."""
+    drawn = _session().drawn
+    if key not in drawn or key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+    drawn.add(key)
+    return key
 
 
 def _changed(name: str, key: str) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import streamlit as st
 
 from explorer.data.text import in_markdown, plain
-from explorer.tables.labels import findings_text, rows_in_state
+from explorer.tables.labels import findings_text, label_states
 from explorer.tables.results import METRIC_TITLES
 from explorer.ui.shared import address
+from explorer.ui.shared.filter import films, filtered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -125,16 +126,17 @@ def _sheet(view: View, among_label: str | None) -> None:
         return
     with opened:
         among: Among = "any"
-        rows = view.store.rows(view.split)
+        rows = films(view.store, view.split)
         if among_label is not None:
             among = cast("Among", pick_one(f"{in_markdown(among_label)} is", get_args(Among), "among"))
-            rows = rows_in_state(view.store, view.split, among_label, None if among == "any" else among)
+            if among != "any":
+                rows = rows[label_states(view.store, among_label)[rows] == among]
             if len(rows) == 0:
-                st.caption(f"No film in {view.split} has {in_markdown(among_label)} {among}.")
+                st.caption(f"No film with {in_markdown(among_label)} {among} in {filtered(view.split)}.")
                 return
         pages = -(-len(rows) // PICKER_PAGE)
         number = st.pagination(pages, key=f"sheet-{among_label}-{among}-{view.split}") if pages > 1 else 1
-        st.caption(f"{len(rows):,} films in {view.split}")
+        st.caption(f"{len(rows):,} films in {filtered(view.split)}")
         with st.container(horizontal=True, gap="small"):
             for row in rows[(number - 1) * PICKER_PAGE : number * PICKER_PAGE]:
                 sample_id = str(view.store.samples["sample_id"].iat[row])

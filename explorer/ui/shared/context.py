@@ -15,8 +15,10 @@ from explorer.tables.curves import pool_title
 from explorer.tables.glossary import TERMS, definition
 from explorer.tables.labels import by_prevalence
 from explorer.tables.training import protocol_title
-from explorer.ui.shared import address, cache, choose, selection
+from explorer.ui.shared import address, cache, choose
 from explorer.ui.shared.file_check import FileCheck
+from explorer.ui.shared.filter import choose_filter, show_filter
+from explorer.ui.shared.selections import choose_selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +33,7 @@ CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 
 
 def bar(title: str, store: Store, runs: list[str], choose_store: Callable[[], None]) -> None:
-    """The page's title, then store, run, split, label, regimes and selection, each where the page has it."""
+    """The page's title, then store, run, split, label, regimes, selection and filter, each where the page has it."""
     split = address.value("split")
     with st.container(key="context-bar", horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(key="context-title", width="content", gap=None):
@@ -43,9 +45,12 @@ def bar(title: str, store: Store, runs: list[str], choose_store: Callable[[], No
             choose.pick_one("Split", SHOWN_SPLITS, "split")
             if address.shows("label"):
                 _choose_label(store)
+            if address.shows("filter"):
+                choose_filter(store)
+            if address.shows("sel"):
+                choose_selection(store)
             if address.shows("regimes") and len(store.all_regimes) > 1:
                 _choose_regimes(store)
-            _selected()
             choose_store()
             choose_run(runs, store.run_id)
         with st.container(key="context-end", horizontal=True, width="content", gap="small"):
@@ -55,6 +60,7 @@ def bar(title: str, store: Store, runs: list[str], choose_store: Callable[[], No
         st.caption(WITHOUT_PIXELS)
     if split == "val":
         st.caption(VAL_IS_OPTIMISTIC)
+    show_filter(store)
     check = cache.file_check(store)
     if check.done and check.damaged:
         st.warning(check.verdict, icon=":material/warning:")
@@ -118,22 +124,6 @@ def _chip_colours(store: Store) -> str:
         chip = f".st-key-context-bar .st-key-regimes button:nth-of-type({place})"
         rules.append(f"{chip}::before{{content:'{_MARKS[style.symbol]}';color:{style.colour};margin-right:.35em}}")
     return "".join(rules)
-
-
-def _selected() -> None:
-    """How many films are selected; a tap takes the selection away."""
-    selected = address.value("sel") if address.shows("sel") else None
-    if selected is None:
-        return
-    n = len(selected.rows)
-    st.button(
-        f"{n:,} film{'s' if n > 1 else ''}",
-        icon=":material/close:",
-        icon_position="right",
-        help=f"Selected: {in_markdown(selected.name)}. Click to clear.",
-        key="context-selection",
-        on_click=selection.clear,
-    )
 
 
 def _about(store: Store) -> None:

@@ -173,9 +173,20 @@ def number(
         return value
 
     def write(_: Store, value: float) -> str:
-        return str(int(value)) if value == int(value) else repr(float(value))
+        return number_text(value)
 
     return Parameter(read, write, fits, default if callable(default) else lambda *_: default)
+
+
+def number_text(value: float) -> str:
+    """A finite number as an address holds it.
+
+    Examples
+    --------
+    >>> number_text(3.0), number_text(0.35)
+    ('3', '0.35')
+    """
+    return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def text(longest: int) -> Parameter:

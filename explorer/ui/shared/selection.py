@@ -54,17 +54,12 @@ def current(view: View) -> Selection:
     return held or Selection(view.store.manifest.run_id, np.zeros(0, np.int64), "", "")
 
 
-def put(view: View, rows: NDArray[np.int64], name: str) -> None:
+def put(store: Store, rows: NDArray[np.int64], name: str) -> None:
     """Select these rows (any order, repeats allowed) on every page and in the link; no rows clears the selection.
 
     Call it before :func:`current` in a run of the script, or from a widget's callback.
     """
-    address.choose(sel=_selection(view.store, rows, name) if len(rows) else None)
-
-
-def put_from_map(view: View, rows: NDArray[np.int64]) -> None:
-    """Select the films of a box or lasso; where it holds none, nothing is selected any more."""
-    put(view, rows, f"{len(rows):,} films from the map")
+    address.choose(sel=make(store, rows, name) if len(rows) else None)
 
 
 def clear() -> None:
@@ -83,8 +78,8 @@ def actions(view: View, rows: NDArray[np.int64], name: str, key: str) -> None:
     key : str
         Tells these buttons from others on the page.
     """
-    selected = _selection(view.store, rows, name)
-    store, films = view.store, f"{len(selected.rows):,} film{'s' if len(selected.rows) > 1 else ''}"
+    selected = make(view.store, rows, name)
+    store, films = view.store, counted(len(selected.rows))
     targets = [("pages/map.py", "Map", ":material/scatter_plot:", f"Light up {films} on the maps.")]
     first = str(store.samples["sample_id"].iat[selected.rows[0]])
     for file, title, icon in (
@@ -96,26 +91,36 @@ def actions(view: View, rows: NDArray[np.int64], name: str, key: str) -> None:
     with st.container(horizontal=True, gap="small"):
         for file, title, icon, text in targets:
             if st.button(title, icon=icon, help=text, key=f"{key}-{file}"):
-                put(view, selected.rows, selected.name)
+                put(store, selected.rows, selected.name)
                 _open(file, selected, None if title == "Map" else first)
-        stem = re.sub(r"\W+", "-", selected.name).strip("-") or "selection"
-        for title, kind, mime in (("CSV", "csv", "text/csv"), ("Parquet", "parquet", "application/octet-stream")):
-            st.download_button(
-                title,
-                partial(exported, store, selected.rows, kind),
-                file_name=f"{stem}.{kind}",
-                mime=mime,
-                icon=":material/download:",
-                help=f"Ids, split, labels and every regime's logits of {films}.",
-                on_click="ignore",
-                key=f"{key}-{kind}",
-            )
+        offer_files(store, selected, key)
     if not selected.token:
         st.caption(
             f"{in_markdown(selected.name)}: {films} are too many for a link. They stay selected while this "
             "tab is open; "
             "to pass them on, save them as CSV or Parquet."
         )
+
+
+def offer_files(store: Store, selected: Selection, key: str) -> None:
+    """Two buttons: a selection as CSV and as Parquet; ``key`` tells them from others on the page."""
+    stem = re.sub(r"\W+", "-", selected.name).strip("-") or "selection"
+    for title, kind, mime in (("CSV", "csv", "text/csv"), ("Parquet", "parquet", "application/octet-stream")):
+        st.download_button(
+            title,
+            partial(exported, store, selected.rows, kind),
+            file_name=f"{stem}.{kind}",
+            mime=mime,
+            icon=":material/download:",
+            help=f"Ids, split, labels and every regime's logits of {counted(len(selected.rows))}.",
+            on_click="ignore",
+            key=f"{key}-{kind}",
+        )
+
+
+def counted(n: int) -> str:
+    """A number of films in words."""
+    return f"{n:,} film{'' if n == 1 else 's'}"
 
 
 def exported(store: Store, rows: NDArray[np.int64], kind: str) -> bytes:
@@ -204,7 +209,8 @@ IN_ADDRESS = Parameter(
 # --- in the session --------------------------------------------------------------------------------------------------
 
 
-def _selection(store: Store, rows: NDArray[np.int64], name: str) -> Selection:
+def make(store: Store, rows: NDArray[np.int64], name: str) -> Selection:
+    """Rows, in any order, as a selection; its name loses what could be read as markup."""
     distinct = np.unique(rows).astype(np.int64)
     run_id, title = store.manifest.run_id, _plain(name)
     return Selection(run_id, distinct, title, pack(run_id, store.n, distinct, title))

@@ -45,12 +45,12 @@ export class Panel {
     element("span", this.title, "", given.note);
     this.top.setAttribute("aria-label", given.alt);
     if (this.paint === paint && this.layout === layout) return;
-    Object.assign(this, { paint, layout, points: new Points(layout.xy, paint.codes) });
+    Object.assign(this, { paint, layout, points: new Points(layout.xy, paint.codes, paint.styles) });
   }
 
   // Films at a scale (see points.js); where some are chosen (a flag for each film), the others fade and lie beneath.
   drawFilms(scale, zoom, chosen) {
-    const { stage, base, top } = this, { xy, codes, order } = this.points, { styles, flags } = this.paint;
+    const { stage, base, top } = this, { xy, codes, order, films } = this.points, { styles, flags } = this.paint;
     const dpr = devicePixelRatio;
     const width = Math.round(stage.clientWidth * dpr), height = Math.round(stage.clientHeight * dpr);
     for (const canvas of [base, top]) if (canvas.width !== width || canvas.height !== height) (canvas.width = width), (canvas.height = height);
@@ -66,14 +66,16 @@ export class Panel {
     else {
       const size = (dpr * diameter) / 8; // a mark of radius 4 gets the full diameter
       const sprites = styles.map((style) => sprite(style, size));
-      const pass = (wanted) => {
-        for (const row of order) {
-          if (chosen && chosen[row] !== wanted) continue;
-          const mark = sprites[codes[row]], half = mark.width / 2;
-          const px = to.x + to.k * xy[2 * row], py = to.y - to.k * xy[2 * row + 1];
-          if (px > -half && py > -half && px < width + half && py < height + half) ctx.drawImage(mark, (px - half) | 0, (py - half) | 0);
-        }
+      const put = (row) => {
+        const mark = sprites[codes[row]], half = mark.width / 2;
+        const px = to.x + to.k * xy[2 * row], py = to.y - to.k * xy[2 * row + 1];
+        if (px > -half && py > -half && px < width + half && py < height + half) ctx.drawImage(mark, (px - half) | 0, (py - half) | 0);
       };
+      const pass = (wanted) => {
+        for (const row of films) if (!chosen || chosen[row] === wanted) put(row);
+      };
+      ctx.globalAlpha = 1;
+      order.subarray(0, order.length - films.length).forEach(put); // the ground is pale already
       ctx.globalAlpha = FADED;
       if (chosen) pass(0);
       ctx.globalAlpha = 1;
@@ -215,7 +217,8 @@ function fillLegend(box, legend) {
       element("span", line, "ramp").style.background = `linear-gradient(90deg, ${entry.ramp.join(",")})`;
       element("span", line, "", entry.high);
     } else {
-      const mark = sprite({ ...entry.style, a: 1, r: Math.max(entry.style.r, 4) }, devicePixelRatio * 1.1);
+      const clear = entry.style.ground ? {} : { a: 1, r: Math.max(entry.style.r, 4) };
+      const mark = sprite({ ...entry.style, ...clear }, devicePixelRatio * 1.1);
       mark.style.width = `${mark.width / devicePixelRatio}px`;
       line.append(mark, entry.name);
     }

@@ -32,25 +32,28 @@ export function zoomed(view, factor, { clientWidth: width, clientHeight: height 
   return { k, x: cx + (view.x - cx) * f, y: cy + (view.y - cy) * f };
 }
 
-// The films that one map draws: in the order in which they are drawn, and by the cells of a grid.
+// The films that one map draws: in the order in which they are drawn, and by the cells of a grid. Films of the ground,
+// the bottom style where it is one, are drawn and nothing else: no pointer, key or lasso reaches them.
 export class Points {
-  constructor(xy, codes) {
+  constructor(xy, codes, styles) {
     this.xy = xy;
     this.codes = codes;
     // bottom first: by style, then by row
     const counts = new Uint32Array(257);
     for (const code of codes) counts[code + 1]++;
+    const ground = styles[0]?.ground ? counts[1] : 0;
     for (let c = 0; c < 256; c++) counts[c + 1] += counts[c];
     this.order = new Uint32Array(counts[HIDDEN]);
     for (let row = 0; row < codes.length; row++) if (codes[row] !== HIDDEN) this.order[counts[codes[row]]++] = row;
+    this.films = this.order.subarray(ground); // those that can be reached
     // the grid: the films of a cell stand together
     const cell = (row) => ((xy[2 * row + 1] * CELLS) >> 16) * CELLS + ((xy[2 * row] * CELLS) >> 16);
     this.starts = new Uint32Array(CELLS * CELLS + 1);
-    for (const row of this.order) this.starts[cell(row) + 1]++;
+    for (const row of this.films) this.starts[cell(row) + 1]++;
     for (let c = 0; c < CELLS * CELLS; c++) this.starts[c + 1] += this.starts[c];
-    this.cells = new Uint32Array(this.order.length);
+    this.cells = new Uint32Array(this.films.length);
     const next = this.starts.slice();
-    for (const row of this.order) this.cells[next[cell(row)]++] = row;
+    for (const row of this.films) this.cells[next[cell(row)]++] = row;
   }
 
   // The nearest rows within so many pixels of a pixel, nearest first; of two in one place the upper one.
@@ -88,7 +91,7 @@ export class Points {
   // The film that lies nearest to a place on the map in a direction (dx, dy), y up; -1 where there is none.
   towards(mx, my, dx, dy) {
     let best = -1, least = Infinity;
-    for (const row of this.order) {
+    for (const row of this.films) {
       const ox = this.xy[2 * row] - mx, oy = this.xy[2 * row + 1] - my;
       const along = ox * dx + oy * dy, across = Math.abs(ox * dy - oy * dx);
       if (along <= 0 || across > along) continue;
@@ -103,7 +106,7 @@ export class Points {
     const xs = line.map(([px]) => (px - x) / k), ys = line.map(([, py]) => (y - py) / k);
     const left = Math.min(...xs), right = Math.max(...xs), low = Math.min(...ys), high = Math.max(...ys);
     const { xy } = this;
-    return this.order
+    return this.films
       .filter((row) => {
         const mx = xy[2 * row], my = xy[2 * row + 1];
         if (mx < left || mx > right || my < low || my > high) return false;
