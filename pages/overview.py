@@ -5,9 +5,9 @@ from explorer.ui.shared.frame import page
 
 with page("Overview", parameters.OVERVIEW) as view:
     overview.opening(view)
-    overview.zero_shot(view)
+    overview.predicted(view)
     overview.training(view)
-    overview.probe(view)
+    overview.same_embedding(view)
     overview.limits(view)
     overview.method()
     overview.all_figures(view)

@@ -16,7 +16,7 @@ from precompute.commands.add import annotate, saliency
 from precompute.commands.console import MESSAGES
 from precompute.commands.doctor import doctor
 from precompute.commands.export import export
-from precompute.commands.inspect import check, sources, summary, verify
+from precompute.commands.inspect import check, regimes, sources, summary, verify
 from precompute.commands.keep import delete, gc, timings
 from precompute.commands.make import pack_encoder, phantom, pretrain
 from precompute.commands.publish import publish
@@ -29,10 +29,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Precompute zero-shot, linear probe and full fine-tune of a CLIP-style model into a store for the explorer.",
+    help="Precompute zero-shot, linear probe, full fine-tune and other regimes of a CLIP-style model into a store.",
 )
 COMMANDS = (
-    *(demo, run, sources, check, verify, summary, doctor, timings, gc, delete, publish, report, export, sheet),
+    *(demo, run, sources, regimes, check, verify, summary, doctor, timings, gc, delete, publish, report, export, sheet),
     *(saliency, annotate, phantom, pack_encoder, pretrain),
 )
 for command in COMMANDS:

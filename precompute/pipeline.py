@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -13,13 +13,15 @@ from explorer.store import layout
 from explorer.store.film_folders import note_films
 from explorer.store.reader import Store
 from explorer.store.writer import RunWriter
-from precompute.reporter import RUN, Reporter
+from precompute.reporter import RUN, SEEDS, Reporter, Stages
 from precompute.run.disk import check_room
 from precompute.run.films import changed_films
 from precompute.run.job import Job
 from precompute.run.manifest import manifest
 from precompute.run.plan import Planner
+from precompute.run.recipe import Recipe
 from precompute.run.run import Run, record_name
+from precompute.settings import Settings
 from precompute.stages import audit, embed, films, maps, measure, retrieval, separability, subgroups, train
 
 STAGES: tuple[Callable[[Run], None], ...] = (
@@ -27,10 +29,7 @@ STAGES: tuple[Callable[[Run], None], ...] = (
     films.samples,
     films.marks,  # a box outside its film is reported before the hours of training, not after
     embed.frozen,
-    train.zero_shot,
-    train.linear_probe,
-    train.full_fine_tune,
-    embed.fine_tuned,
+    train.regimes,
     train.other_seeds,
     train.score_films,
     maps.maps,
@@ -60,12 +59,38 @@ VERSIONS: dict[str, int] = (
     | retrieval.VERSIONS
     | subgroups.VERSIONS
 )
+"""The number of each stage that every run has."""
+
+
+def stages_of(recipes: Sequence[Recipe], settings: Settings) -> Stages:
+    """Every stage of a run with these regimes, in order, with its unit and its share of the time."""
+    trained: dict[str, tuple[str, float]] = {}
+    for recipe in recipes:
+        trained[recipe.stage] = ("steps", recipe.share)
+        if recipe.own_encoder:
+            trained[recipe.embed_stage] = RUN["embed frozen"]
+    with_seeds = settings.seeds > 1 and any(recipe.depends_on_seed(settings) for recipe in recipes)
+    stages: dict[str, tuple[str, float]] = {}
+    for name, stage in RUN.items():
+        if name != SEEDS or with_seeds:
+            stages[name] = stage
+        if name == "embed frozen":
+            stages |= trained
+    return stages
+
+
+def versions_of(recipes: Sequence[Recipe]) -> dict[str, int]:
+    """The number of every stage of a run with these regimes: another regime's number is no part of it."""
+    own = {recipe.embed_stage: embed.OWN_ENCODER for recipe in recipes if recipe.own_encoder}
+    return {**VERSIONS, **{recipe.stage: recipe.version for recipe in recipes}, **own}
 
 
 def plan(job: Job, root: Path) -> Planner:
     """What :func:`precompute` would do; nothing is written."""
-    planner = Planner(root, job.run_id(VERSIONS))
-    rehearsed = Run(job, planner, Reporter(Console(quiet=True), RUN), VERSIONS)
+    versions = versions_of(job.recipes)
+    planner = Planner(root, job.run_id(versions))
+    reporter = Reporter(Console(quiet=True), stages_of(job.recipes, job.settings))
+    rehearsed = Run(job, planner, reporter, versions)
     for stage in STAGES:
         stage(rehearsed)
     return planner
@@ -73,7 +98,7 @@ def plan(job: Job, root: Path) -> Planner:
 
 def room(job: Job, planner: Planner) -> str:
     """What a planned run needs of the disk, in words; a ``UserError`` where there is less."""
-    trained = record_name("full fine-tune") not in planner.runs
+    trained = not planner.runs & {record_name(recipe.stage) for recipe in job.recipes if recipe.own_encoder}
     return check_room(job, planner.root, planner.folder, linked_bytes=planner.linked_bytes, trained=trained)
 
 
@@ -88,7 +113,8 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
     reporter : Reporter
         Of a job under way.
     """
-    writer = RunWriter(root, job.run_id(VERSIONS))
+    versions = versions_of(job.recipes)
+    writer = RunWriter(root, job.run_id(versions))
     with writer.locked():
         if (writer.final / layout.MANIFEST).is_file():
             writer.settle()
@@ -96,7 +122,7 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
             reporter.console.print(f"The run {writer.run_id} is complete already; nothing to do.")
         else:
             reporter.console.print(room(job, plan(job, root)), soft_wrap=True)
-            under_way = Run(job, writer, reporter, VERSIONS)
+            under_way = Run(job, writer, reporter, versions)
             for stage in STAGES:
                 stage(under_way)
             writer.finish(manifest(under_way))

@@ -28,15 +28,11 @@ SALIENCY: Stages = {"saliency maps": ("films", 40), "agreement": ("pairs", 5), "
 SAMPLE: Stages = {name: (unit, share / 5) for name, (unit, share) in SALIENCY.items()}
 """The same for the demo's sample of films, beside the stages of a run."""
 SEEDS = "other seeds"
-RUN: Stages = {
+RUN: Stages = {  # those of the run's regimes come after "embed frozen"
     "films": ("films", 8),
     "samples": ("steps", 1),
     "annotations": ("steps", 1),
     "embed frozen": ("films", 25),
-    "zero-shot head": ("steps", 1),
-    "linear probe": ("steps", 5),
-    "full fine-tune": ("steps", 100),
-    "embed fine-tune": ("films", 25),
     SEEDS: ("steps", 200),
     "score": ("regimes", 2),
     "maps": ("spaces", 30),

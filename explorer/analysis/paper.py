@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 TABLE: dict[str, dict[str, float]] = {
-    "zero_shot": {
+    "zero-shot": {
         "macro_f1": 0.105,
         "exact_match": 0.0,
         "lrap": 0.250,
@@ -14,7 +14,7 @@ TABLE: dict[str, dict[str, float]] = {
         "intra": 21.160,
         "ratio": 1.506,
     },
-    "linear_probe": {
+    "probe": {
         "macro_f1": 0.183,
         "exact_match": 0.143,
         "lrap": 0.741,
@@ -23,7 +23,7 @@ TABLE: dict[str, dict[str, float]] = {
         "intra": 21.160,
         "ratio": 1.507,
     },
-    "fine_tune": {
+    "trained": {
         "macro_f1": 0.235,
         "exact_match": 0.134,
         "lrap": 0.779,
@@ -33,7 +33,7 @@ TABLE: dict[str, dict[str, float]] = {
         "ratio": 1.784,
     },
 }
-"""Regime to the figures of its table: 572 test films, no intervals."""
+"""Kind of regime to the figures of its table: 572 test films, no intervals."""
 
 FILMS, TEST_FILMS = 3818, 572
 

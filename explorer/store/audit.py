@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from explorer.store import checked, layout, schemas
+from explorer.store.manifest import FROZEN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,10 +51,10 @@ class Audit:
         """The frozen encoder's training films, for ``outliers.outlyingness`` of a new film."""
         from explorer.analysis.outliers import Cloud  # with faiss, which a store opened for its tables never needs
 
-        folder, dim = self._folder, self._folder.dim("frozen")
+        folder, dim = self._folder, self._folder.dim(FROZEN)
         train = folder.rows("train")
         return Cloud(
-            np.asarray(folder.embeddings("frozen")[train]),
+            np.asarray(folder.embeddings(FROZEN)[train]),
             folder.read_array(layout.outlier_array("mean"), "float32", dim),
             folder.read_array(layout.outlier_array("precision"), "float32", dim, dim),
             folder.read_array(layout.outlier_array("reference"), "float32", len(train), 2),

@@ -175,7 +175,7 @@ class RunFolder:
 
     def training(self, regime: str) -> dict[str, Any]:
         """Settings of a regime and, where it was trained, its curve."""
-        schema = schemas.TRAINING.get(regime, schemas.OtherTraining)
+        schema = schemas.TRAINING[self.regime(regime).kind]
         training: dict[str, Any] = self.read_json(layout.regime_files(regime).training, schema).model_dump()
         return {key: value for key, value in training.items() if value is not None}
 

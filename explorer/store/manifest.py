@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
@@ -18,13 +18,18 @@ from explorer.store import layout
 from explorer.store.checked import first_error
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.5"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.6"
 """The minor rises when runs hold more, so that the same command makes a run that has it."""
 
 LARGEST = 64 * 2**20
 """Bytes of a manifest: a hundred times what a run of a hundred seeds has."""
 
 SpaceKind = Literal["embedding", "decision"]
+RegimeKind = Literal["zero-shot", "probe", "adapted", "trained"]
+"""Where a regime's head comes from: prompts alone; fitted anew on a frozen encoder; another regime's, changed little;
+trained together with the encoder."""
+FROZEN = "frozen"
+"""The encoder as it comes. Every run has it; prompts and the audit belong to it."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -108,15 +113,50 @@ class EncoderRecord(_Record):
 
 
 class RegimeRecord(_Record):
-    """``embedding_space`` and ``decision_space`` name folders under spaces/; two regimes may share the first."""
+    """``embedding_space`` and ``decision_space`` name folders under spaces/; two regimes may share the first.
+
+    Pages ask the record what a regime is; none knows a regime by its name.
+    """
 
     name: Name
     title: str = Field(pattern=r"^[\w ,.()+-]{1,40}$", description="stands in every text and figure: no markup")
+    kind: RegimeKind
+    parent: Name | None = Field(default=None, description="the regime whose head it starts from")
+    fitted_on: tuple[Split, ...] = Field(default=(), description="whose labels its head or encoder was fitted to")
+    recipe: str = Field(default="", description="how it was fitted, in words; empty in runs of earlier versions")
     encoder: Name
     embedding_space: Name
     decision_space: Name
     unit: bool = Field(default=True, description="the head reads the unit-norm embedding; else embedding x norm")
     seeds: tuple[int, ...] = Field(default=(), description="the further seeds it was trained with")
+
+    @property
+    def from_prompts(self) -> bool:
+        """Whether its head is made of prompts alone."""
+        return self.kind == "zero-shot"
+
+
+def _describe_former(manifest: object) -> object:
+    """The regimes of a run before schema 1.6, whose records did not say what they are.
+
+    Such runs have zero-shot first, then the probe on the same encoder, then the fine-tune. Under the paper's protocol
+    the fine-tune starts from a new head.
+    """
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("regimes"), list | tuple):
+        return manifest
+    records: list[Any] = list(manifest["regimes"])
+    if not all(isinstance(record, dict) and "kind" not in record for record in records):
+        return manifest
+    settings = manifest.get("settings")
+    paper = isinstance(settings, dict) and settings.get("protocol") == "paper"
+    described, probe = [], None
+    for i, record in enumerate(records):
+        own = record.get("encoder") != records[0].get("encoder")
+        kind: RegimeKind = "trained" if own else "probe" if i else "zero-shot"
+        parent = probe if own and not paper else None
+        described.append({**record, "kind": kind, "parent": parent, "fitted_on": ["train"] if i else []})
+        probe = record.get("name") if kind == "probe" else probe
+    return {**manifest, "regimes": described}
 
 
 class PromptSetRecord(_Record):
@@ -182,6 +222,11 @@ class Manifest(_Record):
         """Positive and negative patients that a label needs to count in the mean over labels."""
         return int(str(self.settings.get("macro_patients", ENOUGH)))
 
+    @model_validator(mode="before")
+    @classmethod
+    def _former(cls, manifest: object) -> object:
+        return _describe_former(manifest)
+
     @model_validator(mode="after")
     def _check_names(self) -> Manifest:
         """Every name once, and of something that is there."""
@@ -196,7 +241,9 @@ class Manifest(_Record):
         ):
             if len(names) != len(listed):
                 raise ValueError(f"two of one name: {what}")
-        for regime in self.regimes:
+        for i, regime in enumerate(self.regimes):
+            if regime.parent is not None and regime.parent not in {record.name for record in self.regimes[:i]}:
+                raise ValueError(f"no regime before {regime.name} is named {regime.parent}")
             embedding, decision = spaces.get(regime.embedding_space), spaces.get(regime.decision_space)
             if regime.encoder not in encoders or embedding is None or decision is None:
                 raise ValueError(f"the encoder or a space of {regime.name} is not listed")

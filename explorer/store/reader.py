@@ -21,7 +21,7 @@ from explorer.store.audit import Audit
 from explorer.store.files import sha256_file
 from explorer.store.film_folders import film_folder
 from explorer.store.folder import DamagedFile, LeftOut, RunFolder
-from explorer.store.manifest import EncoderRecord, SpaceKind, SpaceRecord, read_manifest
+from explorer.store.manifest import FROZEN, EncoderRecord, SpaceKind, SpaceRecord, read_manifest
 from explorer.store.tables import Tables
 
 if TYPE_CHECKING:
@@ -208,8 +208,24 @@ class Store(RunFolder):
 
     @cached_property
     def logit_scale(self) -> float:
-        """The frozen encoder's trained temperature s of cosine similarities."""
-        return self.read_json(layout.regime_files("zero_shot").training, schemas.ZeroShotTraining).logit_scale
+        """The frozen encoder's trained temperature s of cosine similarities.
+
+        Raises
+        ------
+        UserError
+            Where the run has no prompts.
+        """
+        for regime in self.all_regimes:
+            if regime.from_prompts:
+                return float(self.training(regime.name)["logit_scale"])
+        raise UserError(
+            f"The run {self.run_id} has no regime from prompts.", "Run precompute again with zero-shot among --regimes."
+        )
+
+    @property
+    def text_space(self) -> str | None:
+        """The embedding space in which prompts lie; None where the run has no prompts."""
+        return FROZEN if self.manifest.prompt_sets else None
 
     @cached_property
     def texts(self) -> list[str]:
@@ -218,7 +234,7 @@ class Store(RunFolder):
 
     def text_vectors(self) -> NDArray[np.float32]:
         """(T, D) unit norm: ``texts`` as the frozen encoder's text tower embeds them."""
-        return self.read_array(layout.TEXT_VECTORS, "float32", len(self.texts), self.dim("frozen"))
+        return self.read_array(layout.TEXT_VECTORS, "float32", len(self.texts), self.dim(FROZEN))
 
     def prompts(self, prompt_set: str) -> dict[str, dict[str, list[str]]]:
         """Each label's positive and negative sentences in a prompt set."""
@@ -230,7 +246,7 @@ class Store(RunFolder):
 
     def prompt_head(self, prompt_set: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight (C, D) and bias (C,) of zero-shot with a prompt set."""
-        return self.read_head(layout.prompt_files(prompt_set).head, self.dim("frozen"))
+        return self.read_head(layout.prompt_files(prompt_set).head, self.dim(FROZEN))
 
     def prompt_logits(self, prompt_set: str) -> NDArray[np.float32]:
         """(N, C) zero-shot logits of a prompt set."""
@@ -243,7 +259,7 @@ class Store(RunFolder):
     # --- spaces ----------------------------------------------------------------------------------------------------
 
     def space_of(self, regime: str, kind: SpaceKind) -> SpaceRecord:
-        """The regime's embedding or decision space; zero-shot and linear probe share their embedding space."""
+        """The regime's embedding or decision space; regimes of one encoder share their embedding space."""
         record = self.regime(regime)
         return self.space(record.embedding_space if kind == "embedding" else record.decision_space)
 

@@ -10,6 +10,7 @@ from explorer.analysis.clusters import Cluster
 from explorer.data.geometry import Fit
 from explorer.data.samples import SAMPLE_COLUMNS
 from explorer.store.checked import NUMBER, ColumnKind
+from explorer.store.manifest import RegimeKind
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
@@ -117,21 +118,16 @@ class EpochTraining(_Json):
 
 
 class AnyProbeTraining(RootModel[EpochTraining | ProbeTraining]):
-    """The paper's probe is trained in epochs, the sound one is fitted."""
+    """A head is fitted, or trained in epochs as the paper's probe is."""
 
 
-class OtherTraining(_Json):
-    """Of a regime that pages know only as an encoder and a head."""
-
-    curve: list[Epoch] | None = None
-
-
-TRAINING: Mapping[str, type[BaseModel]] = {
-    "zero_shot": ZeroShotTraining,
-    "linear_probe": AnyProbeTraining,
-    "fine_tune": EpochTraining,
+TRAINING: Mapping[RegimeKind, type[BaseModel]] = {
+    "zero-shot": ZeroShotTraining,
+    "probe": AnyProbeTraining,
+    "adapted": AnyProbeTraining,
+    "trained": EpochTraining,
 }
-"""What pages read of a regime's training; of any other, as OtherTraining."""
+"""What pages read of a regime's training, by its kind."""
 
 
 class Texts(_Json):

@@ -52,8 +52,9 @@ def readings(store: Store) -> Iterator[Callable[[], object]]:
     for prompt_set in store.manifest.prompt_sets:
         of_set = (store.prompts, store.prompt_head, store.prompt_logits, store.prompt_thresholds)
         yield from (partial(read, prompt_set.name) for read in of_set)
-    yield store.text_vectors
-    yield lambda: store.logit_scale
+    if store.text_space:
+        yield store.text_vectors
+        yield lambda: store.logit_scale
     yield from (partial(store.thumbnail, row) for row in (0, store.n - 1))
 
 

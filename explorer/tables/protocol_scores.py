@@ -55,7 +55,7 @@ def predict(store: Store, regime: str, rows: NDArray[np.int64], rules: RuleSet) 
     """One regime's prediction by a set of rules; None where the run lacks the paper's bare names for zero-shot."""
     if rules == "sound":
         return predict_sound_protocol(store, np.asarray(store.logits(regime)), rows)
-    if regime == "zero_shot" and not has_bare_names(store):
+    if store.regime(regime).from_prompts and not has_bare_names(store):
         return None
     return predict_as_paper(np.asarray(paper_logits(store, regime)), rows)
 
@@ -127,11 +127,11 @@ def regime_steps(store: Store, split: Split) -> list[Step]:
         ("Threshold", "… thresholds from val", max_f1_rule(store, bare).predicted(rows)),
     ]
     if own_prompts.name != BARE_NAMES:
-        zero_shot = np.asarray(store.logits("zero_shot"))
+        own = np.asarray(store.prompt_logits(own_prompts.name))
         title = f"… {own_prompts.title[0].lower()}{own_prompts.title[1:]}"
-        rules.append(("Prompt", title, max_f1_rule(store, zero_shot).predicted(rows)))
+        rules.append(("Prompt", title, max_f1_rule(store, own).predicted(rows)))
     for regime in store.regimes:
-        if regime.name != "zero_shot":
+        if not regime.from_prompts:
             predicted = max_f1_rule(store, np.asarray(store.logits(regime.name))).predicted(rows)
             rules.append(("Training", f"{regime.title}, thresholds from val", predicted))
     return _steps(store, rows, rules)

@@ -81,14 +81,14 @@ def printed_figures(store: Store) -> ScoredGroup:
         {
             "regime": regime.title,
             "metric": metric,
-            "value": paper.TABLE[regime.name][metric],
+            "value": paper.TABLE[regime.kind][metric],
             "ci_low": np.nan,
             "ci_high": np.nan,
             "printed": True,
             **{kind: paper.BASELINES[kind][metric] for kind in BASELINES},
         }
         for regime in store.regimes
-        if regime.name in paper.TABLE
+        if regime.kind in paper.TABLE
         for metric in MULTILABEL
     ]
     return ScoredGroup("Printed in the paper", pd.DataFrame(lines))
@@ -254,7 +254,7 @@ def distance_table(store: Store, split: Split) -> pd.DataFrame:
 
     lines = []
     for regime in store.regimes:
-        known = paper.TABLE.get(regime.name)
+        known = paper.TABLE.get(regime.kind)
         projections = store.projections(regime.encoder)
         vectors = np.asarray((store.vectors(regime.embedding_space) if projections is None else projections)[rows])
         logits = np.asarray(store.logits(regime.name)[rows])

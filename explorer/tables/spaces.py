@@ -12,6 +12,7 @@ from explorer.analysis.operating import wilson
 from explorer.figures.case import PointGroup
 from explorer.figures.maps import POSITIVE
 from explorer.figures.style import GREY
+from explorer.store.manifest import FROZEN
 from explorer.tables.labels import label_states
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def regimes_of_space(store: Store, space: SpaceRecord) -> list[str]:
 def space_title(store: Store, space: SpaceRecord) -> str:
     """What a space is called: after the one regime it belongs to; that of the frozen encoder after the encoder."""
     owners = [r for r in store.all_regimes if space.name in (r.embedding_space, r.decision_space)]
-    if space.kind == "embedding" and all(regime.encoder == "frozen" for regime in owners):
+    if space.kind == "embedding" and all(regime.encoder == FROZEN for regime in owners):
         return "Frozen encoder"
     return " and ".join(regime.title for regime in owners)
 

@@ -1,7 +1,7 @@
 """What the first page tells: four answers in numbers and sentences, each computed from the store. No Streamlit here.
 
-Regimes are asked for what their records and heads say, never for their names: one whose head is that of the run's own
-prompts, one that shares its encoder, the last one of another encoder. Where a store cannot answer, the answer is None
+Regimes are asked for what their records say, never for their names: one whose head is made of prompts, one that shares
+its encoder, the last one of another encoder. Where a store cannot answer, the answer is None
 or a sentence that says so.
 """
 
@@ -42,15 +42,8 @@ HEADLINE = "average_precision"
 
 
 def from_prompts(store: Store) -> RegimeRecord | None:
-    """The regime whose head is that of the run's own prompts; None where the run has none."""
-    if not store.manifest.prompt_sets:
-        return None
-    weight, bias = store.prompt_head(store.manifest.prompt_sets[0].name)
-    for regime in store.regimes:
-        own_weight, own_bias = store.head(regime.name)
-        if np.array_equal(own_weight, weight) and np.array_equal(own_bias, bias):
-            return regime
-    return None
+    """The regime whose head is made of prompts alone; None where none is shown."""
+    return next((regime for regime in store.regimes if regime.from_prompts), None)
 
 
 # --- the headline ----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from explorer.errors import UserError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from explorer.store.manifest import RegimeRecord
     from explorer.store.reader import Store
 
 RULE_TITLES: dict[str, str] = {
@@ -101,7 +102,7 @@ def paper_logits(store: Store, regime: str) -> NDArray[np.float32]:
     UserError
         Where zero-shot is asked for and the run has no bare names.
     """
-    if regime != "zero_shot":
+    if not store.regime(regime).from_prompts:
         return store.logits(regime)
     if not has_bare_names(store):
         raise UserError(
@@ -152,7 +153,7 @@ def operating_point(store: Store, regime: str, choice: RuleChoice, rows: NDArray
     logits = store.logits(regime)
     if choice.rule == "min_max":
         return paper_rule(paper_logits(store, regime))
-    if choice.rule == "cosine" and regime == "zero_shot":
+    if choice.rule == "cosine" and store.regime(regime).from_prompts:
         return above(paper_logits(store, regime), 0, "logit of bare names")
     if choice.rule in PRESETS:
         return above(logits, 0)
@@ -174,10 +175,10 @@ def operating_point(store: Store, regime: str, choice: RuleChoice, rows: NDArray
     return OperatingPoint(logits, chosen.values(store.labels))
 
 
-def rule_text(choice: RuleChoice, regime: str) -> str:
+def rule_text(choice: RuleChoice, regime: RegimeRecord) -> str:
     """The rule in words, for one regime."""
     if choice.rule in WITH_LEVEL:
         return f"{RULES[cast('Rule', choice.rule)]} {choice.level:g} on val"
-    if choice.rule == "cosine" and regime != "zero_shot":
+    if choice.rule == "cosine" and not regime.from_prompts:
         return RULE_TITLES["half"]
     return RULE_TITLES[choice.rule]

@@ -30,7 +30,7 @@ from explorer.tables.results import (
     regime_table,
 )
 from explorer.tables.spaces import space_title
-from explorer.tables.training import fine_tune_start
+from explorer.tables.training import start_of
 from explorer.ui.shared import address, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
@@ -69,7 +69,7 @@ def opening(view: View) -> None:
     for regime in store.regimes:
         if store.training(regime.name).get("best_epoch") == 0:
             st.warning(
-                f"No epoch of {regime.title} had a lower loss on val than its start, {fine_tune_start(store)}, "
+                f"No epoch of {regime.title} had a lower loss on val than its start, {start_of(store, regime)}, "
                 "which was kept in its place: it learnt nothing. Try more epochs, or another learning rate.",
                 icon=":material/warning:",
             )
@@ -89,7 +89,7 @@ def _headline_panel(view: View) -> None:
 
 
 @panel
-def zero_shot(view: View) -> None:
+def predicted(view: View) -> None:
     """Labels predicted per film against how many are true, and one film."""
     store = view.store
     labels, counts, film = _predicted(store, view.split)
@@ -134,7 +134,7 @@ def training(view: View) -> None:
 
 
 @panel
-def probe(view: View) -> None:
+def same_embedding(view: View) -> None:
     """One label's curves, and the two labels that are confused or overlap."""
     store = view.store
     same, curves, pair, bars = _same(store, view.split)

@@ -21,7 +21,8 @@ from explorer.tables import styles
 from explorer.tables.protocol_scores import RULE_SETS, regime_steps, split_baselines, training_steps
 from explorer.tables.protocols import ScoredGroup
 from explorer.tables.thresholds import has_bare_names
-from explorer.tables.training import fine_tune_start, learning_frame, losses_tried, protocol_title, recipe
+from explorer.tables.training import learning_frame, losses_tried, protocol_title, recipe, start_of
+from explorer.ui.models.inference import NO_PROMPTS
 from explorer.ui.shared import cache, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from explorer.data.samples import Split
+    from explorer.store.manifest import RegimeRecord
     from explorer.tables.protocol_scores import RuleSet, Step
     from explorer.ui.shared.frame import View
 
@@ -159,6 +161,9 @@ def changes(view: View) -> None:
     mine, other = view.store, counterpart_of(view.store)
     paper_run, sound_run = (mine, other) if mine.manifest.protocol == "paper" else (other, mine)
     run = sound_run or mine
+    if run.text_space is None:
+        st.info(NO_PROMPTS, icon=":material/text_fields:")
+        return
     if not has_bare_names(run):
         st.caption("This run was made before prompt sets were kept. Run precompute again to see the steps.")
         return
@@ -167,7 +172,10 @@ def changes(view: View) -> None:
     st.markdown("\n".join(f"- {line}" for line in _sentences(steps, positives)))
     both = None
     if paper_run is not None and sound_run is not None:
-        both = {regime.title: _training(paper_run, sound_run, split, regime.name) for regime in sound_run.regimes[1:]}
+        both = {
+            regime.title: _training(paper_run, sound_run, split, regime.name)
+            for regime in _trained_in_both(paper_run, sound_run)
+        }
         st.markdown("\n".join(f"- {_trained(title, ladder, n)}" for title, (ladder, n) in both.items()))
     with st.expander("Step by step", icon=":material/stairs:"):
         show_table(protocol_tables.step_table(steps), hide_index=True, height="content")
@@ -234,7 +242,10 @@ def training(view: View) -> None:
     st.markdown(
         _table(
             ("", *map(protocol_title, runs)),
-            [(name, *(in_markdown(values[name], 300) for values in recipes)) for name in recipes[0]],
+            [
+                (in_markdown(name), *(in_markdown(made.get(name, "—"), 400) for made in recipes))
+                for name in dict.fromkeys(name for made in recipes for name in made)
+            ],
         )
     )
     for run in runs:
@@ -242,9 +253,9 @@ def training(view: View) -> None:
         if tried is not None:
             show_table(tried, hide_index=True, height="content")
             st.caption(
-                "Losses tried for the linear probe, each at its own best penalty C. The simplest within one standard "
-                "error of the largest macro average precision on val is used for the probe and the fine-tune. Unknown "
-                "labels have no part in any of them."
+                "Losses tried for the probe, each at its own best penalty C. The simplest within one standard error "
+                "of the largest macro average precision on val is used for the probe and for what starts from it. "
+                "Unknown labels have no part in any of them."
             )
     _learning(view, runs)
     for run in runs:
@@ -279,6 +290,9 @@ def _learning(view: View, runs: list[Store]) -> None:
     """How the loss fell in each run, side by side."""
     for column, run in zip(st.columns(2, gap="medium"), runs, strict=False):
         frame = learning_frame(run)
+        starts = [
+            f"Epoch 0 of {r.title} is {start_of(run, r)}." for r in run.regimes if r.title in set(frame["regime"])
+        ]
         with column:
             download.figure(
                 view,
@@ -286,7 +300,7 @@ def _learning(view: View, runs: list[Store]) -> None:
                 download.About(
                     ("Loss by epoch", protocol_title(run)),
                     f"n = {len(run.rows('train')):,} train films, {len(run.rows('val')):,} val films",
-                    f"Ringed: the epoch kept, of least loss on val. Epoch 0 is {fine_tune_start(run)}. Loss on train "
+                    f"Ringed: the epoch kept, of least loss on val. {' '.join(starts)} Loss on train "
                     "is taken while training, with what that adds (augmentation, dropped patches), so the two may "
                     "differ.",
                 ),
@@ -324,6 +338,11 @@ def _how_scored(runs: list[Store], split: Split) -> str:
         "scores stretched to 0..1 and predicted positive above 0.5. Sound rules: thresholds of largest F1, and Platt's "
         "probabilities to rank labels by, both from val. The paper's grey lines are worked out from its label counts."
     )
+
+
+def _trained_in_both(one: Store, other: Store) -> list[RegimeRecord]:
+    names = {regime.name for regime in one.regimes}
+    return [regime for regime in other.regimes if regime.name in names and not regime.from_prompts]
 
 
 def _never(run: Store) -> str:

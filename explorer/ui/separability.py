@@ -241,6 +241,8 @@ def class_distances(view: View) -> None:
 def modality_gaps(view: View) -> None:
     """How far the text of every prompt set lies from the films."""
     store = view.store
+    if store.text_space is None:
+        return
     st.subheader("Prompts and films", help=hint("modality gap"))
     by_prompt_set = gaps(store, view.split)
     frame = pd.DataFrame(

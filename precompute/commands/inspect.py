@@ -1,4 +1,4 @@
-"""``sources``, ``check``, ``verify`` and ``summary``: look at input and at finished runs."""
+"""``sources``, ``regimes``, ``check``, ``verify`` and ``summary``: look at input and at finished runs."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def sources() -> None:
             ("licence", entry.licence),
         ):
             RESULTS.print(f"  {what:<8}{text}", soft_wrap=True, highlight=False)
+
+
+def regimes() -> None:
+    """List the regimes that a run can have: what each is, and what it needs."""
+    from precompute.regimes import recipes
+
+    for recipe in recipes().values():
+        RESULTS.print(f"{recipe.name}  {recipe.title}", style="bold")
+        needs = [*recipe.needs, *(["the encoder's text tower"] if recipe.reads_text else [])]
+        for what, text in (
+            ("is", recipe.summary),
+            ("needs", ", ".join(needs) or "nothing"),
+            ("protocol", "sound or paper" if recipe.in_paper else "sound"),
+        ):
+            RESULTS.print(f"  {what:<9}{text}", soft_wrap=True, highlight=False)
 
 
 def check(

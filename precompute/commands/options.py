@@ -31,6 +31,10 @@ Corrections = Annotated[
     typer.Option("--corrections", help="A review's CSV, exported from the audit page: sample_id, label, verdict."),
 ]
 
+DEFAULT_REGIMES = "zero_shot,linear_probe,fine_tune"
+"""The paper's three."""
+Regimes = Annotated[str, typer.Option("--regimes", help="Which to make, with commas between; see regimes.")]
+
 PHANTOM_FILMS = 1500
 """How many films phantom and demo draw by default."""
 

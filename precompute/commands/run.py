@@ -1,4 +1,4 @@
-"""``run`` and ``demo``: precompute all three regimes into a store."""
+"""``run`` and ``demo``: precompute regimes into a store."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from explorer.errors import UserError
 from explorer.store.runs import list_runs
 from precompute.commands.console import MESSAGES, RESULTS
 from precompute.commands.options import (
+    DEFAULT_REGIMES,
     PHANTOM_FILMS,
     Corrections,
     DeviceName,
     Given,
     ProtocolName,
+    Regimes,
     Seed,
     Seeds,
     StoreFolder,
@@ -26,7 +28,7 @@ from precompute.commands.options import (
     settings_options,
     source_options,
 )
-from precompute.reporter import DRAW, RUN, SAMPLE, SEEDS, Reporter, Stages
+from precompute.reporter import DRAW, SAMPLE, Reporter
 from precompute.settings import PAPER, Settings
 from precompute.sources import SourceName, read_source
 from precompute.sources.corrections import correct
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from precompute.prompts import PromptSet
     from precompute.run.job import Job
+    from precompute.run.recipe import Recipe
 
 DEFAULT_STORE = Path("store")
 """The app opens it where the environment names none."""
@@ -53,27 +56,32 @@ def demo(
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Fine-tune for at most this many epochs.")] = 4,
     corrections: Corrections = None,
     seed: Seed = 0,
+    regimes: Regimes = DEFAULT_REGIMES,
     protocol: ProtocolName = "sound",
     seeds: Seeds = 1,
     device: DeviceName = "auto",
     *,
     training: Given,
 ) -> None:
-    """Draw the phantom set and precompute all three regimes with the demo encoder: a few minutes on a CPU."""
+    """Draw the phantom set and precompute its regimes with the demo encoder: a few minutes on a CPU."""
     from explorer.model.device import choose_device
     from precompute.demo import demo_settings, draw_films
+    from precompute.pipeline import stages_of
+    from precompute.regimes import choose_recipes
     from precompute.run.job import Job
     from precompute.saliency.sample import make_sample
 
+    recipes = choose_recipes(regimes, paper=protocol == "paper")
     chosen = demo_settings(seed, epochs) if protocol == "sound" else PAPER  # either way --seed decides the films
-    reporter = Reporter(MESSAGES, {**DRAW, **_stages(seeds), **SAMPLE}, out)
+    settings = _checked({**chosen, **training, "seeds": seeds})
+    reporter = Reporter(MESSAGES, {**DRAW, **stages_of(recipes, settings), **SAMPLE}, out)
     with reporter.job():
         source = draw_films(out, n, seed, reporter, corrections)
-        settings = _checked({**chosen, **training, "seeds": seeds})
         job = Job(
             source=source,
             clip=_load(f"local-dir:{DEMO_ENCODER}", device),
-            prompt_sets=_prompt_sets(source.labels, settings),
+            recipes=recipes,
+            prompt_sets=_prompt_sets(source.labels, settings, recipes),
             settings=settings,
             skip_bad=False,
             allow_empty=n < PHANTOM_FILMS,
@@ -118,6 +126,7 @@ def run(
         bool, typer.Option("--allow-empty", help="Keep labels that have no positive in some split.")
     ] = False,
     training: Given,
+    regimes: Regimes = DEFAULT_REGIMES,
     protocol: ProtocolName = "sound",
     seeds: Seeds = 1,
     device: DeviceName = "auto",
@@ -125,9 +134,16 @@ def run(
         bool, typer.Option("--dry-run", help="Only print which stages would run, why, how long, and the disk needed.")
     ] = False,
 ) -> None:
-    """Precompute all three regimes on your own films."""
+    """Precompute regimes on your own films."""
+    from precompute.pipeline import stages_of
+    from precompute.regimes import choose_recipes, reads_text
     from precompute.run.job import Job
 
+    recipes = choose_recipes(regimes, paper=protocol == "paper")
+    if prompts is not None and not reads_text(recipes):
+        raise UserError(
+            f"--prompts: no regime of {regimes} reads text.", "Leave it out, or add zero_shot to --regimes."
+        )
     if protocol == "paper":
         _refuse_what_the_paper_decides({*training, *(["prompts"] if prompts else [])})
     films = resolve_patients(read_source(source, source_options), patients, MESSAGES.print)
@@ -135,13 +151,14 @@ def run(
         MESSAGES.print(note)
     if corrections is not None:
         films = correct(films, corrections)
-    reporter = Reporter(MESSAGES, _stages(seeds), None if dry_run else out)
+    settings = _checked({**training, **(PAPER if protocol == "paper" else {}), "seeds": seeds})
+    reporter = Reporter(MESSAGES, stages_of(recipes, settings), None if dry_run else out)
     with reporter.job():
-        settings = _checked({**training, **(PAPER if protocol == "paper" else {}), "seeds": seeds})
         job = Job(
             source=films,
             clip=_load(encoder, device, fit),
-            prompt_sets=_prompt_sets(films.labels, settings, prompts),
+            recipes=recipes,
+            prompt_sets=_prompt_sets(films.labels, settings, recipes, prompts),
             settings=settings,
             skip_bad=skip_bad,
             allow_empty=allow_empty,
@@ -152,10 +169,6 @@ def run(
             return
         store = _precompute(job, out, reporter)
     _announce(store, out)
-
-
-def _stages(seeds: int) -> Stages:
-    return {name: stage for name, stage in RUN.items() if name != SEEDS or seeds > 1}
 
 
 def _refuse_what_the_paper_decides(given: set[str]) -> None:
@@ -184,9 +197,14 @@ def _load(encoder: str, device: str, fit: Literal["crop", "pad"] | None = None) 
     return load_clip(encoder, chosen, fit)
 
 
-def _prompt_sets(labels: Sequence[str], settings: Settings, own: Path | None = None) -> tuple[PromptSet, ...]:
+def _prompt_sets(
+    labels: Sequence[str], settings: Settings, recipes: Sequence[Recipe], own: Path | None = None
+) -> tuple[PromptSet, ...]:
     from precompute.prompts import BARE_NAMES, read_prompt_sets
+    from precompute.regimes import reads_text
 
+    if not reads_text(recipes):
+        return ()
     return read_prompt_sets(labels, own or (BARE_NAMES if settings.protocol == "paper" else None))
 
 

@@ -26,11 +26,14 @@ def needed_bytes(job: Job, trained: bool) -> int:
     tower, settings = job.clip.tower, job.settings
     films, labels = len(job.source.frame), len(job.source.labels)
     weights: int = sum(tensor.numel() * tensor.element_size() for tensor in tower.visual.state_dict().values())
-    further_seeds = settings.seeds > 1
-    at_rest = 2  # the frozen tower and the fine-tuned one
-    towers = at_rest + _TRAINING if further_seeds else at_rest if trained else 1 + _TRAINING
-    heads = 3 + len(job.prompt_sets) + 2 * (settings.seeds - 1)
-    floats = 2 * 2 * tower.dim + labels * (heads + 3 * 2 + 3 * 2) + 5 * 8  # vectors, indexes, logits, audits, maps
+    own = sum(bool(recipe.own_encoder) for recipe in job.recipes)
+    at_rest = 1 + own  # the frozen tower and those that regimes train
+    trains = own > 0 and (settings.seeds > 1 or not trained)
+    towers = (at_rest if settings.seeds > 1 else own) + _TRAINING if trains else at_rest
+    regimes, spaces = len(job.recipes), len(job.recipes) + at_rest
+    heads = regimes + len(job.prompt_sets) + 2 * (settings.seeds - 1)
+    # vectors, indexes, logits, audits, maps
+    floats = 2 * at_rest * tower.dim + labels * (heads + regimes * 2 + regimes * 2) + spaces * 8
     per_film = tower.fit.size**2 + settings.thumbnail**2 // 6 + 4 * floats + _PER_FILM
     total: int = towers * weights + films * per_film + _FIXED
     return total
@@ -48,7 +51,7 @@ def check_room(job: Job, root: Path, partial: Path, *, linked_bytes: int = 0, tr
     linked_bytes : int
         Of stages that are linked from elsewhere in the store.
     trained : bool
-        Whether the fine-tune need not run.
+        Whether no encoder has to be trained.
 
     Raises
     ------

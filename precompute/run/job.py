@@ -12,6 +12,7 @@ from explorer.store.files import sha256_file, sha256_json
 from explorer.store.manifest import SCHEMA_VERSION
 from precompute.prompts import PromptSet
 from precompute.run.films import film_versions
+from precompute.run.recipe import Recipe
 from precompute.settings import Settings
 from precompute.sources.table import Source
 
@@ -22,6 +23,7 @@ class Job:
 
     source: Source
     clip: Clip
+    recipes: tuple[Recipe, ...]
     prompt_sets: tuple[PromptSet, ...]
     settings: Settings
     skip_bad: bool
@@ -39,6 +41,7 @@ class Job:
             "labels": self.source.labels,
             "weights": self.weights_sha256,
             "tower": self.clip.tower.config.model_dump(),
+            "regimes": [recipe.name for recipe in self.recipes],
             "prompts": [asdict(prompt_set) for prompt_set in self.prompt_sets],
             "settings": self.settings.model_dump(),
             "skip_bad": self.skip_bad,

@@ -14,7 +14,7 @@ import torch
 import explorer
 from explorer.store import layout
 from explorer.store.files import sha256_json
-from explorer.store.manifest import SCHEMA_VERSION, Dataset, EncoderRecord, Manifest, PromptSetRecord
+from explorer.store.manifest import FROZEN, SCHEMA_VERSION, Dataset, EncoderRecord, Manifest, PromptSetRecord
 from explorer.store.writer import RunWriter
 from precompute.run.run import Run
 
@@ -56,7 +56,10 @@ def manifest(run: Run) -> Manifest:
         labels=run.labels,
         n=len(run.samples),
         encoders=_encoders(run),
-        regimes=run.regimes,
+        regimes=tuple(
+            record.model_copy(update={"recipe": recipe.words(run)})
+            for record, recipe in zip(run.regimes, run.recipes, strict=True)
+        ),
         prompt_sets=tuple(
             PromptSetRecord(name=s.name, title=s.title, paired=all(p.negative for p in s.labels.values()))
             for s in job.prompt_sets
@@ -89,23 +92,29 @@ def _dataset(run: Run) -> Dataset:
     )
 
 
-def _encoders(run: Run) -> tuple[EncoderRecord, EncoderRecord]:
+def _encoders(run: Run) -> tuple[EncoderRecord, ...]:
     clip = run.job.clip
     frozen = EncoderRecord(
-        id="frozen",
+        id=FROZEN,
         title=clip.title,
         source=clip.source,
         licence=clip.licence,
         weights_sha256=run.job.weights_sha256,
         dim=run.tower.dim,
     )
-    tuned = {
-        "id": "fine_tune",
-        "title": f"{clip.title}, fine-tuned",
-        "source": "the fine_tune regime",
-        "weights_sha256": run.writer.sha256(layout.encoder_files("fine_tune").weights),
-    }
-    return frozen, frozen.model_copy(update=tuned)
+    own = [
+        frozen.model_copy(
+            update={
+                "id": recipe.encoder,
+                "title": f"{clip.title}, {recipe.own_encoder}",
+                "source": f"the {recipe.name} regime",
+                "weights_sha256": run.writer.sha256(layout.encoder_files(recipe.encoder).weights),
+            }
+        )
+        for recipe in run.recipes
+        if recipe.own_encoder
+    ]
+    return frozen, *own
 
 
 def _portable(images: Path, writer: RunWriter) -> str:

@@ -15,7 +15,6 @@ from precompute.run.run import record_name
 
 _UNMADE = "not made yet"
 """In place of the hash of a file whose stage has to run."""
-_FINE_TUNE = record_name("full fine-tune")
 _NAMED = 4
 """Inputs that a line names."""
 
@@ -112,13 +111,16 @@ def as_lines(planner: Planner, job: Job) -> list[str]:
 
 
 def _estimate(name: str, rates: Mapping[str, float], job: Job) -> float | None:
-    trained = name == _FINE_TUNE or name.startswith("seed_")
-    rate = rates.get(_FINE_TUNE if trained else name)
-    return None if rate is None else rate * len(job.source.frame) * (job.settings.epochs if trained else 1)
+    trained = {record_name(recipe.stage): recipe for recipe in job.recipes if recipe.own_encoder}
+    seeds = {f"_{recipe.name}": record_name(recipe.stage) for recipe in job.recipes}
+    if name.startswith("seed_"):
+        name = next(stage for end, stage in seeds.items() if name.endswith(end))
+    rate = rates.get(name)
+    return None if rate is None else rate * len(job.source.frame) * (job.settings.epochs if name in trained else 1)
 
 
 def _seconds_per_film(root: Path, job: Job) -> dict[str, float]:
-    """By stage, of the newest run with the same encoder; the fine-tune's for each film and epoch."""
+    """By stage, of the newest run with the same encoder; a training's for each film and epoch."""
     for run_id in list_runs(root):
         try:
             manifest = read_manifest(layout.run_folder(root, run_id))
@@ -126,6 +128,7 @@ def _seconds_per_film(root: Path, job: Job) -> dict[str, float]:
             continue
         if manifest.encoders[0].weights_sha256 == job.weights_sha256:
             rates = {name: seconds / manifest.n for name, seconds in manifest.seconds.items()}
-            rates[_FINE_TUNE] /= int(str(manifest.settings["epochs"]))
+            for stage in {record_name(recipe.stage) for recipe in job.recipes if recipe.own_encoder} & set(rates):
+                rates[stage] /= int(str(manifest.settings["epochs"]))
             return rates
     return {}

@@ -11,38 +11,13 @@ import numpy as np
 
 from explorer.store import layout, schemas
 from explorer.store.folder import RunFolder
-from explorer.store.manifest import RegimeRecord, SpaceRecord
+from explorer.store.manifest import FROZEN, RegimeRecord, SpaceRecord
 from explorer.store.writer import RunWriter
 from precompute.reporter import Reporter, ReportProgress
 from precompute.run.job import Job
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-ENCODERS = ("frozen", "fine_tune")
-REGIMES = (
-    RegimeRecord(
-        name="zero_shot",
-        title="Zero-shot",
-        encoder="frozen",
-        embedding_space="frozen",
-        decision_space="zero_shot-decision",
-    ),
-    RegimeRecord(
-        name="linear_probe",
-        title="Linear probe",
-        encoder="frozen",
-        embedding_space="frozen",
-        decision_space="linear_probe-decision",
-    ),
-    RegimeRecord(
-        name="fine_tune",
-        title="Full fine-tune",
-        encoder="fine_tune",
-        embedding_space="fine_tune",
-        decision_space="fine_tune-decision",
-    ),
-)
 
 
 def record_name(stage: str) -> str:
@@ -69,21 +44,26 @@ class Run(RunFolder):
         self.tower = job.clip.tower
         self.settings = job.settings
         self.paper = job.settings.protocol == "paper"
-        seeds = tuple(range(self.settings.seed + 1, self.settings.seed + self.settings.seeds))
-        changed = {
-            # the sound probe is the one minimum of its objective: no seed could change it
-            "linear_probe": {"unit": not self.paper, "seeds": seeds if self.paper else ()},
-            "fine_tune": {"unit": not self.paper, "seeds": seeds},
-        }
+        self.recipes = job.recipes
         labels = job.source.labels
-        regimes = tuple(record.model_copy(update=changed.get(record.name, {})) for record in REGIMES)
+        regimes = tuple(recipe.record(self.settings) for recipe in self.recipes)
         decision = [
             SpaceRecord(name=r.decision_space, title=f"{r.title} logits", kind="decision", dim=len(labels))
             for r in regimes
         ]
+        own = [recipe for recipe in self.recipes if recipe.own_encoder]
+        self.encoders = (FROZEN, *(recipe.encoder for recipe in own))
         spaces = (  # the first one's map is where the others' start
-            SpaceRecord(name="frozen", title="Frozen encoder", kind="embedding", dim=self.tower.dim),
-            SpaceRecord(name="fine_tune", title="Fine-tuned encoder", kind="embedding", dim=self.tower.dim),
+            SpaceRecord(name=FROZEN, title="Frozen encoder", kind="embedding", dim=self.tower.dim),
+            *(
+                SpaceRecord(
+                    name=recipe.encoder,
+                    title=f"{recipe.own_encoder.capitalize()} encoder",
+                    kind="embedding",
+                    dim=self.tower.dim,
+                )
+                for recipe in own
+            ),
             *decision,
         )
         super().__init__(writer.folder, writer.run_id, labels, regimes, spaces, writer.artefacts)
@@ -116,13 +96,30 @@ class Run(RunFolder):
                 self.reporter.keep(f"taken from {origin}" if origin else "there already")
         return ran
 
+    def stage_for_each(
+        self, name: str, parts: Mapping[str, tuple[Mapping[str, object], Callable[[Path], list[str]]]]
+    ) -> None:
+        """One stage in parts of their own key: a part is made, or taken, whatever became of the others.
+
+        Parameters
+        ----------
+        name : str
+            As ``reporter.RUN`` has it.
+        parts : mapping
+            By name, what the part is made from, and what makes it.
+        """
+        with self.reporter.stage(name) as report:
+            for i, (part, (made_from, make)) in enumerate(parts.items()):
+                self.writer.stage(record_name(f"{name} {part}"), {**made_from, "code": self.versions[name]}, make)
+                report(i + 1, len(parts))
+
     # --- hashes, for what a stage is made from -----------------------------------------------------------------------
 
     def hashes(self, *files: str) -> dict[str, object]:
         return {file: self.writer.sha256(file) for file in files}
 
     def embedding_hashes(self) -> dict[str, object]:
-        return self.hashes(*(layout.encoder_files(encoder).embeddings for encoder in ENCODERS))
+        return self.hashes(*(layout.encoder_files(encoder).embeddings for encoder in self.encoders))
 
     def logit_hashes(self) -> dict[str, object]:
         return self.hashes(*(layout.regime_files(regime.name).logits for regime in self.regimes))

@@ -160,7 +160,7 @@ def _randomised(
             (*about, "randomisation", step, draw, similarity(grid, other))
             for step, other in zip(RANDOM_STEPS, grids, strict=True)
         ]
-        if draw == 0 and regime.name == store.regimes[0].name and len(store.manifest.prompt_sets) > 1:
+        if draw == 0 and regime.from_prompts and len(store.manifest.prompt_sets) > 1:
             records.append((*about, "prompts", "", 0, _wording(store, checks, *seen[0], case)))
     return records
 

@@ -23,10 +23,11 @@ from explorer.store import checked, layout
 from explorer.store.audit import LabelAudit
 from explorer.store.files import write_array, write_frame, write_json
 from explorer.store.folder import DamagedFile, blamed_on
+from explorer.store.manifest import FROZEN
 from precompute.audit.duplicates import exact_pairs, near_pairs
 from precompute.audit.label_errors import label_quality
 from precompute.reporter import ReportProgress
-from precompute.run.run import ENCODERS, Run
+from precompute.run.run import Run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,9 +43,9 @@ def outliers(run: Run) -> None:
     seed = run.settings.seed
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
-        return write_outliers(folder, run.embeddings("frozen"), run.rows("train"), run.patients, seed)
+        return write_outliers(folder, run.embeddings(FROZEN), run.rows("train"), run.patients, seed)
 
-    given = run.hashes(layout.encoder_files("frozen").embeddings, layout.SAMPLES)
+    given = run.hashes(layout.encoder_files(FROZEN).embeddings, layout.SAMPLES)
     run.stage("outliers", {**given, "seed": seed}, make)
 
 
@@ -53,24 +54,27 @@ def copies(run: Run) -> None:
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         pixels = [film["pixels_sha256"] for film in run.decoded["kept"]]
-        return write_copies(folder, pixels, run.samples, np.asarray(run.embeddings("frozen")), report)
+        return write_copies(folder, pixels, run.samples, np.asarray(run.embeddings(FROZEN)), report)
 
-    files = (layout.THUMBNAILS, layout.encoder_files("frozen").embeddings, layout.SAMPLES, layout.FILMS)
+    files = (layout.THUMBNAILS, layout.encoder_files(FROZEN).embeddings, layout.SAMPLES, layout.FILMS)
     run.stage("copies", run.hashes(*files), make)
 
 
 def label_errors(run: Run) -> None:
-    """Labels that a probe which has not seen the film, or the fine-tune on films it has not trained on, doubts."""
+    """Labels that a probe which has not seen the film, or another regime on films it was not fitted to, doubts."""
     truth = run.job.source.truth
+    probes = [regime.name for regime in run.regimes if regime.kind == "probe"]
+    fitted = [regime for regime in run.regimes if regime.fitted_on and regime.name not in probes]
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
-        val, seen = run.rows("val"), run.samples["split"].to_numpy() == "train"
-        logits = run.logits("fine_tune")
-        unseen = np.full(logits.shape, np.nan, dtype=np.float32)
-        unseen[~seen] = probabilities("platt", run.targets[val], logits[val], logits[~seen])
-        vectors = np.asarray(run.embeddings("frozen"))
+        val, unseen = run.rows("val"), {}
+        for regime in fitted:
+            logits, seen = run.logits(regime.name), run.samples["split"].isin(regime.fitted_on).to_numpy()
+            unseen[regime.name] = np.full(logits.shape, np.nan, dtype=np.float32)
+            unseen[regime.name][~seen] = probabilities("platt", run.targets[val], logits[val], logits[~seen])
+        vectors = np.asarray(run.embeddings(FROZEN))
         paths = write_label_errors(
-            folder, run.targets, vectors, run.patients, {"fine_tune": unseen}, report, run.settings.seed
+            folder, run.targets, vectors, run.patients, probes, unseen, report, run.settings.seed
         )
         if truth is not None:
             write_array(folder / layout.LABEL_TRUTH, truth[[film["row"] for film in run.decoded["kept"]]])
@@ -78,12 +82,12 @@ def label_errors(run: Run) -> None:
         return paths
 
     files = (
-        layout.encoder_files("frozen").embeddings,
+        layout.encoder_files(FROZEN).embeddings,
         layout.SAMPLES,
         layout.FILMS,
-        layout.regime_files("fine_tune").logits,
+        *(layout.regime_files(regime.name).logits for regime in fitted),
     )
-    given = {**run.hashes(*files), "truth": None if truth is None else truth.tolist()}
+    given = {**run.hashes(*files), "truth": None if truth is None else truth.tolist(), "probes": probes}
     run.stage("label errors", {**given, "seed": run.settings.seed}, make)
 
 
@@ -92,10 +96,10 @@ def shortcuts(run: Run) -> None:
     seed = run.settings.seed
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
-        vectors = {name: np.asarray(run.embeddings(name)) for name in ENCODERS}
+        vectors = {name: np.asarray(run.embeddings(name)) for name in run.encoders}
         return write_shortcuts(folder, run.samples, run.labels, vectors, report, seed)
 
-    encoders = [layout.encoder_files(name).embeddings for name in ENCODERS]
+    encoders = [layout.encoder_files(name).embeddings for name in run.encoders]
     files = run.hashes(layout.THUMBNAILS, layout.SAMPLES, *encoders)
     run.stage("shortcuts", {**files, "seed": seed}, make)
 
@@ -166,6 +170,7 @@ def write_label_errors(
     targets: NDArray[np.float32],
     vectors: NDArray[np.float32],
     patients: NDArray[np.int64],
+    probes: Sequence[str],
     unseen: Mapping[str, NDArray[np.float32]],
     report: ReportProgress,
     seed: int,
@@ -177,9 +182,10 @@ def write_label_errors(
     Parameters
     ----------
     vectors : (N, D) of the frozen encoder
+    probes : regimes that stand for the cross-fitted probe
     unseen : regime to (N, C) probabilities, NaN for films it was trained on
     """
-    sources = {"linear_probe": cross_fit(vectors, targets, patients), **unseen}
+    sources = {**dict.fromkeys(probes, cross_fit(vectors, targets, patients)), **unseen}
     paths = []
     for i, (name, predicted) in enumerate(sources.items()):
         quality, flagged = label_quality(targets, predicted)

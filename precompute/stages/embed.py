@@ -1,4 +1,4 @@
-"""Every film's embedding, by the frozen encoder and by the fine-tuned one."""
+"""Every film's embedding, by the frozen encoder and by every encoder that a regime trained."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ import numpy as np
 from explorer.model.encoder import ImageTower
 from explorer.store import layout
 from explorer.store.files import write_array
+from explorer.store.manifest import FROZEN
 from precompute.reporter import ReportProgress
+from precompute.run.recipe import Recipe
 from precompute.run.run import Run
 
-VERSIONS = {"embed frozen": 1, "embed fine-tune": 1}
+VERSIONS = {"embed frozen": 1}
 """Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
+OWN_ENCODER = 1
+"""The same number, of the stage that embeds by an encoder which a regime trained."""
 
 
 def frozen(run: Run) -> None:
     """By the tower as it comes, which the run keeps."""
-    files = layout.encoder_files("frozen")
+    files = layout.encoder_files(FROZEN)
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         run.tower.save(folder / files.folder)
@@ -28,14 +32,14 @@ def frozen(run: Run) -> None:
     run.stage("embed frozen", {**inputs, **run.hashes(layout.PIXELS)}, make)
 
 
-def fine_tuned(run: Run) -> None:
-    """By the tower as the fine-tune left it."""
-    files = layout.encoder_files("fine_tune")
+def by_own_encoder(run: Run, recipe: Recipe) -> None:
+    """By the tower as a regime's training left it."""
+    files = layout.encoder_files(recipe.encoder)
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         return _embed(run, ImageTower.load(folder / files.folder, run.tower.device), files, report)
 
-    run.stage("embed fine-tune", run.hashes(files.weights, files.config, layout.PIXELS), make)
+    run.stage(recipe.embed_stage, run.hashes(files.weights, files.config, layout.PIXELS), make)
 
 
 def _embed(run: Run, tower: ImageTower, files: layout.EncoderFiles, report: ReportProgress) -> list[str]:

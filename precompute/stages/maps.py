@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import faiss
@@ -12,11 +13,14 @@ from explorer.analysis.maps import stability, umap_map
 from explorer.analysis.neighbours import build_index, decision_vectors
 from explorer.store import layout
 from explorer.store.files import atomic_path, write_array, write_json
-from precompute.reporter import ReportProgress
+from explorer.store.manifest import SpaceRecord
 from precompute.run.run import Run
 
 VERSIONS = {"maps": 1, "map trust": 1, "clusters": 1}
 """Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
+
+Part = tuple[Mapping[str, object], Callable[[Path], list[str]]]
+"""What a space's part of a stage is made from, and what makes it."""
 
 
 def write_index(path: Path, index: faiss.Index) -> None:
@@ -28,71 +32,72 @@ def write_index(path: Path, index: faiss.Index) -> None:
 def maps(run: Run) -> None:
     """Index and map of every space; all maps start from the frozen space's, to be laid out alike."""
     k, seed = run.settings.neighbours, run.settings.seed
+    first = layout.space_files(run.spaces[0].name).map
 
-    def make(folder: Path, report: ReportProgress) -> list[str]:
-        paths, first = [], None
-        for i, space in enumerate(run.spaces):
-            files = layout.space_files(space.name)
+    def part(space: SpaceRecord) -> Part:
+        files = layout.space_files(space.name)
+        owner = next((r.name for r in run.regimes if r.decision_space == space.name), "")
+        is_first = files.map == first
+
+        def make(folder: Path) -> list[str]:
+            paths = [files.index, files.map]
             if space.kind == "decision":
-                logits = run.logits(next(r.name for r in run.regimes if r.decision_space == space.name))
+                logits = run.logits(owner)
                 vectors = decision_vectors(logits, logits)
                 write_array(folder / files.vectors, vectors)
                 paths.append(files.vectors)
             else:
                 vectors = run.vectors(space.name)
             write_index(folder / files.index, build_index(vectors))
-            places = umap_map(vectors, k, seed, init="spectral" if first is None else first)
+            places = umap_map(vectors, k, seed, init="spectral" if is_first else run.map(run.spaces[0].name))
             write_array(folder / files.map, places)
-            paths += [files.index, files.map]
-            first = places if first is None else first
-            report(i + 1, len(run.spaces))
-        return paths
+            return paths
 
-    run.stage("maps", {**run.embedding_hashes(), **run.logit_hashes(), "k": k, "seed": seed}, make)
+        of = layout.regime_files(owner).logits if owner else run.vectors_file(space.name)
+        start = {} if is_first else run.hashes(first)
+        return {**run.hashes(of), **start, "k": k, "seed": seed}, make
+
+    run.stage_for_each("maps", {space.name: part(space) for space in run.spaces})
 
 
 def map_trust(run: Run) -> None:
     """How far every map may be believed: for every film, as a whole, and across seeds."""
     k, seed = run.settings.neighbours, run.settings.seed
 
-    def make(folder: Path, report: ReportProgress) -> list[str]:
-        paths = []
-        for i, space in enumerate(run.spaces):
-            files = layout.space_files(space.name)
+    def part(space: SpaceRecord) -> Part:
+        files = layout.space_files(space.name)
+        start = "spectral" if space == run.spaces[0] else "the frozen embedding's map"
+
+        def make(folder: Path) -> list[str]:
             vectors, places = run.vectors(space.name), run.map(space.name)
             points, figures = trust(vectors, places, k, seed)
             write_array(folder / files.points, points)
-            start = "spectral" if i == 0 else "the frozen embedding's map"
             params = {"n_neighbors": k + 1, "metric": "cosine", "init": start}
             record = {"method": "UMAP", "params": params, "seed": seed, **figures}
             write_json(folder / files.trust, record | stability(vectors, places, k, seed))
-            paths += [files.points, files.trust]
-            report(i + 1, len(run.spaces))
-        return paths
+            return [files.points, files.trust]
 
-    run.stage("map trust", {**_placed(run), "k": k, "seed": seed}, make)
+        given = run.hashes(run.vectors_file(space.name), files.map)
+        return {**given, "init": start, "k": k, "seed": seed}, make
+
+    run.stage_for_each("map trust", {space.name: part(space) for space in run.spaces})
 
 
 def clusters(run: Run) -> None:
     """Groups of films in every space, named after the findings they have more of than the rest."""
     seed = run.settings.seed
 
-    def make(folder: Path, report: ReportProgress) -> list[str]:
-        paths = []
-        reports, train = run.samples["report"].fillna("").tolist(), (run.samples["split"] == "train").to_numpy()
-        for i, space in enumerate(run.spaces):
-            files = layout.space_files(space.name)
+    def part(space: SpaceRecord) -> Part:
+        files = layout.space_files(space.name)
+
+        def make(folder: Path) -> list[str]:
+            reports, train = run.samples["report"].fillna("").tolist(), (run.samples["split"] == "train").to_numpy()
             codes = find_clusters(run.vectors(space.name), seed)
             write_array(folder / files.cluster_codes, codes)
             described = describe_clusters(codes, run.targets, run.labels, reports, train)
             write_json(folder / files.clusters, {"clusters": [cluster.model_dump() for cluster in described]})
-            paths += [files.cluster_codes, files.clusters]
-            report(i + 1, len(run.spaces))
-        return paths
+            return [files.cluster_codes, files.clusters]
 
-    run.stage("clusters", {**_placed(run), **run.hashes(layout.SAMPLES), "seed": seed}, make)
+        return {**run.hashes(run.vectors_file(space.name), layout.SAMPLES), "seed": seed}, make
 
-
-def _placed(run: Run) -> dict[str, object]:
-    """The vectors of every space, and the maps of them."""
-    return {**run.embedding_hashes(), **run.logit_hashes(), **run.map_hashes()}
+    run.stage_for_each("clusters", {space.name: part(space) for space in run.spaces})

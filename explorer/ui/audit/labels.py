@@ -13,7 +13,8 @@ from explorer.analysis.flag_power import TRIAL_SHARE, flag_power
 from explorer.analysis.operating import wilson
 from explorer.data.text import in_markdown, plain
 from explorer.figures.style import number
-from explorer.store.layout import label_audit_array, reviews_file
+from explorer.store.layout import LABEL_TRIAL, reviews_file
+from explorer.store.manifest import FROZEN
 from explorer.store.reviews import VERDICTS, Review, add_review, as_csv, latest, read_reviews
 from explorer.tables.labels import positive_labels
 from explorer.ui.shared import address, choose
@@ -39,7 +40,10 @@ HELP = {"keep": "the label is right", "wrong": "it is the other way", "unsure": 
 def label_errors_view(view: View) -> None:
     """The queue, one label with its film, and the reviews so far."""
     store = view.store
-    store.file(label_audit_array("linear_probe", "quality"))  # says so where an earlier version made the run
+    store.file(LABEL_TRIAL)  # says so where an earlier version made the run
+    if not store.audit.regimes:
+        st.info("No regime shown was fitted to labels, so none can doubt them.", icon=":material/rule:")
+        return
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         regime = _regime(store)
         with st.container(width=240):
@@ -93,7 +97,7 @@ def _describe(store: Store, regime: RegimeRecord, audit: LabelAudit, n: int, rev
     unknown = int(np.isnan(store.targets).sum())
     how = (
         "a logistic regression on the frozen embedding, cross-fitted by patient over all films"
-        if regime.name == "linear_probe"
+        if regime.encoder == FROZEN
         else "its own scores on val and test, by Platt's map fitted on val. Films it was trained on are left out: it "
         "has seen their labels"
     )
@@ -108,7 +112,7 @@ def _describe(store: Store, regime: RegimeRecord, audit: LabelAudit, n: int, rev
 def _power(store: Store, regime: RegimeRecord, audit: LabelAudit) -> None:
     """What flags find where it is known which labels are wrong: in the run's trial, and in a set of phantoms."""
     tables = {}
-    if regime.name == "linear_probe":
+    if regime.encoder == FROZEN:
         tables[f"{TRIAL_SHARE:.0%} of this set's labels inverted as a trial"] = store.audit.label_trial
     if store.audit.truth is not None:
         wrong = ~np.isnan(store.targets) & (store.targets != store.audit.truth)
@@ -207,7 +211,7 @@ def _scores(store: Store, row: int, column: int) -> pd.DataFrame:
     lines = []
     for regime in store.regimes:
         logit, threshold = float(store.logits(regime.name)[row, column]), store.threshold_array(regime.name)[column]
-        trained = regime.name != "zero_shot" and store.samples["split"].iat[row] == "train"
+        trained = store.samples["split"].iat[row] in regime.fitted_on
         predicted = "no threshold" if np.isnan(threshold) else "positive" if logit >= threshold else "negative"
         line = {
             "Regime": regime.title,

@@ -84,7 +84,7 @@ def choose_question(view: View, view_name: ViewName) -> Question:
         stepper(view.store, film_order(view, label), row)
         maps = st.toggle("Show maps", help="Loads the models: a few seconds the first time.", **address.control("cam"))
         choose.options(partial(_options, view, view_name))
-    sentence = str(address.value("words")).strip() if view_name == "regimes" else ""
+    sentence = str(address.value("words")).strip() if view_name == "regimes" and view.store.text_space else ""
     return Question(view_name, row, label, maps, map_settings(), sentence)
 
 
@@ -98,7 +98,7 @@ def map_settings() -> MapSettings:
 
 def _options(view: View, view_name: ViewName) -> None:
     choose_map_settings(view, every_block=view_name == "layers")
-    if view_name == "regimes":
+    if view_name == "regimes" and view.store.text_space:
         _choose_sentence()
 
 

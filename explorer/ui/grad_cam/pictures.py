@@ -16,6 +16,7 @@ from explorer.data.saliency_map import METHODS, silence
 from explorer.data.text import in_markdown, plain
 from explorer.figures import overlay
 from explorer.figures.style import number
+from explorer.store.manifest import FROZEN
 from explorer.tables import styles
 from explorer.tables.labels import by_prevalence, label_states
 from explorer.ui.models import heatmaps, inference
@@ -90,7 +91,7 @@ def _regime(
         saliency = _saliency(store, regime, (question.label,), (question.settings.block,), question)
         grid = saliency.maps[0, 0]
         note = heatmaps.silence_remark(grid, question.settings.look)
-    picture = _picture(store, regime, canvas, grid, question)
+    picture = _picture(store, regime.encoder, canvas, grid, question)
     st.image(picture, width="stretch", alt=f"{plain(question.label)} according to {regime.title}")
     if note:
         st.caption(note)
@@ -100,11 +101,10 @@ def _regime(
 @panel
 def _own_words(store: Store, canvas: overlay.Canvas, question: Question) -> None:
     """What the frozen encoder looks at for a sentence of the visitor's own."""
-    regime = store.regime("zero_shot")
     sentence = inference.check_sentence(question.sentence)
     vector = inference.embed_texts(store, [sentence])[0]  # (D,) unit norm
     settings = question.settings
-    target = heatmaps.Likeness.to(regime.embedding_space, vector)
+    target = heatmaps.Likeness.to(FROZEN, vector)
     request = heatmaps.MapRequest(
         cache.run_key(store), question.row, target, settings.method, (settings.block,), settings.look.against
     )
@@ -114,7 +114,7 @@ def _own_words(store: Store, canvas: overlay.Canvas, question: Question) -> None
         st.markdown(
             f"**Own words, frozen encoder**  \ncosine {number(saliency.logits[0], 3)} · no threshold: none was chosen"
         )
-        picture = _picture(store, regime, canvas, grid, question)
+        picture = _picture(store, FROZEN, canvas, grid, question)
         st.image(picture, width="stretch", alt="The sentence according to the frozen encoder")
         st.caption(in_markdown(sentence, None))
         if note := heatmaps.silence_remark(grid, settings.look):
@@ -143,7 +143,7 @@ def _blocks(store: Store, regime: RegimeRecord, canvas: overlay.Canvas, question
         for block in blocks:
             grid = saliency.maps[0, block]
             with st.container(width=112, gap="xxsmall"):
-                picture = _picture(store, regime, canvas, grid, question)
+                picture = _picture(store, regime.encoder, canvas, grid, question)
                 st.image(picture, width=112, alt=f"{plain(question.label)} at block {block + 1}, {regime.title}")
                 what = silence(grid)
                 st.caption(f"**{block + 1}** · " + (what or f"{grid.max():.2g}"))
@@ -162,7 +162,7 @@ def _labels(view: View, question: Question) -> None:
             grid = saliency.maps[store.labels.index(label), 0]
             with st.container(width=168, gap="xxsmall"):
                 st.image(
-                    _picture(store, regime, canvas, grid, question, label),
+                    _picture(store, regime.encoder, canvas, grid, question, label),
                     width=168,
                     alt=f"{plain(label)}, {regime.title}",
                 )
@@ -192,7 +192,7 @@ def _saliency(
 
 def _picture(
     store: Store,
-    regime: RegimeRecord,
+    encoder: str,
     canvas: overlay.Canvas,
     grid: NDArray[np.float32] | None,
     question: Question,
@@ -202,7 +202,7 @@ def _picture(
     annotations = film_annotations(store, question.row)
     annotations = annotations[(annotations["label"] == (label or question.label)) & question.settings.outlines]
     width, height = canvas.film_size
-    seen = store.fit(regime.encoder).window(height, width)
+    seen = store.fit(encoder).window(height, width)
     shown = None if grid is None or silence(grid) else grid
     return overlay.compose(canvas, shown, seen, annotations, question.settings.look)
 
@@ -270,7 +270,9 @@ def export(store: Store, question: Question, grids: dict[str, NDArray[np.float32
                 "notice": "Research use only. Not a medical device.",
             }
             archive.writestr(f"{regime.name}.json", json.dumps(settings, indent=2) + "\n")
-            archive.writestr(f"{regime.name}.png", overlay.as_png(_picture(store, regime, canvas, grid, question)))
+            archive.writestr(
+                f"{regime.name}.png", overlay.as_png(_picture(store, regime.encoder, canvas, grid, question))
+            )
             if grid is not None:
                 raw = io.BytesIO()
                 np.save(raw, grid, allow_pickle=False)

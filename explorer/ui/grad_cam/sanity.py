@@ -118,7 +118,8 @@ def _moves(view: View, saliency: SaliencySet, summary: pd.DataFrame) -> None:
 
 def _about_randomisation(view: View, saliency: SaliencySet, summary: pd.DataFrame) -> download.About:
     sampled = summary[summary["check"] == "randomisation"]
-    wordings = sanity.figures(summary, view.store.regimes[0].name).get(("prompts", ""))
+    prompted = next((regime.name for regime in view.store.all_regimes if regime.from_prompts), "")
+    wordings = sanity.figures(summary, prompted).get(("prompts", ""))
     wording = f" Maps of two wordings of the prompt: ρ = {with_interval(*wordings)}." if wordings else ""
     films = int(sampled["n"].max())
     sample = saliency.sample_text(view.store)

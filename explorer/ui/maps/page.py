@@ -24,6 +24,7 @@ from explorer.ui.maps.answer import answer_text
 from explorer.ui.maps.download_map import download_map
 from explorer.ui.maps.selected import MAPS, PAGES, beside_maps, films_id
 from explorer.ui.maps.trust import cluster_table, method_text, trust_table, trust_verdict
+from explorer.ui.models.inference import NO_PROMPTS
 from explorer.ui.shared import address, cache, choose, selection
 from explorer.ui.shared.filter import conditions, narrowed
 from explorer.ui.shared.frame import errors_shown, panel
@@ -204,11 +205,13 @@ def _about_prompts(view: View, choice: MapChoice) -> None:
     with_text = [
         regime.title
         for regime in choice.regimes
-        if asked.kind == "embedding" and signs.has_text(store, regime.embedding_space)
+        if asked.kind == "embedding" and regime.embedding_space == store.text_space
     ]
-    if with_text:
+    if store.text_space is None:
+        st.caption(NO_PROMPTS)
+    elif with_text:
         st.caption(signs.gap_sentence(store, asked.split))
-    if len(with_text) < len(choice.regimes):
+    if store.text_space and len(with_text) < len(choice.regimes):
         st.caption("Prompts are drawn in the frozen encoder's embedding space only: no other space holds text.")
 
 

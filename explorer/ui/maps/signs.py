@@ -12,6 +12,7 @@ from explorer.analysis.modality_gap import centroids, halves_gap, modality_gap, 
 from explorer.data.text import AXIS, plain
 from explorer.figures.maps import POSITIVE, Frame, MapSign
 from explorer.figures.style import REGIME_STYLES, with_interval
+from explorer.store.manifest import FROZEN
 from explorer.tables.map_colours import cluster_marks
 from explorer.ui.shared.cache import HASH_FUNCS
 
@@ -43,13 +44,8 @@ def signs(store: Store, space: str, kinds: tuple[Kind, ...]) -> tuple[MapSign, .
     return tuple(sign for kind in kinds for sign in makers[kind](store, space))
 
 
-def has_text(store: Store, space: str) -> bool:
-    """Whether prompts live in a space: only where the encoder still is the one that embedded them."""
-    return store.regimes[0].embedding_space == space
-
-
 def _prompts(store: Store, space: str) -> list[MapSign]:
-    if not has_text(store, space):
+    if store.text_space != space:
         return []
     out = []
     for side, sign, word in (("positive", "▲", ""), ("negative", "▽", "not ")):
@@ -131,7 +127,7 @@ class Gap(NamedTuple):
 def gaps(store: Store, split: Split) -> list[Gap]:
     """The modality gap of every prompt set, the zero-shot regime's own first, over the same resamples of patients."""
     rows = store.rows(split)
-    images, patients = np.asarray(store.vectors(store.regimes[0].embedding_space)[rows]), store.patients[rows]
+    images, patients = np.asarray(store.embeddings(FROZEN)[rows]), store.patients[rows]
     weights = np.vstack([np.ones((1, len(rows))), patient_weights(patients, RESAMPLES, store.manifest.seed)])
     halves = halves_gap(images, patients, store.manifest.seed)
     out = []

@@ -88,7 +88,7 @@ class Likeness:
 
     def head_rows(self, store: Store) -> HeadRows:
         vector = np.frombuffer(self.vector, dtype=np.float32)
-        regime = next(r for r in store.regimes if self.space in (r.embedding_space, r.decision_space))
+        regime = next(r for r in store.all_regimes if self.space in (r.embedding_space, r.decision_space))
         if store.space(self.space).kind == "embedding":
             return HeadRows(vector[None], np.zeros(1, np.float32), regime.encoder, unit=True)
         logits = np.asarray(store.logits(regime.name))

@@ -21,6 +21,7 @@ from explorer.data.uploads import read_upload
 from explorer.environment import APP
 from explorer.errors import UserError
 from explorer.store.files import sha256_file
+from explorer.store.manifest import FROZEN
 from explorer.ui.shared import cache
 from explorer.ui.shared.queue import AnswerCache
 
@@ -39,6 +40,9 @@ KEPT = 32 * 2**20
 """Bytes of an upload's tokens and maps: a ViT-B's tokens take 7 MB."""
 LONGEST = 1000
 """Characters of a sentence; a text tower reads some 250 tokens and drops the rest."""
+NO_PROMPTS = (
+    "This run has no prompts: none of its regimes reads text. Run precompute again with zero-shot among --regimes."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +119,7 @@ def embed_upload(store: Store, name: str, data: bytes) -> Upload:
         upload = Upload(name, thumbnail(film, SHOWN_SIDE), projections, None, film.size, pixels)
         if not store.audit.has_cloud:
             return upload
-        frozen = upload.vector(store.regime("zero_shot").encoder)
+        frozen = upload.vector(FROZEN)
         return replace(upload, outlying=outlyingness(store.audit.cloud, frozen[None])[0])
 
 
@@ -145,7 +149,7 @@ def text_encoder(store: Store) -> Clip:
     UserError
         Where it is not on this machine: a store holds image towers only.
     """
-    record = store.encoder(store.regime("zero_shot").encoder)
+    record = store.encoder(FROZEN)
     spec = os.environ.get(ENCODER) or record.source
     if ENCODER not in os.environ and spec.startswith("local-dir:"):
         folder = SHIPPED / Path(spec.removeprefix("local-dir:")).name

@@ -16,6 +16,7 @@ from explorer.analysis.metrics import METRICS
 from explorer.analysis.rewording import EDITED, STORED, RewordingEffect, compare
 from explorer.data.text import in_markdown, listed, plain
 from explorer.figures.style import number, with_interval
+from explorer.store.manifest import FROZEN
 from explorer.tables.labels import label_states
 from explorer.tables.results import METRIC_TITLES
 from explorer.ui.models import inference
@@ -57,6 +58,9 @@ def prompt_lab(view: View) -> None:
     """Edit one label's prompts, see the figures change, and download the whole set."""
     with errors_shown():
         store = view.store
+        if store.text_space is None:
+            st.info(inference.NO_PROMPTS, icon=":material/text_fields:")
+            return
         sets = {record.name: in_markdown(record.title) for record in store.manifest.prompt_sets}
         label = choose.label()
         base = choose.pick_one("Start from", list(sets), "lab_set", sets)
@@ -181,8 +185,7 @@ def _logits(store: Store, sides: Sides, rows: NDArray[np.int64]) -> NDArray[np.f
     direction = mean_direction(inference.embed_texts(store, sides["positive"]))
     if sides["negative"]:
         direction = direction - mean_direction(inference.embed_texts(store, sides["negative"]))
-    space = store.regime("zero_shot").embedding_space
-    logits: NDArray[np.float32] = store.logit_scale * (np.asarray(store.vectors(space)[rows]) @ direction)
+    logits: NDArray[np.float32] = store.logit_scale * (np.asarray(store.embeddings(FROZEN)[rows]) @ direction)
     return logits.astype(np.float32)
 
 

@@ -143,7 +143,7 @@ def list_agreement(view: View) -> None:
     st.caption(
         f"Of the {K} nearest among all films: the share both lists hold (Jaccard), and the same with the first places "
         f"counting most (RBO, p = 0.9). Mean over the films of {view.split} [95% interval] · random lists. "
-        "Zero-shot and linear probe share one embedding: there the agreement is whole by construction."
+        "Regimes of one encoder share its embedding: there the agreement is whole by construction."
     )
 
 

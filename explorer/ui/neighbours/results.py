@@ -203,7 +203,7 @@ def side_by_side(view: View, query: Query, neighbours: list[Neighbours]) -> None
 @panel
 def _one_space(view: View, query: Query, one: Neighbours) -> None:
     store = view.store
-    if query.way == "words" and store.regime("zero_shot").embedding_space != one.space.name:
+    if query.way == "words" and store.text_space != one.space.name:
         st.caption("The text tower was not trained on with this encoder: words and films have drifted apart.")
     if not len(one.rows):
         st.caption("Nothing is left to show.")

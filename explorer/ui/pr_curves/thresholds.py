@@ -139,7 +139,7 @@ def _scores(view: View, point: Point) -> None:
     about = download.About(
         ("Scores and their threshold", point.label, point.regime.title, view.split),
         download.label_films(view, point.label),
-        f"{point.regime.title}, {rule_text(point.choice, point.regime.name)}: {where} (line). Positive films above, "
+        f"{point.regime.title}, {rule_text(point.choice, point.regime)}: {where} (line). Positive films above, "
         "negative ones below, each as a share of its own; beside them the threshold on the regime's curve.",
     )
     curve = _on_the_curve(view, point, targets, scores)

@@ -1,0 +1,52 @@
+"""Zero-shot: a head from prompts, no label seen."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from explorer.model.head import prompt_head
+from explorer.store import layout
+from explorer.store.files import write_array, write_json
+from precompute.reporter import ReportProgress
+from precompute.run.recipe import Fitted, Recipe
+from precompute.run.run import Run
+from precompute.training.zero_shot import embed_prompts, sentences
+
+
+class ZeroShot(Recipe):
+    """A head from every prompt set, so that the explorer can switch among them; the first is the regime's own."""
+
+    name = "zero_shot"
+    title = "Zero-shot"
+    kind = "zero-shot"
+    summary = "the frozen encoder with a head from prompts; sees no label"
+    stage = "zero-shot head"
+    reads_text = True
+    in_paper = True
+
+    def inputs(self, run: Run) -> dict[str, object]:
+        prompts = run.job.identity["prompts"]
+        return {"weights": run.job.weights_sha256, "labels": run.labels, "prompts": prompts}
+
+    def fit(self, run: Run, seed: int, work: Path, report: ReportProgress) -> Fitted:
+        clip, prompt_sets = run.job.clip, run.job.prompt_sets
+        heads, paths = [], []
+        for i, prompt_set in enumerate(prompt_sets):
+            heads.append(prompt_head(*embed_prompts(clip, prompt_set.labels), clip.logit_scale))
+            files = layout.prompt_files(prompt_set.name)
+            heads[-1].save(run.path / files.head)
+            write_json(run.path / files.prompts, asdict(prompt_set))
+            paths += [files.head, files.prompts]
+            report(i + 1, len(prompt_sets))
+        texts = sentences(prompt_sets)
+        write_json(run.path / layout.TEXTS, {"texts": texts})
+        write_array(run.path / layout.TEXT_VECTORS, clip.embed_text(texts))
+        training = {**asdict(prompt_sets[0]), "logit_scale": clip.logit_scale}
+        return Fitted(heads[0], training, files=(*paths, layout.TEXTS, layout.TEXT_VECTORS))
+
+    def words(self, run: Run) -> str:
+        return f"prompts: {run.job.prompt_sets[0].title}; no label seen"
+
+
+RECIPE = ZeroShot()
