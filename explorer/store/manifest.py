@@ -149,7 +149,8 @@ def _describe_former(manifest: object) -> object:
         return manifest
     settings = manifest.get("settings")
     paper = isinstance(settings, dict) and settings.get("protocol") == "paper"
-    described, probe = [], None
+    described: list[dict[str, Any]] = []
+    probe = None
     for i, record in enumerate(records):
         own = record.get("encoder") != records[0].get("encoder")
         kind: RegimeKind = "trained" if own else "probe" if i else "zero-shot"

@@ -63,39 +63,98 @@ def fit_probe(
     list of Tried
         Every loss and penalty tried.
     """
-    embeddings, targets, train, val = data.inputs, data.targets, data.train, data.val
-    mean = embeddings[train].mean(axis=0)
-    spread = embeddings[train].std(axis=0) + 1e-6
-    features = torch.from_numpy(((embeddings - mean) / spread).astype(np.float64))
-    both = [len(np.unique(column[~np.isnan(column)])) > 1 for column in targets[train].T]  # (C,) has both classes
-    truth = torch.from_numpy(targets[:, both].astype(np.float64))
+    targets, train, val = data.targets, data.train, data.val
+    both = has_both_classes(targets[train])
     tried: list[Tried] = []
-    best: dict[LossName, tuple[Tried, NDArray[np.float64]]] = {}
+    best: dict[LossName, tuple[Tried, PenaltyPath]] = {}
     scored: dict[str, Scored] = {}
-    nowhere = np.full(truth.shape[1], np.nan, np.float32)
+    nowhere = np.full(both.sum(), np.nan, np.float32)
     for done, name in enumerate(losses, start=1):
-        loss = make_loss(name, targets[train][:, both])
-        fitted = np.zeros((truth.shape[1], features.shape[1] + 1))  # one row per label, the bias last
-        for penalty in sorted(penalties):  # from the strongest, each starting where the last one ended
-            with one_thread():
-                fitted = _minimise(features[train], truth[train], loss, penalty, fitted)
-            with torch.no_grad():
-                logits = _logits(features[val], torch.from_numpy(fitted))
-                summed, known = loss(logits, truth[val])
-            point = Tried(name, penalty, summed.item() / max(known, 1), macro_ap(targets[val][:, both], logits.numpy()))
-            tried.append(point)
-            if name in best and point.val_loss > best[name][0].val_loss:
-                break  # weaker ones fit train better still and validation worse, and cost the most
-            best[name] = point, fitted
-            scored[name] = Scored(logits.numpy().astype(np.float32), nowhere)
+        path = PenaltyPath(data, both, name)
+        points = path.follow(penalties)
+        tried += points
+        best[name] = path.best, path
+        scored[name] = Scored(path.val_logits.astype(np.float32), nowhere)
         report(done, len(losses))
-    chosen, fitted = best[
-        _plainest([point for point, _ in best.values()], scored, targets[val][:, both], patients[val])
-    ]
-    weight, bias = np.zeros((targets.shape[1], features.shape[1])), _log_odds(targets[train])
-    weight[both] = fitted[:, :-1] / spread
-    bias[both] = fitted[:, -1] - weight[both] @ mean
+    chosen, path = best[_plainest([point for point, _ in best.values()], scored, targets[val][:, both], patients[val])]
+    weight, bias = np.zeros((targets.shape[1], data.inputs.shape[1])), _log_odds(targets[train])
+    weight[both], bias[both] = path.head()
     return Head(weight.astype(np.float32), bias.astype(np.float32)), chosen, tried
+
+
+def has_both_classes(targets: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(C,) which labels of (n, C) targets have known positives and negatives."""
+    return np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in targets.T], dtype=bool)
+
+
+class PenaltyPath:
+    """Heads fitted with one loss and ever weaker penalties, on features standardised over the training rows.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Its inputs are (N, D) embeddings.
+    both : (C,)
+        Which labels are fitted; C' of them.
+    loss : LossName
+    pulled_to : (C', D), optional
+        The weights that the penalty pulls to; 0 by default.
+
+    Attributes
+    ----------
+    best : Tried
+        The penalty of least validation loss.
+    val_logits : (n_val, C')
+        Its logits.
+    """
+
+    best: Tried
+    val_logits: NDArray[np.float64]
+
+    def __init__(
+        self,
+        data: TrainingData,
+        both: NDArray[np.bool_],
+        loss: LossName,
+        pulled_to: NDArray[np.floating] | None = None,
+    ) -> None:
+        self._name, self._targets, self._rows = loss, data.targets[:, both], (data.train, data.val)
+        self._mean = data.inputs[data.train].mean(axis=0)
+        self._spread = data.inputs[data.train].std(axis=0) + 1e-6
+        self._features = [
+            torch.from_numpy(((data.inputs[rows] - self._mean) / self._spread).astype(np.float64))
+            for rows in self._rows
+        ]
+        self._loss = make_loss(loss, self._targets[data.train])
+        self._pulled_to = np.zeros((both.sum(), data.inputs.shape[1]))
+        if pulled_to is not None:
+            self._pulled_to = pulled_to * self._spread.astype(np.float64)
+
+    def follow(self, penalties: Sequence[float]) -> list[Tried]:
+        """Fit from the strongest penalty on, each from where the last one ended, until validation gets worse."""
+        train, val = self._features
+        truth = [torch.from_numpy(self._targets[rows].astype(np.float64)) for rows in self._rows]
+        fitted = np.hstack([self._pulled_to, np.zeros((len(self._pulled_to), 1))])  # a row per label, the bias last
+        tried: list[Tried] = []
+        for penalty in sorted(penalties):
+            with one_thread():
+                fitted = _minimise(train, truth[0], self._loss, penalty, fitted, torch.from_numpy(self._pulled_to))
+            with torch.no_grad():
+                logits = _logits(val, torch.from_numpy(fitted))
+                summed, known = self._loss(logits, truth[1])
+            val_targets = self._targets[self._rows[1]]
+            tried.append(
+                Tried(self._name, penalty, summed.item() / max(known, 1), macro_ap(val_targets, logits.numpy()))
+            )
+            if len(tried) > 1 and tried[-1].val_loss > self.best.val_loss:
+                break  # weaker ones fit train better still and validation worse, and cost the most
+            self.best, self.val_logits, self._fitted = tried[-1], logits.numpy(), fitted
+        return tried
+
+    def head(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weight (C', D) and bias (C',) of the best penalty, reading the embeddings themselves."""
+        weight = self._fitted[:, :-1] / self._spread
+        return weight, self._fitted[:, -1] - weight @ self._mean
 
 
 def _plainest(
@@ -126,13 +185,21 @@ def _logits(features: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
 
 
 def _minimise(
-    features: torch.Tensor, truth: torch.Tensor, loss: Loss, penalty: float, start: NDArray[np.float64]
+    features: torch.Tensor,
+    truth: torch.Tensor,
+    loss: Loss,
+    penalty: float,
+    start: NDArray[np.float64],
+    pulled_to: torch.Tensor,
 ) -> NDArray[np.float64]:
-    """All labels' heads at once: scikit-learn's objective, half the squared weights plus C times the summed loss."""
+    """All labels' heads at once: scikit-learn's objective, half the squared weights plus C times the summed loss.
+
+    The squared weights are those of the difference from ``pulled_to``.
+    """
 
     def value_and_gradient(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         head = torch.from_numpy(flat.reshape(start.shape)).requires_grad_()
-        total = penalty * loss(_logits(features, head), truth)[0] + head[:, :-1].square().sum() / 2
+        total = penalty * loss(_logits(features, head), truth)[0] + (head[:, :-1] - pulled_to).square().sum() / 2
         (gradient,) = torch.autograd.grad(total, head)
         return total.item(), gradient.numpy().ravel()
 

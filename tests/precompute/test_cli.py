@@ -26,8 +26,10 @@ from explorer.store import list_runs, open_store
 from explorer.store.progress import read_progress
 from explorer.store.verify import verify_store
 from explorer.tables.results import mean_of_labels
-from precompute.reporter import RUN
-from precompute.stages import train
+from precompute.commands.options import DEFAULT_REGIMES
+from precompute.pipeline import stages_of
+from precompute.regimes import choose_recipes, linear_probe
+from precompute.settings import Settings
 from tests.conftest import FEWEST, ROOT, Call, take_few_draws
 
 if TYPE_CHECKING:
@@ -363,14 +365,14 @@ def wait_for_stage(job: BaseProcess, root: Path, stage: str) -> Path:
 def test_a_head_that_diverged_is_refused_before_anything_is_made_from_it(
     films: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitted = train.fit_probe
+    fitted = linear_probe.fit_probe
 
     def diverged(*given: Any) -> Any:
         head, *more = fitted(*given)
         head.weight[1, 0] = np.nan
         return head, *more
 
-    monkeypatch.setattr(train, "fit_probe", diverged)
+    monkeypatch.setattr(linear_probe, "fit_probe", diverged)
     assert_told(call(*asked(films, tmp_path / "out")), "regimes/linear_probe/head.safetensors", "no numbers: Fracture")
     assert not list((tmp_path / "out").rglob("linear_probe/head.safetensors"))
 
@@ -437,8 +439,9 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     assert ended(job, 600) == 0, log.read_text()
     lines = log.read_text().splitlines()  # no terminal: plain lines
     assert "films: there already" in lines
-    for name, number in (("maps", 10), ("shortcuts", len(RUN) - 1)):
-        start = lines.index(f"{name}: stage {number} of {len(RUN) - 1}")
+    n = len(stages_of(choose_recipes(DEFAULT_REGIMES), Settings()))
+    for name, number in (("maps", 10), ("shortcuts", n)):
+        start = lines.index(f"{name}: stage {number} of {n}")
         assert any(re.fullmatch(rf"{name}: done in [\d.]+ s", line) for line in lines[start:])
     table = next(i for i, line in enumerate(lines) if line.strip().startswith("Few films: mean over"))
     assert not any("━" in line for line in lines[:table]), "a bar"

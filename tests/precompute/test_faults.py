@@ -100,10 +100,12 @@ def test_a_quota_is_a_full_disk_and_another_error_is_not(number: int) -> None:
 
 @pytest.fixture
 def job(few_films: Path, clip: object) -> Job:
+    from precompute.commands.options import DEFAULT_REGIMES
+    from precompute.regimes import choose_recipes
     from precompute.sources import CsvOptions, read_csv
 
     source = read_csv(CsvOptions(csv=few_films / "labels.csv", images=few_films / "images"))
-    return Job(source, clip, (), Settings(), skip_bad=False, allow_empty=False)  # type: ignore[arg-type]
+    return Job(source, clip, choose_recipes(DEFAULT_REGIMES), (), Settings(), skip_bad=False, allow_empty=False)  # type: ignore[arg-type]
 
 
 def test_too_little_room_is_reported_before_any_work(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,11 @@ from PIL import Image
 from rich.console import Console
 
 from explorer.store.reader import Store
-from precompute.pipeline import precompute
+from precompute.commands.options import DEFAULT_REGIMES
+from precompute.pipeline import precompute, stages_of
 from precompute.prompts import read_prompt_sets
-from precompute.reporter import RUN, Reporter
+from precompute.regimes import choose_recipes
+from precompute.reporter import Reporter
 from precompute.run.job import Job
 from precompute.settings import Settings
 from precompute.sources import CsvOptions, read_csv
@@ -43,8 +45,8 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             writer.writerow([f"{i}.png", f"p{i}", ("train", "val", "test")[i % 3], *targets.astype(int)])
     source = read_csv(CsvOptions(csv=folder / "labels.csv", images=folder))
     sets = read_prompt_sets(source.labels)
-    job = Job(source, clip, sets, SETTINGS, skip_bad=False, allow_empty=False)
-    return precompute(job, folder / "store", Reporter(Console(quiet=True), RUN))
+    job = Job(source, clip, choose_recipes(DEFAULT_REGIMES), sets, SETTINGS, skip_bad=False, allow_empty=False)
+    return precompute(job, folder / "store", Reporter(Console(quiet=True), stages_of(job.recipes, SETTINGS)))
 
 
 def test_tables_of_pairs_have_every_pair(store: Store) -> None:

@@ -22,18 +22,23 @@ from explorer.store.film_folders import film_folder
 from explorer.store.verify import verify_store
 from explorer.store.writer import RunWriter
 from precompute import pipeline
+from precompute.commands.options import DEFAULT_REGIMES
 from precompute.faults import Stopped
-from precompute.reporter import RUN
-from precompute.run.plan import Planner
-from precompute.run.run import Run
-from precompute.stages import embed, films, train
+from precompute.regimes import choose_recipes
+from precompute.settings import Settings
 from tests.conftest import ENCODER, FEWEST, take_few_draws
 
 if TYPE_CHECKING:
     from tests.conftest import Call
 
 ARGUMENTS = ("--device", "cpu", "--macro-patients", 2)
-AFTER_LOGITS = {"maps", "map_trust", "clusters", "metrics", "curves", "calibration", "separability", "retrieval"}
+JOINT = {"score", "metrics", "curves", "calibration", "separability", "retrieval"}
+"""Stages that compare all regimes."""
+
+
+def of_space(name: str) -> set[str]:
+    """The stages of one space alone."""
+    return {f"{stage}_{name}" for stage in ("maps", "map_trust", "clusters")}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,15 +107,17 @@ def prompts(tmp_path: Path) -> Path:
     return file
 
 
-def stop_after(patch: pytest.MonkeyPatch, stage: Callable[[Run], None]) -> None:
+def stop_after(patch: pytest.MonkeyPatch, stage: str) -> None:
     """Runs end after a stage, as if killed; their plans go on."""
+    made = RunWriter.stage
 
-    def stop(run: Run) -> None:
-        if not isinstance(run.writer, Planner):
+    def stopped(self: RunWriter, name: str, *more: Any) -> bool:
+        ran = made(self, name, *more)
+        if name == stage:
             raise Stopped(15)
+        return ran
 
-    last = pipeline.STAGES.index(stage) + 1
-    patch.setattr(pipeline, "STAGES", (*pipeline.STAGES[:last], stop))
+    patch.setattr(RunWriter, "stage", stopped)
 
 
 def hashes(root: Path, run_id: str | None = None) -> dict[str, str]:
@@ -147,7 +154,7 @@ def test_other_prompts_make_only_the_zero_shot_head_and_what_follows(
     before = hashes(root)
     code, _, err = run(root, "--prompts", prompts)
     assert code == 0
-    assert set(ran) == {"zero-shot_head", "score", *AFTER_LOGITS}
+    assert set(ran) == {"zero-shot_head", *JOINT, *of_space("zero_shot-decision")}
     assert "films: taken from the cache" in err
     assert f"embed frozen: taken from run {first}" in err
     second = open_store(root).run_id
@@ -177,7 +184,7 @@ def test_other_prompts_make_only_the_zero_shot_head_and_what_follows(
 def test_the_other_protocol_decodes_and_embeds_nothing(
     root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_after(monkeypatch, train.linear_probe)
+    stop_after(monkeypatch, "linear_probe")
     assert run(root, "--protocol", "paper", epochs=None)[0] == 143
     assert ran == ["samples", "annotations", "zero-shot_head", "linear_probe"]
 
@@ -185,7 +192,7 @@ def test_the_other_protocol_decodes_and_embeds_nothing(
 def test_more_epochs_make_only_the_fine_tune(
     root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_after(monkeypatch, train.full_fine_tune)
+    stop_after(monkeypatch, "full_fine-tune")
     assert run(root, epochs=2)[0] == 143
     assert ran == ["full_fine-tune"]
 
@@ -195,10 +202,10 @@ def test_a_further_seed_trains_that_seed_alone(
 ) -> None:
     code, out, _ = run(root, "--seeds", 2, "--dry-run")
     assert code == 0
-    assert re.search(r"^seed 1 +runs: the store has none; about [\d,]+ s, an estimate$", out, re.MULTILINE)
-    stop_after(monkeypatch, train.other_seeds)
+    assert re.search(r"^seed 1 fine tune +runs: the store has none; about [\d,]+ s, an estimate$", out, re.MULTILINE)
+    stop_after(monkeypatch, "seed_1_fine_tune")
     assert run(root, "--seeds", 2)[0] == 143
-    assert ran == ["seed_1"]
+    assert ran == ["seed_1_fine_tune"]
 
 
 def test_a_second_encoder_of_the_same_geometry_decodes_nothing(
@@ -211,7 +218,7 @@ def test_a_second_encoder_of_the_same_geometry_decodes_nothing(
     tensors[name] = tensors[name] * torch.tensor(1.01, dtype=tensors[name].dtype)
     weights.unlink()
     save_file(tensors, weights, metadata={"format": "pt"})
-    stop_after(monkeypatch, embed.frozen)
+    stop_after(monkeypatch, "embed_frozen")
     assert run(root, encoder=encoder)[0] == 143
     assert ran == ["embed_frozen"]
     run(root, "--fit", "pad", encoder=encoder)
@@ -221,14 +228,15 @@ def test_a_second_encoder_of_the_same_geometry_decodes_nothing(
 def test_a_stages_number_redoes_the_stage_and_no_other(
     root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_after(monkeypatch, train.linear_probe)
+    stop_after(monkeypatch, "linear_probe")
     monkeypatch.setitem(pipeline.VERSIONS, "embed frozen", 2)
     assert run(root)[0] == 143
     assert ran == ["embed_frozen"], "its result is the same, so that the probe is taken"
 
 
 def test_every_stage_has_a_number() -> None:
-    assert set(pipeline.VERSIONS) == set(RUN)
+    chosen, settings = choose_recipes(DEFAULT_REGIMES), Settings(seeds=2)
+    assert set(pipeline.versions_of(chosen)) == set(pipeline.stages_of(chosen, settings))
 
 
 # --- what is not taken ---------------------------------------------------------------------------------------
@@ -241,7 +249,7 @@ def test_a_damaged_file_is_not_taken(
     embeddings = layout.encoder_files("frozen").embeddings
     whole = (store.path / embeddings).read_bytes()
     spoil(store.path / embeddings)
-    stop_after(monkeypatch, train.linear_probe)
+    stop_after(monkeypatch, "linear_probe")
     assert run(root, epochs=2)[0] == 143
     assert ran == ["embed_frozen"]
     assert f"{embeddings} of run {store.run_id} is missing or damaged" in caplog.text
@@ -253,7 +261,7 @@ def test_a_damaged_file_is_not_taken(
 def test_damaged_films_in_the_cache_are_decoded_again_and_replaced(
     root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_after(monkeypatch, films.films)
+    stop_after(monkeypatch, "films")
     pixels = next(layout.cache_folder(root).glob(f"*/{layout.PIXELS}"))
     whole = pixels.read_bytes()
     spoil(pixels)
@@ -268,7 +276,7 @@ def test_where_links_cannot_be_files_are_copied(
     def unsupported(*_: object, **__: object) -> None:
         raise OSError("no links here")
 
-    stop_after(monkeypatch, train.linear_probe)
+    stop_after(monkeypatch, "linear_probe")
     monkeypatch.setattr(os, "link", unsupported)
     assert run(root, epochs=2)[0] == 143
     assert ran == []
@@ -282,7 +290,7 @@ def test_a_stage_done_again_leaves_the_run_it_was_taken_from_whole(
     root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = hashes(root)
-    stop_after(monkeypatch, train.zero_shot)
+    stop_after(monkeypatch, "zero-shot_head")
     assert run(root, epochs=2)[0] == 143
     partial = next(root.glob("*.partial"))
     for record in (partial / layout.stage_record("")).parent.iterdir():

@@ -106,7 +106,14 @@ def test_films_a_regime_trained_on_are_left_out(tmp_path: Path) -> None:
     targets = (vectors[:, :2] + rng.standard_normal((80, 2)) > 0).astype(np.float32)
     unseen = np.where(np.arange(80)[:, None] < 50, np.nan, 1 / (1 + np.exp(-vectors[:, :2]))).astype(np.float32)
     paths = write_label_errors(
-        tmp_path, targets, vectors, np.arange(80), {"fine_tune": unseen}, lambda done, total: None, seed=0
+        tmp_path,
+        targets,
+        vectors,
+        np.arange(80),
+        ["linear_probe"],
+        {"fine_tune": unseen},
+        lambda done, total: None,
+        seed=0,
     )
     assert len(paths) == 7
     for what in ("quality", "probabilities"):

@@ -130,7 +130,7 @@ def test_the_view_comes_from_the_header_and_boxes_find_their_films(root: Path, t
     from precompute.settings import Settings
     from precompute.stages import films
 
-    job = Job(read_vindr(VindrOptions(root=root)), clip, (), Settings(), skip_bad=False, allow_empty=True)
+    job = Job(read_vindr(VindrOptions(root=root)), clip, (), (), Settings(), skip_bad=False, allow_empty=True)
     writer = RunWriter(tmp_path / "store", "vindr")
     reporter = Reporter(Console(file=io.StringIO()), RUN, tmp_path / "store")
     with writer.locked(), reporter.job():
