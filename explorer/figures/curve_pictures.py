@@ -31,9 +31,18 @@ SHAPES = {
     "diamond": '<path d="M6 .8 11.2 6 6 11.2 .8 6z"/>',
     "triangle-up": '<path d="M6 1.2 11 10.4H1z"/>',
     "hexagon": '<path d="M6 .9 10.4 3.4V8.6L6 11.1 1.6 8.6V3.4z"/>',
+    "triangle-down": '<path d="M6 10.8 11 1.6H1z"/>',
+    "star": '<path d="M6 .6 7.4 4.3 11.3 4.5 8.3 6.9 9.3 10.7 6 8.6 2.7 10.7 3.7 6.9 .7 4.5 4.6 4.3z"/>',
 }
 """Plotly's name of a mark to its outline in a square of 12."""
-DASHES = {"dot": "2 4", "dash": "8 5", "solid": "none", "dashdot": "8 4 2 4"}
+DASHES = {
+    "dot": "2 4",
+    "dash": "8 5",
+    "solid": "none",
+    "dashdot": "8 4 2 4",
+    "9px,3px,2px,3px,2px,3px": "9 3 2 3 2 3",
+    "2px,3px,2px,9px": "2 3 2 9",
+}
 
 
 def mark(style: Style, filled: bool = True) -> str:

@@ -31,8 +31,19 @@ DASHES: dict[str, Any] = {
     "longdash": (0, (7, 3)),
     "dashdot": (0, (4, 1.6, 1, 1.6)),
     "longdashdot": (0, (7, 2, 1, 2)),
+    "9px,3px,2px,3px,2px,3px": (0, (4, 1.6, 1, 1.6, 1, 1.6)),
+    "2px,3px,2px,9px": (0, (1, 1.5, 1, 4.5)),
 }
-MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "hexagon": "h", "line-ns": "|"}
+MARKERS = {
+    "circle": "o",
+    "square": "s",
+    "diamond": "D",
+    "triangle-up": "^",
+    "triangle-down": "v",
+    "star": "*",
+    "hexagon": "h",
+    "line-ns": "|",
+}
 _OF_SIZE = {"D": 0.75}
 """A marker's side over plotly's size where they differ."""
 _STEPS = {None: "default", "linear": "default", "hv": "steps-post", "vh": "steps-pre"}

@@ -1,8 +1,8 @@
 """What all figures share: colours, how each regime is drawn, how numbers are written, and the layout.
 
-Figures are pure: no store, no Streamlit, and the same input gives the same bytes. Colours are from Okabe & Ito's
-palette and keep a contrast of at least 3:1 on both the light and the dark page. Every regime has its own
-colour, marker and dash, so that no reading depends on colour alone. Backgrounds and fonts are left to the page's theme.
+Figures are pure: no store, no Streamlit, and the same input gives the same bytes. The first four colours are from Okabe &
+Ito's palette; all keep a contrast of at least 3:1 on both the light and the dark page. Every regime has its own colour,
+marker and dash, so that no reading depends on colour alone. Backgrounds and fonts are left to the page's theme.
 """
 
 from __future__ import annotations
@@ -27,19 +27,25 @@ class Style:
 
     colour: str
     symbol: str
+    glyph: str
+    """The symbol as a letter."""
     dash: str
+    line: str
+    """The dash in words."""
     badge: str
     """The nearest of Streamlit's named text colours."""
 
 
 REGIME_STYLES = (
-    Style("#D55E00", "circle", "dot", "orange"),
-    Style("#1F83C6", "square", "dash", "blue"),
-    Style("#009E73", "diamond", "solid", "green"),
-    Style("#CC79A7", "triangle-up", "dashdot", "violet"),
+    Style("#D55E00", "circle", "●", "dot", "dotted", "orange"),
+    Style("#1F83C6", "square", "■", "dash", "dashed", "blue"),
+    Style("#009E73", "diamond", "◆", "solid", "solid", "green"),
+    Style("#CC79A7", "triangle-up", "▲", "dashdot", "dash-dotted", "violet"),
+    Style("#E60045", "triangle-down", "▼", "9px,3px,2px,3px,2px,3px", "dashed with two dots", "red"),
+    Style("#8E4DE6", "star", "★", "2px,3px,2px,9px", "dotted in pairs", "violet"),
 )
 
-SHARED_STYLE = Style("#64748B", "hexagon", "longdashdot", "gray")
+SHARED_STYLE = Style("#64748B", "hexagon", "⬢", "longdashdot", "long dashes and dots", "gray")
 """Of a space that several regimes share: no regime's colour or mark."""
 
 

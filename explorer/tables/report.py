@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from explorer.data.text import AXIS, csv, in_latex, plain
+from explorer.figures.print_plotly import MARKERS
 from explorer.figures.style import GREY, Style
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from explorer.tables.results import Merit
-
-_MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^"}
 
 
 class Forest(NamedTuple):
@@ -84,7 +83,7 @@ def report_picture(forest: Forest, note: str, kind: Literal["png", "svg"]) -> by
                 for i, (name, positives, _) in enumerate(forest.rows):
                     axes.text(-0.05, i, f"{plain(name, AXIS)} ({positives:,})", ha="right", va="center")
         for style, regime in zip(forest.styles, forest.regimes, strict=True):
-            axes.plot([], [], marker=_MARKERS[style.symbol], color=style.colour, label=regime)
+            axes.plot([], [], marker=MARKERS[style.symbol], color=style.colour, label=regime)
         axes.plot([], [], color=GREY, lw=1.5, label="trivial baseline")
         figure.legend(*axes.get_legend_handles_labels(), loc="upper left", ncols=4, frameon=False)
         figure.text(0.01, 0.15 / height, "\n".join(wrap(note, 220)), fontsize=7, color="#555555", va="bottom")
@@ -107,7 +106,7 @@ def _draw_metric(axes: Axes, forest: Forest, m: int) -> None:
                 continue
             y = i + step * (j - (len(merits) - 1) / 2)
             axes.plot([merit.low, merit.high], [y, y], color=style.colour, lw=1.5)
-            axes.plot([merit.value], [y], marker=_MARKERS[style.symbol], color=style.colour, ms=5, clip_on=False)
+            axes.plot([merit.value], [y], marker=MARKERS[style.symbol], color=style.colour, ms=5, clip_on=False)
             axes.text(1.04, y, str(merit), color=style.colour, va="center", fontsize=7.5)
     axes.set_xlim(0, 1.0)
     axes.set_ylim(len(forest.rows) - 0.4, -0.6)

@@ -12,7 +12,7 @@ import pytest
 from explorer.figures.case import PointGroup, grouped_map
 from explorer.figures.cooccurrence import cooccurrence_heatmap
 from explorer.figures.dots import dots
-from explorer.figures.style import FILLS, GREY, ink_on_fill, regime_style
+from explorer.figures.style import FILLS, GREY, REGIME_STYLES, ink_on_fill, regime_style
 
 STYLES = {"Zero-shot": regime_style(0), "Full fine-tune": regime_style(2)}
 
@@ -29,7 +29,10 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("place", range(4))
+MOST = len(REGIME_STYLES)
+
+
+@pytest.mark.parametrize("place", range(MOST))
 @pytest.mark.parametrize("ground", ["#FFFFFF", "#0E1318"])
 def test_every_regime_stands_out_on_both_pages(place: int, ground: str) -> None:
     assert contrast(regime_style(place).colour, ground) >= 3
@@ -43,11 +46,34 @@ def test_what_is_written_on_a_square_reads(strength: float) -> None:
     assert contrast(ink_on_fill(strength), fill) >= 4.5
 
 
-def test_regimes_differ_without_colour() -> None:
-    styles = [regime_style(i) for i in range(4)]
-    for one, other in itertools.combinations(styles, 2):
-        assert (one.symbol, one.dash) != (other.symbol, other.dash)
-        assert one.symbol != other.symbol
+def test_six_regimes_differ_without_colour() -> None:
+    assert MOST == 6
+    for field in ("symbol", "glyph", "dash", "line"):
+        assert len({getattr(style, field) for style in REGIME_STYLES}) == MOST
+
+
+VISIONS = {
+    "normal": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+"""What a colour-blind reader sees of linear RGB (Machado et al., IEEE TVCG 2009, severity 1)."""
+
+
+def lab(colour: str, vision: str) -> np.ndarray:
+    """A colour in CIELAB, whose distances are those that readers tell apart."""
+    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    xyz = np.array([[0.4125, 0.3576, 0.1804], [0.2127, 0.7152, 0.0722], [0.0193, 0.1192, 0.9503]])
+    x, y, z = np.cbrt(xyz @ np.clip(VISIONS[vision] @ linear, 1e-3, 1) / [0.9505, 1, 1.0888])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_colour_blind_readers_tell_the_colours_apart(vision: str) -> None:
+    for one, other in itertools.combinations(REGIME_STYLES, 2):
+        assert np.linalg.norm(lab(one.colour, vision) - lab(other.colour, vision)) > 12
 
 
 def merits() -> pd.DataFrame:

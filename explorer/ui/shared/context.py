@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 SHOWN_SPLITS: tuple[Split, ...] = ("test", "val")
 VAL_IS_OPTIMISTIC = "Thresholds and stopping were chosen on val: its figures are optimistic."
 WITHOUT_PIXELS = "This store was published without pixels: films are shown as blanks."
-_MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 
 
@@ -122,7 +121,7 @@ def _chip_colours(store: Store) -> str:
     for place, regime in enumerate(store.all_regimes, 1):
         style = styles.of_regime(store, regime.name)
         chip = f".st-key-context-bar .st-key-regimes button:nth-of-type({place})"
-        rules.append(f"{chip}::before{{content:'{_MARKS[style.symbol]}';color:{style.colour};margin-right:.35em}}")
+        rules.append(f"{chip}::before{{content:'{style.glyph}';color:{style.colour};margin-right:.35em}}")
     return "".join(rules)
 
 

@@ -4,7 +4,7 @@ import { element } from "./draw.js";
 import { ask, filmOf, hub, keepFilms } from "./hub.js";
 
 const SHEET = 24; // thumbnails that are added whenever the end of the gallery comes into sight
-const GLYPHS = { circle: "●", square: "■", diamond: "◆", "triangle-up": "▲" };
+const GLYPHS = { circle: "●", square: "■", diamond: "◆", "triangle-up": "▲", "triangle-down": "▼", star: "★" };
 const EVENTS = ["film", "films", "clicked", "picked"];
 
 class Side {
