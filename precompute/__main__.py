@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from explorer.errors import UserError
 from explorer.store.writer import Locked
-from precompute.commands.add import annotate, saliency
+from precompute.commands.add import annotate, few_shot, saliency
 from precompute.commands.console import MESSAGES
 from precompute.commands.doctor import doctor
 from precompute.commands.export import export
@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(demo, run, sources, regimes, check, verify, summary, doctor, timings, gc, delete, publish, report, export, sheet),
-    *(saliency, annotate, phantom, pack_encoder, pretrain),
+    *(saliency, few_shot, annotate, phantom, pack_encoder, pretrain),
 )
 for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(command)

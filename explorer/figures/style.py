@@ -1,7 +1,7 @@
 """What all figures share: colours, how each regime is drawn, how numbers are written, and the layout.
 
-Figures are pure: no store, no Streamlit, and the same input gives the same bytes. The first four colours are from Okabe &
-Ito's palette; all keep a contrast of at least 3:1 on both the light and the dark page. Every regime has its own colour,
+Figures are pure: no store, no Streamlit, and the same input gives the same bytes. The first four colours are from Okabe
+& Ito; all keep a contrast of at least 3:1 on both the light and the dark page. Every regime has its own colour,
 marker and dash, so that no reading depends on colour alone. Backgrounds and fonts are left to the page's theme.
 """
 

@@ -90,6 +90,11 @@ Beside a run, and outside its hashes, because they are made later or grow::
     STORE/annotations/<data set>.parquet
                                  marks added since, by all runs of the set: MARK_COLUMNS in marks.py
     STORE/reviews/<run_id>.jsonl reviewers' verdicts on labels, one per line, oldest first
+    STORE/<run_id>.few_shot/few_shot.json, few_shot.parquet
+                                 made by ``precompute few-shot``; long: regime, label (or "macro"), shots (positives; 0
+                                 the reference, -1 all of train), metric, value, ci_low, ci_high, baseline, difference
+                                 from the reference with difference_low, difference_high and p, n_films (mean over
+                                 draws), n_pos, n_neg (of test), n_draws
     STORE/<run_id>.saliency/<method>-block<b>/
                                  made by ``precompute saliency``
       saliency.json              SaliencyRecord, written last; run_created ties it to the run
@@ -398,6 +403,17 @@ def added_marks(root: Path, data_set: str) -> Path:
     """The marks added to a data set's films; all its runs in a store share them."""
     slug = re.sub(r"[^a-z0-9]+", "-", data_set.lower()).strip("-") or "films"
     return root / "annotations" / f"{slug[:60]}.parquet"
+
+
+# --- the few-shot curve, beside its run ------------------------------------------------------------------------------
+
+FEW_SHOT_RECORD = "few_shot.json"
+FEW_SHOT_TABLE = "few_shot.parquet"
+
+
+def few_shot_folder(run: Path) -> Path:
+    """The folder of a run's few-shot curve."""
+    return run.with_name(f"{run.name}.few_shot")
 
 
 # --- saliency maps, beside their run ---------------------------------------------------------------------------------

@@ -21,19 +21,8 @@ _KEYS = (
 )
 _TEXTS = ("study_id", "view", "report", "sex")
 _INTEGERS = (
-    *("row", "a", "b", "patient", "height", "width", "n", "k"),
-    *(
-        "n_pos",
-        "n_neg",
-        "n_unknown",
-        "patients_pos",
-        "patients_neg",
-        "n_label",
-        "n_other",
-        "draw",
-        "bytes",
-        "modified_ns",
-    ),
+    *("row", "a", "b", "patient", "height", "width", "n", "k", "shots", "n_draws", "draw", "bytes", "modified_ns"),
+    *("n_pos", "n_neg", "n_unknown", "patients_pos", "patients_neg", "n_label", "n_other"),
     *("n_judged", "n_wrong", "n_flagged", "n_hits", "n_top", "n_top_hits"),
 )
 _KINDS: dict[str, ColumnKind] = {
@@ -66,6 +55,10 @@ SHORTCUT_COLUMNS = {
     "embeddings": ("attribute", "kind", *_MERIT_COLUMNS, "encoder"),
     "kinds": ("kind", "label", *_MERIT_COLUMNS, "split"),
 }
+FEW_SHOT_COLUMNS = (
+    *("regime", "label", "shots", "metric", "value", "ci_low", "ci_high", "baseline"),
+    *("difference", "difference_low", "difference_high", "p", "n_films", "n_pos", "n_neg", "n_draws"),
+)
 SALIENCY_COLUMNS = {
     "agreement": (
         *("patient", "row", "label", "source", "silent"),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from explorer.analysis import localisation
+from explorer.analysis import few_shot, localisation
 from explorer.analysis.calibration import METHODS as METHODS_OF_FIT
 from explorer.analysis.evidence import FEW
 from explorer.analysis.outliers import DEFAULT as DEFAULT_DISTANCE
@@ -446,4 +446,11 @@ PROTOCOLS = {
     "split": _SPLIT,
     "part": _choice("part", PROTOCOL_PARTS),
     **shown(_is("part", "figures"), {"table": flag(), "details": flag()}),
+    **shown(
+        _is("part", "few-shot"),
+        {
+            "curve_of": from_store(lambda store: {".mean": few_shot.MACRO, **_labels(store)}),
+            "curve_figure": one_of(few_shot.METRICS),
+        },
+    ),
 }

@@ -10,20 +10,25 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis import paper
+from explorer.analysis.few_shot import MACRO, METRICS
 from explorer.analysis.multilabel import complete
-from explorer.data.text import in_markdown
+from explorer.data.text import in_markdown, plain
+from explorer.figures.few_shot import few_shot_curves
 from explorer.figures.protocols import learning_curves, protocol_dots
 from explorer.figures.style import difference_with_interval
+from explorer.store.few_shot import FEW_SHOT_COMMAND, read_few_shot
 from explorer.store.reader import Store
 from explorer.store.runs import counterpart
+from explorer.tables import few_shot as few_shot_tables
 from explorer.tables import protocols as protocol_tables
 from explorer.tables import styles
 from explorer.tables.protocol_scores import RULE_SETS, regime_steps, split_baselines, training_steps
 from explorer.tables.protocols import ScoredGroup
+from explorer.tables.results import METRIC_TITLES
 from explorer.tables.thresholds import has_bare_names
 from explorer.tables.training import learning_frame, losses_tried, protocol_title, recipe, start_of
 from explorer.ui.models.inference import NO_PROMPTS
-from explorer.ui.shared import cache, choose, download
+from explorer.ui.shared import address, cache, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import figure_title, show_table
@@ -276,12 +281,62 @@ def training(view: View) -> None:
             )
 
 
+@panel
+def few_shot(view: View) -> None:
+    """From how many positives a head on the frozen embedding surely beats zero-shot."""
+    store = view.store
+    curve = read_few_shot(store)
+    if curve is None:
+        st.info(f"No few-shot curve lies beside this run. Make one: `{FEW_SHOT_COMMAND}`.", icon=":material/terminal:")
+        return
+    names = {MACRO: few_shot_tables.MEAN_TITLE, **{label: plain(label, None) for label in store.labels}}
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width=260):
+            st.selectbox("Curve of", list(names), format_func=names.__getitem__, **address.control("curve_of"))
+        choose.pick_one("Figure", METRICS, "curve_figure", METRIC_TITLES)
+    label, metric = str(address.value("curve_of")), str(address.value("curve_figure"))
+    frame = few_shot_tables.curve_frame(curve, label, metric)
+    if frame.empty:
+        st.info(f"Train has no positive film of {in_markdown(names[label])}.")
+        return
+    if sentence := few_shot_tables.label_sentence(curve, label):
+        st.markdown(sentence)
+    record, n = curve.record, frame.iloc[-1]
+    ticks = ["0", *map(few_shot_tables.shots_title, record.shots)]
+    counts = "" if label == MACRO else f", {int(n['n_pos']):,} positive and {int(n['n_neg']):,} negative"
+    download.figure(
+        view,
+        few_shot_curves(frame, ticks, few_shot_tables.curve_styles(store, curve), METRIC_TITLES[metric]),
+        download.About(
+            (f"{METRIC_TITLES[metric]} by positives", names[label], "test"),
+            f"n = {len(store.rows('test')):,} test films{counts}",
+            f"Heads fitted again to patients drawn so that each label has so many positives; mean of {record.draws} "
+            f"nested draws. Settings are chosen on val, {len(store.rows('val')):,} films, whatever the number. Whiskers "
+            f"are 95% intervals over draws and test patients ({record.resamples} resamples); grey: random ranking.",
+        ),
+        lambda: frame,
+        key="few-shot",
+        alt=f"{METRIC_TITLES[metric]} of {names[label]} against the number of positives, by regime",
+    )
+    show_table(few_shot_tables.values_table(curve, label, metric), hide_index=True, height="content")
+    table = few_shot_tables.sure_table(curve)
+    if len(table):
+        st.subheader(f"From how many positives surely above {record.reference}?")
+        show_table(table, hide_index=True, height="content")
+        st.caption(
+            "By average precision on test. Surely: at this and at every larger number tried, the paired difference is "
+            "above 0 with p below 0.05 after Holm's correction over labels. ΔAP is at the largest number that the label "
+            "has. The mean is over the labels that reach the largest number, the same for every point."
+        )
+
+
 PARTS: dict[str, tuple[str, tuple[Callable[[View], None], ...]]] = {
     "figures": ("Figures", (comparison,)),
     "changes": ("What changed them", (changes,)),
     "limits": ("What they can't support", (limits,)),
     "distances": ("Domains and distances", (domain_scores, embedding_distances)),
     "training": ("Training", (training,)),
+    "few-shot": ("Few-shot", (few_shot,)),
 }
 
 

@@ -1,4 +1,4 @@
-"""``saliency`` and ``annotate``: add to a finished run, beside its own files."""
+"""``saliency``, ``few-shot`` and ``annotate``: add to a finished run, beside its own files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explorer.data.saliency_map import MethodName
 from explorer.data.samples import Split
 from explorer.errors import UserError
 from precompute.commands.console import MESSAGES, RESULTS
-from precompute.commands.options import DeviceName, RunArgument
+from precompute.commands.options import DeviceName, RunArgument, Seed
 from precompute.reporter import SALIENCY, Reporter
 
 
@@ -53,6 +53,31 @@ def saliency(
             "Add marks with `python -m precompute annotate`, or in the app."
         )
     MESSAGES.print(f"{made.title}: {made.path}")
+
+
+def few_shot(
+    store: RunArgument,
+    regimes: Annotated[
+        str | None,
+        typer.Option("--regimes", help="With commas between; by default all with a head on stored embeddings."),
+    ] = None,
+    shots: Annotated[
+        str, typer.Option("--shots", help="Positive patients of each label, with commas between; all is all of train.")
+    ] = "1,2,4,8,16,all",
+    draws: Annotated[int, typer.Option("--draws", min=2, help="How often patients are drawn anew.")] = 10,
+    seed: Seed = 0,
+) -> None:
+    """Fit heads again to a few positives of each label and score them on test: from how many do they beat zero-shot?"""
+    from explorer.store import open_store
+    from precompute.few_shot import check_shots, choose_heads, make_few_shot, parse_shots
+
+    opened = open_store(store)
+    heads, numbers = choose_heads(opened, regimes), parse_shots(shots)
+    check_shots(opened, numbers)
+    reporter = Reporter(MESSAGES, {"few-shot curve": ("fits", 1)})
+    with reporter.job(), reporter.stage("few-shot curve") as report:
+        make_few_shot(opened, heads, numbers, draws, seed, report)
+    MESSAGES.print(f"The few-shot curve lies beside the run {opened.run_id}: see Protocols, Few-shot.")
 
 
 def annotate(

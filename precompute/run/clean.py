@@ -77,6 +77,7 @@ def run_folders(root: Path, run_id: str) -> list[Unused]:
     run = layout.run_folder(root, run_id)
     folders = [(run, "the run"), (layout.partial_folder(root, run_id), "unfinished")]
     folders.append((layout.saliency_root(run), "its saliency maps"))
+    folders.append((layout.few_shot_folder(run), "its few-shot curve"))
     return [Unused(folder, what) for folder, what in folders if folder.is_dir()]
 
 
@@ -97,7 +98,7 @@ def delete_run(root: Path, run_id: str) -> str | None:
         if run.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
             run.rename(partial)
-        for folder in filter(Path.is_dir, (partial, layout.saliency_root(run))):
+        for folder in filter(Path.is_dir, (partial, layout.saliency_root(run), layout.few_shot_folder(run))):
             shutil.rmtree(folder)
     return latest_run(root)
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+Part = tuple[Mapping[str, object], Callable[[Path], list[str]]]
+"""What a part of a stage is made from; and what, given the run's folder, writes files and returns their paths."""
+
+
 def record_name(stage: str) -> str:
     """A stage's name in the store."""
     return stage.replace(" ", "_")
@@ -96,22 +100,21 @@ class Run(RunFolder):
                 self.reporter.keep(f"taken from {origin}" if origin else "there already")
         return ran
 
-    def stage_for_each(
-        self, name: str, parts: Mapping[str, tuple[Mapping[str, object], Callable[[Path], list[str]]]]
-    ) -> None:
-        """One stage in parts of their own key: a part is made, or taken, whatever became of the others.
+    def stage_by_space(self, name: str, part: Callable[[SpaceRecord], Part]) -> None:
+        """One stage in parts, a space each under its own key: made or taken, whatever became of the others.
 
         Parameters
         ----------
         name : str
             As ``reporter.RUN`` has it.
-        parts : mapping
-            By name, what the part is made from, and what makes it.
+        part : callable
+            What a space's part is made from, and what makes it; asked once the spaces before it are done.
         """
         with self.reporter.stage(name) as report:
-            for i, (part, (made_from, make)) in enumerate(parts.items()):
-                self.writer.stage(record_name(f"{name} {part}"), {**made_from, "code": self.versions[name]}, make)
-                report(i + 1, len(parts))
+            for i, space in enumerate(self.spaces):
+                made_from, make = part(space)
+                self.writer.stage(record_name(f"{name} {space.name}"), {**made_from, "code": self.versions[name]}, make)
+                report(i + 1, len(self.spaces))
 
     # --- hashes, for what a stage is made from -----------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import faiss
@@ -14,13 +13,10 @@ from explorer.analysis.neighbours import build_index, decision_vectors
 from explorer.store import layout
 from explorer.store.files import atomic_path, write_array, write_json
 from explorer.store.manifest import SpaceRecord
-from precompute.run.run import Run
+from precompute.run.run import Part, Run
 
 VERSIONS = {"maps": 1, "map trust": 1, "clusters": 1}
 """Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
-
-Part = tuple[Mapping[str, object], Callable[[Path], list[str]]]
-"""What a space's part of a stage is made from, and what makes it."""
 
 
 def write_index(path: Path, index: faiss.Index) -> None:
@@ -57,7 +53,7 @@ def maps(run: Run) -> None:
         start = {} if is_first else run.hashes(first)
         return {**run.hashes(of), **start, "k": k, "seed": seed}, make
 
-    run.stage_for_each("maps", {space.name: part(space) for space in run.spaces})
+    run.stage_by_space("maps", part)
 
 
 def map_trust(run: Run) -> None:
@@ -80,7 +76,7 @@ def map_trust(run: Run) -> None:
         given = run.hashes(run.vectors_file(space.name), files.map)
         return {**given, "init": start, "k": k, "seed": seed}, make
 
-    run.stage_for_each("map trust", {space.name: part(space) for space in run.spaces})
+    run.stage_by_space("map trust", part)
 
 
 def clusters(run: Run) -> None:
@@ -100,4 +96,4 @@ def clusters(run: Run) -> None:
 
         return {**run.hashes(run.vectors_file(space.name), layout.SAMPLES), "seed": seed}, make
 
-    run.stage_for_each("clusters", {space.name: part(space) for space in run.spaces})
+    run.stage_by_space("clusters", part)

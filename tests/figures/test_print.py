@@ -153,7 +153,7 @@ def test_files_have_the_width_and_say_what_they_are() -> None:
     "figure",
     [
         go.Figure(go.Pie(values=[1, 2])),
-        go.Figure(go.Scatter(x=[1], y=[1], mode="markers", marker={"symbol": "star"})),
+        go.Figure(go.Scatter(x=[1], y=[1], mode="markers", marker={"symbol": "x"})),
         go.Figure(go.Scatter(x=[1, 2], y=[1, 2], line={"shape": "spline"})),
         go.Figure(go.Scatter(x=[1, 2], y=[1, 2], fill="tonexty", fillcolor="#000000")),
         go.Figure(go.Scatter(x=[1], y=[1], marker={"angle": 3})),

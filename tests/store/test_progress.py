@@ -36,7 +36,7 @@ STATE = Progress(
 
 def test_every_stage_of_a_run_has_its_share_of_the_time() -> None:
     source = "".join(path.read_text() for path in (ROOT / "precompute/stages").glob("*.py"))
-    assert set(re.findall(r'run\.stage(?:_for_each)?\(\s*"([^"]+)"', source)) == set(RUN) - {SEEDS}
+    assert set(re.findall(r'run\.stage(?:_by_space)?\(\s*"([^"]+)"', source)) == set(RUN) - {SEEDS}
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
