@@ -311,8 +311,9 @@ def few_shot(view: View) -> None:
             (f"{METRIC_TITLES[metric]} by positives", names[label], "test"),
             f"n = {len(store.rows('test')):,} test films{counts}",
             f"Heads fitted again to patients drawn so that each label has so many positives; mean of {record.draws} "
-            f"nested draws. Settings are chosen on val, {len(store.rows('val')):,} films, whatever the number. Whiskers "
-            f"are 95% intervals over draws and test patients ({record.resamples} resamples); grey: random ranking.",
+            f"nested draws. Settings are chosen on val, {len(store.rows('val')):,} films, whatever the number. "
+            f"Whiskers are 95% intervals over draws and test patients ({record.resamples} resamples); grey: random "
+            "ranking.",
         ),
         lambda: frame,
         key="few-shot",
@@ -325,8 +326,8 @@ def few_shot(view: View) -> None:
         show_table(table, hide_index=True, height="content")
         st.caption(
             "By average precision on test. Surely: at this and at every larger number tried, the paired difference is "
-            "above 0 with p below 0.05 after Holm's correction over labels. ΔAP is at the largest number that the label "
-            "has. The mean is over the labels that reach the largest number, the same for every point."
+            "above 0 with p below 0.05 after Holm's correction over labels. ΔAP is at the largest number that the "
+            "label has. The mean is over the labels that reach the largest number, the same for every point."
         )
 
 

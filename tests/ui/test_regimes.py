@@ -1,0 +1,155 @@
+"""Real runs of one regime, without text, and of four: made from the three of the tiny store, and drawn by every page."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+
+from explorer.store import open_store
+from explorer.store.manifest import read_manifest
+from explorer.store.verify import verify_store
+from explorer.store.writer import RunWriter
+from explorer.tables import styles
+from explorer.ui.models.inference import NO_PROMPTS
+from tests.conftest import run_command, take_few_draws
+from tests.pages import TITLES, assert_sound, open_page, open_sound_page, said
+from tests.planted import VIEWS
+
+ONE = "linear_probe"
+FOUR = "zero_shot,linear_probe,text_probe,fine_tune"
+JOINT = {"score", "metrics", "curves", "calibration", "separability", "retrieval", "label_errors"}
+"""Stages that compare all regimes."""
+ALL_VIEWS = [*VIEWS, ("case", {}), *(("protocols", {"part": part}) for part in ("limits", "distances", "few-shot"))]
+
+
+@pytest.fixture(scope="module")
+def stores(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], dict[str, set[str]]]:
+    """A store for each choice of regimes, and the stages that were made for it."""
+    roots, made = {}, {}
+    for regimes in (ONE, FOUR):
+        roots[regimes] = Path(shutil.copytree(tiny_store, tmp_path_factory.mktemp("regimes") / "store"))
+        made[regimes] = set()
+        with pytest.MonkeyPatch.context() as patch:
+            make = RunWriter._make
+
+            def noted(self: RunWriter, name: str, *more: Any, regimes: str = regimes, make: Any = make) -> Any:
+                made[regimes].add(name)
+                return make(self, name, *more)
+
+            patch.setattr(RunWriter, "_make", noted)
+            patch.setattr("precompute.saliency.sample.make_sample", lambda *_: None)
+            take_few_draws(patch, resamples=100, penalties=(0.01, 0.1, 1.0))
+            demo = ("demo", "--n", 96, "--epochs", 1, "--regimes", regimes, "--out", roots[regimes])
+            assert run_command(patch, *demo) == 0
+            curve = ("few-shot", roots[regimes], "--shots", "1,2,all", "--draws", 2)
+            assert run_command(patch, *curve) == 0
+    return roots, made
+
+
+@pytest.fixture(params=[ONE, FOUR])
+def chosen(
+    request: pytest.FixtureRequest,
+    stores: tuple[dict[str, Path], dict[str, set[str]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    monkeypatch.setenv("EXPLORER_STORE", str(stores[0][request.param]))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield request.param
+
+
+def test_a_further_regime_redoes_none_of_the_others(stores: tuple[dict[str, Path], dict[str, set[str]]]) -> None:
+    roots, made = stores
+    own = {f"{stage}_text_probe-decision" for stage in ("maps", "map_trust", "clusters")}
+    assert made[FOUR] == {"text-informed_probe", *JOINT, *own}
+    assert made[ONE] == {*JOINT, "shortcuts"}, "shortcuts are of every encoder, and one went"
+    for regimes, root in roots.items():
+        store = open_store(root)
+        assert [regime.name for regime in store.regimes] == regimes.split(",")
+        assert all(regime.recipe for regime in store.regimes)
+        assert verify_store(store) == []
+
+
+def test_records_say_what_each_regime_is(stores: tuple[dict[str, Path], dict[str, set[str]]]) -> None:
+    four = {regime.name: regime for regime in open_store(stores[0][FOUR]).regimes}
+    assert {name: regime.kind for name, regime in four.items()} == {
+        "zero_shot": "zero-shot",
+        "linear_probe": "probe",
+        "text_probe": "adapted",
+        "fine_tune": "trained",
+    }
+    assert (four["text_probe"].parent, four["fine_tune"].parent) == ("zero_shot", "linear_probe")
+    assert four["text_probe"].embedding_space == four["zero_shot"].embedding_space
+    assert [name for name, regime in four.items() if regime.from_prompts] == ["zero_shot"]
+    one = open_store(stores[0][ONE])
+    assert one.text_space is None
+    assert one.manifest.prompt_sets == ()
+
+
+def test_four_regimes_have_four_styles(stores: tuple[dict[str, Path], dict[str, set[str]]]) -> None:
+    for one, other in itertools.combinations(styles.of_regimes(open_store(stores[0][FOUR])), 2):
+        assert one.colour != other.colour
+        assert one.symbol != other.symbol
+        assert one.dash != other.dash
+
+
+@pytest.mark.parametrize(("page", "query"), ALL_VIEWS, ids=lambda value: str(value))
+def test_every_view_draws_every_choice(chosen: str, page: str, query: dict[str, str]) -> None:
+    app = open_page(page, **query)
+    assert_sound(app)
+    assert app.title[0].value == TITLES[page]
+
+
+def test_a_page_without_text_says_so(
+    stores: tuple[dict[str, Path], dict[str, set[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLORER_STORE", str(stores[0][ONE]))
+    st.cache_resource.clear()
+    for page, query in (
+        ("neighbours", {"show": "lab"}),
+        ("neighbours", {"by": "words"}),
+        ("map", {"signs": "prompts"}),
+        ("protocols", {"part": "changes"}),
+    ):
+        assert NO_PROMPTS in said(open_sound_page(page, **query)), page
+    assert "Prompts and films" not in said(open_sound_page("separability", part="spaces"))
+
+
+def test_the_few_shot_part_says_from_how_many_positives(chosen: str) -> None:
+    text = said(open_sound_page("protocols", part="few-shot"))
+    if chosen == FOUR:
+        assert "surely above Zero-shot, by average precision: **Linear probe** from" in text.replace("\\", "")
+        assert "**Text-informed probe** from" in text
+    else:
+        assert "surely above" not in text, "there is no zero-shot to compare with"
+
+
+def test_a_run_of_an_earlier_schema_opens_as_what_it_was(tiny_store: Path, tmp_path: Path) -> None:
+    mine = read_manifest(open_store(tiny_store).path)
+    raw = json.loads(mine.model_dump_json())
+    for record in raw["regimes"]:
+        for key in ("kind", "parent", "fitted_on", "recipe"):
+            del record[key]
+    for protocol, parent in (("sound", "linear_probe"), ("paper", None)):
+        raw["settings"]["protocol"] = protocol
+        (tmp_path / "manifest.json").write_text(json.dumps(raw))
+        former = read_manifest(tmp_path)
+        assert [(one.kind, one.fitted_on) for one in former.regimes] == [(o.kind, o.fitted_on) for o in mine.regimes]
+        assert [one.parent for one in former.regimes] == [None, None, parent]
+
+
+def test_a_parent_must_come_before(tiny_store: Path, tmp_path: Path) -> None:
+    from explorer.errors import UserError
+
+    raw = json.loads(read_manifest(open_store(tiny_store).path).model_dump_json())
+    raw["regimes"][0]["parent"] = "fine_tune"
+    (tmp_path / "manifest.json").write_text(json.dumps(raw))
+    with pytest.raises(UserError, match="no regime before zero_shot is named fine_tune"):
+        read_manifest(tmp_path)
