@@ -1,4 +1,4 @@
-"""Real runs of one regime, without text, and of four: made from the three of the tiny store, and drawn by every page."""
+"""Real runs of one regime, without text, and of four: made from the three of the tiny store, drawn by every page."""
 
 from __future__ import annotations
 
