@@ -183,8 +183,8 @@ def test_what_is_no_better_than_never_looking_is_marked() -> None:
     ]
     table = figures_table([ScoredGroup("Printed", pd.DataFrame(lines))], {}).set_index("Regime or rule")
     marked = table.map(lambda cell: "‡" in str(cell))
-    assert marked.loc["zero_shot", ["Macro F1", "Exact match", "LRAP", "Coverage error"]].all()
-    for regime in ("linear_probe", "fine_tune"):
+    assert marked.loc["zero-shot", ["Macro F1", "Exact match", "LRAP", "Coverage error"]].all()
+    for regime in ("probe", "trained"):
         assert marked.loc[regime, ["Macro F1", "Exact match", "LRAP", "Coverage error"]].tolist() == [
             False,
             True,
