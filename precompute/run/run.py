@@ -62,7 +62,7 @@ class Run(RunFolder):
             *(
                 SpaceRecord(
                     name=recipe.encoder,
-                    title=f"{recipe.own_encoder.capitalize()} encoder",
+                    title=f"{recipe.own_encoder[0].upper()}{recipe.own_encoder[1:]} encoder",
                     kind="embedding",
                     dim=self.tower.dim,
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,7 @@ def fine_tune(
     loss: Loss,
     data: TrainingData,
     run: TrainingRun,
+    groups: Callable[[Classifier, Settings], list[dict[str, Any]]] | None = None,
 ) -> tuple[Head, TrainingCurve]:
     """Train the tower in place and return its head.
 
@@ -61,6 +63,8 @@ def fine_tune(
     data : TrainingData
         Its inputs are pixels.
     run : TrainingRun
+    groups : callable, optional
+        AdamW's groups, each with its ``peak`` rate; by default :func:`parameter_groups`, which trains all weights.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def fine_tune(
     """
     settings = run.settings
     model = Classifier(tower, start).to(tower.device)
-    optimizer = torch.optim.AdamW(parameter_groups(model, settings), fused=True)
+    optimizer = torch.optim.AdamW((groups or parameter_groups)(model, settings), fused=True)
     steps = settings.epochs * steps_of(data.train, settings)
 
     def batch_loss(done: int, rows: NDArray[np.int64]) -> tuple[torch.Tensor, int]:

@@ -1,4 +1,4 @@
-"""Real runs of one regime, without text, and of four: made from the three of the tiny store, drawn by every page."""
+"""Real runs of one regime, without text, and of all: made from the three of the tiny store, drawn by every page."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from explorer.store.verify import verify_store
 from explorer.store.writer import RunWriter
 from explorer.tables import styles
 from explorer.ui.models.inference import NO_PROMPTS
+from precompute.regimes import lora
 from tests.conftest import run_command, take_few_draws
 from tests.pages import TITLES, assert_sound, open_page, open_sound_page, said
 from tests.planted import VIEWS
 
 ONE = "linear_probe"
-FOUR = "zero_shot,linear_probe,text_probe,fine_tune"
+ALL = "zero_shot,linear_probe,text_probe,lora,fine_tune"
 JOINT = {"score", "metrics", "curves", "calibration", "separability", "retrieval", "label_errors"}
 """Stages that compare all regimes."""
 ALL_VIEWS = [*VIEWS, ("case", {}), *(("protocols", {"part": part}) for part in ("limits", "distances", "few-shot"))]
@@ -33,7 +34,7 @@ ALL_VIEWS = [*VIEWS, ("case", {}), *(("protocols", {"part": part}) for part in (
 def stores(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], dict[str, set[str]]]:
     """A store for each choice of regimes, and the stages that were made for it."""
     roots, made = {}, {}
-    for regimes in (ONE, FOUR):
+    for regimes in (ONE, ALL):
         roots[regimes] = Path(shutil.copytree(tiny_store, tmp_path_factory.mktemp("regimes") / "store"))
         made[regimes] = set()
         with pytest.MonkeyPatch.context() as patch:
@@ -45,6 +46,8 @@ def stores(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
             patch.setattr(RunWriter, "_make", noted)
             patch.setattr("precompute.saliency.sample.make_sample", lambda *_: None)
+            patch.setattr(lora, "RANKS", (4,))
+            patch.setattr(lora, "RATES", (5.0,))
             take_few_draws(patch, resamples=100, penalties=(0.01, 0.1, 1.0))
             demo = ("demo", "--n", 96, "--epochs", 1, "--regimes", regimes, "--out", roots[regimes])
             assert run_command(patch, *demo) == 0
@@ -53,7 +56,7 @@ def stores(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return roots, made
 
 
-@pytest.fixture(params=[ONE, FOUR])
+@pytest.fixture(params=[ONE, ALL])
 def chosen(
     request: pytest.FixtureRequest,
     stores: tuple[dict[str, Path], dict[str, set[str]]],
@@ -67,9 +70,10 @@ def chosen(
 
 def test_a_further_regime_redoes_none_of_the_others(stores: tuple[dict[str, Path], dict[str, set[str]]]) -> None:
     roots, made = stores
-    own = {f"{stage}_text_probe-decision" for stage in ("maps", "map_trust", "clusters")}
-    assert made[FOUR] == {"text-informed_probe", *JOINT, *own}
-    assert made[ONE] == {*JOINT, "shortcuts"}, "shortcuts are of every encoder, and one went"
+    spaces = ("text_probe-decision", "lora", "lora-decision")
+    own = {f"{stage}_{space}" for stage in ("maps", "map_trust", "clusters") for space in spaces}
+    assert made[ALL] == {"text-informed_probe", "LoRA", "embed_lora", "shortcuts", *JOINT, *own}
+    assert made[ONE] == {"shortcuts", *JOINT}, "shortcuts are of every encoder, and one went"
     for regimes, root in roots.items():
         store = open_store(root)
         assert [regime.name for regime in store.regimes] == regimes.split(",")
@@ -78,23 +82,24 @@ def test_a_further_regime_redoes_none_of_the_others(stores: tuple[dict[str, Path
 
 
 def test_records_say_what_each_regime_is(stores: tuple[dict[str, Path], dict[str, set[str]]]) -> None:
-    four = {regime.name: regime for regime in open_store(stores[0][FOUR]).regimes}
-    assert {name: regime.kind for name, regime in four.items()} == {
+    every = {regime.name: regime for regime in open_store(stores[0][ALL]).regimes}
+    assert {name: regime.kind for name, regime in every.items()} == {
         "zero_shot": "zero-shot",
         "linear_probe": "probe",
         "text_probe": "adapted",
+        "lora": "adapted",
         "fine_tune": "trained",
     }
-    assert (four["text_probe"].parent, four["fine_tune"].parent) == ("zero_shot", "linear_probe")
-    assert four["text_probe"].embedding_space == four["zero_shot"].embedding_space
-    assert [name for name, regime in four.items() if regime.from_prompts] == ["zero_shot"]
+    assert (every["text_probe"].parent, every["fine_tune"].parent) == ("zero_shot", "linear_probe")
+    assert every["text_probe"].embedding_space == every["zero_shot"].embedding_space
+    assert [name for name, regime in every.items() if regime.from_prompts] == ["zero_shot"]
     one = open_store(stores[0][ONE])
     assert one.text_space is None
     assert one.manifest.prompt_sets == ()
 
 
-def test_four_regimes_have_four_styles(stores: tuple[dict[str, Path], dict[str, set[str]]]) -> None:
-    for one, other in itertools.combinations(styles.of_regimes(open_store(stores[0][FOUR])), 2):
+def test_every_regime_has_a_style_of_its_own(stores: tuple[dict[str, Path], dict[str, set[str]]]) -> None:
+    for one, other in itertools.combinations(styles.of_regimes(open_store(stores[0][ALL])), 2):
         assert one.colour != other.colour
         assert one.symbol != other.symbol
         assert one.dash != other.dash
@@ -124,7 +129,7 @@ def test_a_page_without_text_says_so(
 
 def test_the_few_shot_part_says_from_how_many_positives(chosen: str) -> None:
     text = said(open_sound_page("protocols", part="few-shot"))
-    if chosen == FOUR:
+    if chosen == ALL:
         assert "surely above Zero-shot, by average precision: **Linear probe** from" in text.replace("\\", "")
         assert "**Text-informed probe** from" in text
     else:
