@@ -56,7 +56,11 @@ def manifest(writer: RunWriter) -> Manifest:
         labels=("A",),
         n=3,
         encoders=(EncoderRecord(id="e", title="x", source="x", licence="x", weights_sha256="x", dim=2),),
-        regimes=(RegimeRecord(name="r", title="x", encoder="e", embedding_space="e", decision_space="r-decision"),),
+        regimes=(
+            RegimeRecord(
+                name="r", title="x", kind="probe", encoder="e", embedding_space="e", decision_space="r-decision"
+            ),
+        ),
         spaces=(
             SpaceRecord(name="e", title="x", kind="embedding", dim=2),
             SpaceRecord(name="r-decision", title="x", kind="decision", dim=1),

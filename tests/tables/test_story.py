@@ -20,16 +20,23 @@ from explorer.analysis.differences import DIFFERENCE_COLUMNS
 from explorer.analysis.jackknife import mean_of_films
 from explorer.analysis.metrics import MACRO, METRIC_COLUMNS
 from explorer.analysis.separability import CONFUSION_COLUMNS, SEPARABILITY_COLUMNS
-from explorer.store.manifest import RegimeRecord, SpaceRecord
+from explorer.store.manifest import RegimeKind, RegimeRecord, SpaceRecord
 from explorer.store.reader import Store
 from explorer.tables import story
 from explorer.tables.thresholds import BARE_NAMES
 
 NAN = float("nan")
 HOSTILE = ("**bold** [x](//evil)", "<img src=x>", "a|b `c`")
-PROMPTS = RegimeRecord(name="words", title="Words", encoder="e", embedding_space="e", decision_space="words-d")
-FITTED = RegimeRecord(name="fitted", title="Fitted head", encoder="e", embedding_space="e", decision_space="fitted-d")
-TRAINED = RegimeRecord(name="trained", title="Trained", encoder="t", embedding_space="t", decision_space="trained-d")
+
+
+def regime(name: str, title: str, kind: RegimeKind, encoder: str) -> RegimeRecord:
+    spaces = {"embedding_space": encoder, "decision_space": f"{name}-d"}
+    return RegimeRecord(name=name, title=title, kind=kind, encoder=encoder, **spaces)
+
+
+PROMPTS = regime("words", "Words", "zero-shot", "e")
+FITTED = regime("fitted", "Fitted head", "probe", "e")
+TRAINED = regime("trained", "Trained", "trained", "t")
 SPACES = {
     name: SpaceRecord(name=name, title=title, kind="embedding", dim=2)
     for name, title in (("e", "First encoder"), ("t", "Trained encoder"))
@@ -38,14 +45,13 @@ SPACES = {
 
 @dataclass
 class MadeStore:
-    """What the story reads of a store. Every film is in the split; ``head`` tells a regime from the prompts' own."""
+    """What the story reads of a store. Every film is in the split."""
 
     targets: np.ndarray
     labels: tuple[str, ...] = ("A", "B", "C")
     regimes: tuple[RegimeRecord, ...] = (PROMPTS, FITTED, TRAINED)
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
     bare: np.ndarray | None = None
-    prompt_sets: Sequence[str] = ("own",)
     patients: np.ndarray = field(default_factory=lambda: np.arange(0))
     separability: Sequence[Mapping[str, Any]] = ()
     confusability: Sequence[Mapping[str, Any]] = ()
@@ -56,7 +62,7 @@ class MadeStore:
         self.all_regimes = self.regimes
         self.targets = np.asarray(self.targets, np.float32)
         self.patients = np.arange(len(self.targets)) if not len(self.patients) else self.patients
-        names = list(self.prompt_sets) + ([BARE_NAMES] if self.bare is not None else [])
+        names = ["own", *([BARE_NAMES] if self.bare is not None else [])]
         sets = tuple(SimpleNamespace(name=name) for name in names)
         self.manifest = SimpleNamespace(prompt_sets=sets, macro_patients=1, seed=0)
         self.tables = SimpleNamespace(
@@ -79,12 +85,6 @@ class MadeStore:
     def prompt_logits(self, _: str) -> np.ndarray:
         assert self.bare is not None
         return np.asarray(self.bare, np.float32)
-
-    def prompt_head(self, _: str) -> tuple[np.ndarray, np.ndarray]:
-        return self.head("words")
-
-    def head(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
-        return np.full((len(self.labels), 2), len(regime), np.float32), np.zeros(len(self.labels), np.float32)
 
     def space(self, name: str) -> SpaceRecord:
         return SPACES[name]
@@ -151,7 +151,6 @@ def test_regimes_are_known_by_their_records_and_heads() -> None:
     targets = positives(10, 10, 10)
     assert story.from_prompts(made(targets)) == PROMPTS
     assert story.from_prompts(made(targets, regimes=(FITTED, TRAINED))) is None
-    assert story.from_prompts(made(targets, prompt_sets=())) is None
     assert story.sharing(made(targets)) == (PROMPTS, FITTED)
     assert story.sharing(made(targets, regimes=(TRAINED, FITTED, PROMPTS))) == (PROMPTS, FITTED)
     assert story.sharing(made(targets, regimes=(PROMPTS, TRAINED))) is None
@@ -196,7 +195,7 @@ def test_without_prompts_or_bare_names_only_rules_that_the_run_has_are_counted()
     assert [one.paper for one in answer.predicted if one.regime == PROMPTS] == [False]
     assert not answer.by_cosine
     assert answer.sentence.startswith("By thresholds from validation, **Words** predicts 0.75 of 3 labels per film")
-    answer = story.predicted_labels(made(TARGETS[:, :1], labels=("A",), regimes=(TRAINED,), prompt_sets=()), "test")
+    answer = story.predicted_labels(made(TARGETS[:, :1], labels=("A",), regimes=(TRAINED,)), "test")
     assert answer.prompted is None
     assert answer.title == "How many labels are predicted"
     assert "0.00 of 1 label per film, where 0.50 are true" in answer.sentence
