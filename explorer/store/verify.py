@@ -10,6 +10,7 @@ import numpy as np
 
 from explorer.errors import UserError
 from explorer.store import layout
+from explorer.store.few_shot import read_few_shot
 from explorer.store.folder import DamagedFile
 from explorer.store.reader import Store
 
@@ -55,6 +56,7 @@ def readings(store: Store) -> Iterator[Callable[[], object]]:
     if store.text_space:
         yield store.text_vectors
         yield lambda: store.logit_scale
+    yield partial(read_few_shot, store)
     yield from (partial(store.thumbnail, row) for row in (0, store.n - 1))
 
 
