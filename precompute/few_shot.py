@@ -105,7 +105,8 @@ def make_few_shot(
         {ALL_SHOTS: [train]} if ALL_SHOTS in shots else {}
     )
     held = patients_with(store.targets[train], store.patients[train])
-    enough = {k: held >= (1 if k == ALL_SHOTS else k) for k in films}
+    enough = {0: held > 0, **{k: held >= (1 if k == ALL_SHOTS else k) for k in films}}
+    averaged = enough[max(films) if numbers else ALL_SHOTS]
     reference = next((regime for regime in store.all_regimes if regime.from_prompts), None)
     logits = None if reference is None else np.asarray(store.logits(reference.name)[test])
     scored = (store.labels, store.targets[test], store.patients[test])
@@ -113,7 +114,7 @@ def make_few_shot(
     n_films = {0: 0.0, **{k: float(np.mean([len(rows) for rows in of_k])) for k, of_k in films.items()}}
     parts = []
     if reference is not None and logits is not None:
-        frame = few_shot_frame(*scored, {0: [logits]}, {0: enough[max(films)]}, None, **resampling)
+        frame = few_shot_frame(*scored, {0: [logits]}, enough, averaged, None, **resampling)
         parts.append(frame.assign(regime=reference.name))
     done, total = 0, len(heads) * sum(map(len, films.values()))
     for recipe in heads:
@@ -126,7 +127,9 @@ def make_few_shot(
                 by_shots[k].append(head.logits(embeddings[test]))
                 done += 1
                 report(done, total)
-        parts.append(few_shot_frame(*scored, by_shots, enough, logits, **resampling).assign(regime=recipe.name))
+        parts.append(
+            few_shot_frame(*scored, by_shots, enough, averaged, logits, **resampling).assign(regime=recipe.name)
+        )
     frame = pd.concat(parts, ignore_index=True)
     frame["n_films"] = frame["shots"].map(n_films)
     titles = {recipe.name: recipe.title for recipe in heads}

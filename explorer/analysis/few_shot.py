@@ -73,6 +73,7 @@ def few_shot_frame(
     patients: NDArray[np.int64],
     by_shots: Mapping[int, Sequence[NDArray[np.float32]]],
     enough: Mapping[int, NDArray[np.bool_]],
+    averaged: NDArray[np.bool_],
     reference: NDArray[np.float32] | None,
     *,
     resamples: int,
@@ -90,6 +91,8 @@ def few_shot_frame(
     patients : (n,)
     by_shots : number of positives to (n, C) logits for each draw
     enough : number of positives to (C,) whether train has so many of the label
+    averaged : (C,)
+        The labels of the mean.
     reference : (n, C), optional
         Logits of the regime to compare with.
 
@@ -100,22 +103,20 @@ def few_shot_frame(
     """
     (weights,) = weight_blocks(patients, resamples, seed, resamples)
     weights = np.hstack([np.ones((len(targets), 1), np.float32), weights])  # (n, 1 + B): the films themselves first
-    numbers = [k for k in by_shots if k != ALL_SHOTS]
-    macro = enough[max(numbers)] if numbers else enough[ALL_SHOTS]
     against = None if reference is None else _figures(targets, reference, weights)
     counts = np.stack([(targets == 1).sum(axis=0), (targets == 0).sum(axis=0)], axis=1)
     units = np.minimum(patients_with(targets, patients), patients_with(1 - targets, patients))
     units = np.append(units, len(np.unique(patients)))
     trivial = np.stack([baselines(rank(column, np.zeros(len(column))), METRICS) for column in targets.T])
-    trivial = np.vstack([trivial, mean_defined(trivial[macro])])
+    trivial = np.vstack([trivial, mean_defined(trivial[averaged])])
     rows = []
     for shots, draws in by_shots.items():
         figures = np.stack([_figures(targets, logits, weights) for logits in draws])  # (D, C, 1 + B, M)
-        figures = _with_macro(figures, macro)
+        figures = _with_macro(figures, averaged)
         value, spread = _over_draws(figures, seed)
         pairs = [(value, *interval(value, spread, units))]
         if against is not None:
-            difference, apart = _over_draws(figures - _with_macro(against[None], macro), seed)
+            difference, apart = _over_draws(figures - _with_macro(against[None], averaged), seed)
             error = np.nanstd(apart, axis=1)
             with np.errstate(divide="ignore", invalid="ignore"):
                 p = 2 * stdtr(units_left(units)[:, None], -np.abs(difference) / error)
@@ -145,9 +146,9 @@ def _figures(
     return np.stack([score(rank(truth, scores), weights, METRICS) for truth, scores in pairs])
 
 
-def _with_macro(figures: NDArray[np.float64], macro: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _with_macro(figures: NDArray[np.float64], averaged: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(D, C + 1, 1 + B, M): the mean over some labels comes last."""
-    mean = mean_defined(np.moveaxis(figures[:, macro], 1, 0))
+    mean = mean_defined(np.moveaxis(figures[:, averaged], 1, 0))
     return np.concatenate([figures, mean[:, None]], axis=1)
 
 

@@ -58,7 +58,9 @@ def test_figures_are_scikit_learns_means_over_draws() -> None:
     by_shots = {2: [scored(1, 0.5), scored(2, 0.5)], ALL_SHOTS: [scored(3, 2.0)]}
     enough = {2: np.array([True, True, False]), ALL_SHOTS: np.ones(3, bool)}
     reference = scored(4, 0.2)
-    frame = few_shot_frame(["A", "B", "C"], targets, patients, by_shots, enough, reference, resamples=200, seed=0)
+    frame = few_shot_frame(
+        ["A", "B", "C"], targets, patients, by_shots, enough, enough[2], reference, resamples=200, seed=0
+    )
     assert set(frame.loc[frame["shots"] == 2, "label"]) == {"A", "B", MACRO}, "train has too few of C"
     for c, label in enumerate("AB"):
         known = ~np.isnan(targets[:, c])
@@ -81,14 +83,15 @@ def test_draws_that_differ_widen_the_interval_and_a_head_against_itself_gains_no
     enough = {2: np.ones(3, bool)}
 
     def width(draws: list[np.ndarray]) -> float:
-        frame = few_shot_frame(["A", "B", "C"], targets, patients, {2: draws}, enough, None, resamples=300, seed=0)
+        frame = few_shot_frame(
+            ["A", "B", "C"], targets, patients, {2: draws}, enough, enough[2], None, resamples=300, seed=0
+        )
         row = frame[(frame["label"] == "A") & (frame["metric"] == "average_precision")].iloc[0]
         assert np.isnan(row["difference"])
         return float(row["ci_high"] - row["ci_low"])
 
     assert width([scored(1, 0.0), scored(2, 4.0)]) > 1.5 * width([scored(1, 1.0), scored(1, 1.0)])
-    same = few_shot_frame(
-        ["A", "B", "C"], targets, patients, {2: [scored(1, 1.0)] * 2}, enough, scored(1, 1.0), resamples=50, seed=0
-    )
+    by_shots, itself = {2: [scored(1, 1.0)] * 2}, scored(1, 1.0)
+    same = few_shot_frame(["A", "B", "C"], targets, patients, by_shots, enough, enough[2], itself, resamples=50, seed=0)
     assert (same["difference"] == 0).all()
     assert not (same["p"] < 0.05).any()
