@@ -96,13 +96,14 @@ def as_lines(planner: Planner, job: Job) -> list[str]:
     rates = _seconds_per_film(planner.root, job)
     seconds = {name: _estimate(name, rates, job) for name in planner.runs}
     lines = []
+    width = max(len(stage.name) for stage in planner.stages) + 2
     for stage in planner.stages:
         expected = seconds.get(stage.name)
         time = "" if expected is None else f"; about {expected:,.0f} s, an estimate"
         does = f"runs: {stage.reason}{time}"
         if stage.origin:
             does = "here" if stage.origin == "here" else f"taken from {stage.origin}"
-        lines.append(f"{stage.name.replace('_', ' '):<16}{does}")
+        lines.append(f"{stage.name.replace('_', ' '):<{width}}{does}")
     known = [value for value in seconds.values() if value is not None]
     lines.append(f"Up to {len(seconds)} of {len(planner.stages)} stages run.")
     if known and len(known) == len(seconds):
