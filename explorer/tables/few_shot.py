@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from explorer.analysis.differences import holm
@@ -96,18 +95,19 @@ def label_sentence(curve: FewShot, label: str) -> str:
 
 def sure_table(curve: FewShot) -> pd.DataFrame:
     """A row for each label: from how many positives on each regime surely beats the reference, and its gain at most."""
-    starts, frame = sure_from(curve), gains(curve)
-    last = frame.sort_values("shots", key=lambda s: s.replace(ALL_SHOTS, np.iinfo(np.int64).max), kind="stable")
-    last = last.groupby(["regime", "label"]).last()
+    starts, order = sure_from(curve), [*curve.record.shots]
+    largest: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in sorted(gains(curve).to_dict("records"), key=lambda row: order.index(row["shots"])):
+        largest[row["regime"], row["label"]] = dict(row)
     lines = []
     for label in dict.fromkeys(label for _, label in starts):
         cells = {"Label": MEAN_TITLE if label == MACRO else label}
         for regime, title in curve.record.titles.items():
             if (regime, label) in starts:
-                row = last.loc[(regime, label)]
+                row = largest[regime, label]
                 cells[title] = sure_text(starts[regime, label])
                 gain = difference_with_interval(row["difference"], row["difference_low"], row["difference_high"])
-                cells[f"{title}: ΔAP with {shots_title(int(row['shots']))}"] = gain
+                cells[f"{title}: ΔAP"] = f"{gain} · {shots_title(row['shots'])}"
         lines.append(cells)
     return pd.DataFrame(lines).fillna("—")
 
