@@ -110,11 +110,10 @@ def make_few_shot(
     reference = next((regime for regime in store.all_regimes if regime.from_prompts), None)
     logits = None if reference is None else np.asarray(store.logits(reference.name)[test])
     scored = (store.labels, store.targets[test], store.patients[test])
-    resampling = {"resamples": RESAMPLES, "seed": seed}
     n_films = {0: 0.0, **{k: float(np.mean([len(rows) for rows in of_k])) for k, of_k in films.items()}}
     parts = []
     if reference is not None and logits is not None:
-        frame = few_shot_frame(*scored, {0: [logits]}, enough, averaged, None, **resampling)
+        frame = few_shot_frame(*scored, {0: [logits]}, enough, averaged, None, resamples=RESAMPLES, seed=seed)
         parts.append(frame.assign(regime=reference.name))
     done, total = 0, len(heads) * sum(map(len, films.values()))
     for recipe in heads:
@@ -128,7 +127,9 @@ def make_few_shot(
                 done += 1
                 report(done, total)
         parts.append(
-            few_shot_frame(*scored, by_shots, enough, averaged, logits, **resampling).assign(regime=recipe.name)
+            few_shot_frame(*scored, by_shots, enough, averaged, logits, resamples=RESAMPLES, seed=seed).assign(
+                regime=recipe.name
+            )
         )
     frame = pd.concat(parts, ignore_index=True)
     frame["n_films"] = frame["shots"].map(n_films)

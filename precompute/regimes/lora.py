@@ -58,15 +58,10 @@ class LoRA(Recipe):
             tower = ImageTower.load(run.path / layout.encoder_files(FROZEN).folder, run.tower.device)
             torch.manual_seed(seed)
             low_rank(tower.visual, rank)
-            training = TrainingRun(
-                run.settings,
-                seed,
-                work / f"{rank}-{times:g}",
-                lambda done, total, i=i: report(i * total + done, len(candidates) * total),
-                sha256_json([self.inputs(run), rank, times]),
-            )
-            groups = _groups(times)
-            head, curve = fine_tune(tower, Head(*run.head(probe)), loss, data, training, groups)
+            made_from = sha256_json([self.inputs(run), rank, times])
+            part = _part_of(report, i, len(candidates))
+            training = TrainingRun(run.settings, seed, work / f"{rank}-{times:g}", part, made_from)
+            head, curve = fine_tune(tower, Head(*run.head(probe)), loss, data, training, _groups(times))
             merge(tower.visual)
             record = epochs_record(run, curve)
             tried.append({"rank": rank, "times": times, "val_loss": curve[record["best_epoch"]]["val_loss"]})
@@ -157,6 +152,11 @@ def _groups(times: float) -> Callable[[Classifier, Settings], list[dict[str, Any
         ]
 
     return groups
+
+
+def _part_of(report: ReportProgress, place: int, parts: int) -> ReportProgress:
+    """A report of one of several trainings as part of them all."""
+    return lambda done, total: report(place * total + done, parts * total)
 
 
 def _listed(values: tuple[float, ...]) -> str:

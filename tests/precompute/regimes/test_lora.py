@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from explorer.data.geometry import Fit
@@ -19,6 +18,8 @@ from precompute.settings import Settings
 from precompute.training.data import TrainingData, TrainingRun
 from precompute.training.finetune import fine_tune
 from precompute.training.losses import make_loss
+
+from timm.models.vision_transformer import VisionTransformer  # isort: skip  (explorer.model lets torchvision be imported)
 
 SIZE, DIM, N = 16, 6, 48
 TRAIN, VAL = np.arange(32), np.arange(32, 48)
