@@ -96,9 +96,9 @@ def label_sentence(curve: FewShot, label: str) -> str:
 def sure_table(curve: FewShot) -> pd.DataFrame:
     """A row for each label: from how many positives on each regime surely beats the reference, and its gain at most."""
     starts, order = sure_from(curve), [*curve.record.shots]
-    largest: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in sorted(gains(curve).to_dict("records"), key=lambda row: order.index(row["shots"])):
-        largest[row["regime"], row["label"]] = dict(row)
+    largest: dict[tuple[str, str], Any] = {}
+    for gain in sorted(gains(curve).to_dict("records"), key=lambda row: order.index(row["shots"])):
+        largest[gain["regime"], gain["label"]] = gain
     lines = []
     for label in dict.fromkeys(label for _, label in starts):
         cells = {"Label": MEAN_TITLE if label == MACRO else label}
@@ -106,8 +106,8 @@ def sure_table(curve: FewShot) -> pd.DataFrame:
             if (regime, label) in starts:
                 row = largest[regime, label]
                 cells[title] = sure_text(starts[regime, label])
-                gain = difference_with_interval(row["difference"], row["difference_low"], row["difference_high"])
-                cells[f"{title}: ΔAP"] = f"{gain} · {shots_title(row['shots'])}"
+                size = difference_with_interval(row["difference"], row["difference_low"], row["difference_high"])
+                cells[f"{title}: ΔAP"] = f"{size} · {shots_title(row['shots'])}"
         lines.append(cells)
     return pd.DataFrame(lines).fillna("—")
 
