@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.conftest import Call
 
 ARGUMENTS = ("--device", "cpu", "--macro-patients", 2)
-JOINT = {"score", "metrics", "curves", "calibration", "separability", "retrieval"}
+JOINT = {"score", "metrics", "curves", "calibration", "separability", "retrieval", "subgroups"}
 """Stages that compare all regimes."""
 
 
@@ -318,7 +318,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(
     assert lines["zero-shot head"].startswith(f"runs: run {first} has other prompts; about ")
     assert lines["maps frozen"] == f"taken from run {first}"
     assert lines["maps zero shot-decision"].startswith("runs: what it is made from is made again; about ")
-    assert "Up to 17 of 33 stages run. They take about" in out and "an estimate" in out
+    assert "Up to 18 of 34 stages run. They take about" in out and "an estimate" in out
     assert "of disk" in out
     assert ran == []
     assert tree(root) == before
@@ -328,7 +328,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(
     code, out, _ = run(tmp_path / "nowhere", "--dry-run")
     assert code == 0
     assert re.search(r"^films +runs: the store has none$", out, re.MULTILINE)
-    assert "Up to 33 of 33 stages run.\n" in out, "no seconds: no run has measured any"
+    assert "Up to 34 of 34 stages run.\n" in out, "no seconds: no run has measured any"
     assert not (tmp_path / "nowhere").exists()
 
 
