@@ -117,7 +117,8 @@ def few_shot_frame(
         pairs = [(value, *interval(value, spread, units))]
         if against is not None:
             difference, apart = _over_draws(figures - _with_macro(against[None], averaged), seed)
-            error = np.nanstd(apart, axis=1)
+            resampled = np.moveaxis(apart, 1, 0)
+            error = np.sqrt(mean_defined((resampled - mean_defined(resampled)) ** 2))
             with np.errstate(divide="ignore", invalid="ignore"):
                 p = 2 * stdtr(units_left(units)[:, None], -np.abs(difference) / error)
             pairs.append((difference, *interval(difference, apart, units)))
