@@ -30,22 +30,20 @@ class Style:
     glyph: str
     """The symbol as a letter."""
     dash: str
-    line: str
-    """The dash in words."""
     badge: str
     """The nearest of Streamlit's named text colours."""
 
 
 REGIME_STYLES = (
-    Style("#D55E00", "circle", "●", "dot", "dotted", "orange"),
-    Style("#1F83C6", "square", "■", "dash", "dashed", "blue"),
-    Style("#009E73", "diamond", "◆", "solid", "solid", "green"),
-    Style("#CC79A7", "triangle-up", "▲", "dashdot", "dash-dotted", "violet"),
-    Style("#E60045", "triangle-down", "▼", "9px,3px,2px,3px,2px,3px", "dashed with two dots", "red"),
-    Style("#8E4DE6", "star", "★", "2px,3px,2px,9px", "dotted in pairs", "violet"),
+    Style("#D55E00", "circle", "●", "dot", "orange"),
+    Style("#1F83C6", "square", "■", "dash", "blue"),
+    Style("#009E73", "diamond", "◆", "solid", "green"),
+    Style("#CC79A7", "triangle-up", "▲", "dashdot", "violet"),
+    Style("#E60045", "triangle-down", "▼", "9px,3px,2px,3px,2px,3px", "red"),
+    Style("#8E4DE6", "star", "★", "2px,3px,2px,9px", "violet"),
 )
 
-SHARED_STYLE = Style("#64748B", "hexagon", "⬢", "longdashdot", "long dashes and dots", "gray")
+SHARED_STYLE = Style("#64748B", "hexagon", "⬢", "longdashdot", "gray")
 """Of a space that several regimes share: no regime's colour or mark."""
 
 

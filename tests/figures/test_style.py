@@ -48,7 +48,7 @@ def test_what_is_written_on_a_square_reads(strength: float) -> None:
 
 def test_six_regimes_differ_without_colour() -> None:
     assert MOST == 6
-    for field in ("symbol", "glyph", "dash", "line"):
+    for field in ("symbol", "glyph", "dash"):
         assert len({getattr(style, field) for style in REGIME_STYLES}) == MOST
 
 
