@@ -91,6 +91,8 @@ def differences(
                     }
                 )
             )
+    if not parts:  # a single regime
+        return pd.DataFrame(columns=[name for name in DIFFERENCE_COLUMNS if name != "split"])
     return pd.concat(parts, ignore_index=True)
 
 
