@@ -32,23 +32,42 @@ def few_shot_curves(frame: pd.DataFrame, ticks: Sequence[str], styles: Mapping[s
         Of the value axis.
     """
     figure = go.Figure()
+    ends = [-0.3, len(ticks) - 0.4]
+    chance = float(frame["baseline"].iloc[0])
+    figure.add_scatter(
+        x=ends,
+        y=[chance, chance],
+        mode="lines",
+        line={"color": GREY, "width": 2, "dash": "longdash"},
+        name="random ranking",
+        hovertemplate="%{y:.3f}",
+    )
     for i, (regime, points) in enumerate(frame.groupby("regime", sort=False)):
         style, shift = styles[str(regime)], APART * i
-        across = (points["shots"] == 0).all()
+        across = bool((points["shots"] == 0).all())
+        for place, low, high in points[["place", "ci_low", "ci_high"]].dropna().itertuples(index=False):
+            figure.add_scatter(
+                x=[place + shift, place + shift],
+                y=[low, high],
+                mode="lines",
+                line={"color": style.colour, "width": 2},
+                opacity=0.6,
+                showlegend=False,
+                hoverinfo="skip",
+            )
         if across:
-            figure.add_hline(y=float(points["value"].iloc[0]), line={"color": style.colour, "width": 2, "dash": "dot"})
+            value = float(points["value"].iloc[0])
+            figure.add_scatter(
+                x=ends,
+                y=[value, value],
+                mode="lines",
+                line={"color": style.colour, "width": 2, "dash": style.dash},
+                showlegend=False,
+                hoverinfo="skip",
+            )
         figure.add_scatter(
             x=points["place"] + shift,
             y=points["value"],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": (points["ci_high"] - points["value"]).fillna(0),
-                "arrayminus": (points["value"] - points["ci_low"]).fillna(0),
-                "width": 0,
-                "color": style.colour,
-                "thickness": 1.5,
-            },
             mode="markers" if across else "lines+markers",
             line={"color": style.colour, "width": 2, "dash": style.dash},
             marker={"color": style.colour, "symbol": style.symbol, "size": 9},
@@ -56,12 +75,11 @@ def few_shot_curves(frame: pd.DataFrame, ticks: Sequence[str], styles: Mapping[s
             customdata=points[["ci_low", "ci_high"]],
             hovertemplate="%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]",
         )
-    figure.add_hline(y=float(frame["baseline"].iloc[0]), line={"color": GREY, "width": 2, "dash": "longdash"})
     figure.update_xaxes(
         title="positive patients of each label",
         tickvals=list(range(len(ticks))),
         ticktext=list(ticks),
-        range=[-0.3, len(ticks) - 0.4],
+        range=ends,
         zeroline=False,
         showgrid=False,
     )
