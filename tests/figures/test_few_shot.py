@@ -1,4 +1,4 @@
-"""The few-shot curve as a page and as paper have it: every regime, the reference across, whiskers where there are any."""
+"""The few-shot curve as a page and as paper have it: every regime, the reference across, and whiskers."""
 
 from __future__ import annotations
 
