@@ -10,7 +10,7 @@ Examples
     from explorer import open_store
 
     store = open_store("store")
-    store.logits("fine_tune")[store.rows("test")]  # (n, C)
+    store.logits(store.regimes[-1].name)[store.rows("test")]  # (n, C)
 """
 
 from importlib import import_module
