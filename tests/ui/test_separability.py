@@ -31,7 +31,7 @@ def test_a_square_not_told_from_chance_is_not_filled() -> None:
     assert [list(row) for row in heat.z] == [[0.8, None], [None, 0.1]]
     colours = dict(zip(marks.text, marks.textfont.color, strict=True))
     assert colours["1.0"] == colours["(4)"] == GREY
-    assert (colours["3.1"], colours["1.5"]) == ("#ffffff", "#1B2530")
+    assert (colours["3.1"], colours["1.5"]) == ("#ffffff", "#000000")
     assert list(marks.customdata) == ["far", "near", "few", "a little"]
     assert list(zip(marks.x, marks.y, strict=True)) == [(0, 0), (1, 0), (0, 1), (1, 1)]
     (frame,) = (shape for shape in figure.layout.shapes if shape.type == "rect")
