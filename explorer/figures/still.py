@@ -117,8 +117,7 @@ def _axis(plot: Plot, name: str) -> _Axis:
     if properties.get("range") is not None:
         low, high = (float(end) for end in properties["range"])
     else:
-        values = np.concatenate([numbers(trace[name]) for trace in plot.traces if name in trace])
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        low, high = _extent(plot, name)
         air = 0.05 * (high - low or 1)
         low, high = low - air, high + air
     filled = any(trace["type"] == "heatmap" for trace in plot.traces)
@@ -136,14 +135,22 @@ def _axis(plot: Plot, name: str) -> _Axis:
 
 def _axes_of_map(plot: Plot) -> tuple[_Axis, _Axis]:
     """Axes of one scale that hold every point, with some air."""
-    x, y = (np.concatenate([numbers(trace[name]) for trace in plot.traces]) for name in "xy")
-    middle = [(np.nanmin(one) + np.nanmax(one)) / 2 for one in (x, y)]
-    span = 1.06 * max(float(np.ptp(x)), MAP_ASPECT * float(np.ptp(y)), 1e-9)
+    ends = [_extent(plot, name) for name in "xy"]
+    middle = [(low + high) / 2 for low, high in ends]
+    wide, tall = (high - low for low, high in ends)
+    span = 1.06 * max(wide, MAP_ASPECT * tall, 1e-9)
     halves = span / 2, span / 2 / MAP_ASPECT
     one, other = (
         _Axis(float(at - half), float(at + half), False, (), False) for at, half in zip(middle, halves, strict=True)
     )
     return one, other
+
+
+def _extent(plot: Plot, name: str) -> tuple[float, float]:
+    """The least and the greatest value that the figure shows along an axis; 0 and 1 where it shows none."""
+    values = np.concatenate([np.zeros(0), *(numbers(trace[name]) for trace in plot.traces if name in trace)])
+    values = values[~np.isnan(values)]
+    return (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
 
 
 def _round_ticks(low: float, high: float) -> NDArray[np.float64]:

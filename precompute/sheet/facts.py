@@ -10,6 +10,7 @@ import pandas as pd
 from explorer.analysis.evidence import FEW
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.samples import SPLITS
+from explorer.store import layout
 from explorer.store.saliency import list_saliency
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from precompute.sheet.items import Fact
 
 PERFORMANCE = (
-    "See Figures above: every figure with its 95% interval and its trivial baseline. Single labels: metrics.parquet."
+    f"See Figures above: every figure with its 95% interval and its trivial baseline. Single labels: {layout.METRICS}."
 )
 
 
@@ -40,7 +41,7 @@ def facts(store: Store) -> dict[Fact, str]:
         "design": "Retrospective: films and labels existed before the run.",
         "data": f"{dataset.name}, from {dataset.source}.",
         "films": f"{dataset.n_read:,} films were read, {dataset.n_skipped:,} could not be used and were left out "
-        f"(skipped.parquet gives the reasons), {store.n:,} stayed. See Counts above.",
+        f"({layout.SKIPPED} gives the reasons), {store.n:,} stayed. See Counts above.",
         "pixels": f"8-bit grey; the encoder sees {store.fit(frozen.id).words}.",
         "missing": f"{int(np.isnan(store.targets).sum()):,} of {store.targets.size:,} labels are unknown. They count "
         "neither as positive nor as negative, and no figure includes them.",

@@ -123,3 +123,11 @@ def test_texts_are_shown_as_they_are_written() -> None:
 def test_what_is_not_drawn_is_named(figure: go.Figure, what: str) -> None:
     with pytest.raises(NotDrawn, match=what):
         still(figure, "x")
+
+
+@pytest.mark.parametrize("values", [[], [np.nan, np.nan]], ids=["no trace's point", "no number"])
+def test_a_figure_that_shows_nothing_yet_is_drawn_empty(values: list[float]) -> None:
+    figure = go.Figure(go.Scatter(x=values, y=values, mode="markers", name="Zero-shot"))
+    assert not [place for place in places(still(figure, "nothing")) if np.isfinite(place[:2]).all()]
+    figure.update_yaxes(scaleanchor="x")
+    assert 'class="still"' in still(figure, "a map of nothing")
