@@ -56,6 +56,7 @@ LONG = (
     "tests/fuzz/test_stores.py",
     "tests/fuzz/test_resume.py",
     "tests/test_wheel.py",
+    "tests/store/test_remote.py",
     "tests/store/test_store.py",
     "tests/ui/test_neighbours.py",
     "tests/ui/test_grad_cam.py",
