@@ -1,4 +1,4 @@
-"""The filter in an address: a short text for each condition, ``filter=fn.zero_shot&filter=view.ap``.
+"""The filter in an address: a short text for each condition, ``filter=fn.REGIME&filter=view.ap``.
 
     tp|fp|fn|tn . regime [. label]       positive|negative|unknown [. label]
     view|split|sex . value               patient_id|study_id|sample_id|image . id
