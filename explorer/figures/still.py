@@ -247,7 +247,7 @@ def _points(trace: Mapping[str, Any], x: _Axis, y: _Axis) -> list[tuple[float, f
 
 
 def _is_cloud(trace: Mapping[str, Any]) -> bool:
-    plain = isinstance(trace["marker"].get("color"), str) and not has(trace, "text")
+    plain = isinstance((trace.get("marker") or {}).get("color"), str) and not has(trace, "text")
     return plain and len(trace["x"]) >= MANY
 
 
