@@ -41,7 +41,7 @@ bench: .venv/ready-dev
 clean:
 	rm -rf .venv
 
-.venv/ready: requirements.txt
+.venv/ready: requirements.txt requirements-viewer.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	touch $@

@@ -1,5 +1,12 @@
-"""Entry point: ``streamlit run streamlit_app.py``."""
+"""Entry point: ``streamlit run streamlit_app.py``. The server imports this file; for a visitor it runs as a page."""
 
-from explorer.ui.shared.frame import navigation
+from streamlit.starlette import App
 
-navigation().run()
+if __name__ == "__main__":
+    from explorer.ui.shared.frame import navigation
+
+    navigation().run()
+else:
+    from explorer.ui.server import settings
+
+    app = App(__file__, **settings())

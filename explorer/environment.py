@@ -14,6 +14,9 @@ APP = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1]
 
 _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
 
+MODEL_LIBRARIES = ("torch", "torchvision", "open_clip", "timm", "transformers", "pytorch_grad_cam", "umap", "numba")
+"""What requirements-viewer.txt leaves out: all that runs a model. ``requirements.txt`` has it."""
+
 STORE = "EXPLORER_STORE"
 STORES = "EXPLORER_STORES"
 FILMS = "EXPLORER_FILMS"
@@ -94,6 +97,14 @@ def without_store_root(text: str) -> str:
         if path.is_absolute():
             text = text.replace(str(path), "STORE")
     return text
+
+
+def without_models(what: str) -> UserError:
+    """The error of a viewer that lacks the model libraries, where ``what`` needs them."""
+    return UserError(
+        f"{what} needs the model libraries, which this viewer was installed without.",
+        "Run python -m pip install -r requirements.txt on the server. What the store holds is shown as it is.",
+    )
 
 
 def films_roots() -> list[Path]:

@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from explorer.environment import MODEL_LIBRARIES
 from explorer.model.hub import locate
-from tests.conftest import ROOT
+from tests.conftest import IN_DEPTH, ROOT
 from tests.pages import TITLES
 
 PACKAGES = ("explorer", "precompute")
@@ -28,8 +30,8 @@ def files_below(folder: Path) -> set[str]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the wheel is built from: building writes beside its sources."""
     checkout = tmp_path_factory.mktemp("wheel") / "checkout"
-    texts = ("pyproject.toml", "setup.py", "requirements.txt", "requirements-remote.txt", "README.md", "LICENSE")
-    for name in (*PACKAGES, *APP, *texts):
+    lists = ("requirements.txt", "requirements-viewer.txt", "requirements-remote.txt")
+    for name in (*PACKAGES, *APP, *lists, "pyproject.toml", "setup.py", "README.md", "LICENSE"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         checkout.mkdir(exist_ok=True)
         copy(ROOT / name, checkout / name)
@@ -53,12 +55,10 @@ def installed(checkout: Path) -> Path:
     return installed
 
 
-def run(installed: Path, folder: Path, *arguments: str, **environment: str) -> str:
+def run(installed: Path, folder: Path, *arguments: str, python: str = sys.executable, **environment: str) -> str:
     """What Python prints in a folder where it can find the installation and no checkout."""
     env = {**os.environ, "PYTHONPATH": str(installed), **environment}
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([python, *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -91,24 +91,71 @@ def test_the_batch_job_of_the_wheel_finds_its_files(installed: Path, tmp_path: P
     assert "Phantom-CLIP" in locate(f"local-dir:{encoder}").title
 
 
-def test_the_app_of_the_wheel_draws_every_page_without_a_model_library(
+LEFT_OUT = (*MODEL_LIBRARIES, "sklearn", "cleanlab", "huggingface_hub", "typer", "rich")
+"""What requirements.txt has and requirements-viewer.txt lacks, by the names of the modules."""
+WALK = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class NotInstalled(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name in sys.argv[1].split(","):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
+from streamlit.testing.v1 import AppTest
+from explorer.environment import APP
+from explorer.ui.shared.frame import FIRST, PAGES
+
+app = AppTest.from_file(str(APP / "streamlit_app.py"), default_timeout=120)
+
+def drawn(file, **query):
+    app.query_params.clear()
+    for name, text in query.items():
+        app.query_params[name] = text
+    app.switch_page(file).run()
+    assert not app.exception and not app.error, (file, app.exception, app.error)
+    return app
+
+for file, _ in (FIRST, *sum(PAGES.values(), ())):
+    print(drawn(file).title[0].value)
+for file, query in (
+    ("pages/grad_cam.py", {"show": "regimes", "method": "layer_cam", "cam": "true"}),
+    ("pages/neighbours.py", {"by": "words", "prompts": ".own", "text": "a large heart"}),
+):
+    drawn(file, **query)
+    print(any("pip install -r requirements.txt" in info.value.replace("\\\\", "") for info in app.info))
+print("matplotlib" in sys.modules)
+"""
+
+
+def walk(python: str, installed: Path, folder: Path, store: Path) -> None:
+    """Open every page without what a viewer lacks; what would compute says what to install."""
+    out = run(installed, folder, "-c", WALK, ",".join(LEFT_OUT), python=python, EXPLORER_STORE=str(store))
+    *titles, by_map, by_words, matplotlib = out.splitlines()
+    assert sorted(titles) == sorted(TITLES.values())
+    assert (by_map, by_words, matplotlib) == ("True", "True", "False")
+
+
+def test_the_app_of_the_wheel_draws_every_page_without_the_model_libraries(
     installed: Path, tmp_path: Path, tiny_store: Path
 ) -> None:
-    """Only maps asked for on the Grad-CAM page load torch: a viewer with little memory serves all the rest."""
-    code = (
-        "import sys\n"
-        "from streamlit.testing.v1 import AppTest\n"
-        "from explorer.environment import APP\n"
-        "from explorer.ui.shared.frame import FIRST, PAGES\n"
-        "app = AppTest.from_file(str(APP / 'streamlit_app.py'), default_timeout=120)\n"
-        "for file, title in (FIRST, *sum(PAGES.values(), ())):\n"
-        "    app.switch_page(file).run()\n"
-        "    assert not app.exception and not app.error, (title, app.exception, app.error)\n"
-        "    print(app.title[0].value)\n"
-        "print(sorted({'torch', 'transformers', 'umap', 'numba', 'open_clip', 'matplotlib'} & set(sys.modules)))"
-    )
-    *titles, imported = run(installed, tmp_path, "-c", code, EXPLORER_STORE=str(tiny_store)).splitlines()
-    assert sorted(titles) == sorted(TITLES.values())
-    assert imported == "[]"
+    walk(sys.executable, installed, tmp_path, tiny_store)
     assert "streamlit run" in run(installed, tmp_path, "-m", "explorer", "--help")
     assert files_below(tmp_path) == set(), "an empty folder stays empty"
+
+
+@pytest.mark.skipif(not IN_DEPTH, reason="installs a gigabyte: make fuzz does")
+def test_the_viewers_list_of_packages_is_enough(installed: Path, tmp_path: Path, tiny_store: Path) -> None:
+    venv.create(tmp_path / "viewer", with_pip=True)
+    python = str(tmp_path / "viewer" / ("Scripts" if os.name == "nt" else "bin") / "python")
+    subprocess.run([python, "-m", "pip", "install", "-q", "-r", str(ROOT / "requirements-viewer.txt")], check=True)
+    packages = subprocess.run([python, "-m", "pip", "list"], check=True, capture_output=True, text=True).stdout.lower()
+    assert not {"torch", "timm", "transformers", "umap-learn", "numba", "grad-cam"} & set(packages.split())
+    walk(python, installed, tmp_path, tiny_store)
+
+
+def test_no_package_has_two_versions() -> None:
+    lines = [line for name in ("requirements.txt", "requirements-viewer.txt") for line in (ROOT / name).open()]
+    names = [line.split("==")[0] for line in lines if "==" in line]
+    assert len(names) == len(set(names)) > 20

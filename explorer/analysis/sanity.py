@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit  # scipy.stats takes a page's first second
-from scipy.stats import spearmanr
+from scipy.special import stdtrit
 
 from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import interval, patient_weights
@@ -50,6 +49,8 @@ def similarity(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     """
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
+    from scipy.stats import spearmanr  # takes a page's first second, and only precompute measures
+
     return float(spearmanr(one.ravel(), other.ravel()).statistic)
 
 

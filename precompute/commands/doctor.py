@@ -35,13 +35,7 @@ PACKAGES = (
 )
 PATIENCE = 10
 """Seconds to wait for an answer of the server."""
-PROXY = (
-    "refuse framing (Content-Security-Policy: frame-ancestors 'none')",
-    "send X-Content-Type-Options: nosniff and Referrer-Policy: no-referrer, for an address names films",
-    "answer /_stcore/metrics with 404",
-    "speak HTTPS, and ask who the visitor is",
-)
-"""What Streamlit does not do itself; docs/hosting.md has a configuration that does."""
+HOSTING = "docs/hosting.md has a configuration that does."
 
 
 class Finding(NamedTuple):
@@ -68,7 +62,7 @@ def doctor(
             if finding.fix and not finding.good:
                 RESULTS.print(f"     {finding.fix}", soft_wrap=True)
         if not url:
-            RESULTS.print(f"A server for others stands behind a proxy that must {'; '.join(PROXY)}.", soft_wrap=True)
+            RESULTS.print("With --url ADDRESS, a running server is asked what it lets strangers do.")
     bad = sum(not finding.good for finding in findings)
     if bad:
         raise UserError(f"{bad} of {len(findings)} things are not as they should be.", "Each says what to do.")
@@ -114,41 +108,89 @@ def _store(folder: Path) -> list[Finding]:
 
 
 def _server(url: str) -> list[Finding]:
+    """What a server lets a stranger do, who has not signed in and has no password of a proxy."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(f"{url!r} is no address of a server.", "Give one such as https://explorer.example.org.")
-    status, headers = _get(url)
-    metrics, _ = _get(f"{url}/_stcore/metrics")
-    framing = headers.get("X-Frame-Options", "").upper() in ("DENY", "SAMEORIGIN") or "frame-ancestors" in headers.get(
-        "Content-Security-Policy", ""
-    )
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    sniffing = headers.get("X-Content-Type-Options", "").lower() == "nosniff"
+    status, headers = _ask(f"{url}/")
+    policy = headers.get("Content-Security-Policy", "")
+    framed = (
+        headers.get("X-Frame-Options", "").upper() not in ("DENY", "SAMEORIGIN") and "frame-ancestors" not in policy
+    )
+    complete = headers.get("X-Content-Type-Options", "").lower() == "nosniff" and "Referrer-Policy" in headers
+    metrics, _ = _ask(f"{url}/_stcore/metrics")
+    _, foreign = _ask(f"{url}/_stcore/health", Origin="https://foreign.invalid")
+    shared = foreign.get("Access-Control-Allow-Origin", "") in ("*", "https://foreign.invalid")
+    upload, _ = _ask(f"{url}/_stcore/upload_file/doctor/doctor", method="PUT")
+    other, _ = _ask(f"{url}/", Host="foreign.invalid")
+    file, _ = _ask(f"{url}/media/doctor.png")
+    asked = {status, file} & {302, 303, 307, 401, 403}  # also a proxy that leads elsewhere
     return [
-        Finding("server", status in (200, 401, 403), f"{url} answers {status}", "Start it, or correct the address."),
-        Finding("HTTPS", parts.scheme == "https" or local, parts.scheme, "Let the proxy speak HTTPS."),
         Finding(
-            "framing", framing, "refused" if framing else "any page may frame this one", f"The proxy must {PROXY[0]}."
+            "server",
+            status < 400 or status in (401, 403),
+            f"{url} answers {status}",
+            "Start it, or correct the address.",
+        ),
+        Finding("HTTPS", parts.scheme == "https" or local, parts.scheme, f"Let a proxy speak HTTPS: {HOSTING}"),
+        Finding(
+            "sign-in",
+            bool(asked) or local,
+            "asked for" if asked else "everyone who reaches the server sees every film",
+            f"Configure a sign-in: {HOSTING}",
+        ),
+        Finding(
+            "framing",
+            not framed,
+            "any page may frame this one" if framed else policy.partition("frame-ancestors")[2].strip() or "refused",
+            "Send Content-Security-Policy: frame-ancestors 'none'.",
         ),
         Finding(
             "headers",
-            sniffing and "Referrer-Policy" in headers,
-            "nosniff and a referrer policy" if sniffing and "Referrer-Policy" in headers else "incomplete",
-            f"The proxy must {PROXY[1]}.",
+            complete,
+            "nosniff and a referrer policy" if complete else "incomplete",
+            "Send X-Content-Type-Options: nosniff and Referrer-Policy: same-origin.",
         ),
         Finding(
             "metrics",
-            metrics in (401, 403, 404),
+            metrics >= 300,
             f"/_stcore/metrics answers {metrics}",
-            f"The proxy must {PROXY[2]}.",
+            "Start the app by streamlit_app.py, which closes it.",
+        ),
+        Finding(
+            "foreign origins",
+            not shared,
+            "may read answers" if shared else "may not read answers",
+            "Leave server.enableCORS on.",
+        ),
+        Finding(
+            "forged uploads",
+            upload >= 300,
+            f"an upload without its token is answered {upload}",
+            "Leave server.enableXsrfProtection on.",
+        ),
+        Finding(
+            "host names",
+            other >= 300 or local,
+            f"another name is answered {other}",
+            f"Start the app with --server.allowedHosts={parts.hostname}.",
         ),
     ]
 
 
-def _get(url: str) -> tuple[int, Message]:
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """An answer that leads elsewhere is an answer."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _ask(url: str, method: str = "GET", **headers: str) -> tuple[int, Message]:
     """Status and headers of an answer."""
+    request = urllib.request.Request(url, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        with urllib.request.build_opener(_Stay).open(request, timeout=PATIENCE) as answer:
             return answer.status, answer.headers
     except urllib.error.HTTPError as error:
         return error.code, error.headers

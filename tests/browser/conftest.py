@@ -27,23 +27,30 @@ IN_DEPTH = "FUZZ_CASES" in os.environ
 """As ``make fuzz`` sets it: every page and kind of text in the browser; else some, since AppTest opens them all."""
 
 
-def serve(store: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """A fresh server over a store, on a free port."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--server.headless=true", f"--server.port={port}", "--server.address=127.0.0.1"]
+        port: int = free.getsockname()[1]
+    return port
+
+
+def serve(
+    store: Path, *more: str, port: int = 0, base: str = "", **environment: str
+) -> tuple[subprocess.Popen[bytes], str]:
+    """A fresh server over a store, by default on a free port at the root, with more options and variables."""
+    port = port or free_port()
+    options = ["--server.headless=true", f"--server.port={port}", *more]
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", *options, "--server.fileWatcherType=none"],
         cwd=ROOT,
-        env={**os.environ, "EXPLORER_STORE": str(store)},
+        env={**os.environ, "EXPLORER_STORE": str(store), **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     address = f"http://127.0.0.1:{port}"
     for _ in range(120):
         try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
+            with urllib.request.urlopen(f"{address}{base}/_stcore/health", timeout=1):
                 return server, address
         except (URLError, OSError):
             time.sleep(0.25)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ from explorer.store.layout import LABEL_TRIAL, reviews_file
 from explorer.store.manifest import FROZEN
 from explorer.store.reviews import VERDICTS, Review, add_review, as_csv, latest, read_reviews
 from explorer.tables.labels import positive_labels
-from explorer.ui.shared import address, choose
+from explorer.ui.shared import access, activity, address, choose
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import links
 from explorer.ui.shared.show import show_table
@@ -226,7 +225,8 @@ def _scores(store: Store, row: int, column: int) -> pd.DataFrame:
 
 
 def _verdict(store: Store, item: pd.Series, file: Path) -> None:
-    if os.environ.get("EXPLORER_READONLY") == "1":
+    visitor = access.admitted()
+    if not visitor.may_mark:
         st.caption("This viewer is read-only: labels cannot be reviewed here.")
         return
     film, label = str(item["film"]), str(item["label"])
@@ -234,7 +234,9 @@ def _verdict(store: Store, item: pd.Series, file: Path) -> None:
         chosen = st.segmented_control("The label is", VERDICTS, key=f"verdict-{film}-{label}")
         st.caption(" · ".join(f"{name}: {text}" for name, text in HELP.items()))
         note = st.text_input("Note", max_chars=2000, key=f"note-{film}-{label}")
-        reviewer = st.text_input("Your name", st.session_state.get("reviewer_name", ""), max_chars=100)
+        reviewer = visitor.address or st.text_input(
+            "Your name", st.session_state.get("reviewer_name", ""), max_chars=100
+        )
         if st.form_submit_button("Save", icon=":material/save:"):
             if chosen is None or not reviewer.strip():
                 st.warning("Choose keep, wrong or unsure, and give your name.")
@@ -249,6 +251,7 @@ def _verdict(store: Store, item: pd.Series, file: Path) -> None:
                 reviewer=reviewer.strip(),
             )
             add_review(file, review)
+            activity.record("reviewed", review.reviewer, run=store.run_id, film=film, label=label)
             st.rerun()
 
 

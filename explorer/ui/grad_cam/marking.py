@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,7 @@ from explorer.errors import UserError
 from explorer.store.marks import NOTHING, SHAPE, add_marks, delete_marks, edit_marks, read_marks
 from explorer.ui.components.pencil import Act, pencil
 from explorer.ui.models.heatmaps import has_seen_map
-from explorer.ui.shared import address, cache, choose, selection
+from explorer.ui.shared import access, activity, address, cache, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
 from explorer.ui.shared.filter import films, filtered, narrowed
 from explorer.ui.shared.frame import error_text, panel
@@ -42,8 +41,9 @@ EXPORTED = ["image", "sample_id", "label", "annotator", *SHAPE, "polygon", "noth
 def marking_view(view: View) -> None:
     """A film to draw on, this annotator's marks, and everyone's export."""
     store = view.store
-    label, row, annotator, alone = _choose(view)
-    readonly = os.environ.get("EXPLORER_READONLY") == "1"
+    visitor = access.admitted()
+    label, row, annotator, alone = _choose(view, visitor)
+    readonly = not visitor.may_mark
     annotations = film_annotations(store, row)
     of_label = annotations[annotations["label"] == label]
     shown = of_label[of_label["annotator"] == annotator] if alone else of_label
@@ -91,22 +91,13 @@ def _film(store: Store, row: int, label: str, annotator: str, shown: pd.DataFram
     )
 
 
-def _choose(view: View) -> tuple[str, int, str, bool]:
+def _choose(view: View, visitor: access.Visitor) -> tuple[str, int, str, bool]:
     label = choose.label()
     with view.controls:
         row = choose.film(view)
         stepper(view.store, _order(view), row)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.session_state.setdefault("annotator", st.session_state.get(_NAME, ""))
-        with st.container(width=190):
-            name = st.text_input(
-                "Annotator",
-                label_visibility="collapsed",
-                key="annotator",
-                placeholder="Annotator: name or initials",
-                max_chars=60,
-            )
-        st.session_state[_NAME] = name
+        name = visitor.address or _named()
         alone = st.toggle(
             "Hide other marks",
             help="Those of other annotators and of the run.",
@@ -121,6 +112,21 @@ def _choose(view: View) -> tuple[str, int, str, bool]:
             )
             st.button("Select them", on_click=_sample, args=(view, n, seed))
     return label, row, name.strip(), alone
+
+
+def _named() -> str:
+    """The name that an annotator gives who did not have to sign in."""
+    st.session_state.setdefault("annotator", st.session_state.get(_NAME, ""))
+    with st.container(width=190):
+        name = st.text_input(
+            "Annotator",
+            label_visibility="collapsed",
+            key="annotator",
+            placeholder="Annotator: name or initials",
+            max_chars=60,
+        )
+    st.session_state[_NAME] = name
+    return name
 
 
 def _order(view: View) -> FilmOrder:
@@ -151,7 +157,8 @@ def _without_drawing(store: Store, row: int, label: str, annotator: str, shown: 
         if nothing.any():
             gone = set(shown.loc[nothing, "mark_id"])
             st.button(
-                "Take back: nothing to mark", on_click=lambda: _tried(lambda: _delete(store, row, annotator, gone))
+                "Take back: nothing to mark",
+                on_click=lambda: _tried(lambda: _delete(store, row, annotator, gone), annotator),
             )
         else:
             st.button(
@@ -183,8 +190,9 @@ def _save(store: Store, row: int, label: str, annotator: str, shapes: pd.DataFra
         add_marks(store, marks, origin)
         if added := _own_marks(store, row, annotator) - before:
             _steps(store, row, annotator).append(added)
+            _log(store, row, annotator, "marked", len(added))
 
-    _tried(add)
+    _tried(add, annotator)
 
 
 def _own_marks(store: Store, row: int, annotator: str) -> set[str]:
@@ -215,12 +223,14 @@ def _carry_out(store: Store, annotator: str, act: Act) -> None:
         gone = steps.pop()
     else:
         return
-    _tried(lambda: _delete(store, row, annotator, gone))
+    _tried(lambda: _delete(store, row, annotator, gone), annotator)
 
 
 def _delete(store: Store, row: int, annotator: str, gone: set[str]) -> None:
     """Delete marks of this annotator's own; a step that is left without marks cannot be undone any more."""
-    delete_marks(store, sorted(gone & _own_marks(store, row, annotator)))
+    own = sorted(gone & _own_marks(store, row, annotator))
+    delete_marks(store, own)
+    _log(store, row, annotator, "deleted marks", len(own))
     steps = _steps(store, row, annotator)
     steps[:] = [kept for step in steps if (kept := step - gone)]
 
@@ -271,13 +281,22 @@ def _own(store: Store, row: int, annotator: str) -> None:
 
 def _correct(store: Store, row: int, annotator: str, changed: pd.DataFrame, gone: set[str]) -> None:
     if len(changed):
-        _tried(lambda: edit_marks(store, changed))
+        _tried(lambda: edit_marks(store, changed), annotator)
+        _log(store, row, annotator, "corrected marks", len(changed))
     if gone:
-        _tried(lambda: _delete(store, row, annotator, gone))
+        _tried(lambda: _delete(store, row, annotator, gone), annotator)
 
 
-def _tried(act: Callable[[], object]) -> None:
+def _log(store: Store, row: int, annotator: str, event: str, marks: int) -> None:
+    activity.record(event, annotator, run=store.run_id, film=str(store.samples["sample_id"].iat[row]), marks=marks)
+
+
+def _tried(act: Callable[[], object], annotator: str) -> None:
+    """Change marks of this annotator's own, which the browser could ask for in any page and any name."""
     try:
+        visitor = access.marking()
+        if visitor.address not in ("", annotator):
+            raise UserError(f"You are signed in as {visitor.address}.", "Mark in your own name.")
         act()
     except UserError as error:
         st.session_state[_FAILED] = error_text(error)

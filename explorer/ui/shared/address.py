@@ -41,6 +41,8 @@ Address = dict[str, list[str]]
 class _Session:
     """What a visitor chose, by page and name, and the page now open."""
 
+    began: float = field(default_factory=time.time)
+    """The browser tells sessions apart by it: a page that goes on in a new one says so."""
     chosen: dict[tuple[str, str], Any] = field(default_factory=dict)
     page: str = ""
     parameters: Parameters = field(default_factory=dict)
@@ -284,7 +286,8 @@ _bar = st.components.v2.component(
 
 def bar() -> None:
     """The button that copies the link; it also completes the address in the browser."""
-    _bar(key="address-bar", data={"query": query(), "at": time.time()}, width="content")
+    data = {"query": query(), "at": time.time(), "session": _session().began}
+    _bar(key="address-bar", data=data, width="content")
 
 
 def query() -> str:

@@ -20,6 +20,11 @@ export default function ({ data, parentElement }) {
     if (search !== location.search) history.replaceState(history.state, "", location.pathname + search + location.hash)
   }
   const button = parentElement.querySelector("button"), status = parentElement.querySelector("[role=status]")
+  // A new session, after a restart of the server or a long sleep, does not carry out the step that began it.
+  if (data.session !== (globalThis.cxrSession ??= data.session)) {
+    globalThis.cxrSession = data.session
+    status.textContent = "The connection was renewed. What was saved is there. Repeat your last step."
+  }
   button.onclick = async () => {
     status.textContent = (await copied(location.href)) ? "Copied" : "Copy the address from the browser's bar"
     clearTimeout(button.timer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import threading
@@ -10,9 +11,10 @@ from pathlib import Path
 import streamlit as st
 
 from explorer.data.text import in_markdown
-from explorer.environment import without_store_root
+from explorer.environment import MODEL_LIBRARIES, without_models, without_store_root
 from explorer.store.progress import Progress, read_progress
 from explorer.store.runs import BUILD, latest_run
+from explorer.ui.shared import access
 
 LOG = "demo.log"
 
@@ -81,10 +83,12 @@ def offer_demo(root: Path, project: Path, python: str) -> None:
         _follow(root)
         return
     st.markdown("There is no store here yet. A store holds all that these pages show, computed beforehand.")
-    if os.environ.get("EXPLORER_READONLY") == "1":
+    if access.admitted().role != "owner":
         st.markdown("This viewer is read-only. On the machine that holds the store, run")
         st.code(f"{BUILD} --out STORE", language="bash")
         return
+    if not all(map(importlib.util.find_spec, MODEL_LIBRARIES)):
+        raise without_models("Building the demo")
     progress = read_progress(root)
     if progress and progress.state == "failed":
         st.error(

@@ -19,6 +19,7 @@ from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.store.saliency import SaliencySet
 from explorer.tables.labels import film_captions
+from explorer.ui.shared import telemetry
 from explorer.ui.shared.file_check import FileCheck
 from explorer.ui.shared.queue import ModelQueue
 
@@ -174,4 +175,6 @@ def depth(store: Store, encoder_id: str) -> int:
 @st.cache_resource
 def model_queue() -> ModelQueue:
     """The one queue for all visitors' questions to a model; it keeps 256 MB of tokens and maps."""
-    return ModelQueue(256 * 2**20)
+    queue = ModelQueue(256 * 2**20)
+    telemetry.QUEUE.set_function(lambda: queue.length)
+    return queue

@@ -15,7 +15,7 @@ from explorer.tables.curves import pool_title
 from explorer.tables.glossary import TERMS, definition
 from explorer.tables.labels import by_prevalence
 from explorer.tables.training import protocol_title
-from explorer.ui.shared import address, cache, choose
+from explorer.ui.shared import access, address, cache, choose
 from explorer.ui.shared.file_check import FileCheck
 from explorer.ui.shared.filter import choose_filter, show_filter
 from explorer.ui.shared.selections import choose_selection
@@ -142,6 +142,9 @@ def _about(store: Store) -> None:
             st.caption(check.verdict)
         elif about.open:  # followed only while seen: its end draws the whole page anew, in the middle of what one types
             _follow(check)
+        if (visitor := access.visitor()) and visitor.address:
+            st.caption(f"Signed in as {in_markdown(visitor.address)} ({visitor.role})")
+            st.button("Sign out", icon=":material/logout:", on_click=st.logout)
 
 
 @st.dialog("Glossary", width="large")

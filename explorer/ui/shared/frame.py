@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
-from typing import ParamSpec, cast
+from typing import NamedTuple, ParamSpec, cast
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -16,17 +16,19 @@ from streamlit.navigation.page import Page
 
 from explorer.data.samples import Split
 from explorer.data.text import in_markdown
-from explorer.environment import APP, without_store_root
+from explorer.environment import APP, MODEL_LIBRARIES, without_models, without_store_root
 from explorer.errors import UserError
 from explorer.store.folder import LeftOut
 from explorer.store.reader import Store
 from explorer.store.runs import latest_run, list_runs
-from explorer.ui.shared import address, cache, context, stores
+from explorer.ui.shared import access, activity, address, cache, context, stores, telemetry
 from explorer.ui.shared.build import offer_demo
 from explorer.ui.shared.parameter import Parameter, one_of
 from explorer.ui.shared.show import FIGURES
 
 P = ParamSpec("P")
+
+_OPENED, _SHOWN, _DEFAULT = "opened-runs", "shown-run", "default-run"
 
 LONGEST_ERROR = 1000
 """Characters of each half of an error that a page shows."""
@@ -58,6 +60,14 @@ FAVICON = (
 STYLE = f"<style>{Path(__file__).with_name('frame.css').read_text(encoding='utf-8')}{FIGURES}</style>"
 
 
+class _Shown(NamedTuple):
+    """The run that a session's page showed."""
+
+    root: Path
+    run: str
+    created: str
+
+
 @dataclass(frozen=True)
 class View:
     """What a page draws from: the open run, the split whose films are shown and scored, and where controls go."""
@@ -79,7 +89,7 @@ def navigation() -> Page:
     menu[""].insert(0, st.Page(APP / file, title=title, url_path="home", default=True))
     # the default page lives at the root alone; its own name must not be "page not found"
     menu[""].append(st.Page(APP / file, title=title, visibility="hidden"))
-    return st.navigation(menu, position="top")
+    return st.navigation(menu, position="top" if access.visitor() else "hidden")
 
 
 @contextmanager
@@ -99,15 +109,18 @@ def page(title: str, parameters: Mapping[str, Parameter]) -> Iterator[View]:
     st.set_page_config(page_title=f"{title} · Embedding explorer", page_icon=FAVICON, layout="wide")
     navigation()
     st.html(STYLE)
-    view = None
-    with errors_shown():
-        view = _open(title, parameters)
-    if view is None:
-        st.stop()
-    st.set_page_config(page_title=address.title(title))
-    address.notice()
-    with errors_shown():
-        yield view
+    with telemetry.timed(title):
+        visitor = access.admitted()
+        view = None
+        with errors_shown():
+            view = _open(title, parameters)
+        if view is None:
+            st.stop()
+        _log_opened(visitor, view.store)
+        st.set_page_config(page_title=address.title(title))
+        address.notice()
+        with errors_shown():
+            yield view
 
 
 @contextmanager
@@ -118,7 +131,12 @@ def errors_shown() -> Iterator[None]:
     except LeftOut as error:
         st.info(error_text(error), icon=":material/info:")
     except UserError as error:
+        telemetry.SHOWN.inc()
         st.error(error_text(error), icon=":material/error:")
+    except ModuleNotFoundError as error:
+        if error.name not in MODEL_LIBRARIES:
+            raise
+        st.info(error_text(without_models("What is asked for here")), icon=":material/info:")
 
 
 def panel(draw: Callable[P, None]) -> Callable[P, None]:
@@ -139,6 +157,30 @@ def error_text(error: UserError) -> str:
 
 def _file(title: str) -> str:
     return next(file for file, name in (FIRST, *sum(PAGES.values(), ())) if name == title)
+
+
+def _changes(store: Store, runs: list[str], default: str | None) -> None:
+    """Say what became of the store while this session was open; the session keeps its run as long as that is there."""
+    here = _Shown(store.path.parent, store.run_id, store.manifest.created)
+    before: _Shown = st.session_state.get(_SHOWN, here)
+    st.session_state[_SHOWN] = here
+    if before.root == here.root and before.run not in runs:
+        gone, shown = in_markdown(before.run), in_markdown(here.run)
+        st.warning(f"The run {gone} is no longer in this store. This is {shown}.", icon=":material/sync_problem:")
+    elif before[:2] == here[:2] and before != here:
+        st.info("This run was made anew while it was open. This is the new one.", icon=":material/sync:")
+    first = st.session_state.setdefault(_DEFAULT, {}).setdefault(here.root, default)
+    if default not in (None, first, here.run):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(f":material/sync: A newer run is in this store: {in_markdown(default)}")
+            st.button("Open it", on_click=lambda: address.choose(run=default))
+
+
+def _log_opened(visitor: access.Visitor, store: Store) -> None:
+    """Once for each run that a session opens."""
+    if store.run_id not in (opened := st.session_state.setdefault(_OPENED, set())):
+        opened.add(store.run_id)
+        activity.record("opened", visitor.address, run=store.run_id)
 
 
 def _open(title: str, parameters: Mapping[str, Parameter]) -> View | None:
@@ -170,6 +212,7 @@ def _open(title: str, parameters: Mapping[str, Parameter]) -> View | None:
         context.choose_run(runs, run)
         raise
     context.bar(title, store, runs, partial(stores.choose, several, name))
+    _changes(store, runs, default)
     shown = cache.showing(store, address.value("regimes")) if address.shows("regimes") else store
     controls = st.container(key="controls", horizontal=True, vertical_alignment="center", gap="small")
     return View(shown, cast("Split", address.value("split")), controls)

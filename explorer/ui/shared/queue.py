@@ -116,5 +116,10 @@ class ModelQueue:
                 self._busy = False
                 self._changed.notify_all()
 
+    @property
+    def length(self) -> int:
+        """How many callers wait, or are being answered."""
+        return len(self._waiting) + self._busy
+
     def _ahead(self, ticket: object) -> int:
         return self._waiting.index(ticket) + self._busy
