@@ -21,7 +21,9 @@ def main(root: str, run: str, out: str, films: str = "") -> None:
     """Write the report of a run."""
     os.environ.update({STORE: root, "EXPLORER_READONLY": "1"})
     from explorer.report.document import report
+    from explorer.ui.shared.access import serve_nobody
 
+    serve_nobody()
     try:
         document = report(open_store(Path(root), run), films == "films", _say)
         write_text(Path(out), document)

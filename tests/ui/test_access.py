@@ -106,6 +106,14 @@ def test_without_a_sign_in_everyone_is_an_owner_without_a_name(monkeypatch: pyte
     assert access.visitor() == access.Visitor("", "owner")
 
 
+def test_a_report_is_written_where_visitors_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(monkeypatch, is_logged_in=False)
+    monkeypatch.setattr(access, "_serves", True)
+    assert access.visitor() is None
+    access.serve_nobody()
+    assert access.visitor() == access.Visitor("", "owner")
+
+
 HALF = {
     "an allow-list without a provider": (ACCESS, "auth: Field required"),
     "a provider without an allow-list": (AUTH, "access: Field required"),

@@ -113,6 +113,16 @@ class Visitor:
         return self.role != "viewer"
 
 
+_serves = True
+
+
+def serve_nobody() -> None:
+    """Say that this process serves no visitors, as the one that writes a report: it needs no sign-in."""
+    global _serves
+    _serves = False
+    access.cache_clear()
+
+
 @functools.cache
 def access() -> Access | None:
     """Who may enter, as configured when the server started; None where no sign-in is configured.
@@ -122,6 +132,8 @@ def access() -> Access | None:
     UserError
         Where the configuration is incomplete or wrong: then nobody enters.
     """
+    if not _serves:
+        return None
     secrets = {**_file_secrets(), **environment_secrets()}
     given = {name: secrets[name] for name in ("auth", "access") if name in secrets}
     if not given:
