@@ -18,6 +18,7 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from websockets.exceptions import WebSocketException
 
 from benchmarks.pages import PAGES, processor_seconds, serving
@@ -127,7 +128,7 @@ def _figures(n: int, visits: Visits, before: int, peak: int, after: int, spent: 
         "pages": opened,
         "p50": visits.quantile(0.5),
         "p95": visits.quantile(0.95),
-        "by page": {page: [visits.quantile(0.5, page), visits.quantile(0.95, page)] for page in PAGES},
+        "by page": {page: [round(visits.quantile(share, page), 2) for share in (0.5, 0.95)] for page in PAGES},
         "failed": visits.failed,
         "mixed up": visits.mixed_up,
         "processor seconds by page": spent / max(opened, 1),
@@ -139,7 +140,7 @@ def _figures(n: int, visits: Visits, before: int, peak: int, after: int, spent: 
 def _table(figures: dict[str, object]) -> Table:
     table = Table(title=f"{figures['sessions']} sessions", show_header=False)
     for name, value in figures.items():
-        table.add_row(name, f"{value:.2f}" if isinstance(value, float) else str(value))
+        table.add_row(name, Text(f"{value:.2f}" if isinstance(value, float) else str(value)))
     return table
 
 
