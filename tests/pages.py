@@ -52,7 +52,15 @@ def as_read(text: str) -> str:
 def said(app: AppTest) -> str:
     """All text of a page."""
     parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
-    return "\n".join(as_read(str(part.value)) for part in parts)
+    of_films = [f"{pane['title']}\n{pane['text']}\n{pane['remark']}" for pane in panes(app)]
+    return "\n".join([as_read(str(part.value)) for part in parts] + of_films)
+
+
+def panes(app: AppTest) -> list[dict[str, Any]]:
+    """The films that a viewer shows, as the browser gets them."""
+    shown = [part.proto for part in app.get("bidi_component")]
+    sent = [json.loads(one.json) for one in shown if one.component_name.startswith("film_")]
+    return [pane for data in sent for pane in data["panes"]]
 
 
 def assert_sound(app: AppTest) -> None:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
-from PIL import Image
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
@@ -44,8 +43,9 @@ from pydicom.uid import (
 )
 
 from explorer.data.codestreams import check_rle, picture_sizes
-from explorer.data.grey import Look, Rescale, Table, Window, from_stored
+from explorer.data.grey import Look, Rescale, Table, Window, grey_of_stored
 from explorer.data.limits import BadImage, check_size
+from explorer.data.stored_film import Spacing, StoredFilm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,8 +62,11 @@ TAGS = (
     *("BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"),
     *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction", "PresentationLUTShape"),
+    *("PixelSpacing", "ImagerPixelSpacing"),
 )
 """All that is read of a header besides the picture."""
+LEAST_SPACING, MOST_SPACING = 0.01, 10.0
+"""Millimetres between pixels; other distances are no film's."""
 MAX_HEADER = 8 * 2**20
 """Bytes before the picture in a deflated file; the largest there are overlays of one bit a pixel."""
 MAX_VALUE = 2**20
@@ -121,8 +124,8 @@ def is_dicom(file: BinaryIO) -> bool:
     return file.read(4) == b"DICM"
 
 
-def read_dicom(file: BinaryIO) -> Image.Image:
-    """Decode a film as ``explorer.data.grey`` states.
+def read_dicom(file: BinaryIO) -> StoredFilm:
+    """Decode a film; its values become grey as ``explorer.data.grey`` states.
 
     Raises
     ------
@@ -161,7 +164,8 @@ def read_dicom(file: BinaryIO) -> Image.Image:
             raise ValueError(f"its pixels are {' x '.join(map(str, stored.shape))}")
         if stored.itemsize > 2:  # a JPEG 2000 stream of more bits than its header states
             raise ValueError(f"{8 * stored.itemsize} bits a pixel")
-        return Image.fromarray(from_stored(stored, look))
+        grey = grey_of_stored(stored, look)
+    return StoredFilm(stored, grey, bits, look.modality, look.padding, look.inverted, _spacing(header))
 
 
 @dataclass(frozen=True)
@@ -382,6 +386,24 @@ def _padding(header: Dataset, *, signed: bool, allocated: int) -> tuple[int, int
     if signed:
         ends = [end - 2**allocated if end >= 2 ** (allocated - 1) else end for end in ends]
     return min(ends), max(ends)
+
+
+def _spacing(header: Dataset) -> Spacing | None:
+    """Millimetres between pixels, where the header has a credible pair; a film without is a film all the same."""
+    calibrated, at_detector = _pair(header, "PixelSpacing"), _pair(header, "ImagerPixelSpacing")
+    if calibrated and calibrated != at_detector:
+        return Spacing(*calibrated, at_detector=False)
+    return Spacing(*at_detector, at_detector=True) if at_detector else None
+
+
+def _pair(header: Dataset, keyword: str) -> tuple[float, float] | None:
+    """Distances between rows and between columns."""
+    try:
+        numbers = _numbers(header, keyword)
+    except BadImage:
+        return None
+    credible = len(numbers) == 2 and all(LEAST_SPACING <= number <= MOST_SPACING for number in numbers)
+    return (numbers[0], numbers[1]) if credible else None
 
 
 def _table(header: Dataset, keyword: str, *, signed: bool) -> Table | None:

@@ -36,14 +36,22 @@ _ROWS = 256
 """Rows counted at once: ``bincount`` takes eight bytes a pixel."""
 
 
-def from_depth(deep: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """The upper 8 bits of 16-bit grey, of the least depth from 8 to 16 bits that holds all its values.
+def depth_of(deep: NDArray[np.integer]) -> int:
+    """The least depth from 8 to 16 bits that holds all values of 16-bit grey.
 
-    >>> from_depth(np.array([0, 512, 1023])).tolist()
+    >>> depth_of(np.array([0, 512, 1023]))
+    10
+    """
+    return min(max(int(deep.max()).bit_length(), 8), 16)
+
+
+def grey_of_depth(depth: int) -> NDArray[np.uint8]:
+    """(65536,) the grey of each value of 16-bit grey of a depth: its upper 8 bits.
+
+    >>> grey_of_depth(10)[[0, 512, 1023]].tolist()
     [0, 128, 255]
     """
-    depth = min(max(int(deep.max()).bit_length(), 8), 16)
-    return (deep >> (depth - 8)).astype(np.uint8)
+    return (np.arange(2**16) >> (depth - 8)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -121,10 +129,15 @@ class Look:
     inverted: bool = False
 
 
-def from_stored(stored: NDArray[np.integer], look: Look) -> NDArray[np.uint8]:
-    """Grey (H, W) of a DICOM film's stored values (H, W) of 8 or 16 bits, signed or not.
+def grey_of_stored(stored: NDArray[np.integer], look: Look) -> NDArray[np.uint8]:
+    """(256 or 65536,) the grey of each value of a DICOM film, by the value's bits read as unsigned.
 
-    Grey depends on nothing but a pixel's stored value, so it is worked out once a value, not once a pixel.
+    Grey depends on nothing but a pixel's stored value, so it is worked out once a value, not once a pixel. Values that
+    the film does not have are black.
+
+    Parameters
+    ----------
+    stored : (H, W) of 8 or 16 bits, signed or not
 
     Raises
     ------
@@ -161,8 +174,8 @@ def from_stored(stored: NDArray[np.integer], look: Look) -> NDArray[np.uint8]:
     if look.inverted:
         grey = 1 - grey
     grey[~used] = 0
-    table = (grey * 255).round().astype(np.uint8)
-    return np.take(table, codes)
+    table: NDArray[np.uint8] = (grey * 255).round().astype(np.uint8)
+    return table
 
 
 def _percentiles(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[np.float64, np.float64]:

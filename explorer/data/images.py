@@ -13,8 +13,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from explorer.data.grey import from_depth
+from explorer.data.grey import depth_of, grey_of_depth
 from explorer.data.limits import MAX_FILE_BYTES, BadImage, check_size
+from explorer.data.stored_film import StoredFilm
 
 _PICTURE_ERRORS = (OSError, SyntaxError, ValueError, LookupError, ArithmeticError, struct.error)
 """What Pillow raises for damaged bytes; tests/fuzz looks for more."""
@@ -28,17 +29,36 @@ def read_film(path: Path) -> Image.Image:
     BadImage
         Missing, empty, not an image, truncated, or too large.
     """
+    return _picture(_read(path))
+
+
+def read_stored(path: Path) -> StoredFilm:
+    """Decode a film with its own values, of up to 16 bits; its picture is what :func:`read_film` gives, or raises."""
+    film = _read(path)
+    return film if isinstance(film, StoredFilm) else StoredFilm(np.asarray(film), np.arange(2**8, dtype=np.uint8), 8)
+
+
+def decode_film(file: BinaryIO) -> Image.Image:
+    """The film of an open file or a buffer as 8-bit grey; raises as :func:`read_film`."""
+    return _picture(_decode(file))
+
+
+def _picture(film: StoredFilm | Image.Image) -> Image.Image:
+    return film.picture() if isinstance(film, StoredFilm) else film
+
+
+def _read(path: Path) -> StoredFilm | Image.Image:
     try:
         if not path.is_file():
             raise BadImage("the file is missing")
         with path.open("rb") as file:
-            return decode_film(file)
+            return _decode(file)
     except OSError as error:  # a name too long, a folder that may not be entered
         raise BadImage(f"the file cannot be reached ({error.strerror})") from error
 
 
-def decode_film(file: BinaryIO) -> Image.Image:
-    """The same from an open file or a buffer."""
+def _decode(file: BinaryIO) -> StoredFilm | Image.Image:
+    """A picture of 8 bits as it is; any other film with its own values."""
     from explorer.data.dicom import is_dicom, read_dicom  # pydicom only where a film is read
 
     size = file.seek(0, io.SEEK_END)
@@ -51,7 +71,8 @@ def decode_film(file: BinaryIO) -> Image.Image:
     with open_picture(file) as image:
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith("I"):  # 16-bit grey, which convert("L") would clip
-            return Image.fromarray(from_depth(np.asarray(image.convert("I"))))
+            deep = np.asarray(image.convert("I")).astype(np.uint16)
+            return StoredFilm(deep, grey_of_depth(depth_of(deep)), depth_of(deep))
         if _deep_colour(file) and np.asarray(image.convert("RGB")).max() < 128:
             raise BadImage("it has 16 bits a channel of which the upper ones are unused; save it as grey")
         film = image if image.mode == "L" else image.convert("L")

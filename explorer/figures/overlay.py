@@ -67,6 +67,35 @@ class Canvas:
     film_size: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class MapLayers:
+    """A map as layers that a browser lays on the film, whatever its window, zoom and turn.
+
+    Attributes
+    ----------
+    png : bytes
+        Colour and opacity over the whole film, at most ``LAYER_SIDE`` pixels; empty where no map is drawn.
+    blend : str
+        How it is composited, by the names of CSS: ``color`` changes hue alone, as :func:`compose` does for a tint.
+    contours : list of (n, 2) lists
+        Closed lines, in film pixels.
+    colour : str
+        Of the lines.
+    seen : x, y, w, h
+        What the model sees, in film pixels.
+    """
+
+    png: bytes
+    blend: Literal["color", "source-over"]
+    contours: list[list[list[float]]]
+    colour: str
+    seen: Box
+
+
+LAYER_SIDE = 512
+"""A map varies slowly: its layer needs no more pixels, and the browser interpolates."""
+
+
 def to_canvas(film: Image.Image, long_side: int) -> Canvas:
     """A film reduced to a picture's size; never enlarged."""
     scale = min(1.0, long_side / max(film.size))
@@ -97,14 +126,58 @@ def compose(
     x, y, w, h = shown
     share = None
     if grid is not None and grid.max() > 0:
-        share = np.nan_to_num(spread(grid / grid.max(), (x, y, w, h), height, width)).clip(0, 1)  # (h, w)
+        share = _share(grid, (x, y, w, h), height, width)
         picture = _painted(picture, share, look)
     picture[_hatch((width, height), (x, y, w, h))] *= 0.35
     image = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
     if share is not None and look.contour > 0:
-        _draw_contour(image, share >= look.contour, _AGAINST if look.against else _FOR)
+        _draw_contour(image, share >= look.contour, _colour(look))
     draw_annotations(image, annotations, film.scale)
     return image
+
+
+def map_layers(grid: NDArray[np.float32] | None, seen: Box, size: tuple[int, int], look: MapStyle) -> MapLayers:
+    """What :func:`compose` draws of a map, without the film.
+
+    Parameters
+    ----------
+    grid : (g, g) or None
+        As for :func:`compose`.
+    seen : x, y, w, h
+        In film pixels.
+    size : width, height
+        Of the film in its own pixels.
+    """
+    scale = min(1.0, LAYER_SIDE / max(size))
+    width, height = (max(1, round(side * scale)) for side in size)
+    png, contours = b"", []
+    if grid is not None and grid.max() > 0:
+        share = _share(grid, (seen[0] * scale, seen[1] * scale, seen[2] * scale, seen[3] * scale), height, width)
+        if look.colours != "none":
+            png = as_png(Image.fromarray(_layer(share, look)))
+        if look.contour > 0:
+            lines, _ = cv2.findContours(
+                (share >= look.contour).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE
+            )
+            contours = [((line[:, 0] + 0.5) / scale).round(1).tolist() for line in lines]
+    blend: Literal["color", "source-over"] = "color" if look.colours == "tint" else "source-over"
+    return MapLayers(png, blend, contours, "#{:02x}{:02x}{:02x}".format(*_colour(look)), seen)
+
+
+def _layer(share: NDArray[np.float32], look: MapStyle) -> NDArray[np.uint8]:
+    """(h, w, 4) the map's colour, and its opacity."""
+    colour = _ramp(share) if look.colours == "heat" else np.broadcast_to(_colour(look), (*share.shape, 3))
+    return np.dstack([colour, 255 * look.opacity * share]).round().astype(np.uint8)
+
+
+def _share(grid: NDArray[np.float32], seen: Box, height: int, width: int) -> NDArray[np.float32]:
+    """(h, w) of a map's maximum; 0 where the model never looked."""
+    share: NDArray[np.float32] = np.nan_to_num(spread(grid / grid.max(), seen, height, width)).clip(0, 1)
+    return share
+
+
+def _colour(look: MapStyle) -> tuple[int, int, int]:
+    return _AGAINST if look.against else _FOR
 
 
 def as_png(image: Image.Image) -> bytes:
@@ -124,7 +197,7 @@ def _painted(picture: NDArray[np.float32], share: NDArray[np.float32], look: Map
     if look.colours == "heat":
         return (1 - alpha) * picture + alpha * _ramp(share)
     if look.colours == "tint":
-        colour = np.array(_AGAINST if look.against else _FOR, dtype=np.float32)
+        colour = np.array(_colour(look), dtype=np.float32)
         # hue without lightness (ITU-R BT.601): adding it leaves every grey as light as it was
         hue = colour - colour @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
         return picture + alpha * hue

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import streamlit as st
 
-from explorer.data.saliency_map import silence
 from explorer.data.text import in_markdown, listed, plain, whole
 from explorer.environment import without_store_root
 from explorer.errors import UserError
 from explorer.figures import overlay
 from explorer.figures.case import add_ring, grouped_map, margins
 from explorer.figures.style import number
-from explorer.store.folder import LeftOut
 from explorer.tables import styles
 from explorer.tables.film import film_scores, score_table, verdicts
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, map_frame, nearest_films, point_groups_by_label, space_title
-from explorer.ui.components.viewer import shapes_to_draw, viewer
+from explorer.ui.components.viewer import Pane, film_or_thumbnail, shapes_to_draw, viewer
 from explorer.ui.models import heatmaps
 from explorer.ui.shared import address, cache, choose, download, selection
 from explorer.ui.shared.annotators import film_annotations, legend
@@ -43,6 +41,10 @@ if TYPE_CHECKING:
 
 STRIP = 6
 """Neighbours shown of each space."""
+HUNG = 2
+"""The patient's other films that hang beside the film; the others are thumbnails."""
+_WIDTHS = ([6, 5], [8, 5], [9, 4])
+"""Of films and words, by how many other films hang there."""
 
 
 @dataclass(frozen=True)
@@ -77,37 +79,47 @@ def _order(view: View, row: int) -> FilmOrder:
 
 def film_panel(view: View, case: Case) -> None:
     """The film with its annotations, and what is known of it."""
-    shown, words = st.columns([6, 5], gap="large")
+    others = _same_patient(view.store, case.row)
+    shown, words = st.columns(_WIDTHS[min(len(others), HUNG)], gap="large")
     with shown:
-        _film(view.store, case)
+        _films(view.store, case, others[:HUNG].tolist())
     with words:
         _facts(view.store, case.row)
         _verdicts(view.store, case.row)
-        _same_patient(view.store, case.row)
+        _thumbnails(view.store, others[HUNG:])
         _margins(view, case.row)
 
 
 @panel
-def _film(store: Store, case: Case) -> None:
+def _films(store: Store, case: Case, others: list[int]) -> None:
+    """The film, and beside it other films of the patient, all of one height."""
     row = case.row
-    sample = store.samples.iloc[row]
     annotations = film_annotations(store, row)
-    jpeg, note = _jpeg(store, case, str(address.value("overlay")))
-    size = (int(sample["width"]), int(sample["height"]))
-    viewer(
-        str(sample["sample_id"]),
-        jpeg,
-        size,
-        shapes_to_draw(annotations),
-        lambda by: step(store, case.order, row, by),
-    )
-    if note:
-        st.warning(note)
+    layers, note = _map_layers(store, case, str(address.value("overlay")))
+    panes, remarks = [], [note]
+    for each in (row, *others):
+        film, remark = film_or_thumbnail(store, each)
+        remarks.append(remark)
+        panes.append(
+            Pane(
+                film,
+                title=_hanging_title(store, each) if others else "",
+                opens=each != row,
+                marks=shapes_to_draw(annotations if each == row else film_annotations(store, each)),
+                map=layers if each == row else None,
+            )
+        )
+    viewer(panes, lambda by: step(store, case.order, row, by), choose.open_film)
+    for remark in filter(None, remarks):
+        st.warning(remark)
     legend(annotations)
-    st.caption(
-        "Drag to move, Ctrl + wheel or two fingers to zoom, Shift + drag for window and level, double click to "
-        "reset. Arrow keys step through the films. 8 grey bits."
-    )
+    st.caption("Drag to move, right button for window and level, Ctrl + wheel or two fingers to zoom; ? for all keys.")
+
+
+def _hanging_title(store: Store, row: int) -> str:
+    sample = store.samples.iloc[row]
+    study = f"study {plain(sample['study_id'])}" if sample["study_id"] else ""
+    return " · ".join(part for part in (plain(sample["view"]), study) if part) or plain(sample["sample_id"])
 
 
 @panel
@@ -129,34 +141,19 @@ def _margins(view: View, row: int) -> None:
     )
 
 
-def _jpeg(store: Store, case: Case, regime: str) -> tuple[bytes, str]:
-    """The film for the browser, with a regime's map where one is asked for, and a note.
-
-    Where the film is not on this machine, it is the thumbnail, or the blank of a store without pixels.
-    """
+def _map_layers(store: Store, case: Case, regime: str) -> tuple[overlay.MapLayers | None, str]:
+    """Grad-CAM's map of the label at the last block, where a regime is asked for, and a note."""
+    if not regime:
+        return None, ""
     try:
-        return _with_map(store, case, regime) if regime else (cache.film_jpeg(store, case.row), "")
-    except LeftOut as error:
-        return store.thumbnail(case.row), in_markdown(error.what, LONGEST_ERROR) if regime else ""
+        encoder, look = store.regime(regime).encoder, overlay.MapStyle()
+        block = cache.depth(store, encoder) - 1
+        target = heatmaps.LabelLogits(regime, (case.label,))
+        request = heatmaps.MapRequest(cache.run_key(store), case.row, target, "grad_cam", (block,))
+        grid = heatmaps.saliency_maps(store, request).maps[0, 0]
     except UserError as error:
-        return store.thumbnail(
-            case.row
-        ), f"{in_markdown(without_store_root(error.what), LONGEST_ERROR)} Its thumbnail is shown."
-
-
-def _with_map(store: Store, case: Case, regime: str) -> tuple[bytes, str]:
-    """The film under Grad-CAM's map of the label at the last block."""
-    encoder, look = store.regime(regime).encoder, overlay.MapStyle()
-    block = cache.depth(store, encoder) - 1
-    target = heatmaps.LabelLogits(regime, (case.label,))
-    request = heatmaps.MapRequest(cache.run_key(store), case.row, target, "grad_cam", (block,))
-    grid = heatmaps.saliency_maps(store, request).maps[0, 0]
-    canvas = overlay.to_canvas(cache.film_image(store, case.row), cache.FILM_SIDE)
-    width, height = canvas.film_size
-    seen = store.fit(encoder).window(height, width)
-    drawn = None if silence(grid) else grid
-    picture = overlay.compose(canvas, drawn, seen, film_annotations(store, case.row).iloc[:0], look)
-    return overlay.as_jpeg(picture), heatmaps.silence_remark(grid, look)
+        return None, in_markdown(without_store_root(error.what), LONGEST_ERROR)
+    return heatmaps.film_layers(store, case.row, encoder, grid, look), heatmaps.silence_remark(grid, look)
 
 
 @panel
@@ -202,19 +199,24 @@ def _verdicts(store: Store, row: int) -> None:
         st.markdown(f":{badge}[**{in_markdown(verdict.regime)}**] {words or 'predicts nothing'}.")
 
 
-@panel
-def _same_patient(store: Store, row: int) -> None:
-    """The patient's other films: other views and other studies."""
+def _same_patient(store: Store, row: int) -> NDArray[np.int64]:
+    """The patient's other films: those of the same study first, then by study."""
     others = np.flatnonzero((store.patients == store.patients[row]) & (np.arange(store.n) != row))
+    studies = store.samples["study_id"].to_numpy()
+    return others[np.lexsort((others, studies[others].astype(str), studies[others] != studies[row]))]
+
+
+@panel
+def _thumbnails(store: Store, others: NDArray[np.int64]) -> None:
+    """The patient's films that do not hang beside the film."""
     if not len(others):
         return
-    st.caption(f"Same patient, {len(others):,} other film{'s' if len(others) > 1 else ''}")
+    st.caption(f"Same patient, {len(others):,} more film{'s' if len(others) > 1 else ''}")
     with st.container(horizontal=True, gap="small"):
         for other in others[:STRIP].tolist():
-            sample = store.samples.iloc[other]
             with st.container(width=118, gap="xxsmall"):
-                st.image(store.thumbnail(other), width=118, alt=f"Film {plain(sample['sample_id'])}")
-                st.caption(" · ".join(in_markdown(sample[part]) for part in ("study_id", "view") if sample[part]))
+                st.image(store.thumbnail(other), width=118, alt=f"Film {plain(store.samples['sample_id'].iat[other])}")
+                st.caption(in_markdown(_hanging_title(store, other)))
                 _open_button(store, other, "patient")
 
 

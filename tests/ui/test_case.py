@@ -14,9 +14,10 @@ from explorer.store.marks import NOTHING, add_marks
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.tables.film import Verdict, film_scores, score_table, verdicts
+from explorer.ui.case import HUNG
 from explorer.ui.components.viewer import shapes_to_draw
 from explorer.ui.shared.annotators import film_annotations
-from tests.pages import address_of, as_read, open_page
+from tests.pages import address_of, as_read, assert_sound, open_page, panes
 
 open_case = partial(open_page, "case")
 
@@ -133,10 +134,31 @@ def test_a_verdict_puts_every_label_where_its_outcome_is(store: Store) -> None:
         assert len(set(outcomes)) == len(outcomes), "no label twice"
 
 
+def test_the_patients_films_hang_beside_the_film_those_of_its_study_first(store: Store) -> None:
+    ids, studies = store.samples["sample_id"], store.samples["study_id"]
+    patients, counts = np.unique(store.patients, return_counts=True)
+    rows = np.flatnonzero(store.patients == patients[counts.argmax()])
+    assert len(rows) > 1
+    app = open_case(film=str(ids.iat[rows[0]]))
+    assert_sound(app)
+    own, *others = panes(app)
+    assert (own["film"], own["opens"]) == (ids.iat[rows[0]], False)
+    assert len(others) == min(HUNG, len(rows) - 1)
+    order = sorted(rows[1:], key=lambda row: (studies.iat[row] != studies.iat[rows[0]], studies.iat[row], row))
+    for pane, row in zip(others, order, strict=False):
+        assert (pane["film"], pane["opens"], pane["map"]) == (ids.iat[row], True, None)
+        assert pane["title"] == f"{store.samples['view'].iat[row]} · study {studies.iat[row]}"
+    alone = np.flatnonzero(np.isin(store.patients, patients[counts == 1]))
+    if len(alone):
+        (pane,) = panes(open_case(film=str(ids.iat[alone[0]])))
+        assert pane["title"] == ""
+
+
 def test_a_regimes_map_lies_on_the_film(store: Store) -> None:
     film = str(store.samples["sample_id"].iat[store.rows("test")[0]])
     app = open_case(film=film, overlay="fine_tune")
     assert not app.exception
     assert not app.error
+    assert panes(app)[0]["map"]["blend"] == "color"
     assert address_of(app)["overlay"] == ["fine_tune"]
     assert address_of(open_case(film=film, overlay="fine_tune", regimes="zero_shot"))["overlay"] == ["none"]

@@ -16,7 +16,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from explorer.data.saliency_map import METHODS
+from explorer.data.saliency_map import METHODS, Saliency
 from explorer.figures.overlay import Box, MapStyle
 from explorer.store.marks import all_annotations, read_marks
 from explorer.store.progress import Progress
@@ -26,7 +26,8 @@ from explorer.store.verify import verify_store
 from explorer.ui.components.pencil import Act, Does
 from explorer.ui.grad_cam import marking, pictures
 from explorer.ui.grad_cam.controls import MapSettings, Question
-from explorer.ui.models import inference
+from explorer.ui.grad_cam.strip import MOST
+from explorer.ui.models import heatmaps, inference
 from explorer.ui.shared import build, selection
 from tests import pages
 from tests.conftest import IN_DEPTH
@@ -115,6 +116,36 @@ def test_next_goes_to_the_next_film_with_the_label(store: Store) -> None:
     next(b for b in app.button if b.label == "Next").click().run()
     assert app.query_params["film"] == str(store.samples["sample_id"].iat[rows[1]])
     assert f"2 of {len(rows)}" in said(app)
+
+
+def test_the_selections_stored_maps_stand_in_one_strip(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = store.rows("test")[:20]
+    asked: list[heatmaps.MapRequest] = []
+
+    def stored(_: Store, request: heatmaps.MapRequest) -> Saliency | None:
+        asked.append(request)
+        kept = request.film in rows[3:] and isinstance(request.target, heatmaps.LabelLogits)
+        return Saliency(np.ones((1, 1, 14, 14), np.float32), np.zeros(1, np.float32)) if kept else None
+
+    monkeypatch.setattr(heatmaps, "stored_maps", stored)
+    token = selection.pack(store.manifest.run_id, store.n, rows, "twenty")
+    film = str(store.samples["sample_id"].iat[rows[5]])
+    app = open_page(sel=token, cam="true", film=film)
+    assert "12 of the 17 films with stored maps, of 20 selected" in said(app)
+    keys = [button.key for button in app.button if str(button.key).startswith("strip-")]
+    assert keys == [f"strip-{row}" for row in rows[3 : 3 + MOST]]
+    assert {len(request.blocks) for request in asked} == {1}
+    next(button for button in app.button if button.key == keys[0]).click().run()
+    assert film_shown(app) == str(store.samples["sample_id"].iat[rows[3]])
+    app.segmented_control(key="show").set_value("mark").run()
+    app.text_input(key="annotator").input("Dr A").run()
+    app.text_input(key="film_box").set_value(film).run()
+    assert "marks are **not blind**" in said(app), "the strip has shown a map of it"
+
+
+def film_shown(app: AppTest) -> str:
+    (film,) = pages.address_of(app)["film"]
+    return str(film)
 
 
 def test_the_export_holds_pictures_raw_maps_and_their_settings(store: Store) -> None:

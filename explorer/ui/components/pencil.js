@@ -2,111 +2,123 @@
 //
 // What the reader does is shown at once and sent to Python as a list of acts, numbered in order. It is sent whole until
 // Python has answered, and Python does each number once: no act is lost where two come in one run.
-import { isTyping, outlined, stage } from "./film.js"
+import { films, isTyping, outlined } from "./film_view/film.js";
 
-const LEAST = 0.004 // of the film's long side: a smaller box was a tap
-const NEAR = 6 // pixels of the screen: a finger that moves less has tapped, and a tap this near is on a mark
-const COLOUR = "#ffffff" // of what is not saved yet
+const LEAST = 0.004; // of the film's long side: a smaller box was a tap
+const NEAR = 6; // pixels of the screen: a finger that moves less has tapped, and a tap this near is on a mark
+const COLOUR = "#ffffff"; // of what is not saved yet
+const OWN_KEYS = [
+  { keys: ["D"], what: "draw", hand: "drag; tap a mark of yours to delete it" },
+  { keys: [], shown: "Ctrl + Z", what: "undo" },
+];
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const { find, svg, on, film, drop } = stage(parentElement, data, begin)
-  const move = find(".move"), undo = find(".undo"), confirm = find(".confirm")
-  svg.acts = (svg.acts ?? []).filter(({ id }) => id > data.answered)
-  if (!data.marks.some(({ mark }) => mark === svg.tapped)) svg.tapped = null
-  show()
+  const root = parentElement.querySelector(".viewer");
+  root.acts = (root.acts ?? []).filter(({ id }) => id > data.answered);
+  const [{ film: name, marks: saved }] = data.panes;
+  if (!saved.some(({ mark }) => mark === root.tapped)) root.tapped = null;
+  if (!data.pen && root.tool === "draw") root.tool = "move";
+  if (data.pen && !root.pen) root.tool = "draw"; // once the reader is named
+  root.pen = data.pen;
+  let begun = null;
+  const stage = films(parentElement, data, { tool: data.pen ? "draw" : "move", begin, marks, rows: OWN_KEYS });
+  const { find, on, drop, insideFilm, onFilm, refresh, stop } = stage, undo = find(".undo"), confirm = find(".confirm");
+  const waiting = () => root.acts.filter((act) => act.film === name && act.label === data.label);
+  show();
 
-  function show(begun = null) {
-    const waiting = svg.acts.filter(act => act.film === data.film && act.label === data.label)
-    const deleted = waiting.map(({ mark }) => mark)
-    const drawn = data.marks.map(one => {
-      const polygon = outlined(one)
-      polygon.classList.toggle("waiting", one.own && deleted.includes(one.mark))
-      polygon.classList.toggle("tapped", one.own && one.mark === svg.tapped)
-      return polygon
-    })
-    const boxes = [...waiting.filter(({ does }) => does === "draw").map(({ box }) => box), ...(begun ? [begun] : [])]
-    const dashed = boxes.map(box => {
-      const polygon = outlined({ points: corners(box), label: data.label, reader: "not saved yet", colour: COLOUR })
-      polygon.classList.add("waiting")
-      return polygon
-    })
-    find("g").replaceChildren(...drawn, ...dashed)
-    svg.classList.toggle("drawing", data.pen && !svg.moves)
-    move.hidden = undo.hidden = !data.pen
-    move.setAttribute("aria-pressed", Boolean(svg.moves))
-    undo.disabled = !data.undo && !waiting.some(({ does }) => does === "draw")
-    confirm.hidden = !svg.tapped
+  function marks() {
+    const acts = root.acts.filter((act) => act.film === name && act.label === data.label);
+    const deleted = acts.map(({ mark }) => mark);
+    const drawn = saved.map((one) => {
+      const polygon = outlined(one);
+      polygon.classList.toggle("waiting", one.own && deleted.includes(one.mark));
+      polygon.classList.toggle("tapped", one.own && one.mark === root.tapped);
+      return polygon;
+    });
+    const boxes = [...acts.filter(({ does }) => does === "draw").map(({ box }) => box), ...(begun ? [begun] : [])];
+    const dashed = boxes.map((box) => {
+      const polygon = outlined({ points: corners(box), label: data.label, reader: "not saved yet", colour: COLOUR });
+      polygon.classList.add("waiting");
+      return polygon;
+    });
+    return { turned: [...drawn, ...dashed] };
+  }
+
+  function show(box = null) {
+    begun = box;
+    refresh();
+    find("[data-tool=draw]").hidden = undo.hidden = !data.pen;
+    undo.disabled = !data.undo && !waiting().some(({ does }) => does === "draw");
+    confirm.hidden = !root.tapped;
   }
 
   function ask(does, what = {}) {
-    const id = Math.max(Date.now(), data.answered + svg.acts.length + 1) // above every number before
-    svg.acts.push({ id, does, film: data.film, label: data.label, ...what })
-    setTriggerValue("acts", svg.acts)
-    show()
+    const id = Math.max(Date.now(), data.answered + root.acts.length + 1); // above every number before
+    root.acts.push({ id, does, film: name, label: data.label, ...what });
+    setTriggerValue("acts", root.acts);
+    show();
   }
 
-  // The middle button moves the film, as everything does while Move is on.
-  function begin(event) {
-    if (!data.pen || svg.moves || event.button !== 0) return null
-    const from = [event.clientX, event.clientY]
-    const inside = event => film([event.clientX, event.clientY]).map(
-      (value, axis) => Math.min([data.width, data.height][axis], Math.max(0, value)))
-    const start = inside(event)
-    const box = event => {
-      const [x, y] = inside(event)
-      return [Math.min(x, start[0]), Math.min(y, start[1]), Math.abs(x - start[0]), Math.abs(y - start[1])]
-    }
+  function begin(event, pane) {
+    if (!data.pen || root.tool !== "draw") return null;
+    const from = [event.clientX, event.clientY], inside = (event) => insideFilm(pane, [event.clientX, event.clientY]);
+    const start = inside(event);
+    const box = (event) => {
+      const [x, y] = inside(event);
+      return [Math.min(x, start[0]), Math.min(y, start[1]), Math.abs(x - start[0]), Math.abs(y - start[1])];
+    };
     return {
-      move: event => show(box(event)),
+      move: (event) => show(box(event)),
       drop: () => show(),
-      end: event => {
-        const done = box(event).map(value => Math.round(value * 10) / 10)
-        if (Math.hypot(event.clientX - from[0], event.clientY - from[1]) < NEAR) tap(event)
-        else if (Math.min(done[2], done[3]) >= LEAST * Math.max(data.width, data.height)) ask("draw", { box: done })
-        else show()
+      end: (event) => {
+        const done = box(event).map((value) => Math.round(value * 10) / 10);
+        if (Math.hypot(event.clientX - from[0], event.clientY - from[1]) < NEAR) tap(event, pane);
+        else if (Math.min(done[2], done[3]) >= LEAST * Math.max(pane.film.width, pane.film.height)) { begun = null; ask("draw", { box: done }); }
+        else show();
       },
-    }
+    };
   }
 
   // The smallest mark of one's own whose box is under the pointer.
-  function tap(event) {
-    const [x, y] = film([event.clientX, event.clientY]), near = NEAR / svg.getScreenCTM().a
-    const hit = data.marks.filter(({ own }) => own).map(({ mark, points }) => {
-      const xs = points.map(([at]) => at), ys = points.map(([, at]) => at)
-      const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)]
-      const on = left - near <= x && x <= right + near && top - near <= y && y <= bottom + near
-      return { mark, on, area: (right - left) * (bottom - top) }
-    }).filter(({ on }) => on).sort((one, other) => one.area - other.area)[0]
-    choose(hit?.mark ?? null)
-    if (hit) find(".delete").focus()
+  function tap(event, pane) {
+    const [x, y] = onFilm(pane, [event.clientX, event.clientY]), near = NEAR / pane.svg.getScreenCTM().a;
+    const hit = saved.filter(({ own }) => own).map(({ mark, points }) => {
+      const xs = points.map(([at]) => at), ys = points.map(([, at]) => at);
+      const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+      const over = left - near <= x && x <= right + near && top - near <= y && y <= bottom + near;
+      return { mark, over, area: (right - left) * (bottom - top) };
+    }).filter(({ over }) => over).sort((one, other) => one.area - other.area)[0];
+    choose(hit?.mark ?? null);
+    if (hit) find(".delete").focus();
   }
 
   function choose(mark) {
-    svg.tapped = mark
-    show()
+    root.tapped = mark;
+    show();
   }
 
-  on(move, "click", () => { svg.moves = !svg.moves; show() })
-  on(undo, "click", () => ask("undo"))
-  on(find(".keep"), "click", () => choose(null))
+  on(undo, "click", () => ask("undo"));
+  on(find(".keep"), "click", () => choose(null));
   on(find(".delete"), "click", () => {
-    const mark = svg.tapped
-    svg.tapped = null
-    ask("delete", { mark })
-  })
-  on(document, "keydown", event => {
+    const mark = root.tapped;
+    root.tapped = null;
+    ask("delete", { mark });
+  });
+  on(document, "keydown", (event) => {
     if (event.key === "Escape") {
-      drop()
-      choose(null)
+      drop();
+      choose(null);
     }
-    const undoes = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey
-    if (!undoes || undo.disabled || undo.hidden || isTyping(event)) return
-    event.preventDefault()
-    ask("undo")
-  })
-  return svg.stop
+    if (isTyping(event) || event.altKey) return;
+    const held = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
+    if (key === "d" && !held && data.pen) find("[data-tool=draw]").click();
+    else if (key === "z" && held && !event.shiftKey && !undo.disabled && !undo.hidden) ask("undo");
+    else return;
+    event.preventDefault();
+  });
+  return stop;
 }
 
 function corners([x, y, w, h]) {
-  return [[x, y], [x + w, y], [x + w, y + h], [x, y + h]]
+  return [[x, y], [x + w, y], [x + w, y + h], [x, y + h]];
 }

@@ -11,7 +11,7 @@ import streamlit as st
 from explorer.data.regions import with_shape
 from explorer.figures.overlay import Box
 from explorer.ui.components.modules import joined
-from explorer.ui.components.viewer import FILM_CSS, film_data, film_html, shapes_to_draw
+from explorer.ui.components.viewer import FILM_CSS, Film, Pane, film_html, films_data, shapes_to_draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__)
 _TOOLS = """
 <button class="undo" type="button" title="Undo (Ctrl + Z)">Undo</button>
-<button class="move" type="button" title="Drag to move the film, not to draw" aria-pressed="false">Move</button>
+<button data-tool="draw" type="button" title="Draw (D)">Draw</button>
 """
 _CONFIRM = """
 <div class="confirm" role="alertdialog" aria-label="Delete this mark?" hidden>
@@ -91,9 +91,7 @@ def _act(each: dict[str, Any]) -> Act:
 
 
 def pencil(
-    name: str,
-    jpeg: bytes,
-    size: tuple[int, int],
+    film: Film,
     shapes: pd.DataFrame,
     label: str,
     pen: tuple[str, bool] | None,
@@ -103,10 +101,8 @@ def pencil(
 
     Parameters
     ----------
-    name : str
-        The film's id.
-    size : width, height
-        Of the film in its own pixels, the units of all boxes.
+    film : Film
+        Its own pixels are the units of all boxes.
     shapes : DataFrame
         Annotations to show, with ``colour``.
     label : str
@@ -124,14 +120,14 @@ def pencil(
 
     drawn = with_shape(shapes)
     own = drawn["mark_id"].ne("") & drawn["annotator"].eq(pen[0] if pen else "")
-    marks = [
+    marks: list[dict[str, object]] = [
         {**one, "mark": mark, "own": mine}
         for one, mark, mine in zip(shapes_to_draw(shapes), drawn["mark_id"].tolist(), own.tolist(), strict=True)
     ]
     _pencil(
         key="pencil",
         data={
-            **film_data(name, jpeg, size, marks),
+            **films_data([Pane(film, marks=marks)]),
             "label": label,
             "pen": pen is not None,
             "undo": pen is not None and pen[1],

@@ -16,8 +16,9 @@ from explorer.data.text import csv, in_markdown
 from explorer.errors import UserError
 from explorer.store.marks import NOTHING, SHAPE, add_marks, delete_marks, edit_marks, read_marks
 from explorer.ui.components.pencil import Act, pencil
+from explorer.ui.components.viewer import own_film
 from explorer.ui.models.heatmaps import has_seen_map
-from explorer.ui.shared import access, activity, address, cache, choose, selection
+from explorer.ui.shared import access, activity, address, choose, selection
 from explorer.ui.shared.annotators import film_annotations, legend
 from explorer.ui.shared.filter import films, filtered, narrowed
 from explorer.ui.shared.frame import error_text, panel
@@ -74,11 +75,8 @@ def marking_view(view: View) -> None:
 @panel
 def _film(store: Store, row: int, label: str, annotator: str, shown: pd.DataFrame) -> None:
     """The film, to draw on where there is an annotator."""
-    sample = store.samples.iloc[row]
     pencil(
-        str(sample["sample_id"]),
-        cache.film_jpeg(store, row),
-        (int(sample["width"]), int(sample["height"])),
+        own_film(store, row),
         shown,
         label,
         (annotator, bool(_steps(store, row, annotator))) if annotator else None,
@@ -86,8 +84,8 @@ def _film(store: Store, row: int, label: str, annotator: str, shown: pd.DataFram
     )
     legend(shown)
     st.caption(
-        "Ctrl + wheel or two fingers to zoom, middle button or Move to move, Shift + drag for window and level, double "
-        "click to reset. Dashed: not saved yet."
+        "Ctrl + wheel or two fingers to zoom, middle button to move, right button for window and level; ? for all "
+        "keys. Dashed: not saved yet."
     )
 
 

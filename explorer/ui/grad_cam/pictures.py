@@ -19,6 +19,7 @@ from explorer.figures.style import number
 from explorer.store.manifest import FROZEN
 from explorer.tables import styles
 from explorer.tables.labels import by_prevalence, label_states
+from explorer.ui.components.viewer import Film, Pane, own_film, shapes_to_draw, viewer
 from explorer.ui.models import heatmaps, inference
 from explorer.ui.shared import cache, choose
 from explorer.ui.shared.annotators import film_annotations, legend
@@ -28,6 +29,7 @@ from explorer.ui.shared.gallery import link
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
     from PIL import Image
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from explorer.ui.grad_cam.controls import Question
     from explorer.ui.shared.frame import View
 
-LARGE, SMALL, TINY = 900, 360, 240
+SMALL, TINY = 360, 240
 """Pixels of a picture's long side."""
 
 
@@ -49,15 +51,19 @@ def pictures_view(view: View, question: Question) -> None:
 
 
 def _regimes(view: View, question: Question) -> None:
-    """One column for each regime: the film with its map, the score and the threshold."""
+    """The film once for each regime, with its map, the score and the threshold."""
     store = view.store
-    canvas = overlay.to_canvas(cache.film_image(store, question.row), LARGE)
+    film = own_film(store, question.row)
     exports: dict[str, NDArray[np.float32] | None] = {}
-    for regime, column in zip(store.regimes, st.columns(len(store.regimes)), strict=True):
-        with column:
-            _regime(store, regime, canvas, question, exports)
+    panes = []
+    for regime in store.regimes:
+        with errors_shown():  # the film is shown all the same
+            exports[regime.name] = _grid(store, regime, question)
+        panes.append(_pane(store, regime, film, question, exports.get(regime.name)))
     if question.maps and question.sentence:
-        _own_words(store, canvas, question)
+        with errors_shown():
+            panes.append(_own_words(store, film, question))
+    viewer(panes)
     _legend(store, question, (question.label,))
     sample_id = str(store.samples["sample_id"].iat[question.row])
     name = re.sub(r"[^\w.-]+", "_", f"{sample_id[:60]}-{question.label[:60]}-{question.settings.method}")
@@ -76,30 +82,32 @@ def _regimes(view: View, question: Question) -> None:
         link("pages/map.py", "Map", sample_id)
 
 
-@panel
-def _regime(
-    store: Store,
-    regime: RegimeRecord,
-    canvas: overlay.Canvas,
-    question: Question,
-    exports: dict[str, NDArray[np.float32] | None],
-) -> None:
-    """One regime's map, kept in ``exports``."""
-    _head(store, regime, question, "  \n")
-    grid, note = None, ""
-    if question.maps:
-        saliency = _saliency(store, regime, (question.label,), (question.settings.block,), question)
-        grid = saliency.maps[0, 0]
-        note = heatmaps.silence_remark(grid, question.settings.look)
-    picture = _picture(store, regime.encoder, canvas, grid, question)
-    st.image(picture, width="stretch", alt=f"{plain(question.label)} according to {regime.title}")
-    if note:
-        st.caption(note)
-    exports[regime.name] = grid
+def _grid(store: Store, regime: RegimeRecord, question: Question) -> NDArray[np.float32] | None:
+    """One regime's map, where maps are asked for."""
+    if not question.maps:
+        return None
+    grid: NDArray[np.float32] = _saliency(store, regime, (question.label,), (question.settings.block,), question).maps[
+        0, 0
+    ]
+    return grid
 
 
-@panel
-def _own_words(store: Store, canvas: overlay.Canvas, question: Question) -> None:
+def _pane(store: Store, regime: RegimeRecord, film: Film, question: Question, grid: NDArray[np.float32] | None) -> Pane:
+    """The film under one regime's map."""
+    look = question.settings.look
+    return Pane(
+        film,
+        alt=f"{plain(question.label)} according to {regime.title}",
+        title=regime.title,
+        text=_score(store, regime, question.label, question.row).replace("*", ""),
+        remark="" if grid is None else heatmaps.silence_remark(grid, look),
+        colour=styles.of_regime(store, regime.name).colour,
+        marks=shapes_to_draw(_outlines(store, question, question.label)),
+        map=heatmaps.film_layers(store, question.row, regime.encoder, grid, look),
+    )
+
+
+def _own_words(store: Store, film: Film, question: Question) -> Pane:
     """What the frozen encoder looks at for a sentence of the visitor's own."""
     sentence = inference.check_sentence(question.sentence)
     vector = inference.embed_texts(store, [sentence])[0]  # (D,) unit norm
@@ -110,15 +118,14 @@ def _own_words(store: Store, canvas: overlay.Canvas, question: Question) -> None
     )
     saliency = heatmaps.saliency_maps(store, request)
     grid = saliency.maps[0, 0]
-    with st.columns(len(store.regimes))[0]:
-        st.markdown(
-            f"**Own words, frozen encoder**  \ncosine {number(saliency.logits[0], 3)} · no threshold: none was chosen"
-        )
-        picture = _picture(store, FROZEN, canvas, grid, question)
-        st.image(picture, width="stretch", alt="The sentence according to the frozen encoder")
-        st.caption(in_markdown(sentence, None))
-        if note := heatmaps.silence_remark(grid, settings.look):
-            st.caption(note)
+    return Pane(
+        film,
+        alt="The sentence according to the frozen encoder",
+        title="Own words, frozen encoder",
+        text=f"cosine {number(saliency.logits[0], 3)} · no threshold: none was chosen",
+        remark=f"{plain(sentence)} {heatmaps.silence_remark(grid, settings.look)}".strip(),
+        map=heatmaps.film_layers(store, question.row, FROZEN, grid, settings.look),
+    )
 
 
 def _layers(view: View, question: Question) -> None:
@@ -199,12 +206,17 @@ def _picture(
     label: str | None = None,
 ) -> Image.Image:
     """The film with its map, unless that singles nothing out, and the label's annotations."""
-    annotations = film_annotations(store, question.row)
-    annotations = annotations[(annotations["label"] == (label or question.label)) & question.settings.outlines]
+    annotations = _outlines(store, question, label or question.label)
     width, height = canvas.film_size
     seen = store.fit(encoder).window(height, width)
     shown = None if grid is None or silence(grid) else grid
     return overlay.compose(canvas, shown, seen, annotations, question.settings.look)
+
+
+def _outlines(store: Store, question: Question, label: str) -> pd.DataFrame:
+    """A label's annotations of the film, where they are to be drawn."""
+    annotations = film_annotations(store, question.row)
+    return annotations[(annotations["label"] == label) & question.settings.outlines]
 
 
 def _score(store: Store, regime: RegimeRecord, label: str, row: int) -> str:

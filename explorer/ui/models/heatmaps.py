@@ -23,7 +23,7 @@ from explorer.ui.models.inference import Upload
 from explorer.ui.shared import cache
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from numpy.typing import NDArray
 
@@ -149,8 +149,8 @@ def saliency_maps(store: Store, request: MapRequest, answers: AnswerCache | None
     if isinstance(request.film, Upload):
         answers = request.film.answers
     else:
-        st.session_state.setdefault(_SEEN, set()).add(request.film)
-        if stored := _stored(store, request):
+        note_seen([request.film])
+        if stored := stored_maps(store, request):
             return stored
     place = st.empty()
 
@@ -173,7 +173,8 @@ def stored_set(
     return None
 
 
-def _stored(store: Store, request: MapRequest) -> Saliency | None:
+def stored_maps(store: Store, request: MapRequest) -> Saliency | None:
+    """The maps asked for, where the batch job has made them."""
     row, target = request.film, request.target
     if not isinstance(row, int) or not isinstance(target, LabelLogits) or request.against or len(request.blocks) != 1:
         return None
@@ -185,6 +186,11 @@ def _stored(store: Store, request: MapRequest) -> Saliency | None:
     maps = cache.stored_maps(kept, split, target.regime)[place]
     chosen = [kept.record.labels.index(label) for label in target.labels]
     return Saliency(np.asarray(maps)[chosen, None], target.stored(store, row))
+
+
+def note_seen(rows: Iterable[int]) -> None:
+    """This visitor sees a map of these films of the run."""
+    st.session_state.setdefault(_SEEN, set()).update(rows)
 
 
 def has_seen_map(row: int) -> bool:
@@ -239,6 +245,16 @@ def film_canvas(store: Store, film: int | Upload, side: int) -> overlay.Canvas:
     kept = Image.open(io.BytesIO(film.jpeg))
     canvas = overlay.to_canvas(kept, side)
     return overlay.Canvas(canvas.grey, canvas.scale * kept.width / film.size[0], film.size)
+
+
+def film_layers(
+    store: Store, row: int, encoder: str, grid: NDArray[np.float32] | None, look: overlay.MapStyle
+) -> overlay.MapLayers:
+    """A map of a film of the run as layers for the browser; one that singles nothing out is left out."""
+    sample = store.samples.iloc[row]
+    size = int(sample["width"]), int(sample["height"])
+    seen = store.fit(encoder).window(size[1], size[0])
+    return overlay.map_layers(None if grid is None or silence(grid) else grid, seen, size, look)
 
 
 def silence_remark(grid: NDArray[np.float32], look: overlay.MapStyle) -> str:

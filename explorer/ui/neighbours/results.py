@@ -22,6 +22,7 @@ from explorer.tables.film import score_frame
 from explorer.tables.glossary import hint
 from explorer.tables.labels import findings_text, positive_labels
 from explorer.tables.spaces import distinct_spaces, label_agreement, space_title
+from explorer.ui.components.viewer import Film, Pane, film_or_thumbnail, uploaded_film, viewer
 from explorer.ui.maps import signs
 from explorer.ui.neighbours import explain
 from explorer.ui.neighbours.query import Query, choose_query
@@ -99,11 +100,10 @@ def neighbours_by_space(store: Store, query: Query) -> list[Neighbours]:
 @panel
 def query_summary(view: View, query: Query, neighbours: list[Neighbours]) -> None:
     """What was asked for, and whether its neighbours share its labels."""
-    jpeg = view.store.thumbnail(query.row) if query.row is not None else query.upload.jpeg if query.upload else None
-    if jpeg:
+    if film := _film(view.store, query):
         picture, words, chart = st.columns([4, 5, 11], gap="medium")
         with picture:
-            st.image(jpeg, width="stretch", alt=f"Film {plain(query.name)}")
+            viewer([Pane(film)], compact=True)
     else:
         words, chart = st.columns([9, 11], gap="medium")
     with words:
@@ -117,6 +117,15 @@ def query_summary(view: View, query: Query, neighbours: list[Neighbours]) -> Non
         st.caption(query.left_out)
     if query.way == "words":
         st.caption(signs.gap_sentence(view.store, view.split))
+
+
+def _film(store: Store, query: Query) -> Film | None:
+    """The film asked about, where there is one."""
+    if query.row is not None:
+        return film_or_thumbnail(store, query.row)[0]
+    if query.upload is not None:
+        return uploaded_film(query.upload.name, query.upload.jpeg, query.upload.size)
+    return None
 
 
 @panel

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from explorer.data.stored_film import StoredFilm
     from explorer.model.encoder import ImageTower
 
 
@@ -133,25 +134,22 @@ def stored_maps(saliency: SaliencySet, split: str, regime: str) -> NDArray[np.fl
 
 
 FILM_SIDE = 2048
-"""Pixels of the long side of a film in the browser: enlarged to twice a column it still has pixels of its own."""
-
-
-@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=RUN_FUNCS)
-def film_jpeg(store: Store, row: int) -> bytes:
-    """A film of the store as the browser gets it; a UserError where it is not on this machine or cannot be read."""
-    from explorer.data.images import thumbnail
-
-    return thumbnail(film_image(store, row), FILM_SIDE)
+"""Pixels of the long side of a film with a map, as it is exported."""
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=RUN_FUNCS)
 def film_image(store: Store, row: int) -> Image.Image:
     """A film of the store, grey, in its own pixels."""
-    from explorer.data.images import read_film
+    return stored_film(store, row).picture()
+
+
+def stored_film(store: Store, row: int) -> StoredFilm:
+    """A film of the store with its own values; a UserError where it is not on this machine or cannot be read."""
+    from explorer.data.images import read_stored
     from explorer.data.limits import BadImage
 
     try:
-        return read_film(store.film(row))
+        return read_stored(store.film(row))
     except BadImage as error:
         name = store.samples["sample_id"].iat[row]
         raise UserError(f"The film {name} cannot be read: {error}.", "Restore it.") from error
