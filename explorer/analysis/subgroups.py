@@ -3,8 +3,8 @@
 A group is told by what is known of the patient and of how the film was taken. AUROC, sensitivity, specificity and
 calibration in the large do not depend on how many are ill; average precision does, so it stands beside its baseline and
 has no gap (McDermott et al., NeurIPS 2024). Sensitivity lacks the under-diagnosed, specificity the over-diagnosed
-(Seyyed-Kalantari et al., Nature Medicine 2021). Patients are left out in turn, the same for all groups and regimes. Gaps
-and their changes are therefore paired where a patient has films in both groups.
+(Seyyed-Kalantari et al., Nature Medicine 2021). Patients are left out in turn, the same for all groups and regimes.
+Gaps and their changes are therefore paired where a patient has films in both groups.
 """
 
 from __future__ import annotations

@@ -325,9 +325,9 @@ def few_shot(view: View) -> None:
         st.subheader(f"From how many positives surely above {record.reference}?")
         show_table(table, hide_index=True, height="content")
         st.caption(
-            "By average precision on test. Surely: from this number on the paired difference stays above 0, with p below "
-            "0.05 after Holm's correction over labels. ΔAP is at the largest number that the "
-            "label has. The mean is over the labels that reach the largest number, the same for every point."
+            "By average precision on test. Surely: from this number on the paired difference stays above 0, with p "
+            "below 0.05 after Holm's correction over labels. ΔAP is at the largest number that the label has. The mean "
+            "is over the labels that reach the largest number, the same for every point."
         )
 
 

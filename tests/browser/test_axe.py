@@ -27,6 +27,8 @@ OPENED = list(product(TITLES, LOOKS)) if IN_DEPTH else list(SOME)
 OTHERS = {"exclude": [["[data-testid=stSidebarNav]"]]}
 """Streamlit's own menu on a phone: a list with sections that are no items."""
 SERIOUS = ("serious", "critical")
+FADED_IN = "document.getAnimations().every(one => one.playState !== 'running' || one.effect.getTiming().iterations > 1)"
+"""Text that still fades in has a contrast of its own at each moment."""
 
 
 @pytest.mark.parametrize(("name", "look"), OPENED)
@@ -40,6 +42,7 @@ def test_a_page_has_no_serious_fault(browser: Browser, address: str, name: str, 
         settle(page)
         page.wait_for_load_state("networkidle")
         page.wait_for_function("!document.querySelector('[data-stale=true]')")
+        page.wait_for_function(FADED_IN)
         page.evaluate(SCRIPT)
         violations: list[dict[str, Any]] = page.evaluate(
             "others => axe.run(others).then(result => result.violations)", OTHERS

@@ -95,6 +95,11 @@ def test_every_command_and_option_is_explained() -> None:
         "gc",
         "delete",
         "publish",
+        "export",
+        "report",
+        "sheet",
+        "regimes",
+        "few-shot",
     }
     unexplained = []
     for name, one in group.commands.items():  # type: ignore[attr-defined]
@@ -440,7 +445,7 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     lines = log.read_text().splitlines()  # no terminal: plain lines
     assert "films: there already" in lines
     n = len(stages_of(choose_recipes(DEFAULT_REGIMES), Settings()))
-    for name, number in (("maps", 10), ("shortcuts", n)):
+    for name, number in (("maps", 10), ("subgroups", n)):
         start = lines.index(f"{name}: stage {number} of {n}")
         assert any(re.fullmatch(rf"{name}: done in [\d.]+ s", line) for line in lines[start:])
     table = next(i for i, line in enumerate(lines) if line.strip().startswith("Few films: mean over"))

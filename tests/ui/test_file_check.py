@@ -64,7 +64,7 @@ def test_while_files_are_checked_the_card_says_how_many(run: Path, monkeypatch: 
     ("file", "down"),
     [
         ("metrics.parquet", {"overview", "pr_curves"}),
-        ("spaces/frozen/map.npy", {"map", "case"}),
+        ("spaces/frozen/map.npy", {"map"}),
         ("spaces/zero_shot-decision/index.faiss", set()),
         ("samples.parquet", set(TITLES)),
     ],

@@ -149,7 +149,7 @@ def test_a_separability_row_that_the_store_lacks_is_named(run: Path) -> None:
     drop_rows(run, "likeness.parquet", measure="cka", split="test")
     for part in ("confused", "spaces"):
         assert_whole(open_page("separability", part=part), "Separability")
-    app = open_page("separability")
+    app = open_page("separability", details="true")
     assert_whole(app, "Separability")
     assert f"No figure in this store: {label}" in said(app) or "Fewer than 5 positives" in said(app)
 

@@ -65,10 +65,14 @@ def test_the_overview_gives_every_metric_of_every_regime(store: Store) -> None:
     assert table["AUROC"].str.contains(r"\[.*\] · 0\.50").all(), "interval and baseline stand beside the value"
 
 
+OPENED = {"map": {"trust": "true"}, "separability": {"details": "true"}}
+"""The drawers that say it."""
+
+
 def test_regimes_that_share_an_encoder_are_said_to(store: Store) -> None:
     titles = next(titles for _, titles in distinct_spaces(store, "embedding") if len(titles) > 1)
     for name in ("dataset", "map", "separability", "neighbours"):
-        text = said(open_page(name, **({"trust": "true"} if name == "map" else {})))
+        text = said(open_page(name, **OPENED.get(name, {})))
         assert " and ".join(titles) in text
         assert "frozen encoder" in text.lower()
 

@@ -122,7 +122,7 @@ def test_a_page_without_text_says_so(
     for page, query in (
         ("neighbours", {"show": "lab"}),
         ("neighbours", {"by": "words"}),
-        ("map", {"signs": "prompts"}),
+        ("map", {"signs": "prompts", "trust": "true"}),
         ("protocols", {"part": "changes"}),
     ):
         assert NO_PROMPTS in said(open_sound_page(page, **query)), page

@@ -22,13 +22,18 @@ if TYPE_CHECKING:
 def subgroups_view(view: View) -> None:
     """One figure: the surest gap, one label in every group, all gaps, and a group's films."""
     figure = choose.pick_one("Figure", list(subgroups.FIGURES), "figure", subgroups.FIGURES)
-    st.markdown(subgroups.gap_sentence(view.store, view.split, figure))
+    _answer(view, figure)
     left, right = st.columns([5, 7], gap="medium")
     with left:
         _by_group(view, choose.label(), figure)
     with right:
         _gaps(view, figure)
     _films(view)
+
+
+@panel
+def _answer(view: View, figure: str) -> None:
+    st.markdown(subgroups.gap_sentence(view.store, view.split, figure))
 
 
 @panel
