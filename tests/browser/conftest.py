@@ -18,6 +18,11 @@ import pytest
 
 from tests.conftest import ROOT
 
+try:
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
+except ModuleNotFoundError:  # the tests skip
+    PlaywrightTimeout = TimeoutError
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -92,3 +97,14 @@ def settle(page: Page) -> None:
     """Wait until the page's script has run to its end."""
     page.wait_for_selector("h1")
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+
+
+def settle_dressed(page: Page) -> None:
+    """The same, with the page's styles, which Streamlit's browser part now and then never fetches: then once more."""
+    settle(page)
+    try:
+        page.wait_for_selector("[data-testid=stHtml] style", state="attached", timeout=10_000)
+    except PlaywrightTimeout:
+        page.reload()
+        settle(page)
+        page.wait_for_selector("[data-testid=stHtml] style", state="attached")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from tests.browser.conftest import IN_DEPTH, WAIT, settle
+from tests.browser.conftest import IN_DEPTH, WAIT, settle_dressed
 from tests.pages import TITLES
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_a_page_has_no_serious_fault(browser: Browser, address: str, name: str, 
         page = context.new_page()
         page.set_default_timeout(WAIT)
         page.goto(f"{address}/{name}")
-        settle(page)
+        settle_dressed(page)
         page.wait_for_load_state("networkidle")
         page.wait_for_function("!document.querySelector('[data-stale=true]')")
         page.wait_for_function(FADED_IN)

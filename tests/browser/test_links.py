@@ -17,7 +17,7 @@ import pytest
 
 from explorer.store.runs import open_store
 from explorer.ui.shared import selection
-from tests.browser.conftest import WAIT, settle
+from tests.browser.conftest import WAIT, settle, settle_dressed
 from tests.pages import TITLES
 from tests.views import an_address
 
@@ -145,7 +145,7 @@ def test_copy_link_copies_the_complete_address_on_a_phone(browser: Browser, addr
 
 def test_what_is_being_made_anew_dims_at_once(page: Page, address: str) -> None:
     page.goto(f"{address}/protocols")
-    settle(page)
+    settle_dressed(page)
     seconds, opacity = page.evaluate(
         """async () => {
             for (;;) {
