@@ -18,11 +18,6 @@ import pytest
 
 from tests.conftest import ROOT
 
-try:
-    from playwright.sync_api import TimeoutError as PlaywrightTimeout
-except ModuleNotFoundError:  # the tests skip
-    PlaywrightTimeout = TimeoutError
-
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -100,11 +95,6 @@ def settle(page: Page) -> None:
 
 
 def settle_dressed(page: Page) -> None:
-    """The same, with the page's styles, which Streamlit's browser part now and then never fetches: then once more."""
+    """The same, with the page's styles: the browser draws the last of what the script sent a little after its end."""
     settle(page)
-    try:
-        page.wait_for_selector("[data-testid=stHtml] style", state="attached", timeout=10_000)
-    except PlaywrightTimeout:
-        page.reload()
-        settle(page)
-        page.wait_for_selector("[data-testid=stHtml] style", state="attached")
+    page.wait_for_selector("[data-testid=stHtml] style", state="attached")
