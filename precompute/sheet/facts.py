@@ -83,7 +83,7 @@ def _licences(store: Store) -> dict[str, str]:
 def _split_level(store: Store) -> str:
     splits = store.samples.groupby("patient_id")["split"].nunique()
     shared = int((splits > 1).sum())
-    return "Patients: none is in two parts." if not shared else f"Films: {shared:,} patients are in more than one part."
+    return "Patients: none is in two parts." if not shared else f"Films. Patients in more than one part: {shared:,}."
 
 
 def _thresholds(store: Store) -> str:

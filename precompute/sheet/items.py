@@ -90,7 +90,7 @@ CLAIM: tuple[Item, ...] = (
     Item("40", "Limitations of the study"),
     Item("41", "Implications for practice"),
     Item("42", "Where the study's protocol is"),
-    Item("43", "Availability of software, model and data", "licences"),
+    Item("43", "Availability of software, model and data: their licences", "licences"),
     Item("44", "Funding and the funders' role"),
 )
 
@@ -131,8 +131,8 @@ TRIPOD_AI: tuple[Item, ...] = (
     Item("18b", "Conflicts of interest"),
     Item("18c", "Protocol"),
     Item("18d", "Registration"),
-    Item("18e", "Availability of data", "licences"),
-    Item("18f", "Availability of code", "software"),
+    Item("18e", "Availability of data: its licence", "licences"),
+    Item("18f", "Availability of code"),
     Item("19", "Patient and public involvement"),
     Item("20a", "Flow of participants", "films"),
     Item("20b", "Characteristics of participants", "demographics"),

@@ -61,7 +61,7 @@ def test_unknown_labels_are_counted_and_shared_patients_are_told(tiny_store: Pat
     assert facts(store)["missing"].startswith(f"{unknown:,} of {store.targets.size:,} labels are unknown.")
     assert facts(store)["split level"] == "Patients: none is in two parts."
     store.samples.loc[[store.rows("train")[0], store.rows("test")[0]], "patient_id"] = "one"
-    assert facts(store)["split level"] == "Films: 1 patients are in more than one part."
+    assert facts(store)["split level"] == "Films. Patients in more than one part: 1."
 
 
 def test_the_atlas_card_claims_nothing_that_the_run_cannot_know(tiny_store: Path) -> None:
