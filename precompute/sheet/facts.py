@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from precompute.sheet.items import Fact
 
 PERFORMANCE = (
-    f"See Figures above: every figure with its 95% interval and its trivial baseline. Single labels: {layout.METRICS}."
+    "See Figures above: every figure with its 95% interval and its trivial baseline. "
+    f"Single labels: {layout.METRICS}. Groups of films: {layout.SUBGROUPS}."
 )
 
 

@@ -134,7 +134,8 @@ def test_noisier_films_of_one_group_are_found_and_nothing_planted_is_not(groups:
             _, gaps = measure(["a", "b"], targets, {"one": scores(logits)}, patients, [way])
             sure = gaps[(gaps["p_adjusted"] < 0.05) & (gaps["metric"] == "auroc")]
             if noise:
-                found += bool(((sure["group"] == "M") & (sure["gap"] < 0)).any() or (groups == 2 and len(sure)))
+                found += len(sure) > 0
+                assert ((sure["gap"] < 0) == (sure["group"] == "M")).all(), "the noisier films are those ranked worse"
             else:
                 false += bool(len(sure))
     assert found >= 18
