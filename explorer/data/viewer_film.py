@@ -73,6 +73,21 @@ class ViewerFilm:
         averaged = "" if (columns, rows) == self.size else f", averaged down to {columns:,} × {rows:,} pixels"
         return f"{self.bits} grey bits{averaged}"
 
+    def facts(self) -> dict[str, object]:
+        """What the browser has to know to draw what :meth:`packed` gives it."""
+        rows, columns = self.levels.shape
+        return {
+            "columns": columns,
+            "rows": rows,
+            "n": len(self.grey),
+            "deep": self.levels.itemsize > 1,
+            "slope": self.slope,
+            "intercept": self.intercept,
+            "padded": self.padded,
+            "inverted": self.inverted,
+            "windows": {"default": self.window, "lung": self.lung, "bone": self.bone},
+        }
+
     def packed(self) -> bytes:
         """``grey``, then the levels as differences: low bytes, then the high bytes of 16-bit levels; deflated.
 

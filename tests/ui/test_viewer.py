@@ -33,21 +33,6 @@ def deep_film(**changes: object) -> ViewerFilm:
     return for_viewer(StoredFilm(**{**given, **changes}))  # type: ignore[arg-type]
 
 
-def facts(film: ViewerFilm) -> dict[str, object]:
-    rows, columns = film.levels.shape
-    return {
-        "columns": columns,
-        "rows": rows,
-        "n": len(film.grey),
-        "deep": film.levels.itemsize > 1,
-        "slope": film.slope,
-        "intercept": film.intercept,
-        "padded": film.padded,
-        "inverted": film.inverted,
-        "windows": {"default": film.window, "lung": film.lung, "bone": film.bone},
-    }
-
-
 @with_node
 @pytest.mark.parametrize("deep", [True, False])
 def test_the_browser_unpacks_every_value(deep: bool) -> None:
@@ -61,7 +46,7 @@ def test_the_browser_unpacks_every_value(deep: bool) -> None:
         const { grey, levels } = unpackLevels(new Uint8Array(Buffer.from(given.packed, "base64")), given.facts);
         console.log(JSON.stringify([[...grey], [...levels], levels.constructor.name]));
         """
-    grey, levels, kind = run("values", program, {"packed": packed, "facts": facts(film)})  # type: ignore[misc]
+    grey, levels, kind = run("values", program, {"packed": packed, "facts": film.facts()})  # type: ignore[misc]
     assert kind == ("Uint16Array" if deep else "Uint8Array")
     assert levels == film.levels.ravel().tolist()
     assert grey == film.grey.tolist()
@@ -79,7 +64,7 @@ def test_windows_and_presets() -> None:
         film = deep_film(inverted=inverted, grey=(np.arange(2**16) >> 4).astype(np.uint8)[:: -1 if inverted else 1])
         own = (255 - np.arange(4096) // 16 if inverted else np.arange(4096) // 16).astype(int)
         windows = {"default": (100, 4000), "lung": (200, 2000), "bone": (1500, 4000)}
-        given = {**facts(film), "n": 4096, "own": own.tolist(), "windows": windows, "inverted": inverted}
+        given = {**film.facts(), "n": 4096, "own": own.tolist(), "windows": windows, "inverted": inverted}
         looks, tables, ends, hand = run("window", program, given)  # type: ignore[misc]
         assert {look["preset"]: (look["low"], look["high"]) for look in looks} == windows
         assert tables[0] == own.tolist(), "the default is the model's own grey"

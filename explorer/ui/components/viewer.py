@@ -111,19 +111,10 @@ _PICTURE: dict[str, object] = {
 def own_film(store: Store, row: int) -> Film:
     """A film with its own values; a UserError where it is not on this machine or cannot be read."""
     film = for_viewer(cache.stored_film(store, row))
-    rows, columns = film.levels.shape
-    facts: dict[str, object] = {
+    facts = {
         **_about(store, row),
         "about": film.words(),
-        "columns": columns,
-        "rows": rows,
-        "n": len(film.grey),
-        "deep": film.levels.itemsize > 1,
-        "slope": film.slope,
-        "intercept": film.intercept,
-        "padded": film.padded,
-        "inverted": film.inverted,
-        "windows": {"default": film.window, "lung": film.lung, "bone": film.bone},
+        **film.facts(),
         "spacing": film.spacing and asdict(film.spacing),
     }
     return Film(row, facts, film.packed())
