@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,3 +36,14 @@ def store(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     for name in ("EXPLORER_READONLY", "EXPLORER_ENCODER"):
         monkeypatch.delenv(name, raising=False)
     return open_store(tiny_store)
+
+
+@pytest.fixture
+def own_store(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A copy of the tiny store's run, for a test to change."""
+    run = open_store(tiny_store).path
+    shutil.copytree(run, tmp_path / run.name)
+    (tmp_path / "LATEST").write_text(run.name)
+    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
+    monkeypatch.delenv("EXPLORER_READONLY", raising=False)
+    return open_store(tmp_path)

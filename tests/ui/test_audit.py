@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +13,6 @@ from explorer.analysis.leaks import leaking
 from explorer.store.layout import reviews_file
 from explorer.store.reader import Store
 from explorer.store.reviews import read_reviews
-from explorer.store.runs import open_store
 from explorer.store.verify import verify_store
 from tests.conftest import vouch
 from tests.pages import as_read, assert_sound, open_page, said
@@ -31,14 +28,9 @@ SECTIONS = {
 
 
 @pytest.fixture
-def store(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(own_store: Store) -> Store:
     """A copy of the tiny store, so that reviews do not stay in it."""
-    run = open_store(tiny_store).path
-    shutil.copytree(run, tmp_path / run.name)
-    (tmp_path / "LATEST").write_text(run.name)
-    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
-    monkeypatch.delenv("EXPLORER_READONLY", raising=False)
-    return open_store(tmp_path)
+    return own_store
 
 
 def open_audit(section: str, **query: str) -> AppTest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -17,13 +16,9 @@ from tests.pages import address_of, as_read, assert_sound, open_page, open_sound
 
 
 @pytest.fixture
-def store(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A copy of the tiny store whose tables may be changed."""
-    run = open_store(tiny_store).path
-    shutil.copytree(run, tmp_path / run.name)
-    (tmp_path / "LATEST").write_text(run.name)
-    monkeypatch.setenv("EXPLORER_STORE", str(tmp_path))
-    return open_store(tmp_path)
+def store(own_store: Store) -> Store:
+    """A copy of the tiny store, whose tables may be changed."""
+    return own_store
 
 
 def test_every_group_in_the_table_has_the_films_that_the_page_sends_on(tiny_store: Path) -> None:
