@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STORE ?= store
 
-.PHONY: demo test test-numerics validate fuzz links check bench clean
+.PHONY: demo test test-numerics test-viewer validate fuzz links docs screenshots check bench clean
 
 demo: .venv/ready
 	$(BIN)/python -m precompute demo --out $(STORE)
@@ -28,6 +28,18 @@ fuzz: .venv/ready-dev
 # twenty random views of every page, each opened by its link in a fresh browser: half an hour on two cores
 links: .venv/ready-dev
 	LINKS_PER_PAGE=20 $(BIN)/python -m pytest tests/browser/test_links.py --timeout 0
+
+# docs/ as a site in docs-site/; a broken link or a page outside the navigation fails
+docs: .venv/ready-dev
+	$(BIN)/python -m mkdocs build --strict -f docs/site/mkdocs.yml
+
+# the pictures of the docs, of the demo's store: STORE=DIR, and RUN=NAME for another run than the latest
+screenshots: .venv/ready-dev
+	$(BIN)/python -m tests.browser.screenshots $(STORE) $(RUN)
+
+# the viewer's list of packages in a bare environment: every page without torch. Downloads a quarter of a gigabyte
+test-viewer: .venv/ready-dev
+	FUZZ_CASES=1 $(BIN)/python -m pytest tests/test_wheel.py -k viewers_list --timeout 0 -n 0
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
@@ -18,23 +19,29 @@ PATIENCE = 120
 
 @dataclass(frozen=True)
 class Answer:
-    """What a page's run sent: all of it, and the seconds until it had ended."""
+    """What a page's run sent, message by message, and the seconds until it had ended."""
 
-    content: bytes
+    messages: tuple[bytes, ...]
     seconds: float
     failed: bool
+
+    @property
+    def content(self) -> bytes:
+        """All of it."""
+        return b"".join(self.messages)
 
 
 class Session:
     """One session; closing it is leaving the page."""
 
-    def __init__(self, url: str, origin: str | None = None) -> None:
+    def __init__(self, url: str, origin: str | None = None, cookie: str = "") -> None:
         parts = urlsplit(url)
         scheme = "wss" if parts.scheme == "https" else "ws"
         self._socket = connect(
             f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}/_stcore/stream",
             origin=Origin(origin or f"{parts.scheme}://{parts.netloc}"),
             subprotocols=[Subprotocol("streamlit")],
+            additional_headers={"Cookie": cookie} if cookie else None,
             max_size=None,
             compression=None,
         )
@@ -47,11 +54,12 @@ class Session:
     ) -> None:
         self._socket.close()
 
-    def open(self, page: str, **query: str) -> Answer:
-        """Open a page by its name in the address, with parameters."""
+    def open(self, page: str, *widgets: WidgetState, **query: str) -> Answer:
+        """Open a page by its name in the address, with parameters and with what a visitor did to widgets."""
         message = BackMsg()
         message.rerun_script.page_name = page
         message.rerun_script.query_string = urlencode(query)
+        message.rerun_script.widget_states.widgets.extend(widgets)
         began = time.perf_counter()
         self._socket.send(message.SerializeToString())
         parts: list[bytes] = []
@@ -66,4 +74,4 @@ class Session:
                 failed = True
             if kind == "script_finished" and answer.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
                 failed = failed or answer.script_finished != ForwardMsg.FINISHED_SUCCESSFULLY
-                return Answer(b"".join(parts), time.perf_counter() - began, failed)
+                return Answer(tuple(parts), time.perf_counter() - began, failed)

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
@@ -58,18 +59,27 @@ def serve(
     raise TimeoutError("the server did not come up in 30 s")
 
 
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    with playwright.sync_playwright() as started:
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """Chromium without a window."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
         opened = started.chromium.launch(
             executable_path=CHROMIUM,
             args=["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"],
         )
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    with launched() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="package")
