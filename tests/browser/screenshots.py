@@ -28,11 +28,12 @@ VIEWS = {
     "separability": "separability",
     "neighbours": "neighbours?label=cardiomegaly",
     "pr-curves": "pr_curves",
-    "grad-cam": "grad_cam?label=lung-opacity",
+    "grad-cam": "grad_cam?label=cardiomegaly&film=target-00964",
     "case": "case?label=lung-opacity&overlay=linear_probe",
-    "audit": "audit?show=shortcuts",
+    "audit": "audit?audit=shortcuts",
     "protocols": "protocols",
 }
+PROBLEMS = "[data-testid=stAlertContentWarning],[data-testid=stAlertContentError],[data-testid=stException]"
 STILL = 1.5
 """Seconds without a change after which a page counts as drawn."""
 
@@ -47,6 +48,8 @@ def main(store: Path, run: str = "") -> None:
                 page.set_default_timeout(WAIT)
                 page.goto(f"{url}/{view}{'&' if '?' in view else '?'}run={run}" if run else f"{url}/{view}")
                 settle_dressed(page)
+                if page.locator(PROBLEMS).count():
+                    raise ValueError(f"{view or name}: {page.locator(PROBLEMS).first.inner_text()}")
                 Image.open(io.BytesIO(still(page))).convert("RGB").save(
                     IMAGES / f"{name}.jpg", quality=QUALITY, optimize=True, progressive=True
                 )
