@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import plotly.graph_objects as go
 
-from explorer.data.text import in_html
+from explorer.data.text import in_html, plain
 from explorer.figures.curve_pictures import mark, picture, svg
 from explorer.figures.maps import POSITIVE
-from explorer.figures.style import GREY, number, translucent
+from explorer.figures.style import GREY, compact, number, translucent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,6 +171,28 @@ def overlap(bars: Sequence[tuple[str, int, int, int]], alt: str) -> str:
         )
         lines.append(f"<span>{in_html(name)}</span><div>{parts}</div>")
     return f'<div class="story-overlap" {picture(alt)}>{"".join(lines)}</div>'
+
+
+def overlap_bars(bars: Sequence[tuple[str, int, int, int]], one: str, other: str) -> go.Figure:
+    """What :func:`overlap` shows, for print: a column for each of ``bars``, its parts one above the other.
+
+    Parameters
+    ----------
+    one, other : the two labels
+    """
+    figure, tops = go.Figure(), np.cumsum([counts for _, *counts in bars], axis=1)
+    parts = (
+        (2, f"{plain(other)} alone", translucent(GREY, 0.35)),
+        (1, "both", POSITIVE),
+        (0, f"{plain(one)} alone", GREY),
+    )
+    for part, name, colour in parts:  # the highest first: the next one covers all but its top
+        x, marker = np.arange(len(bars)), {"color": colour, "line": {"width": 0}}
+        figure.add_bar(x=x, y=tops[:, part], name=name, marker=marker)
+    figure.update_layout(barmode="overlay")
+    figure.update_xaxes(tickvals=list(range(len(bars))), ticktext=[name for name, *_ in bars], zeroline=False)
+    figure.update_yaxes(title="films", zeroline=False)
+    return compact(figure, height=260)
 
 
 def film(jpeg: bytes, true: Sequence[str], false: Sequence[str], missed: Sequence[str], colour: str) -> str:

@@ -31,6 +31,7 @@ from explorer.tables.results import (
 )
 from explorer.tables.spaces import space_title
 from explorer.tables.training import start_of
+from explorer.ui import story_downloads
 from explorer.ui.shared import address, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
@@ -85,7 +86,9 @@ def _headline_panel(view: View) -> None:
         help=hint("average precision"),
     )
     if picture:
-        st.html(picture)
+        with st.container(key="story-headline"):
+            st.html(picture)
+            story_downloads.headline(view, headline)
 
 
 @panel
@@ -101,7 +104,9 @@ def predicted(view: View) -> None:
                 st.html(counts)
                 regime = (labels.prompted or store.regimes[0]).name
                 asked = address.link(view="thresholds", regime=regime, rule="cosine")
-                st.page_link("pages/pr_curves.py", label="Thresholds", query_params=asked, **FORWARD)
+                with _foot():
+                    st.page_link("pages/pr_curves.py", label="Thresholds", query_params=asked, **FORWARD)
+                    story_downloads.predicted(view, labels)
         if labels.film:
             with right:
                 st.markdown(labels.film.sentence)
@@ -130,7 +135,9 @@ def training(view: View) -> None:
                 with st.container(key=f"story-card-map-{i}"):
                     st.html(picture)
                     asked = address.link(label=_slug(store, apart.label), space="embedding")
-                    st.page_link("pages/map.py", label="Map", query_params=asked, **FORWARD)
+                    with _foot():
+                        st.page_link("pages/map.py", label="Map", query_params=asked, **FORWARD)
+                        story_downloads.small_map(view, apart, answer)
 
 
 @panel
@@ -147,13 +154,22 @@ def same_embedding(view: View) -> None:
             with st.container(key="story-card-curves"):
                 st.html(curves)
                 asked = address.link(view="one", label=_slug(store, same.label))
-                st.page_link("pages/pr_curves.py", label="PR curves", query_params=asked, **FORWARD)
+                with _foot():
+                    st.page_link("pages/pr_curves.py", label="PR curves", query_params=asked, **FORWARD)
+                    story_downloads.curves(view, same)
         if pair:
             with right:
                 st.markdown(pair.sentence)
                 with st.container(key="story-card-pair"):
                     st.html(bars)
-                    _link_to_pair(store, pair)
+                    with _foot():
+                        _link_to_pair(store, pair)
+                        story_downloads.pair(view, pair)
+
+
+def _foot() -> DeltaGenerator:
+    """The row below a card's picture: the page behind it, and the picture's download."""
+    return st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
 
 
 def _link_to_pair(store: Store, pair: story.LabelPair) -> None:

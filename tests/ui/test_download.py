@@ -57,6 +57,20 @@ def test_every_figure_prints_whole(store: Store, offers: list, page: str, query:
     app = open_sound_page(page, **query)
     assert offers, "a view without a figure shows nothing here"
     assert sum(len(panels()) for _, panels, _ in offers) >= charts(app), "a figure of the page is in none"
+    check_files(store, offers)
+
+
+def test_every_picture_of_the_story_prints_whole(store: Store, offers: list, sure_label: str) -> None:
+    open_sound_page("overview")
+    titles = [about.title[0] for about, _, _ in offers]
+    assert titles[:5] == ["Average precision", "Labels predicted per film", "Map", "Map", "PR curves"]
+    assert len(titles) == 6, "and the pair of labels"
+    check_files(store, offers)
+    story = offers[5][2]()
+    assert story.shape == (2, 4), "films of two labels: true and predicted"
+
+
+def check_files(store: Store, offers: list) -> None:
     for about, panels, data in offers:
         words = Words(" · ".join(about.title), about.n, about.caption, store.manifest.run_id, "")
         assert re.search(r"\d", about.n), f"{about.title} says no n"

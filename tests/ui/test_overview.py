@@ -5,19 +5,13 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 import numpy as np
-import pandas as pd
-import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer.analysis.separability import SEPARABILITY_COLUMNS
 from explorer.figures.style import number
 from explorer.store.reader import Store
-from explorer.store.tables import Tables
 from explorer.tables import story
 from explorer.tables.labels import by_prevalence
 from tests.pages import address_of, assert_whole, open_page, said
-
-SURE = {"value": 4.0, "ci_low": 3.0, "ci_high": 5.0, "baseline": 1.0, "p": 0.002, "p_adjusted": 0.01, "n_pos": 9}
 
 
 def links(app: AppTest) -> dict[str, dict[str, list[str]]]:
@@ -27,16 +21,6 @@ def links(app: AppTest) -> dict[str, dict[str, list[str]]]:
 
 def html(app: AppTest) -> str:
     return "\n".join(one.proto.body for one in app.main.get("html"))
-
-
-@pytest.fixture
-def sure_label(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A label that surely gathers in every embedding: in the tiny store, of 24 test films, none does."""
-    label = by_prevalence(store, "test")[0]
-    spaces = {regime.embedding_space for regime in store.regimes}
-    rows = [{"space": space, "split": "test", "label": label, "measure": "lift", **SURE} for space in spaces]
-    monkeypatch.setattr(Tables, "separability", pd.DataFrame(rows, columns=list(SEPARABILITY_COLUMNS)))
-    return label
 
 
 def test_the_numbers_said_are_the_stores(store: Store) -> None:
