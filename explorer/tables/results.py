@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import wraps
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -17,10 +19,14 @@ from explorer.store.layout import METRICS as METRICS_FILE
 from explorer.tables.labels import label_counts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from explorer.store.reader import Store
+    from explorer.store.tables import Tables
 
+T = TypeVar("T")
 
 METRIC_TITLES = {name: metric.title for name, metric in BINARY_METRICS.items()}
 
@@ -54,6 +60,21 @@ class Merits(dict[tuple[str, str, str], Merit]):
         return NO_FIGURE
 
 
+def _once(compute: Callable[[Store, Split], T]) -> Callable[[Store, Split], T]:
+    """What a run's tables say of a split is read from them once: a page asks for it many times."""
+    known: WeakKeyDictionary[Tables, dict[Split, T]] = WeakKeyDictionary()
+
+    @wraps(compute)
+    def kept(store: Store, split: Split) -> T:
+        by_split = known.setdefault(store.tables, {})
+        if split not in by_split:
+            by_split[split] = compute(store, split)
+        return by_split[split]
+
+    return kept
+
+
+@_once
 def merits(store: Store, split: Split) -> Merits:
     """Every figure of a split; the label of means over labels is :func:`mean_of_labels`' name."""
     frame = store.tables.metrics[store.tables.metrics["split"] == split]
@@ -62,6 +83,7 @@ def merits(store: Store, split: Split) -> Merits:
     return Merits({name: Merit(*row) for name, row in zip(names, numbers, strict=True)})
 
 
+@_once
 def mean_of_labels(store: Store, split: Split) -> LabelMean:
     """The mean over labels that a split's tables show, and which labels it is over."""
     frame = store.tables.metrics

@@ -23,6 +23,7 @@ from explorer.ui.components.viewer import Pane, film_or_thumbnail, shapes_to_dra
 from explorer.ui.models import heatmaps
 from explorer.ui.shared import address, cache, choose, download, selection
 from explorer.ui.shared.annotators import film_annotations, legend
+from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.filter import films, filtered, narrowed
 from explorer.ui.shared.frame import LONGEST_ERROR, panel
 from explorer.ui.shared.gallery import link
@@ -122,13 +123,20 @@ def _hanging_title(store: Store, row: int) -> str:
     return " · ".join(part for part in (plain(sample["view"]), study) if part) or plain(sample["sample_id"])
 
 
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _film_scores(store: Store, row: int) -> tuple[pd.DataFrame, go.Figure]:
+    """A film's score for every label and regime, and how far it lies from its threshold."""
+    frame = film_scores(store, row)
+    return frame, margins(frame, styles.by_title(store))
+
+
 @panel
 def _margins(view: View, row: int) -> None:
     store = view.store
-    frame = film_scores(store, row)
+    frame, figure = _film_scores(store, row)
     download.figure(
         view,
-        margins(frame, styles.by_title(store)),
+        figure,
         download.About(
             ("Scores against thresholds", str(store.samples["sample_id"].iat[row])),
             f"1 film beside the {len(store.peers(row)):,} of its split",
@@ -186,7 +194,7 @@ def _facts(store: Store, row: int) -> None:
 @panel
 def _verdicts(store: Store, row: int) -> None:
     """What each regime says of the film, in words."""
-    for verdict in verdicts(film_scores(store, row)):
+    for verdict in verdicts(_film_scores(store, row)[0]):
         parts = (
             ("finds", verdict.found),
             ("misses", verdict.missed),
@@ -239,7 +247,7 @@ def score_panel(view: View, case: Case) -> None:
 
 
 def _scores(store: Store, row: int) -> None:
-    show_table(score_table(film_scores(store, row)), hide_index=True, height="content")
+    show_table(score_table(_film_scores(store, row)[0]), hide_index=True, height="content")
     st.caption(
         "Logit against the threshold chosen on val · outcome · rank among the split's "
         f"{len(store.peers(row)):,} films. #1 is the highest; a random score would stand in the middle."

@@ -36,6 +36,8 @@ from explorer.ui.shared.show import figure_title, show_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import plotly.graph_objects as go
+
     from explorer.data.samples import Split
     from explorer.store.manifest import RegimeRecord
     from explorer.tables.protocol_scores import RuleSet, Step
@@ -106,13 +108,7 @@ def comparison(view: View) -> None:
     other = counterpart_of(mine)
     own_rules: RuleSet = "paper" if mine.manifest.protocol == "paper" else "sound"
     st.markdown(protocol_tables.beyond_sentence(_scored(mine, split, own_rules)))
-    groups = [(name, frame) for name, frame in _groups(mine, other, split) if len(frame)]
-    figures = []
-    for metric, (title, term) in MEASURES.items():
-        chosen = [(name, frame[frame["metric"] == metric]) for name, frame in groups]
-        values = pd.concat([frame[["value", "ci_high", *protocol_tables.BASELINES]] for _, frame in chosen]).to_numpy()
-        top = float(np.nanmax(values)) * 1.05
-        figures.append((title, term, protocol_dots(chosen, styles.by_title(mine), (-0.02 * top, top))))
+    groups, figures = _compared(mine, other, split)
     runs = [run for run in (mine, other) if run is not None]
     about = download.About(
         ("The paper's figures and this set's", split), download.films(view), f"{HOW_TO_READ} {_how_scored(runs, split)}"
@@ -460,6 +456,21 @@ def counterpart_of(store: Store) -> Store | None:
     root = store.path.parent
     run_id = counterpart(root, store)
     return cache.store(root, run_id) if run_id else None
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _compared(
+    mine: Store, other: Store | None, split: Split
+) -> tuple[list[tuple[str, pd.DataFrame]], list[tuple[str, str, go.Figure]]]:
+    """The groups that are compared; a title, a term and a figure for each measure."""
+    groups = [(name, frame) for name, frame in _groups(mine, other, split) if len(frame)]
+    figures = []
+    for metric, (title, term) in MEASURES.items():
+        chosen = [(name, frame[frame["metric"] == metric]) for name, frame in groups]
+        values = pd.concat([frame[["value", "ci_high", *protocol_tables.BASELINES]] for _, frame in chosen]).to_numpy()
+        top = float(np.nanmax(values)) * 1.05
+        figures.append((title, term, protocol_dots(chosen, styles.by_title(mine), (-0.02 * top, top))))
+    return groups, figures
 
 
 def _groups(mine: Store, other: Store | None, split: Split) -> list[tuple[str, pd.DataFrame]]:

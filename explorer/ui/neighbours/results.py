@@ -27,10 +27,12 @@ from explorer.ui.maps import signs
 from explorer.ui.neighbours import explain
 from explorer.ui.neighbours.query import Query, choose_query
 from explorer.ui.shared import address, cache, download, selection
+from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import link
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
     from numpy.typing import NDArray
 
     from explorer.store.manifest import SpaceRecord
@@ -218,9 +220,10 @@ def _one_space(view: View, query: Query, one: Neighbours) -> None:
         st.caption("Nothing is left to show.")
         return
     hub_counts = _hub_counts(store, one.space.name)
+    scored = _scores(store, one.rows, query.label, one.regimes)
     with st.container(horizontal=True, gap="small"):
-        for row, similarity in zip(one.rows.tolist(), one.similarities.tolist(), strict=True):
-            _neighbour(store, query, row, similarity, one.regimes, hub_counts)
+        for row, similarity, scores in zip(one.rows.tolist(), one.similarities.tolist(), scored, strict=True):
+            _neighbour(store, query, row, similarity, scores, hub_counts, key=f"{one.regimes[0]}-{row}")
     selection.actions(view, one.rows, f"near {query.name}"[:60], key=f"near-{one.space.name}")
 
 
@@ -233,7 +236,7 @@ def _hub_counts(store: Store, space: str) -> dict[int, int]:
 
 
 def _neighbour(
-    store: Store, query: Query, row: int, similarity: float, titles: list[str], hub_counts: dict[int, int]
+    store: Store, query: Query, row: int, similarity: float, scores: str, hub_counts: dict[int, int], *, key: str
 ) -> None:
     sample = store.samples.iloc[row]
     sample_id = str(sample["sample_id"])
@@ -247,7 +250,7 @@ def _neighbour(
         f"{in_markdown(sample_id)}",
         _compared(store, query.known, row),
     ]
-    more = _scores(store, row, query.label, titles)
+    more = scores
     if sample["report"]:
         more += f"  \n{in_markdown(_sentence(str(sample['report'])), None)}"
     with st.container(width=TILE, gap="xxsmall"):
@@ -255,7 +258,6 @@ def _neighbour(
         st.markdown("  \n".join(lines), help=more)
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             link("pages/case.py", "Case", sample_id)
-            key = f"{titles[0]}-{row}"
             explanation = explain.open_explanation
             st.button("Explain", key=f"why-{key}", type="tertiary", on_click=explanation, args=(sample_id,))
             # a page link to the open page is drawn as the current one
@@ -266,16 +268,18 @@ def _search_film(sample_id: str) -> None:
     address.choose(by="film", film=sample_id)
 
 
-def _scores(store: Store, row: int, label: str, titles: list[str]) -> str:
-    """The film's logit for the label in each regime of the column, against its threshold."""
+def _scores(store: Store, rows: NDArray[np.int64], label: str, titles: list[str]) -> list[str]:
+    """Each film's logit for the label in each regime of the column, against its threshold."""
     c = store.labels.index(label)
-    out = []
+    parts: list[list[str]] = [[] for _ in rows]
     for regime in store.regimes:
         if regime.title in titles:
-            logit, cut = float(store.logits(regime.name)[row, c]), float(store.threshold_array(regime.name)[c])
-            against = "" if np.isnan(cut) else f" {'≥' if logit >= cut else '<'} {number(cut)}"
-            out.append((f"{regime.title} " if len(titles) > 1 else "") + f"{number(logit)}{against}")
-    return f"{in_markdown(label)} logit: {', '.join(out)}"
+            name = f"{regime.title} " if len(titles) > 1 else ""
+            cut = float(store.threshold_array(regime.name)[c])
+            for part, logit in zip(parts, store.logits(regime.name)[rows, c].tolist(), strict=True):
+                against = "" if np.isnan(cut) else f" {'≥' if logit >= cut else '<'} {number(cut)}"
+                part.append(f"{name}{number(logit)}{against}")
+    return [f"{in_markdown(label)} logit: {', '.join(part)}" for part in parts]
 
 
 def _sentence(report: str) -> str:
@@ -302,6 +306,20 @@ def _compared(store: Store, known: NDArray[np.float32], other: int) -> str:
     return " ".join(out) or "no positive label"
 
 
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _agreement(
+    store: Store, known: NDArray[np.float32], barred: NDArray[np.bool_], rows: dict[str, NDArray[np.int64]]
+) -> tuple[pd.DataFrame, go.Figure]:
+    """The share of the neighbours, ``rows`` by space, that have each label asked for."""
+    spaces = {space_title(store, store.space(name)): name for name in rows}
+    frame = pd.concat(
+        [label_agreement(store, known, ~barred, rows[name], title) for title, name in spaces.items()],
+    )
+    marks = {title: styles.of_space(store, store.space(name)) for title, name in spaces.items()}
+    k = max(map(len, rows.values()))
+    return frame, dots(frame, marks, f"share of the {k} neighbours", few=1)
+
+
 @panel
 def _label_agreement(view: View, query: Query, neighbours: list[Neighbours]) -> None:
     """The share of the neighbours that have each label asked for, against chance."""
@@ -309,11 +327,11 @@ def _label_agreement(view: View, query: Query, neighbours: list[Neighbours]) -> 
     if not (query.known == 1).any():
         st.caption("Nothing is known of what was asked for, so there is no agreement to measure.")
         return
-    frame = pd.concat([label_agreement(store, query.known, ~query.barred, one.rows, one.title) for one in neighbours])
-    marks = {one.title: styles.of_space(store, one.space) for one in neighbours}
+    rows = {one.space.name: one.rows for one in neighbours}
+    frame, figure = _agreement(store, query.known, query.barred, rows)
     download.figure(
         view,
-        dots(frame, marks, f"share of the {query.k} neighbours", few=1),
+        figure,
         download.About(
             ("Do neighbours share the labels?", query.name, view.split),
             f"n = {query.k} neighbours in each space, among {int((~query.barred).sum()):,} films",

@@ -71,12 +71,9 @@ def gains(view: View, few: int) -> None:
         pairs = curve_tables.regime_pairs(store)
         titles = {pair: in_markdown(pair) for pair in pairs}
         chosen = choose.pick_one("Regimes", list(pairs), "pair", titles)
-    frame = curve_tables.pair_differences(store, split, metric, pairs[chosen], few)
-    colour = styles.of_regime(store, pairs[chosen][0]).colour
+    frame, figure = _gains(store, split, metric, chosen, few)
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        known = frame[frame["difference"].notna()]
-        figure = curve_figures.difference_dots(known, colour, f"{METRICS[metric]}: {chosen}")
         about = download.About(
             (f"Differences in {METRICS[metric]}", chosen, split),
             download.films(view),
@@ -273,6 +270,16 @@ def _large(store: Store, split: Split, name: str, axes: CurveAxes) -> tuple[list
     lines = curve_tables.regime_curves(store, split, name, axes)
     prevalence = curve_tables.prevalence_of(store, merits(store, split), name)
     return lines, curve_figures.large_curves(lines, styles.of_regimes(store), axes, prevalence)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _gains(store: Store, split: Split, metric: str, chosen: str, few: int) -> tuple[pd.DataFrame, go.Figure]:
+    """Differences of one pair of regimes, and their figure."""
+    pair = curve_tables.regime_pairs(store)[chosen]
+    frame = curve_tables.pair_differences(store, split, metric, pair, few)
+    colour = styles.of_regime(store, pair[0]).colour
+    known = frame[frame["difference"].notna()]
+    return frame, curve_figures.difference_dots(known, colour, f"{METRICS[metric]}: {chosen}")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
