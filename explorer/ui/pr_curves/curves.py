@@ -227,7 +227,12 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
     if notice := missing_results(store, view.split):
         st.warning(notice, icon=":material/warning:")
     st.markdown(headline(store, view.split).sentence, help=hint("average precision"))
-    small = _small(store, view.split, axes, by, few, with_bands)
+    every = _small(store, view.split, axes, by, few, with_bands)
+    small = [(one, html) for one, html in every if one.curves]
+    without = [f"{curve_tables.pool_title(one.name)} ({one.note})" for one, _ in every if not one.curves]
+    if not small:
+        st.info(f"No label has {few} positives and a negative: no curve is drawn.", icon=":material/hourglass_empty:")
+        return
     about = download.About(
         (f"{SHOWN[axes]} curves of every label", view.split),
         download.films(view),
@@ -252,7 +257,6 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
             [
                 curve_tables.curve_frame(one.curves, axes).assign(label=curve_tables.pool_title(one.name))
                 for one, _ in small
-                if one.curves
             ]
         ),
         key="small",
@@ -261,6 +265,8 @@ def _sheet(view: View, axes: CurveAxes, by: Sort, few: int, with_bands: bool) ->
     cards = [CurveCard(plain(curve_tables.pool_title(one.name), None), one.note, html) for one, html in small]
     curve_cards(cards, "small", lambda place: address.choose(label=small[place][0].name, view="one"))
     st.caption("Click a label to open it.")
+    if without:
+        st.markdown(f"Too few positives for a curve: {in_markdown('; '.join(without), None)}.")
     download.caption(about)
 
 
