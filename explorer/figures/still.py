@@ -98,8 +98,10 @@ def still(figure: go.Figure, alt: str) -> str:
     )
     ground = f'<div class="still-plot{" still-map" if is_map else ""}" style="{size}">{content}</div>'
     rows = "" if is_map else f'<div class="still-rows" style="height:{height:.0f}px">{_rows(plot, y)}</div>'
-    columns = columns and f'<div class="still-columns" style="height:{room:.0f}px">{columns}</div>'
-    parts = [columns, rows, ground] if plot.x.get("side") == "top" else [rows, ground, columns]
+    on_top = plot.x.get("side") == "top"
+    look = "still-columns still-above" if on_top else "still-columns"
+    columns = columns and f'<div class="{look}" style="height:{room:.0f}px">{columns}</div>'
+    parts = [columns, rows, ground] if on_top else [rows, ground, columns]
     over = max((note.get("yshift") or 0 for note in plot.notes), default=0)
     above = f' style="padding-top:{over + LINE - room:.0f}px"' if over else ""
     if title:

@@ -100,7 +100,7 @@ def columns(store: Store, kind: SpaceKind | None = None) -> list[Column]:
             space.name,
             which,
             space_title(store, space),
-            space_title(store, space).replace(" ", "<br>").replace("-", "-<br>"),
+            space_title(store, space).replace(" ", " <br>").replace("-", "-<br>"),
             styles.of_space(store, space),
         )
         for which in kinds

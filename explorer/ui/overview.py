@@ -79,16 +79,18 @@ def opening(view: View) -> None:
 @panel
 def _headline_panel(view: View) -> None:
     store = view.store
-    headline, picture = _headline(store, view.split)
+    headline, picture, marks = _headline(store, view.split)
     st.markdown(
         f"{store.n:,} chest films, {_count(len(store.labels), 'label')}, {_count(len(store.regimes), 'regime')}. "
         f"{headline.sentence}",
         help=hint("average precision"),
     )
     if picture:
-        with st.container(key="story-headline"):
+        with st.container(gap=None):
             st.html(picture)
-            story_downloads.headline(view, headline)
+            with _foot():
+                st.html(marks, width="content")
+                story_downloads.headline(view, headline)
 
 
 @panel
@@ -245,17 +247,17 @@ def _all_metrics(view: View) -> None:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
-def _headline(store: Store, split: Split) -> tuple[story.Headline, str]:
+def _headline(store: Store, split: Split) -> tuple[story.Headline, str, str]:
     headline = story.headline(store, split)
     lines = [
         pictures.Row(regime.title, styles.of_regime(store, regime.name), str(merit), merit.value, merit.low, merit.high)
         for regime, merit in headline.means
     ]
     if not lines:
-        return headline, ""
+        return headline, "", ""
     baseline = headline.means[0][1].baseline
     picture = pictures.rows(lines, 1.0, baseline, "Mean average precision of each regime, with 95% intervals")
-    return headline, picture + key([(pictures.tick(), f"random ranking {number(baseline)}")])
+    return headline, picture, key([(pictures.tick(), f"random ranking {number(baseline)}")])
 
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)

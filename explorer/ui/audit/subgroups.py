@@ -10,6 +10,7 @@ from explorer.analysis.evidence import ENOUGH, FEW
 from explorer.analysis.subgroups import AGES, EXCESS, FEWEST, OUTLYING
 from explorer.data.text import in_markdown, plain
 from explorer.figures.dots import dots
+from explorer.store import layout
 from explorer.tables import styles, subgroups
 from explorer.ui.shared import address, choose, download, selection
 from explorer.ui.shared.frame import panel
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 def subgroups_view(view: View) -> None:
     """One figure: the surest gap, one label in every group, all gaps, and a group's films."""
+    view.store.file(layout.SUBGROUPS)  # a run of an earlier version has none of it: one notice, not one for each panel
     figure = choose.pick_one("Figure", list(subgroups.FIGURES), "figure", subgroups.FIGURES)
     _answer(view, figure)
     left, right = st.columns([5, 7], gap="medium")
