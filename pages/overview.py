@@ -8,6 +8,7 @@ with page("Overview", parameters.OVERVIEW) as view:
     overview.predicted(view)
     overview.training(view)
     overview.same_embedding(view)
+    overview.gaps(view)
     overview.limits(view)
     overview.method()
     overview.all_figures(view)

@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
 
 LEVEL = 0.05
+RANKED = "auroc"
+"""The figure that is compared first: it depends neither on a threshold nor on prevalence."""
 FIGURES = {
-    "auroc": "AUROC",
+    RANKED: "AUROC",
     "recall": "Sensitivity",
     "specificity": "Specificity",
     EXCESS: "Calibration in the large",
 }
 """Figures that have gaps, as the page names them."""
 NOTES = {
-    "auroc": "How often a positive film of the group is ranked above a negative one of it; chance is 0.5.",
+    RANKED: "How often a positive film of the group is ranked above a negative one of it; chance is 0.5.",
     "recall": "Share of the group's positives that are predicted positive: what is missing is under-diagnosed. At the "
     "threshold chosen on val, the same for all groups.",
     "specificity": "Share of the group's negatives that are not predicted positive: what is missing is over-diagnosed. "

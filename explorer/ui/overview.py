@@ -19,7 +19,8 @@ from explorer.figures.curve_pictures import key, mark, small_curves
 from explorer.figures.dots import dots
 from explorer.figures.maps import POSITIVE
 from explorer.figures.style import GREY, number, with_interval
-from explorer.tables import story, styles
+from explorer.store import layout
+from explorer.tables import story, styles, subgroups
 from explorer.tables.glossary import hint
 from explorer.tables.results import (
     METRIC_TITLES,
@@ -181,6 +182,18 @@ def _link_to_pair(store: Store, pair: story.LabelPair) -> None:
     else:
         asked = address.link(view="together", regime=pair.regime.name)
         st.page_link("pages/pr_curves.py", label="Labels together", query_params=asked, **FORWARD)
+
+
+@panel
+def gaps(view: View) -> None:
+    """The largest gap between groups of films that is told from chance, in one line."""
+    if layout.SUBGROUP_GAPS not in view.store.artefacts:
+        return  # a run of an earlier version; Audit says what to do
+    sentence = subgroups.gap_sentence(view.store, view.split, subgroups.RANKED)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**For whom it is worse.** {sentence}", width="stretch")
+        asked = address.link(audit="subgroups", figure=subgroups.RANKED)
+        st.page_link("pages/audit.py", label="Subgroups", query_params=asked, **FORWARD)
 
 
 @panel

@@ -9,9 +9,9 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.figures.style import number
 from explorer.store.reader import Store
-from explorer.tables import story
+from explorer.tables import story, subgroups
 from explorer.tables.labels import by_prevalence
-from tests.pages import address_of, assert_whole, open_page, said
+from tests.pages import address_of, as_read, assert_whole, open_page, said
 
 
 def links(app: AppTest) -> dict[str, dict[str, list[str]]]:
@@ -60,6 +60,16 @@ def test_each_picture_opens_the_page_behind_it(store: Store, sure_label: str) ->
         assert not opened.exception
         assert not opened.warning, [warning.value for warning in opened.warning]
         assert {name: address_of(opened)[name] for name in query} == query, f"{title} opens what it shows"
+
+
+def test_the_largest_gap_is_the_stores_and_opens_the_subgroups(store: Store) -> None:
+    app = open_page("overview")
+    assert as_read(subgroups.gap_sentence(store, "test", "auroc")) in said(app)
+    query = links(app)["Subgroups"]
+    opened = open_page("audit", **{name: texts[0] for name, texts in query.items()})
+    assert not opened.exception
+    assert not opened.error
+    assert as_read(subgroups.gap_sentence(store, "test", "auroc")) in said(opened)
 
 
 def test_the_drawer_of_all_metrics_is_computed_only_while_open(store: Store) -> None:
