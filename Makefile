@@ -37,7 +37,7 @@ docs: .venv/ready-dev
 screenshots: .venv/ready-dev
 	$(BIN)/python -m tests.browser.screenshots $(STORE) $(RUN)
 
-# the viewer's list of packages in a bare environment: every page without torch. Downloads a quarter of a gigabyte
+# the viewer's list of packages in a bare environment: every page without torch. Installs 1.1 GB
 test-viewer: .venv/ready-dev
 	FUZZ_CASES=1 $(BIN)/python -m pytest tests/test_wheel.py -k viewers_list --timeout 0 -n 0
 

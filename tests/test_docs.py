@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import typer
 
 from explorer.analysis import joint_labels, localisation, multilabel, ranking, retrieval, subgroups
 from explorer.store import layout
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
 from explorer.tables.separability import MEASURES
+from precompute.__main__ import app
 from tests.conftest import ROOT
 from tests.store.test_layout import NAME, OWNERS, literals
 
@@ -156,3 +158,34 @@ def test_every_metric_has_a_row_in_its_section(section: str) -> None:
     text = (DOCS / "metrics.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \|", text.split(f"\n## {section}\n")[1].split("\n## ")[0], re.MULTILINE)
     assert set(rows) == set(METRICS[section])
+
+
+TEXTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+CALLS = [
+    pytest.param(call, id=f"{file.relative_to(ROOT)}:{text.count(chr(10), 0, call.start()) + 1}")
+    for file in TEXTS
+    for text in [file.read_text(encoding="utf-8").replace("\\\n", "  ")]
+    for call in re.finditer(r"python -m precompute ([a-z][a-z-]*)([^`#\n]*)", text)
+]
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_command_in_the_docs_exists_with_its_options(call: re.Match[str]) -> None:
+    command, rest = call.groups()
+    known = {option for parameter in COMMANDS[command].params for option in parameter.opts}
+    assert set(re.findall(r"(?<!\S)\[?(--[a-z][a-z-]*)", rest)) <= known
+
+
+@pytest.mark.parametrize("place", range(2))
+def test_the_tutorials_lines_of_python_run(place: int, tiny_store: Path, tmp_path: Path) -> None:
+    lines = re.findall(
+        r"```python\n(.*?)```", (DOCS / "tutorials/researcher.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert len(lines) == 2
+    (tmp_path / "store").symlink_to(tiny_store)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", lines[place]], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout if place == 0 else (tmp_path / "curves.pdf").read_bytes()[:5].decode()
+    assert shown.startswith("%PDF-") if place else "linear_probe" in shown

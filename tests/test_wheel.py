@@ -145,7 +145,7 @@ def test_the_app_of_the_wheel_draws_every_page_without_the_model_libraries(
     assert files_below(tmp_path) == set(), "an empty folder stays empty"
 
 
-@pytest.mark.skipif(not IN_DEPTH, reason="installs a gigabyte: make fuzz does")
+@pytest.mark.skipif(not IN_DEPTH, reason="installs a gigabyte: make test-viewer and make fuzz do")
 def test_the_viewers_list_of_packages_is_enough(installed: Path, tmp_path: Path, tiny_store: Path) -> None:
     venv.create(tmp_path / "viewer", with_pip=True)
     python = str(tmp_path / "viewer" / ("Scripts" if os.name == "nt" else "bin") / "python")
