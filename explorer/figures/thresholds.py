@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from explorer.figures.bands import add_baseline, add_line
 from explorer.figures.style import GREY, Style, compact, translucent
 
 if TYPE_CHECKING:
@@ -86,35 +87,10 @@ def decision_curve(curves: Mapping[str, pd.DataFrame], styles: Sequence[Style]) 
     figure = go.Figure()
     first = next(iter(curves.values()))
     for (title, frame), style in zip(curves.items(), styles, strict=True):
-        figure.add_scatter(
-            x=np.concatenate([frame["at"], frame["at"][::-1]]),
-            y=np.concatenate([frame["high"], frame["low"][::-1]]),
-            mode="lines",
-            line={"width": 0},
-            fill="toself",
-            fillcolor=translucent(style.colour, 0.12),
-            legendgroup=title,
-            hoverinfo="skip",
-            showlegend=False,
-        )
-        figure.add_scatter(
-            x=frame["at"],
-            y=frame["value"],
-            mode="lines",
-            name=title,
-            legendgroup=title,
-            line={"color": style.colour, "dash": style.dash, "width": 2},
-            hovertemplate=f"{title} at %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
-        )
-    for name, y, dash in (("all positive", first["all"], "longdash"), ("none positive", np.zeros(len(first)), "solid")):
-        figure.add_scatter(
-            x=first["at"],
-            y=y,
-            mode="lines",
-            name=name,
-            line={"color": GREY, "width": 1.5, "dash": dash},
-            hoverinfo="skip",
-        )
+        add_line(figure, title, frame, style)
+    at = first["at"].to_numpy()
+    add_baseline(figure, "all positive", at, first["all"].to_numpy(), "longdash")
+    add_baseline(figure, "none positive", at, np.zeros(len(at)), "solid")
     top = max(float(frame["high"].max()) for frame in curves.values())
     figure.update_yaxes(title="net benefit per film", range=[-0.25 * top, 1.1 * top], zeroline=False)
     figure.update_xaxes(title="threshold probability", zeroline=False)

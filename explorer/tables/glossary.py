@@ -104,6 +104,15 @@ TERMS = {
             "True positives less false ones, the latter weighted by how much harm a false alarm does.",
             "Vickers & Elkin 2006",
         ),
+        Term("PPV", "The share of films predicted positive that have the label. It falls where the label is rarer."),
+        Term(
+            "NPV", "The share of films predicted negative that lack the label. It falls where the label is more common."
+        ),
+        Term(
+            "Prior shift",
+            "A label is rarer or more common elsewhere, while films with it look alike, and films without it too.",
+            "Godau et al. 2025",
+        ),
         Term("Pointing game", "How often a map's brightest point lies inside the marked region."),
         Term("Block", "One of the encoder's layers, counted from the film. Later blocks see larger parts of it."),
         Term("Insertion", "The film is uncovered from the map's brightest parts on: a good map raises the score soon."),

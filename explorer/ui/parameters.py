@@ -21,7 +21,7 @@ from explorer.data.text import in_markdown, plain
 from explorer.errors import UserError
 from explorer.store.saliency import list_saliency
 from explorer.tables import curves as curve_tables
-from explorer.tables import subgroups
+from explorer.tables import prior_shift, subgroups
 from explorer.tables.film_filter import base_rows, meets
 from explorer.tables.labels import by_prevalence, label_states
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS
@@ -55,6 +55,7 @@ from explorer.ui.shared.parameter import (
     flag,
     from_store,
     number,
+    number_text,
     one_of,
     shown,
     slugs,
@@ -306,6 +307,11 @@ def _pairs(store: Store) -> dict[str, Any]:
     return {f"{regime}.{against}": title for title, (regime, against) in pairs.items()}
 
 
+_PREVALENCE_THERE = from_store(
+    lambda _: {number_text(percent): percent for percent in prior_shift.PREVALENCES},
+    lambda store, values: prior_shift.first_prevalence(store, values["split"], values["label"]),
+)
+
 PR_CURVES = {
     **_COMPARES,
     "view": _choice("view", VIEWS),
@@ -317,8 +323,8 @@ PR_CURVES = {
             **_label_titles(store),
         },
         fits=_fits_view,
-    ).shown(_is("view", "one", "thresholds", "calibration")),
-    "regime": _REGIME.shown(_is("view", "thresholds", "together")),
+    ).shown(_is("view", "one", "thresholds", "calibration", "elsewhere")),
+    "regime": _REGIME.shown(_is("view", "thresholds", "elsewhere", "together")),
     "curve-kind": _choice("curve-kind", curves.SHOWN).shown(_is("view", "overview", "one")),
     "few": number(1, curves.MOST_POSITIVES, FEW, whole=True).shown(
         _is("view", "overview", "one", "calibration", "report")
@@ -347,6 +353,11 @@ PR_CURVES = {
         },
     ),
     "fitted": _choice("fitted", METHODS_OF_FIT).shown(_is("view", "calibration")),
+    **shown(
+        _is("view", "elsewhere"),
+        {"shifted": one_of(prior_shift.FIGURES), "there": _PREVALENCE_THERE},
+    ),
+    "how": flag().shown(_is("view", "elsewhere")),
 }
 
 # --- Grad-CAM, Case, Audit, Protocols --------------------------------------------------------------------------------

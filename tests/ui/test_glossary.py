@@ -22,6 +22,7 @@ SHOWN: tuple[tuple[str, dict[str, str], tuple[str, ...]], ...] = (
     ("pr_curves", {"curve-kind": "gain"}, ("pr gain",)),
     ("pr_curves", {"view": "calibration", "label": "no-finding"}, ("reliability",)),
     ("pr_curves", {"view": "thresholds", "label": "no-finding"}, ("net benefit",)),
+    ("pr_curves", {"view": "elsewhere", "label": "no-finding"}, ("prior shift", "ppv", "npv")),
     ("separability", {}, ("shuffled labels", "adjusted p", "purity lift")),
     ("separability", {"part": "spaces"}, ("cka", "modality gap")),
     ("case", {}, ("threshold", "logit")),

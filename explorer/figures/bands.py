@@ -1,0 +1,92 @@
+"""Lines with a band about each, and figures of them. Pure, as ``explorer.figures.style`` says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures.style import GREY, Style, compact, number, translucent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+PREVALENCE_TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9)
+
+
+def add_line(figure: go.Figure, title: str, frame: pd.DataFrame, style: Style) -> None:
+    """A line and its band: ``at``, ``value``, ``low`` and ``high``; where an end is missing there is no band."""
+    band = frame[frame["low"].notna() & frame["high"].notna()]
+    figure.add_scatter(
+        x=np.concatenate([band["at"], band["at"][::-1]]),
+        y=np.concatenate([band["high"], band["low"][::-1]]),
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        fillcolor=translucent(style.colour, 0.12),
+        legendgroup=title,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    figure.add_scatter(
+        x=frame["at"],
+        y=frame["value"],
+        mode="lines",
+        name=title,
+        legendgroup=title,
+        line={"color": style.colour, "dash": style.dash, "width": 2},
+        hovertemplate=f"{title} at %{{x:.3f}}: %{{y:.4f}}<extra></extra>",
+    )
+
+
+def add_baseline(figure: go.Figure, name: str, x: NDArray[np.float64], y: NDArray[np.float64], dash: str) -> None:
+    """What a trivial answer reaches, as a grey line."""
+    figure.add_scatter(
+        x=x, y=y, mode="lines", name=name, line={"color": GREY, "width": 1.5, "dash": dash}, hoverinfo="skip"
+    )
+
+
+def by_prevalence(
+    curves: Mapping[str, pd.DataFrame],
+    styles: Mapping[str, Style],
+    title: str,
+    baseline: str,
+    marks: Mapping[str, float],
+) -> go.Figure:
+    """A figure of each regime by the prevalence of a label, on a logarithmic axis.
+
+    Parameters
+    ----------
+    curves : regime title to DataFrame
+        ``prior_shift.at_prevalence`` of one figure.
+    styles : regime title to style
+    title, baseline : str
+        Of the value axis, and of the first regime's baseline.
+    marks : name to prevalence
+        Drawn as upright lines.
+    """
+    figure = go.Figure()
+    first = next(iter(curves.values()))
+    add_baseline(figure, baseline, first["at"].to_numpy(), first["baseline"].to_numpy(), "longdash")
+    for name, frame in curves.items():
+        add_line(figure, name, frame, styles[name])
+    ends = np.array([frame[["low", "high", "value", "baseline"]] for frame in curves.values()])
+    bottom, top = min(0.0, float(np.nanmin(ends))), float(np.nanmax(ends))
+    for (name, prevalence), dash in zip(marks.items(), ("dot", "solid"), strict=True):
+        add_baseline(
+            figure, f"{name} ({number(100 * prevalence, 1)}%)", np.full(2, prevalence), np.array([bottom, top]), dash
+        )
+    figure.update_xaxes(
+        title="prevalence",
+        type="log",
+        range=[np.log10(first["at"].min()), np.log10(first["at"].max())],
+        tickvals=list(PREVALENCE_TICKS),
+        ticktext=[f"{100 * tick:g}%" for tick in PREVALENCE_TICKS],
+        zeroline=False,
+    )
+    figure.update_yaxes(title=title, range=[bottom - 0.03 * top, 1.04 * top], zeroline=False)
+    return compact(figure, height=360)
