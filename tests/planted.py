@@ -237,7 +237,7 @@ VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("neighbours", {"show": "Prompt lab"}),
     *(("pr_curves", {"view": view, "few": "1"}) for view in ("Overview", "One label", "Thresholds", "Calibration")),
     *(("pr_curves", {"view": view, "few": "1"}) for view in ("Together", "Report")),
-    ("pr_curves", {"view": "elsewhere", "how": "true"}),
+    *(("pr_curves", {"view": view, "how": "true"}) for view in ("triage", "elsewhere")),
     *(("grad_cam", {"show": view}) for view in ("Regimes", "Every label", "Agreement", "Sanity checks", "Mark")),
     *(("audit", {"audit": view}) for view in ("Leaks", "Shortcuts", "subgroups", "Out of distribution", "Hard cases")),
     ("audit", {"audit": "Label errors", "show": "all"}),

@@ -90,3 +90,43 @@ def by_prevalence(
     )
     figure.update_yaxes(title=title, range=[bottom - 0.03 * top, 1.04 * top], zeroline=False)
     return compact(figure, height=360)
+
+
+def promises(
+    curves: Mapping[str, pd.DataFrame], styles: Mapping[str, Style], title: str, level: float, trivial: float
+) -> go.Figure:
+    """What validation promises by the share of patients that is ruled out or in.
+
+    Parameters
+    ----------
+    curves : regime title to DataFrame
+        ``triage.tested``.
+    styles : regime title to style
+    title : str
+        Of the figure that is promised.
+    level : float
+        What is asked for.
+    trivial : float
+        The figure of a random choice of patients.
+    """
+    figure = go.Figure()
+    ends = np.array([0.0, max(float(frame["share"].max()) for frame in curves.values())])
+    add_baseline(figure, f"asked for ({level:g})", ends, np.full(2, level), "solid")
+    add_baseline(figure, f"random patients ({number(trivial, 3)})", ends, np.full(2, trivial), "longdash")
+    for name, frame in curves.items():
+        style = styles[name]
+        figure.add_scatter(
+            x=frame["share"],
+            y=frame["bound"],
+            mode="lines+markers",
+            name=name,
+            line={"color": style.colour, "dash": style.dash, "width": 1.5},
+            marker={"symbol": style.symbol, "size": 8},
+            customdata=frame[["errors", "films"]].to_numpy(),
+            hovertemplate=f"{name}: at least %{{y:.3f}}, %{{customdata[0]}} of %{{customdata[1]}} wrong<extra></extra>",
+        )
+    values = np.concatenate([frame["bound"].to_numpy() for frame in curves.values()])
+    bottom = min(level, trivial, float(values.min()))
+    figure.update_xaxes(title="share of val's patients", range=[0, ends[1] * 1.02], zeroline=False)
+    figure.update_yaxes(title=f"promised {title}", range=[bottom - 0.03 * (1 - bottom), 1.01], zeroline=False)
+    return compact(figure, height=340)

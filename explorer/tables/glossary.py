@@ -113,6 +113,11 @@ TERMS = {
             "A label is rarer or more common elsewhere, while films with it look alike, and films without it too.",
             "Godau et al. 2025",
         ),
+        Term(
+            "Guarantee",
+            "A bound that holds in 95 of 100 studies like this one, for patients like those it was made on.",
+            "learn then test, Angelopoulos et al. 2025",
+        ),
         Term("Pointing game", "How often a map's brightest point lies inside the marked region."),
         Term("Block", "One of the encoder's layers, counted from the film. Later blocks see larger parts of it."),
         Term("Insertion", "The film is uncovered from the map's brightest parts on: a good map raises the score soon."),

@@ -21,7 +21,7 @@ from explorer.data.text import in_markdown, plain
 from explorer.errors import UserError
 from explorer.store.saliency import list_saliency
 from explorer.tables import curves as curve_tables
-from explorer.tables import prior_shift, subgroups
+from explorer.tables import prior_shift, subgroups, triage
 from explorer.tables.film_filter import base_rows, meets
 from explorer.tables.labels import by_prevalence, label_states
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS
@@ -323,8 +323,8 @@ PR_CURVES = {
             **_label_titles(store),
         },
         fits=_fits_view,
-    ).shown(_is("view", "one", "thresholds", "calibration", "elsewhere")),
-    "regime": _REGIME.shown(_is("view", "thresholds", "elsewhere", "together")),
+    ).shown(_is("view", "one", "thresholds", "calibration", "triage", "elsewhere")),
+    "regime": _REGIME.shown(_is("view", "thresholds", "triage", "elsewhere", "together")),
     "curve-kind": _choice("curve-kind", curves.SHOWN).shown(_is("view", "overview", "one")),
     "few": number(1, curves.MOST_POSITIVES, FEW, whole=True).shown(
         _is("view", "overview", "one", "calibration", "report")
@@ -357,7 +357,14 @@ PR_CURVES = {
         _is("view", "elsewhere"),
         {"shifted": one_of(prior_shift.FIGURES), "there": _PREVALENCE_THERE},
     ),
-    "how": flag().shown(_is("view", "elsewhere")),
+    **shown(
+        _is("view", "triage"),
+        {
+            "side": one_of(triage.SIDES),
+            "promise": number(0.05, 0.995, lambda _, values: triage.FIRST_LEVELS[values["side"]]),
+        },
+    ),
+    "how": flag().shown(_is("view", "triage", "elsewhere")),
 }
 
 # --- Grad-CAM, Case, Audit, Protocols --------------------------------------------------------------------------------

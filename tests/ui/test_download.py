@@ -32,6 +32,7 @@ VIEWS = (
     ("pr_curves", {"view": "thresholds", "label": "no-finding"}),
     ("pr_curves", {"view": "calibration", "label": "no-finding"}),
     ("pr_curves", {"view": "elsewhere", "label": "no-finding"}),
+    ("pr_curves", {"view": "triage", "label": "no-finding"}),
     ("pr_curves", {"view": "together"}),
     ("case", {"maps": "true"}),
     ("audit", {"audit": "outliers"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from explorer.ui.pr_curves import another_hospital, calibration, curves, joint_labels, report, thresholds
+from explorer.ui.pr_curves import another_hospital, calibration, curves, joint_labels, report, thresholds, triage
 from explorer.ui.shared import choose
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ VIEWS = {
     "one": ("One label", curves.one_label),
     "thresholds": ("Thresholds", thresholds.thresholds),
     "calibration": ("Calibration", calibration.calibration_view),
+    "triage": ("Triage", triage.triage_view),
     "elsewhere": ("Another hospital", another_hospital.another_hospital),
     "together": ("Together", joint_labels.joint_labels),
     "report": ("Report", report.report_view),
