@@ -130,3 +130,29 @@ def promises(
     figure.update_xaxes(title="share of val's patients", range=[0, ends[1] * 1.02], zeroline=False)
     figure.update_yaxes(title=f"promised {title}", range=[bottom - 0.03 * (1 - bottom), 1.01], zeroline=False)
     return compact(figure, height=340)
+
+
+def risk_coverage(
+    curves: Mapping[str, pd.DataFrame], styles: Mapping[str, Style], risk: float, coverage: float
+) -> go.Figure:
+    """The share of errors among the films kept by the share of films kept, for each way to abstain.
+
+    Parameters
+    ----------
+    curves : title of the way to DataFrame
+        at, value, low, high.
+    styles : title to style
+    risk : float
+        Of all films: what random abstention keeps.
+    coverage : float
+        The one that is looked at, drawn as an upright line.
+    """
+    figure = go.Figure()
+    add_baseline(figure, f"random abstention ({number(risk, 3)})", np.array([0.0, 1.0]), np.full(2, risk), "longdash")
+    for name, frame in curves.items():
+        add_line(figure, name, frame, styles[name])
+    top = max(risk, *(float(np.nanmax(frame[["value", "high"]])) for frame in curves.values()))
+    add_baseline(figure, f"coverage {coverage:.0%}", np.full(2, coverage), np.array([0.0, top]), "dot")
+    figure.update_xaxes(title="coverage: share of films kept", range=[0, 1.02], zeroline=False)
+    figure.update_yaxes(title="errors among them", range=[-0.03 * top, 1.04 * top], zeroline=False)
+    return compact(figure, height=360)

@@ -118,6 +118,15 @@ TERMS = {
             "A bound that holds in 95 of 100 studies like this one, for patients like those it was made on.",
             "learn then test, Angelopoulos et al. 2025",
         ),
+        Term(
+            "Coverage",
+            "The share of films that a regime decides; the others, of which it is least sure, go to a reader.",
+        ),
+        Term(
+            "AUGRC",
+            "Errors that remain, averaged over how many films are left to a reader. 0 is perfect; half the overall error is chance.",
+            "Traub et al. 2024",
+        ),
         Term("Pointing game", "How often a map's brightest point lies inside the marked region."),
         Term("Block", "One of the encoder's layers, counted from the film. Later blocks see larger parts of it."),
         Term("Insertion", "The film is uncovered from the map's brightest parts on: a good map raises the score soon."),

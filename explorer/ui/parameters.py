@@ -20,8 +20,8 @@ from explorer.data.saliency_map import METHODS as METHODS_OF_SALIENCY
 from explorer.data.text import in_markdown, plain
 from explorer.errors import UserError
 from explorer.store.saliency import list_saliency
+from explorer.tables import abstention, prior_shift, subgroups, triage
 from explorer.tables import curves as curve_tables
-from explorer.tables import prior_shift, subgroups, triage
 from explorer.tables.film_filter import base_rows, meets
 from explorer.tables.labels import by_prevalence, label_states
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS
@@ -312,6 +312,10 @@ _PREVALENCE_THERE = from_store(
     lambda store, values: prior_shift.first_prevalence(store, values["split"], values["label"]),
 )
 
+_WAY = from_store(
+    lambda store: {way: way for way in abstention.WAYS if way != "agreement" or len(store.all_regimes) > 1}
+)
+
 PR_CURVES = {
     **_COMPARES,
     "view": _choice("view", VIEWS),
@@ -323,8 +327,8 @@ PR_CURVES = {
             **_label_titles(store),
         },
         fits=_fits_view,
-    ).shown(_is("view", "one", "thresholds", "calibration", "triage", "elsewhere")),
-    "regime": _REGIME.shown(_is("view", "thresholds", "triage", "elsewhere", "together")),
+    ).shown(_is("view", "one", "thresholds", "calibration", "triage", "abstain", "elsewhere")),
+    "regime": _REGIME.shown(_is("view", "thresholds", "triage", "abstain", "elsewhere", "together")),
     "curve-kind": _choice("curve-kind", curves.SHOWN).shown(_is("view", "overview", "one")),
     "few": number(1, curves.MOST_POSITIVES, FEW, whole=True).shown(
         _is("view", "overview", "one", "calibration", "report")
@@ -364,7 +368,11 @@ PR_CURVES = {
             "promise": number(0.05, 0.995, lambda _, values: triage.FIRST_LEVELS[values["side"]]),
         },
     ),
-    "how": flag().shown(_is("view", "triage", "elsewhere")),
+    **shown(
+        _is("view", "abstain"),
+        {"way": _WAY, "coverage": number(10, 99, 80, whole=True), "table": flag()},
+    ),
+    "how": flag().shown(_is("view", "triage", "abstain", "elsewhere")),
 }
 
 # --- Grad-CAM, Case, Audit, Protocols --------------------------------------------------------------------------------

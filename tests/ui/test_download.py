@@ -33,6 +33,7 @@ VIEWS = (
     ("pr_curves", {"view": "calibration", "label": "no-finding"}),
     ("pr_curves", {"view": "elsewhere", "label": "no-finding"}),
     ("pr_curves", {"view": "triage", "label": "no-finding"}),
+    ("pr_curves", {"view": "abstain", "label": "no-finding"}),
     ("pr_curves", {"view": "together"}),
     ("case", {"maps": "true"}),
     ("audit", {"audit": "outliers"}),

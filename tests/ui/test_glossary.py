@@ -24,6 +24,7 @@ SHOWN: tuple[tuple[str, dict[str, str], tuple[str, ...]], ...] = (
     ("pr_curves", {"view": "thresholds", "label": "no-finding"}, ("net benefit",)),
     ("pr_curves", {"view": "elsewhere", "label": "no-finding"}, ("prior shift", "ppv", "npv")),
     ("pr_curves", {"view": "triage", "label": "no-finding"}, ("guarantee",)),
+    ("pr_curves", {"view": "abstain", "label": "no-finding"}, ("coverage", "augrc")),
     ("separability", {}, ("shuffled labels", "adjusted p", "purity lift")),
     ("separability", {"part": "spaces"}, ("cka", "modality gap")),
     ("case", {}, ("threshold", "logit")),

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from explorer.ui.pr_curves import another_hospital, calibration, curves, joint_labels, report, thresholds, triage
+from explorer.ui.pr_curves import (
+    abstention,
+    another_hospital,
+    calibration,
+    curves,
+    joint_labels,
+    report,
+    thresholds,
+    triage,
+)
 from explorer.ui.shared import choose
 
 if TYPE_CHECKING:
@@ -16,6 +25,7 @@ VIEWS = {
     "thresholds": ("Thresholds", thresholds.thresholds),
     "calibration": ("Calibration", calibration.calibration_view),
     "triage": ("Triage", triage.triage_view),
+    "abstain": ("Abstention", abstention.abstention_view),
     "elsewhere": ("Another hospital", another_hospital.another_hospital),
     "together": ("Together", joint_labels.joint_labels),
     "report": ("Report", report.report_view),
