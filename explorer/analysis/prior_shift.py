@@ -109,7 +109,7 @@ def logit_line(targets: NDArray[np.float32], logits: NDArray[np.floating], patie
     )
     _, member = np.unique(who, return_inverse=True)
     influence = np.stack([np.bincount(member, weights=column) for column in by_film.T], axis=1)
-    return LogitLine(slope, offset, prevalence, influence)
+    return LogitLine(slope, offset, prevalence, influence.astype(np.float64))
 
 
 def at_prevalence(

@@ -124,7 +124,8 @@ TERMS = {
         ),
         Term(
             "AUGRC",
-            "Errors that remain, averaged over how many films are left to a reader. 0 is perfect; half the overall error is chance.",
+            "Errors that remain, averaged over how many films are left to a reader. 0 is perfect; half the overall "
+            "error is chance.",
             "Traub et al. 2024",
         ),
         Term("Pointing game", "How often a map's brightest point lies inside the marked region."),

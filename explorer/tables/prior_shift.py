@@ -15,6 +15,8 @@ from explorer.figures.style import number, with_interval
 from explorer.tables.labels import label_counts
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from explorer.data.samples import Split
     from explorer.store.reader import Store
 
@@ -46,7 +48,7 @@ class Shifted:
     table : DataFrame
         Figure, Here, There, With the best threshold, Baseline there: as texts.
     frame : DataFrame
-        place, threshold, figure, value, low, high, baseline: the same as numbers.
+        figure, value, low, high, baseline, threshold, prevalence, place: the same as numbers.
     sentence : str
         What changes and what does not, as Markdown.
     """
@@ -90,24 +92,23 @@ def shifted(store: Store, split: Split, label: str, regime: str, there: float) -
         return None
     here, harm = prevalence_here(store, split, label), line.probability(threshold)[0]
     moved = line.moved(threshold, there)
-    kept = _at(store, split, label, regime, threshold, np.array([here, there]), harm)
     columns = {
-        "Here": (threshold, kept[kept["at"] == here], line.probability(threshold)),
-        "There": (threshold, kept[kept["at"] == there], line.probability(threshold, there)),
+        "Here": (threshold, here, line.probability(threshold)),
+        "There": (threshold, there, line.probability(threshold, there)),
     }
     if not np.isnan(moved):
-        best = _at(store, split, label, regime, moved, np.array([there]), harm)
-        columns["There, best threshold"] = (moved, best, line.probability(moved, there))
+        columns["There, best threshold"] = (moved, there, line.probability(moved, there))
     parts = [
-        _with_unchanged(store, split, label, regime, cut, frame, probability).assign(place=place, threshold=cut)
-        for place, (cut, frame, probability) in columns.items()
+        _with_unchanged(store, split, label, regime, cut, prevalence, harm, probability).assign(place=place)
+        for place, (cut, prevalence, probability) in columns.items()
     ]
     frame = pd.concat(parts, ignore_index=True)
     titles = {**UNCHANGED, **FIGURES, "probability": "Probability at the threshold"}
     lines = []
     for figure, title in titles.items():
         mine = frame[frame["figure"] == figure]
-        cells = {row.place: with_interval(row.value, row.low, row.high, 3) for row in mine.itertuples()}
+        ends = mine[["value", "low", "high"]].to_numpy(dtype=float).tolist()
+        cells = {str(place): with_interval(*three, 3) for place, three in zip(mine["place"], ends, strict=True)}
         base = float(mine.loc[mine["place"] == "There", "baseline"].iloc[0])
         lines.append({"Figure": title, **cells, "Baseline there": "—" if np.isnan(base) else number(base, 3)})
     cuts = {place: number(cut) for place, (cut, _, _) in columns.items()}
@@ -123,13 +124,22 @@ def _fitted(store: Store, regime: str, label: str) -> tuple[LogitLine, float]:
 
 
 def _at(
-    store: Store, split: Split, label: str, regime: str, threshold: float, prevalences: np.ndarray, harm: float
+    store: Store,
+    split: Split,
+    label: str,
+    regime: str,
+    threshold: float,
+    prevalences: NDArray[np.float64],
+    harm: float,
 ) -> pd.DataFrame:
-    rows, c = store.rows(split), store.labels.index(label)
-    calls = np.asarray(store.logits(regime)[rows, c] >= np.float32(threshold))
-    return at_prevalence(
-        store.targets[rows, c], calls, store.patients[rows], prevalences, harm, seed=store.manifest.seed
-    )
+    rows, calls = store.rows(split), _calls(store, split, label, regime, threshold)
+    targets = store.targets[rows, store.labels.index(label)]
+    return at_prevalence(targets, calls, store.patients[rows], prevalences, harm, seed=store.manifest.seed)
+
+
+def _calls(store: Store, split: Split, label: str, regime: str, threshold: float) -> NDArray[np.bool_]:
+    logits = store.logits(regime)[store.rows(split), store.labels.index(label)]
+    return np.asarray(logits >= np.float32(threshold))
 
 
 def _with_unchanged(
@@ -138,28 +148,25 @@ def _with_unchanged(
     label: str,
     regime: str,
     threshold: float,
-    frame: pd.DataFrame,
+    prevalence: float,
+    harm: float,
     probability: tuple[float, float, float],
 ) -> pd.DataFrame:
-    """The figures with sensitivity and specificity before them, and the probability at the threshold after."""
-    rows, c = store.rows(split), store.labels.index(label)
-    calls = np.asarray(store.logits(regime)[rows, c] >= np.float32(threshold))
-    estimates = at_threshold(store.targets[rows, c], calls, store.patients[rows], resamples=2)
-    first = [
-        {"figure": name, "value": estimates[name].value, "low": estimates[name].low, "high": estimates[name].high}
-        | {"baseline": estimates[name].baseline}
-        for name in UNCHANGED
-    ]
-    value, low, high = probability
-    last = [{"figure": "probability", "value": value, "low": low, "high": high, "baseline": np.nan}]
-    return pd.concat([pd.DataFrame(first), frame.drop(columns="at"), pd.DataFrame(last)], ignore_index=True)
+    """Figures at a threshold and a prevalence: sensitivity and specificity first, the probability at it last."""
+    rows, calls = store.rows(split), _calls(store, split, label, regime, threshold)
+    estimates = at_threshold(store.targets[rows, store.labels.index(label)], calls, store.patients[rows], resamples=2)
+    first = [(name, *estimates[name][:3], estimates[name].baseline) for name in UNCHANGED]
+    columns = ["figure", "value", "low", "high", "baseline"]
+    changed = _at(store, split, label, regime, threshold, np.array([prevalence]), harm)[columns]
+    last = [("probability", *probability, np.nan)]
+    parts = [pd.DataFrame(first, columns=columns), changed, pd.DataFrame(last, columns=columns)]
+    return pd.concat(parts, ignore_index=True).assign(threshold=threshold, prevalence=prevalence)
 
 
 def _sentence(store: Store, label: str, regime: str, frame: pd.DataFrame, here: float, there: float) -> str:
-    by_key = frame.set_index(["place", "figure"])
-    old, new = by_key.loc[("Here", "precision")], by_key.loc[("There", "precision")]
+    of_precision = frame[frame["figure"] == "precision"].set_index("place")[["value", "low", "high"]]
+    old, new = (with_interval(*of_precision.loc[place].to_numpy(dtype=float)) for place in ("Here", "There"))
     return (
         f"{in_markdown(store.regime(regime).title)}, {in_markdown(label)}: where {number(100 * there, 1)}% have it, "
-        f"not {number(100 * here, 1)}%, PPV is **{with_interval(new['value'], new['low'], new['high'])}**, not "
-        f"{with_interval(old['value'], old['low'], old['high'])}. Sensitivity and specificity stay."
+        f"not {number(100 * here, 1)}%, PPV is **{new}**, not {old}. Sensitivity and specificity stay."
     )
