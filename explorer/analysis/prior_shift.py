@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import expit, logit, stdtrit  # scipy.stats takes a page's first second
 
 from explorer.analysis.calibration import fit
+from explorer.analysis.logistic import error_of, influence_by_patient, sum_by_patient
 from explorer.analysis.metrics import interval
 from explorer.analysis.operating import count_draws, outcome_cells
 
@@ -35,7 +36,7 @@ class LogitLine(NamedTuple):
     prevalence : float
         Of validation.
     influence : (P, 3)
-        Of each patient on slope, offset and the log odds of the prevalence: its squares sum to their variances.
+        Of each patient on slope, offset and the log odds of the prevalence (``influence_by_patient``).
     """
 
     slope: float
@@ -61,8 +62,8 @@ class LogitLine(NamedTuple):
         weights = np.array([threshold, 1.0, 0.0 if there is None else -1.0])
         shift = 0.0 if there is None else logit(there) - logit(self.prevalence)
         centre, n = self.slope * threshold + self.offset + shift, len(self.influence)
-        error = np.sqrt(((self.influence @ weights) ** 2).sum() * n / max(n - 1, 1))
-        reach = stdtrit(n - 1, 0.975) * error if n > 1 else np.nan
+        error = float(error_of(self.influence @ weights[:, None])[0])
+        reach = stdtrit(max(n - 1, 1), 0.975) * error
         return float(expit(centre)), float(expit(centre - reach)), float(expit(centre + reach))
 
     def moved(self, threshold: float, there: float) -> float:
@@ -83,11 +84,6 @@ def logit_line(targets: NDArray[np.float32], logits: NDArray[np.floating], patie
     targets : (m,) 1, 0 or NaN
     logits : (m,)
     patients : (m,) int
-
-    Notes
-    -----
-    A patient's influence is the sum over their films of the score, through the inverse of the information: the sandwich
-    estimate for clusters (Liang & Zeger, Biometrika 1986).
     """
     known = ~np.isnan(targets)
     y, x, who = targets[known].astype(np.float64), logits[known].astype(np.float64), patients[known]
@@ -100,16 +96,9 @@ def logit_line(targets: NDArray[np.float32], logits: NDArray[np.floating], patie
     offset = float(low - slope * at[0])
     p = expit(slope * x + offset)
     design = np.stack([x, np.ones_like(x)], axis=1)
-    information = (design * (p * (1 - p))[:, None]).T @ design
-    by_film = np.column_stack(
-        [
-            np.linalg.solve(information, (design * (y - p)[:, None]).T).T,
-            (y - prevalence) / (len(y) * prevalence * (1 - prevalence)),
-        ]
-    )
-    _, member = np.unique(who, return_inverse=True)
-    influence = np.stack([np.bincount(member, weights=column) for column in by_film.T], axis=1)
-    return LogitLine(slope, offset, prevalence, influence.astype(np.float64))
+    on_prevalence = (y - prevalence) / (len(y) * prevalence * (1 - prevalence))
+    influence = [influence_by_patient(y, p, design, who), sum_by_patient(on_prevalence[:, None], who)]
+    return LogitLine(slope, offset, prevalence, np.hstack(influence))
 
 
 def at_prevalence(

@@ -100,6 +100,11 @@ TERMS = {
         ),
         Term("Reliability", "Whether films with a predicted probability of 0.3 have the label in 30% of cases."),
         Term(
+            "Calibration slope",
+            "1 where probabilities spread as they should; below 1 they are too extreme, above 1 too timid.",
+            "Van Calster et al. 2019",
+        ),
+        Term(
             "Net benefit",
             "True positives less false ones, the latter weighted by how much harm a false alarm does.",
             "Vickers & Elkin 2006",

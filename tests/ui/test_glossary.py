@@ -20,7 +20,7 @@ SHOWN: tuple[tuple[str, dict[str, str], tuple[str, ...]], ...] = (
     ("neighbours", {}, ("wilson interval", "prevalence", "hub")),
     ("pr_curves", {}, ("average precision", "threshold", "holm's p", "paired difference", "auroc")),
     ("pr_curves", {"curve-kind": "gain"}, ("pr gain",)),
-    ("pr_curves", {"view": "calibration", "label": "no-finding"}, ("reliability",)),
+    ("pr_curves", {"view": "calibration", "label": "no-finding"}, ("reliability", "calibration slope")),
     ("pr_curves", {"view": "thresholds", "label": "no-finding"}, ("net benefit",)),
     ("pr_curves", {"view": "elsewhere", "label": "no-finding"}, ("prior shift", "ppv", "npv")),
     ("pr_curves", {"view": "triage", "label": "no-finding"}, ("guarantee",)),

@@ -10,16 +10,17 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from explorer.analysis.calibration import BINS, METHODS, TEMPERATURES, Method, at_bound, fit, reliability, temperature
+from explorer.analysis.weak_calibration import weak_calibration
 from explorer.data.text import in_markdown, plain
 from explorer.figures import thresholds as threshold_figures
-from explorer.figures.style import with_interval
+from explorer.figures.style import difference_with_interval, with_interval
 from explorer.tables import styles
 from explorer.tables.labels import by_prevalence, label_counts
 from explorer.ui.pr_curves import curves
 from explorer.ui.shared import choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import figure_title, show_table
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 METRICS = {"brier": "Brier score", "ece": "ECE"}
+WEAK = {"in_the_large": "Calibration in the large", "intercept": "Intercept", "slope": "Slope"}
 ECE_INTERVAL = (
     "The ECE's interval is of the mean ECE on so many films, which chance keeps above 0. It does not hold 0 for a "
     "perfectly calibrated model either: compare it with its baseline."
@@ -58,6 +60,7 @@ def calibration_view(view: View) -> None:
             _diagram(view, label, method)
         with right:
             _label_figures(view, label)
+        _weak(view, label, method)
     _all_labels(view, method, few)
 
 
@@ -94,6 +97,37 @@ def _label_figures(view: View, label: str) -> None:
         + (", the films shown here, which is optimistic." if split == "val" else ".")
         + (f" {AT_BOUND}" if any(map(at_bound, _temperatures(store, label).values())) else "")
     )
+
+
+@panel
+def _weak(view: View, label: str, method: Method) -> None:
+    """Whether probabilities are right on average, and neither too extreme nor too timid."""
+    figure_title("Weak calibration", METHODS[method], label, view.split, terms=("calibration slope",))
+    frame = _weak_figures(view.store, view.split, label, method)
+    show_table(frame, hide_index=True, height="content")
+    st.caption(
+        "Value [95% interval by patient] · perfect. In the large: mean probability less the share positive. Intercept: "
+        "above 0 where log odds are understated. Slope: below 1 where they are too extreme (Van Calster et al. 2019). "
+        "A constant probability has no slope; nor has one of 0 or 1."
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _weak_figures(store: Store, split: Split, label: str, method: Method) -> pd.DataFrame:
+    rows, val, c = store.rows(split), store.rows("val"), store.labels.index(label)
+    lines = []
+    for regime in store.regimes:
+        logits = store.logits(regime.name)
+        p = fit(method, store.targets[val, c], logits[val, c])(np.asarray(logits[rows, c]))
+        figures = weak_calibration(store.targets[rows, c], p, store.patients[rows])
+        cells = {
+            title: f"{difference_with_interval(*figures[name])} · 0"
+            if name != "slope"
+            else f"{with_interval(*figures[name])} · 1"
+            for name, title in WEAK.items()
+        }
+        lines.append({"Regime": regime.title, **cells})
+    return pd.DataFrame(lines)
 
 
 @panel
