@@ -78,7 +78,7 @@ def influence_by_patient(
     """
     information = (design * (p * (1 - p))[:, None]).T @ design
     by_film = np.linalg.solve(information, (design * (y - p)[:, None]).T).T
-    return sum_by_patient(by_film, patients)
+    return sum_by_patient(by_film.astype(np.float64), patients)
 
 
 def sum_by_patient(by_film: NDArray[np.float64], patients: NDArray[np.int64]) -> NDArray[np.float64]:

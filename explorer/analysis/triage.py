@@ -42,7 +42,7 @@ def one_film_each(targets: NDArray[np.float32], patients: NDArray[np.int64], see
     return np.sort(shuffled[first])
 
 
-def tested(targets: NDArray[np.float32], logits: NDArray[np.floating], side: Side) -> pd.DataFrame:
+def promised(targets: NDArray[np.float32], logits: NDArray[np.floating], side: Side) -> pd.DataFrame:
     """What validation can promise at each of the shares.
 
     Parameters
@@ -76,7 +76,7 @@ def tested(targets: NDArray[np.float32], logits: NDArray[np.floating], side: Sid
 
 
 def guarantee(frame: pd.DataFrame, level: float) -> pd.Series[float] | None:
-    """The row of ``tested`` with most films whose bound reaches a level; None where none does."""
+    """The row of ``promised`` with most films whose bound reaches a level; None where none does."""
     kept = frame[frame["bound"] >= level]
     return None if kept.empty else kept.iloc[int(kept["films"].argmax())]
 

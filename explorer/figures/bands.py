@@ -100,7 +100,7 @@ def promises(
     Parameters
     ----------
     curves : regime title to DataFrame
-        ``triage.tested``.
+        ``triage.promised``.
     styles : regime title to style
     title : str
         Of the figure that is promised.

@@ -200,7 +200,7 @@ def group_sentence(frame: pd.DataFrame) -> str:
     surely = frame[frame["ci_high"] < frame["baseline"]]
     if surely.empty:
         return "Abstention falls on no group more than on all films, as far as the intervals tell."
-    row = surely.loc[surely["value"].idxmin()]
+    row = surely.iloc[int(surely["value"].argmin())]
     return (
         f"Abstention falls most on **{in_markdown(str(row['label']))}**: "
         f"{with_interval(row['value'], row['ci_low'], row['ci_high'])} of its films are kept, of all films "

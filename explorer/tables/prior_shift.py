@@ -108,7 +108,10 @@ def shifted(store: Store, split: Split, label: str, regime: str, there: float) -
     for figure, title in titles.items():
         mine = frame[frame["figure"] == figure]
         ends = mine[["value", "low", "high"]].to_numpy(dtype=float).tolist()
-        cells = {str(place): with_interval(*three, 3) for place, three in zip(mine["place"], ends, strict=True)}
+        cells = {
+            str(place): with_interval(value, low, high, 3)
+            for place, (value, low, high) in zip(mine["place"], ends, strict=True)
+        }
         base = float(mine.loc[mine["place"] == "There", "baseline"].iloc[0])
         lines.append({"Figure": title, **cells, "Baseline there": "—" if np.isnan(base) else number(base, 3)})
     cuts = {place: number(cut) for place, (cut, _, _) in columns.items()}

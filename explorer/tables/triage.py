@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.analysis.operating import at_threshold
-from explorer.analysis.triage import SHARES, Side, bound, films_needed, guarantee, one_film_each, tested
+from explorer.analysis.triage import SHARES, Side, bound, films_needed, guarantee, one_film_each, promised
 from explorer.data.text import in_markdown
 from explorer.figures.style import number, with_interval
 
@@ -33,7 +33,7 @@ class Triage:
     Attributes
     ----------
     curves : regime title to DataFrame
-        ``triage.tested``.
+        ``triage.promised``.
     chosen : regime title to the row of it that is used, or None
     patients, positives : int
         Patients of validation with a known film, one film of each, and how many of these are positive.
@@ -58,7 +58,7 @@ def triage(store: Store, split: Split, label: str, side: Side, level: float) -> 
     val, c = store.rows("val"), store.labels.index(label)
     films = val[one_film_each(store.targets[val, c], store.patients[val], store.manifest.seed)]
     targets = store.targets[films, c]
-    curves = {r.title: tested(targets, np.asarray(store.logits(r.name)[films, c]), side) for r in store.regimes}
+    curves = {r.title: promised(targets, np.asarray(store.logits(r.name)[films, c]), side) for r in store.regimes}
     chosen = {title: guarantee(frame, level) for title, frame in curves.items()}
     lines = [_line(store, split, label, side, regime.name, chosen[regime.title]) for regime in store.regimes]
     return Triage(curves, chosen, len(films), int((targets == 1).sum()), pd.DataFrame(lines))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, norm
 
-from explorer.analysis.triage import RISK, SHARES, bound, films_needed, guarantee, one_film_each, tested
+from explorer.analysis.triage import RISK, SHARES, bound, films_needed, guarantee, one_film_each, promised
 
 SEEDS = 200
 MOST_BROKEN = binom.ppf(0.999, SEEDS, RISK)
@@ -20,7 +20,7 @@ def test_a_bound_is_clopper_and_pearsons(films: int, errors: int) -> None:
 
 def test_three_positives_guarantee_nothing() -> None:
     assert bound(3, 0) == pytest.approx((RISK / 10) ** (1 / 3))
-    frame = tested(np.float32([1, 1, 1] + [0] * 97), -np.arange(100.0), "in")
+    frame = promised(np.float32([1, 1, 1] + [0] * 97), -np.arange(100.0), "in")
     assert frame.loc[frame["share"] == 0.03, ["films", "errors"]].to_numpy().tolist() == [[3, 0]]
     assert guarantee(frame, 0.5) is None
 
@@ -37,14 +37,14 @@ def test_films_needed_are_the_fewest() -> None:
 
 def test_shares_thresholds_and_errors_by_hand() -> None:
     targets = np.float32([0, 0, 0, 1, 0, 0, 1, 0, 1, 1])
-    out = tested(targets, np.arange(10.0), "out")
+    out = promised(targets, np.arange(10.0), "out")
     assert out["films"].tolist() == list(range(1, 11))
     assert out["errors"].tolist() == np.cumsum(targets).tolist()
     assert out["threshold"].tolist() == [*range(1, 10), np.inf]
-    into = tested(targets, np.arange(10.0), "in").set_index("share")
+    into = promised(targets, np.arange(10.0), "in").set_index("share")
     assert into.loc[0.3, ["threshold", "films", "errors"]].tolist() == [6, 3, 1]
     assert 0.01 not in into.index, "a tenth of a film is none"
-    tied = tested(targets, np.zeros(10), "out")
+    tied = promised(targets, np.zeros(10), "out")
     assert tied["films"].tolist() == [10], "no threshold parts films that score alike"
 
 
@@ -69,7 +69,7 @@ def test_promises_are_kept(side: str, apart: float, prevalence: float, level: fl
         y = np.repeat((rng.random(500) < prevalence).astype(np.float32), 3)
         x = np.repeat(rng.normal(size=500), 3) + apart * y
         rows = one_film_each(y, np.repeat(np.arange(500), 3), seed)
-        frame = tested(y[rows], x[rows], side)
+        frame = promised(y[rows], x[rows], side)
 
         def true(threshold: float) -> float:
             right, wrong = norm.cdf(sign * threshold), norm.cdf(sign * (threshold - apart))
