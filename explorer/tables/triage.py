@@ -121,14 +121,14 @@ def _needed(triage: Triage, side: Side, level: float, regime: str) -> str:
         )
     if frame.empty:
         return f"No film is known in val; {fewest_text} {_CHOSEN[side]} without an error are needed."
+    need = f"{fewest_text} patients {_CHOSEN[side]} without an error are needed."
     best = frame.iloc[int(frame["bound"].argmax())]
-    at_rate = films_needed(level, float(best["errors"] / best["films"]))
-    rate_text = (
-        f"At its best share's rate of errors, {best['errors'] / best['films']:.1%}, no number of films is enough."
-        if at_rate is None
-        else f"At its best share's rate of errors, {best['errors'] / best['films']:.1%}, {at_rate:,} are needed."
-    )
-    return f"{fewest_text} patients {_CHOSEN[side]} without an error are needed. {rate_text}"
+    if best["errors"] == 0:
+        return f"{need} Its best share has {int(best['films']):,}."
+    rate = float(best["errors"] / best["films"])
+    at_rate = films_needed(level, rate)
+    enough = "no number of patients is enough" if at_rate is None else f"{at_rate:,} are needed"
+    return f"{need} At the rate of errors of its best share, {rate:.1%}, {enough}."
 
 
 def curve_frame(triage: Triage) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from explorer.analysis.evidence import ENOUGH
+from explorer.analysis.evidence import ENOUGH, FEW
 from explorer.data.text import in_markdown, plain
 from explorer.figures.bands import risk_coverage
 from explorer.figures.dots import dots
@@ -44,9 +44,9 @@ def abstention_view(view: View) -> None:
     with view.controls:
         regime = choose.regime(view)
     one = _abstention(view.store, view.split, label, regime.name)
-    if one is None or one.units < ENOUGH:
+    if one is None or one.units < FEW:
         st.info(
-            f"{in_markdown(regime.title)}, {in_markdown(label)}: fewer than {ENOUGH} patients with an error, or "
+            f"{in_markdown(regime.title)}, {in_markdown(label)}: fewer than {FEW} patients with an error, or "
             "without one. Too few to say.",
             icon=":material/hourglass_empty:",
         )
@@ -90,6 +90,7 @@ def _curve(view: View, one: abstention.Abstention, label: str, regime: RegimeRec
         ),
         lambda: pd.concat([frame.assign(abstaining_by=title) for title, frame in titled.items()]),
         key="risk-coverage",
+        zoom=True,
         alt=f"Errors of {plain(regime.title)} on {plain(label)} by coverage",
     )
 

@@ -85,6 +85,7 @@ def _by_prevalence(view: View, label: str, figure: str, there: float) -> None:
         ),
         lambda: pd.concat([frame.assign(regime=name) for name, frame in curves.items()]),
         key="by-prevalence",
+        zoom=True,
         alt=f"{title} of {plain(label)} by prevalence in every regime",
     )
 

@@ -76,6 +76,7 @@ def _answer(view: View, triage: triage_tables.Triage, label: str, side: Side, le
             ),
             lambda: triage_tables.curve_frame(triage),
             key="promises",
+            zoom=True,
             alt=f"{title} that val promises for {plain(label)} in every regime",
         )
     figure_title("Promised and seen", label, view.split)
