@@ -165,7 +165,7 @@ def sentence(one: Abstention, label: str, regime: str, way: str, coverage: float
     low, high = jackknife_interval(value, left_out, one.units)
     return (
         f"{in_markdown(regime)}, {in_markdown(label)}: silent on {1 - coverage:.0%} by {WAYS[way].lower()}, its error "
-        f"goes from {number(one.loss.mean(), 3)} by **{difference_with_interval(value[0], low[0], high[0], 3)}**."
+        f"of {number(one.loss.mean(), 3)} changes by **{difference_with_interval(value[0], low[0], high[0], 3)}**."
     )
 
 

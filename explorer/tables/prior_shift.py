@@ -103,9 +103,12 @@ def shifted(store: Store, split: Split, label: str, regime: str, there: float) -
         for place, (cut, prevalence, probability) in columns.items()
     ]
     frame = pd.concat(parts, ignore_index=True)
-    titles = {**UNCHANGED, **FIGURES, "probability": "Probability at the threshold"}
+    cuts = {place: number(cut) for place, (cut, _, _) in columns.items()}
+    titles = {**UNCHANGED, **FIGURES, "probability": "… as a probability"}
     lines = []
     for figure, title in titles.items():
+        if figure == "probability":
+            lines.append({"Figure": "Threshold (logit)", **cuts, "Baseline there": "—"})
         mine = frame[frame["figure"] == figure]
         ends = mine[["value", "low", "high"]].to_numpy(dtype=float).tolist()
         cells = {
@@ -114,8 +117,6 @@ def shifted(store: Store, split: Split, label: str, regime: str, there: float) -
         }
         base = float(mine.loc[mine["place"] == "There", "baseline"].iloc[0])
         lines.append({"Figure": title, **cells, "Baseline there": "—" if np.isnan(base) else number(base, 3)})
-    cuts = {place: number(cut) for place, (cut, _, _) in columns.items()}
-    lines.append({"Figure": "Threshold (logit)", **cuts, "Baseline there": "—"})
     return Shifted(pd.DataFrame(lines), frame, _sentence(store, label, regime, frame, here, there))
 
 

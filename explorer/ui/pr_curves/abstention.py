@@ -101,6 +101,7 @@ def _groups(
 ) -> None:
     frame = abstention.kept_by_group(view.store, view.split, one, way, coverage)
     title = abstention.WAYS[way]
+    st.markdown(abstention.group_sentence(frame))
     download.figure(
         view,
         dots(frame, {title: abstention.STYLES[way]}, "share of films kept", 1),
@@ -113,7 +114,6 @@ def _groups(
         key="kept",
         alt=f"Share of films kept by group, abstaining by {title.lower()}",
     )
-    st.markdown(abstention.group_sentence(frame))
 
 
 @panel

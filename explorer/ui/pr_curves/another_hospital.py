@@ -56,11 +56,14 @@ def another_hospital(view: View) -> None:
             "Prevalence there, %", prior_shift.PREVALENCES, format_func=lambda p: f"{p:g}", **address.control("there")
         )
     there = float(percent) / 100
+    shifted = prior_shift.shifted(view.store, view.split, label, regime.name, there)
+    if shifted is not None:
+        st.markdown(shifted.sentence)
     left, right = st.columns([6, 5], gap="medium")
     with left:
         _by_prevalence(view, label, figure, there)
     with right:
-        _here_and_there(view, label, regime, there)
+        _here_and_there(view, shifted, label, regime)
     choose.drawer("What is assumed, and how it is computed", "how", lambda: st.markdown(METHOD))
 
 
@@ -91,13 +94,11 @@ def _by_prevalence(view: View, label: str, figure: str, there: float) -> None:
 
 
 @panel
-def _here_and_there(view: View, label: str, regime: RegimeRecord, there: float) -> None:
-    shifted = prior_shift.shifted(view.store, view.split, label, regime.name, there)
+def _here_and_there(view: View, shifted: prior_shift.Shifted | None, label: str, regime: RegimeRecord) -> None:
     figure_title("Here and there", label, regime.title, view.split)
     if shifted is None:
         st.info("Validation gave this regime no threshold of this label.", icon=":material/info:")
         return
-    st.markdown(shifted.sentence)
     show_table(shifted.table, hide_index=True, height="content")
     st.caption(
         "Value [95% interval]. The best threshold weighs harms as the threshold here does. Research use: none of this "
