@@ -99,7 +99,8 @@ def test_temperatures_are_shown_and_one_at_an_end_of_its_search_is_named(
 ) -> None:
     app = opened("Calibration", fitted="Temperature", label=common(store), few="1")
     assert_whole(app, "PR curves")
-    methods, every = (frame.value for frame in app.dataframe[:2])
+    methods, weak, every = (frame.value for frame in app.dataframe[:3])
+    assert {"Calibration in the large", "Intercept", "Slope"} <= set(weak)
     assert methods["Probabilities"].str.contains(r"Temperature, T = [\d.]+").sum() == len(store.regimes)
     assert {f"T: {regime.title}" for regime in store.regimes} <= set(every)
     assert "does not hold 0" in said(app)
