@@ -101,7 +101,7 @@ def films_needed(level: float, error_rate: float = 0.0) -> int | None:
     Examples
     --------
     >>> films_needed(0.95), films_needed(0.95, 0.02), films_needed(0.95, 0.06)
-    (104, 339, None)
+    (104, 338, None)
     """
     if error_rate >= 1 - level:
         return None

@@ -73,6 +73,11 @@ class Abstention:
         return fewer_patients(self.loss, self.patients)
 
 
+def ways(store: Store) -> list[str]:
+    """Those of WAYS that a run has: a single regime agrees with no other."""
+    return [way for way in WAYS if way != "agreement" or len(store.all_regimes) > 1]
+
+
 def abstention(store: Store, split: Split, label: str, regime: str) -> Abstention | None:
     """What a regime says of a label; None where val gave it no threshold or no film of the split is known."""
     c, val, rows = store.labels.index(label), store.rows("val"), store.rows(split)
@@ -87,7 +92,7 @@ def abstention(store: Store, split: Split, label: str, regime: str) -> Abstentio
 
     logits, targets = np.asarray(store.logits(regime)[rows, c], np.float64), store.targets[rows, c]
     confidences = {"probability": np.abs(probability(regime) - 0.5), "distance": np.abs(logits - threshold)}
-    if len(store.all_regimes) > 1:
+    if "agreement" in ways(store):
         confidences["agreement"] = -np.std([probability(one.name) for one in store.all_regimes], axis=0)
     confidences["inlying"] = -store.audit.outlyingness[rows, DISTANCES.index(DEFAULT)].astype(np.float64)
     loss = ((logits >= threshold) != (targets == 1)).astype(np.float64)
@@ -224,7 +229,7 @@ def every_label(store: Store, split: Split, regime: str) -> pd.DataFrame:
         positives = 0 if one is None else int((one.targets == 1).sum())
         line: dict[str, object] = {"Label": label, "Positives": positives}
         if one is None or one.units < ENOUGH:
-            lines.append(line | dict.fromkeys((WAYS[way] for way in WAYS), "too few to say"))
+            lines.append(line | dict.fromkeys((WAYS[way] for way in ways(store)), "too few to say"))
             continue
         mine, once = without[np.isin(rows, one.rows)], np.ones((len(one.rows), 1), np.float32)
         chance, chance_left = random_areas(one.loss, once)[0, 1], random_areas(one.loss, mine)[:, 1]

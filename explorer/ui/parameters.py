@@ -312,9 +312,7 @@ _PREVALENCE_THERE = from_store(
     lambda store, values: prior_shift.first_prevalence(store, values["split"], values["label"]),
 )
 
-_WAY = from_store(
-    lambda store: {way: way for way in abstention.WAYS if way != "agreement" or len(store.all_regimes) > 1}
-)
+_WAY = from_store(lambda store: {way: way for way in abstention.ways(store)})
 
 PR_CURVES = {
     **_COMPARES,
