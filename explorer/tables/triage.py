@@ -61,7 +61,7 @@ def triage(store: Store, split: Split, label: str, side: Side, level: float) -> 
     curves = {r.title: promised(targets, np.asarray(store.logits(r.name)[films, c]), side) for r in store.regimes}
     chosen = {title: guarantee(frame, level) for title, frame in curves.items()}
     lines = [_line(store, split, label, side, regime.name, chosen[regime.title]) for regime in store.regimes]
-    return Triage(curves, chosen, len(films), int((targets == 1).sum()), pd.DataFrame(lines))
+    return Triage(curves, chosen, len(films), int((targets == 1).sum()), pd.DataFrame(lines).fillna("—"))
 
 
 def _line(

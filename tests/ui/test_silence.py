@@ -44,7 +44,7 @@ def test_triage_says_what_its_table_says(store: Store, side: triage.Side, level:
     )
     shown = triage.triage(store, "test", LABEL, side, level)
     assert as_read(triage.sentence(shown, LABEL, side, level, regime.title)) in said(app)
-    assert shown.table.fillna("").astype(str).equals(app.dataframe[0].value.fillna("").astype(str))
+    assert shown.table.equals(app.dataframe[0].value)
     for title, row in shown.chosen.items():
         frame = shown.curves[title]
         if row is None:
