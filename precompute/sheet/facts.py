@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from explorer.analysis.calibration import METHODS
 from explorer.analysis.evidence import FEW
 from explorer.analysis.ranking import BINARY_METRICS
 from explorer.data.samples import SPLITS
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from explorer.store.reader import Store
     from precompute.sheet.items import Fact
 
+LEVEL = 0.05
+"""A gap whose adjusted p is below this is told from chance."""
 PERFORMANCE = (
     "See Figures above: every figure with its 95% interval and its trivial baseline. "
     f"Single labels: {layout.METRICS}. Groups of films: {layout.SUBGROUPS}."
@@ -67,7 +70,7 @@ def facts(store: Store) -> dict[Fact, str]:
         "robustness": _robustness(store),
         "licences": f"{licences}.",
     }
-    answers |= _demographics(store) | _marks(store) | _explanations(store)
+    answers |= _demographics(store) | _marks(store) | _explanations(store) | _fairness(store) | _updating(store)
     return answers
 
 
@@ -180,3 +183,42 @@ def _explanations(store: Store) -> dict[Fact, str]:
         return {}
     titles = "; ".join(f"{one.title} on {one.record.split}" for one in sets)
     return {"explanations": f"{titles}, compared with readers' marks and with sanity checks."}
+
+
+def _fairness(store: Store) -> dict[Fact, str]:
+    """Gaps between groups of films in test; runs of early versions have none."""
+    if layout.SUBGROUP_GAPS not in store.manifest.artefacts:
+        return {}
+    groups = store.tables.subgroups
+    gaps = store.tables.subgroup_gaps
+    gaps = gaps[(gaps["split"] == "test") & gaps["gap"].notna()]
+    attributes = ", ".join(groups.loc[groups["split"] == "test", "attribute"].unique())
+    sure = int((gaps["p_adjusted"] < LEVEL).sum())
+    return {
+        "fairness": f"Figures of test by group ({attributes or 'no group has enough films'}). Of {len(gaps):,} gaps in "
+        "AUROC, sensitivity, specificity and calibration in the large, adjusted by Holm's method, "
+        f"{sure:,} are told from chance. Nothing was done to close them. {layout.SUBGROUP_GAPS} has all."
+    }
+
+
+def _updating(store: Store) -> dict[Fact, str]:
+    """What refitting probabilities on val does to their calibration on test."""
+    if layout.CALIBRATION not in store.manifest.artefacts:
+        return {}
+    frame = store.tables.calibration
+    frame = frame[(frame["split"] == "test") & (frame["metric"] == "ece") & (frame["n_pos"] >= FEW)]
+    means = frame.groupby(["regime", "method"])["value"].mean()
+    parts = []
+    for regime in store.regimes:
+        values = [
+            f"{title.lower()} {means[regime.name, method]:.3f}"
+            for method, title in METHODS.items()
+            if (regime.name, method) in means.index
+        ]
+        parts.append(f"{regime.title}: {', '.join(values) or 'too few positives'}")
+    return {
+        "updating": "Weights are not updated. Probabilities are fitted again on val by temperature, Platt and isotonic "
+        "scaling. The pages move them, and the threshold, to another prevalence under prior shift.",
+        "updated figures": f"Expected calibration error on test, mean over labels with {FEW} positives or more. "
+        f"{'; '.join(parts)}. {layout.CALIBRATION} has every label with its interval.",
+    }

@@ -17,6 +17,7 @@ Fact = Literal[
     "design",
     "explanations",
     "failures",
+    "fairness",
     "films",
     "imbalance",
     "initial weights",
@@ -36,6 +37,8 @@ Fact = Literal[
     "split level",
     "training",
     "uncertainty",
+    "updated figures",
+    "updating",
 ]
 
 
@@ -120,10 +123,10 @@ TRIPOD_AI: tuple[Item, ...] = (
     Item("12c", "Type of model and how it was built", "training"),
     Item("12d", "Heterogeneity between clusters"),
     Item("12e", "Measures of performance", "measures"),
-    Item("12f", "Model updating"),
+    Item("12f", "Model updating", "updating"),
     Item("12g", "How predictions were calculated for evaluation", "output"),
     Item("13", "Class imbalance", "imbalance"),
-    Item("14", "Fairness"),
+    Item("14", "Fairness", "fairness"),
     Item("15", "The model's output and its thresholds", "output"),
     Item("16", "Differences between training and evaluation data", "split"),
     Item("17", "Ethical approval"),
@@ -141,7 +144,7 @@ TRIPOD_AI: tuple[Item, ...] = (
     Item("22", "The full model", "model"),
     Item("23a", "Performance with intervals, in subgroups too", "performance"),
     Item("23b", "Heterogeneity of performance between clusters"),
-    Item("24", "Results of model updating"),
+    Item("24", "Results of model updating", "updated figures"),
     Item("25", "Interpretation"),
     Item("26", "Limitations"),
     Item("27a", "Poor or missing input when the model is used"),

@@ -9,7 +9,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from explorer.store import open_store
+from explorer.analysis.evidence import FEW
+from explorer.store import layout, open_store
 from precompute.sheet.facts import facts
 from precompute.sheet.items import CLAIM, TRIPOD_AI, Fact
 from precompute.sheet.sheet import as_atlas
@@ -62,6 +63,21 @@ def test_unknown_labels_are_counted_and_shared_patients_are_told(tiny_store: Pat
     assert facts(store)["split level"] == "Patients: none is in two parts."
     store.samples.loc[[store.rows("train")[0], store.rows("test")[0]], "patient_id"] = "one"
     assert facts(store)["split level"] == "Films. Patients in more than one part: 1."
+
+
+def test_gaps_and_refitted_probabilities_are_those_of_the_tables(tiny_store: Path) -> None:
+    store = open_store(tiny_store)
+    answers = facts(store)
+    gaps = store.tables.subgroup_gaps
+    gaps = gaps[(gaps["split"] == "test") & gaps["gap"].notna()]
+    assert f"Of {len(gaps):,} gaps" in answers["fairness"]
+    frame = store.tables.calibration
+    ece = frame[(frame["split"] == "test") & (frame["metric"] == "ece") & (frame["method"] == "platt")]
+    mean = ece[(ece["regime"] == "zero_shot") & (ece["n_pos"] >= FEW)]["value"].mean()
+    assert f"platt {mean:.3f}" in answers["updated figures"].split(";")[0]
+    for file, fact in ((layout.SUBGROUP_GAPS, "fairness"), (layout.CALIBRATION, "updated figures")):
+        del store.manifest.artefacts[file]
+        assert fact not in facts(store), "of a run that has no such file"
 
 
 def test_the_atlas_card_claims_nothing_that_the_run_cannot_know(tiny_store: Path) -> None:

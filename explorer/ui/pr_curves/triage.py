@@ -31,8 +31,8 @@ shares of them, fixed beforehand, are tested: {shares}. Each has Clopper and Pea
 pays for choosing among the ten. The largest share whose bound reaches the asked one is used.
 
 **What it does not say.** Val also chose a trained regime's settings and when to stop, so its promise is a little
-optimistic: what test shows stands beside it. A high NPV is easy where the label is rare: sensitivity beside it says how many positives are
-still seen. Sources: Clopper & Pearson 1934; Angelopoulos et al. 2025 (learn then test).
+optimistic: what test shows stands beside it. A high NPV is easy where the label is rare: sensitivity says how many
+positives are still seen. Sources: Clopper & Pearson 1934; Angelopoulos et al. 2025 (learn then test).
 """
 
 
