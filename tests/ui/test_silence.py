@@ -148,5 +148,5 @@ def test_a_group_that_is_surely_left_out_is_named() -> None:
         [("w", "sex: F", 0.5, 0.4, 0.6, 0.8, 40), ("w", "sex: M", 0.75, 0.6, 0.9, 0.8, 40)],
         columns=["series", "label", "value", "ci_low", "ci_high", "baseline", "n_pos"],
     )
-    assert "sex: F" in abstention.group_sentence(frame)
+    assert "sex: F" in as_read(abstention.group_sentence(frame))
     assert "no group more" in abstention.group_sentence(frame.iloc[1:])
