@@ -19,7 +19,7 @@ import typer
 from explorer.store.files import write_text
 from tests.validation import Row
 
-NAMES = ("macro", "labels", "auroc", "delong", "edges", "noise", "ece", "planted_copies", "audit_power")
+NAMES = ("macro", "labels", "auroc", "delong", "edges", "noise", "ece", "planted_copies", "audit_power", "silence")
 """In the order of the document."""
 
 SEED = 20261127
