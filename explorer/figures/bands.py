@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 PREVALENCE_TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9)
 
 
-def add_line(figure: go.Figure, title: str, frame: pd.DataFrame, style: Style) -> None:
+def add_line(figure: go.Figure, title: str, frame: pd.DataFrame, style: Style, *, band: bool = True) -> None:
     """A line and its band: ``at``, ``value``, ``low`` and ``high``; where an end is missing there is no band."""
-    band = frame[frame["low"].notna() & frame["high"].notna()]
-    figure.add_scatter(
-        x=np.concatenate([band["at"], band["at"][::-1]]),
-        y=np.concatenate([band["high"], band["low"][::-1]]),
-        mode="lines",
-        line={"width": 0},
-        fill="toself",
-        fillcolor=translucent(style.colour, 0.12),
-        legendgroup=title,
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    if band:
+        known = frame[frame["low"].notna() & frame["high"].notna()]
+        figure.add_scatter(
+            x=np.concatenate([known["at"], known["at"][::-1]]),
+            y=np.concatenate([known["high"], known["low"][::-1]]),
+            mode="lines",
+            line={"width": 0},
+            fill="toself",
+            fillcolor=translucent(style.colour, 0.12),
+            legendgroup=title,
+            hoverinfo="skip",
+            showlegend=False,
+        )
     figure.add_scatter(
         x=frame["at"],
         y=frame["value"],
@@ -133,7 +134,7 @@ def promises(
 
 
 def risk_coverage(
-    curves: Mapping[str, pd.DataFrame], styles: Mapping[str, Style], risk: float, coverage: float
+    curves: Mapping[str, pd.DataFrame], styles: Mapping[str, Style], chosen: str, risk: float, coverage: float
 ) -> go.Figure:
     """The share of errors among the films kept by the share of films kept, for each way to abstain.
 
@@ -142,6 +143,8 @@ def risk_coverage(
     curves : title of the way to DataFrame
         at, value, low, high.
     styles : title to style
+    chosen : str
+        The title of the way whose band is drawn.
     risk : float
         Of all films: what random abstention keeps.
     coverage : float
@@ -150,9 +153,11 @@ def risk_coverage(
     figure = go.Figure()
     add_baseline(figure, f"random abstention ({number(risk, 3)})", np.array([0.0, 1.0]), np.full(2, risk), "longdash")
     for name, frame in curves.items():
-        add_line(figure, name, frame, styles[name])
-    top = max(risk, *(float(np.nanmax(frame[["value", "high"]])) for frame in curves.values()))
+        add_line(figure, name, frame, styles[name], band=name == chosen)
+    top = max(
+        risk, float(np.nanmax(curves[chosen]["high"].fillna(0))), *(frame["value"].max() for frame in curves.values())
+    )
     add_baseline(figure, f"coverage {coverage:.0%}", np.full(2, coverage), np.array([0.0, top]), "dot")
     figure.update_xaxes(title="coverage: share of films kept", range=[0, 1.02], zeroline=False)
     figure.update_yaxes(title="errors among them", range=[-0.03 * top, 1.04 * top], zeroline=False)
-    return compact(figure, height=360)
+    return compact(figure, height=440)

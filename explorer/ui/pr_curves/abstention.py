@@ -67,25 +67,25 @@ def _of_one_label(view: View, one: abstention.Abstention, label: str, regime: Re
     st.markdown(abstention.sentence(one, label, regime.title, way, coverage))
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        _curve(view, one, label, regime, coverage)
+        _curve(view, one, label, regime, way, coverage)
     with right:
         _groups(view, one, label, regime, way, coverage)
     _compared(view, label, regime)
 
 
 @panel
-def _curve(view: View, one: abstention.Abstention, label: str, regime: RegimeRecord, coverage: float) -> None:
+def _curve(view: View, one: abstention.Abstention, label: str, regime: RegimeRecord, way: str, coverage: float) -> None:
     curves = _curves(view.store, view.split, label, regime.name)
     titled = {abstention.WAYS[way]: frame for way, frame in curves.items()}
     styles = {abstention.WAYS[way]: style for way, style in abstention.STYLES.items()}
     download.figure(
         view,
-        risk_coverage(titled, styles, float(one.loss.mean()), coverage),
+        risk_coverage(titled, styles, abstention.WAYS[way], float(one.loss.mean()), coverage),
         download.About(
             ("Risk and coverage", label, regime.title, view.split),
             download.label_films(view, label),
-            "Errors among the films kept as the least sure are left to a reader; 95% bands that leave out patients in "
-            "turn. Random abstention stays on the dashed line.",
+            "Errors among the films kept as the least sure are left to a reader; the chosen way's 95% band leaves out "
+            "patients in turn. Random abstention stays on the dashed line.",
             ("coverage", "augrc"),
         ),
         lambda: pd.concat([frame.assign(abstaining_by=title) for title, frame in titled.items()]),
