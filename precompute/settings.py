@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from explorer.analysis.evidence import ENOUGH
+from explorer.analysis.subgroups import AGES
 
 Protocol = Literal["sound", "paper"]
 LossName = Literal["plain", "weighted", "focal", "asymmetric"]
@@ -52,12 +53,26 @@ class Settings(BaseModel):
         ge=2,
         description="The mean over labels leaves out labels with fewer positive or negative patients, in val or test.",
     )
+    age_cuts: list[int] = Field(
+        default=list(AGES),
+        min_length=1,
+        max_length=10,
+        description="Subgroups: the years at which a band of ages begins; give the option once for each.",
+    )
     permutations: int = Field(
         default=500,
         ge=1,
         description="Separability: shuffles of labels by patient; 14 labels need some 300 for one to be significant.",
     )
     thumbnail: int = Field(default=256, ge=32, description="A thumbnail's long side in pixels.")
+
+    @field_validator("age_cuts")
+    @classmethod
+    def _ascending(cls, cuts: list[int]) -> list[int]:
+        """The order in which they are given does not matter, so it decides no key."""
+        if not all(1 <= cut <= 120 for cut in cuts):
+            raise ValueError("years from 1 to 120 are asked for")
+        return sorted(set(cuts))
 
 
 PAPER: dict[str, object] = {

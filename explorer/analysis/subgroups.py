@@ -66,7 +66,10 @@ class Scores:
 
 
 def attributes(
-    samples: pd.DataFrame, device: NDArray[np.float32] | None, outlying: NDArray[np.float32]
+    samples: pd.DataFrame,
+    device: NDArray[np.float32] | None,
+    outlying: NDArray[np.float32],
+    age_cuts: Sequence[int] = AGES,
 ) -> list[Attribute]:
     """The ways to part a set's films, each with two groups or more.
 
@@ -77,12 +80,13 @@ def attributes(
     device : (N,) 1, 0 or NaN, optional
         The label of support devices, where the set has one.
     outlying : (N,) percentiles
+    age_cuts : the years at which a band of ages begins, ascending
     """
     age = samples["age"].to_numpy(np.float64, na_value=np.nan)
     bands = [
-        f"under {AGES[0]}",
-        *(f"{a} to {b - 1}" for a, b in pairwise(AGES)),
-        f"{AGES[-1]} or more",
+        f"under {age_cuts[0]}",
+        *(f"{a} to {b - 1}" if b > a + 1 else str(a) for a, b in pairwise(age_cuts)),
+        f"{age_cuts[-1]} or more",
     ]
     per_study = samples.groupby("study_id")["study_id"].transform("size").to_numpy()
     has_study = (samples["study_id"].fillna("").astype(str) != "").to_numpy()
@@ -91,7 +95,7 @@ def attributes(
     half = np.median(words[told]) if told.any() else 0
     ways = [
         _of_words("sex", samples["sex"]),
-        Attribute("age", tuple(bands), np.where(np.isnan(age), -1, np.digitize(age, AGES))),
+        Attribute("age", tuple(bands), np.where(np.isnan(age), -1, np.digitize(age, age_cuts))),
         _of_words("view", samples["view"]),
         Attribute("films of the study", ("one", "several"), np.where(has_study, (per_study > 1) * 1, -1)),
         Attribute("outlying", ("no", "yes"), (outlying >= OUTLYING) * 1),

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import from_json
 
 from explorer.analysis.evidence import ENOUGH
+from explorer.analysis.subgroups import AGES
 from explorer.data.saliency_map import MethodName
 from explorer.data.samples import Split
 from explorer.errors import UserError
@@ -136,6 +137,16 @@ class RegimeRecord(_Record):
         return self.kind == "zero-shot"
 
 
+class _ReadSettings(BaseModel):
+    """The settings that pages read; a run of an earlier version lacks some."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    protocol: str = "sound"
+    macro_patients: int = ENOUGH
+    age_cuts: Annotated[tuple[int, ...], Field(min_length=1)] = AGES
+
+
 def _describe_former(manifest: object) -> object:
     """The regimes of a run before schema 1.6, whose records did not say what they are.
 
@@ -216,12 +227,27 @@ class Manifest(_Record):
     @property
     def protocol(self) -> str:
         """Whose settings split and trained it: ``sound`` or ``paper``."""
-        return str(self.settings.get("protocol", "sound"))
+        return self._read.protocol
 
     @property
     def macro_patients(self) -> int:
         """Positive and negative patients that a label needs to count in the mean over labels."""
-        return int(str(self.settings.get("macro_patients", ENOUGH)))
+        return self._read.macro_patients
+
+    @property
+    def age_cuts(self) -> tuple[int, ...]:
+        """The years at which a band of ages begins, in tables of subgroups."""
+        return self._read.age_cuts
+
+    @property
+    def _read(self) -> _ReadSettings:
+        return _ReadSettings.model_validate(self.settings)
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Manifest:
+        """Those that pages read are of their kind; the others are only shown."""
+        _ = self._read
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -56,7 +56,7 @@ def rows_of(store: Store, split: Split, attribute: str, group: str) -> NDArray[n
     device = store.targets[:, store.labels.index(DEVICE)] if DEVICE in store.labels else None
     percentiles = store.audit.outlyingness[:, DISTANCES.index(DEFAULT)]
     rows = store.rows(split)
-    for way in attributes(store.samples, device, percentiles):
+    for way in attributes(store.samples, device, percentiles, store.manifest.age_cuts):
         if way.name == attribute and group in way.groups:
             return np.asarray(rows[way.codes[rows] == way.groups.index(group)])
     return rows[:0]

@@ -45,7 +45,16 @@ if TYPE_CHECKING:
 DEFAULT_STORE = Path("store")
 """The app opens it where the environment names none."""
 DEMO_ENCODER = APP / "encoders" / "phantom-clip"
-TRAINING = ("epochs", "learning_rate", "patch_dropout", "batch_size", "train_batch_size", "macro_patients", "seed")
+TRAINING = (
+    "epochs",
+    "learning_rate",
+    "patch_dropout",
+    "batch_size",
+    "train_batch_size",
+    "macro_patients",
+    "age_cuts",
+    "seed",
+)
 """Settings that a command may change."""
 
 

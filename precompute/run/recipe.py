@@ -159,7 +159,7 @@ def training_data(folder: RunFolder, inputs: NDArray[Any]) -> TrainingData:
 def training_settings(settings: Settings) -> dict[str, object]:
     """What decides a training: settings that only measure, or number the seeds, are left out."""
     measuring = {"seeds", "fractions", "batch_size", "neighbours", "resamples", "permutations", "thumbnail"}
-    return settings.model_dump(mode="json", exclude={*measuring, "macro_patients"})
+    return settings.model_dump(mode="json", exclude={*measuring, "macro_patients", "age_cuts"})
 
 
 def epochs_record(run: Run, curve: TrainingCurve) -> dict[str, Any]:

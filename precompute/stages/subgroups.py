@@ -32,7 +32,7 @@ def subgroups(run: Run) -> None:
     def make(folder: Path, report: ReportProgress) -> list[str]:
         percentiles = run.read_array(outlier_file, "float32", run.n, len(DISTANCES))
         device = run.targets[:, run.labels.index(DEVICE)] if DEVICE in run.labels else None
-        ways = attributes(run.samples, device, percentiles[:, DISTANCES.index(DEFAULT)])
+        ways = attributes(run.samples, device, percentiles[:, DISTANCES.index(DEFAULT)], run.settings.age_cuts)
         groups: list[pd.DataFrame] = []
         gaps: list[pd.DataFrame] = []
         for i, split in enumerate(SHOWN):
@@ -48,7 +48,8 @@ def subgroups(run: Run) -> None:
         return [layout.SUBGROUPS, layout.SUBGROUP_GAPS]
 
     thresholds = [layout.regime_files(regime.name).thresholds for regime in run.regimes]
-    run.stage("subgroups", {**run.logit_hashes(), **run.hashes(*thresholds, layout.SAMPLES, outlier_file)}, make)
+    inputs = {**run.logit_hashes(), **run.hashes(*thresholds, layout.SAMPLES, outlier_file)}
+    run.stage("subgroups", {**inputs, **run.settings.model_dump(include={"age_cuts"})}, make)
 
 
 def _scores(run: Run, regime: str, rows: NDArray[np.int64]) -> Scores:

@@ -162,4 +162,8 @@ def test_the_ways_to_part_a_set_are_those_that_it_knows() -> None:
         "device": [1, 0, -1, 0],
     }
     assert ways["age"].groups == ("under 40", "40 to 64", "65 or more")
+    others = attributes(samples, None, np.zeros(4, np.float32), age_cuts=(40, 41))
+    (age,) = (way for way in others if way.name == "age")
+    assert age.groups == ("under 40", "40", "41 or more")
+    assert age.codes.tolist() == [0, 1, 2, -1]
     assert GAP_METRICS[0] == "auroc"

@@ -197,6 +197,15 @@ def test_more_epochs_make_only_the_fine_tune(
     assert ran == ["full_fine-tune"]
 
 
+def test_other_bands_of_age_make_only_the_subgroups(root: Path, run: Command, ran: list[str]) -> None:
+    code, _, err = run(root, "--age-cuts", 0)
+    assert code == 1
+    assert "--age-cuts is [0]" in err
+    assert run(root, "--age-cuts", 50, "--age-cuts", 30)[0] == 0
+    assert ran == ["subgroups"]
+    assert open_store(root).manifest.age_cuts == (30, 50)
+
+
 def test_a_further_seed_trains_that_seed_alone(
     root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

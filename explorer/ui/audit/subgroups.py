@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer.analysis.evidence import ENOUGH, FEW
-from explorer.analysis.subgroups import AGES, EXCESS, FEWEST, OUTLYING
+from explorer.analysis.subgroups import EXCESS, FEWEST, OUTLYING
 from explorer.data.text import in_markdown, plain
 from explorer.figures.dots import dots
 from explorer.store import layout
@@ -93,10 +93,10 @@ def _films(view: View) -> None:
         st.caption("This run was made by another version, which parted films otherwise: run precompute again.")
         return
     selection.actions(view, rows, f"{title} in {view.split}", "subgroup")
-    st.caption(_WAYS.format(first=AGES[0], last=AGES[-1], percentile=OUTLYING))
+    st.caption(_WAYS.format(percentile=OUTLYING))
 
 
 _WAYS = (
-    "Age under {first}, between, and {last} or more. Outlying: farther from the training films than "
-    "{percentile:.0f}% of held-out ones. Report: up to the median number of words, or longer. Device: the label."
+    "Outlying: farther from the training films than {percentile:.0f}% of held-out ones. Report: up to the median "
+    "number of words, or longer. Device: the label. `run --age-cuts` chooses the bands of age."
 )
