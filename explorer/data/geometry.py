@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import cv2
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +36,8 @@ class Fit(BaseModel):
         ``shortest``: the short side becomes S and the middle S x S is cut out. ``longest``: the long side becomes S and
         the rest is padded with black. open_clip pads with black, and a film is black beyond its collimation.
         ``squash``: both sides become S.
+    resize_to : int, optional
+        The side to resize to in place of S, of which the middle S x S is then cut out.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +45,13 @@ class Fit(BaseModel):
     size: Annotated[int, Field(ge=1, le=1024)]
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     resize_mode: Literal["shortest", "longest", "squash"] = "shortest"
+    resize_to: Annotated[int, Field(ge=1, le=2048)] | None = Field(default=None, exclude_if=lambda side: side is None)
+
+    @model_validator(mode="after")
+    def _covers_its_input(self) -> Fit:
+        if self.resize_to is not None and (self.resize_to < self.size or self.resize_mode == "longest"):
+            raise ValueError(f"a film resized to {self.resize_to} ({self.resize_mode}) does not cover {self.size}")
+        return self
 
     @property
     def words(self) -> str:
@@ -52,18 +61,20 @@ class Fit(BaseModel):
             "longest": "the whole film, padded with black to a square",
             "squash": "the whole film, squashed to a square",
         }
-        return f"{what[self.resize_mode]}, at {self.size} x {self.size} pixels"
+        margin = f", less the margin beyond {self.size / self.resize_to:.1%} of its sides" if self.resize_to else ""
+        return f"{what[self.resize_mode]}{margin}, at {self.size} x {self.size} pixels"
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the film after the resize, before the crop or padding."""
+        side = self.resize_to or self.size
         if self.resize_mode == "squash":
-            return self.size, self.size
+            return side, side
         short, long = min(height, width), max(height, width)
         if self.resize_mode == "longest":
             ratio = long / self.size
             return round(height / ratio), round(width / ratio)
-        other = int(self.size * long / short)  # truncated, as torchvision does
-        return (other, self.size) if height > width else (self.size, other)
+        other = int(side * long / short)  # truncated, as torchvision does
+        return (other, side) if height > width else (side, other)
 
     def offset(self, height: int, width: int) -> tuple[int, int]:
         """(top, left) of the crop in the resized film; negative where it is padded."""

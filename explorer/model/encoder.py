@@ -1,4 +1,4 @@
-"""Encoders: a CLIP model loaded whole for precompute, and its image tower alone for the store and Grad-CAM."""
+"""Encoders: a model loaded whole for precompute, and its image tower alone for the store and Grad-CAM."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from explorer.data import tower_files
 from explorer.data.geometry import RESIZE_MODES, Fit
 from explorer.errors import UserError
 from explorer.model.hub import LOCAL, find_weights, locate, read_config, text_tower, tokenizer_folder
+from explorer.model.trunk import RESERVED, Parts, TimmTower, read_timm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,9 +35,11 @@ _UNFIT = (
     *(OSError, EOFError, SafetensorError, UnpicklingError),
 )
 """What open_clip, transformers and torch raise for a config, tokenizer or weights that do not belong together."""
-_MOST = {"image_size": 1024, "width": 4096, "layers": 256}
+_MOST = {"image_size": 1024, "width": 4096, "layers": 256, "img_size": 1024, "embed_dim": 4096, "depth": 256}
 """The largest figures of a tower's config; any other number is at most ``_MOST_ANY``."""
 _MOST_ANY = 2**15
+SAME = 1e-4
+"""How far a renamed model may be from its library's own on one input, relative to its length; rounding: 1e-6."""
 
 Report = Callable[[int, int], None]
 """Told (done, total) as work goes on."""
@@ -77,7 +80,10 @@ class TowerConfig(BaseModel):
         name = vision_cfg.get("timm_model_name")
         if name and not (isinstance(name, str) and timm.is_model(name)):  # timm would fetch "hf-hub:..."
             raise ValueError(f"timm has no model {str(name)[:80]!r}")
-        for key, value in vision_cfg.items():
+        model_args = vision_cfg.get("model_args", {})
+        if not isinstance(model_args, dict) or RESERVED & set(model_args):
+            raise ValueError("model_args are not a model's sizes")
+        for key, value in {**vision_cfg, **model_args}.items():
             for number in _numbers(value):
                 if not abs(number) <= _MOST.get(key, _MOST_ANY):
                     raise ValueError(f"{key} is {number:g}")
@@ -86,6 +92,9 @@ class TowerConfig(BaseModel):
     def build(self, device: str) -> nn.Module:
         """The tower with weights of no meaning; on the device ``meta`` it takes no memory."""
         with torch.device(device), _NothingDrawn():
+            if "model_args" in self.vision_cfg:
+                projection = self.embed_dim if self.vision_cfg["timm_proj"] == "linear" else None
+                return TimmTower(self.vision_cfg["timm_model_name"], self.vision_cfg["model_args"], projection)
             vision_cfg = {**self.vision_cfg, "timm_model_pretrained": False}
             visual: nn.Module = _build_vision_tower(self.embed_dim, vision_cfg, self.quick_gelu)
         return visual
@@ -101,12 +110,13 @@ def _numbers(value: object) -> Iterator[float]:
 
 
 class ImageTower:
-    """The image half of a CLIP model, with its preprocessing.
+    """An image model, or the image half of a CLIP model, with its preprocessing.
 
     Parameters
     ----------
     visual : nn.Module
-        open_clip's image tower: (B, 3, S, S) normalised pixels to (B, D) projected, unnormalised embeddings.
+        open_clip's image tower, or a :class:`TimmTower`: (B, 3, S, S) normalised pixels to (B, D) projected,
+        unnormalised embeddings.
     config : TowerConfig
     device : torch.device
     unit : bool
@@ -205,8 +215,8 @@ class ImageTower:
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A whole CLIP model as precompute uses it.
+class Encoder:
+    """A model as precompute uses it; one that reads text, too, is a :class:`Clip`.
 
     Attributes
     ----------
@@ -215,16 +225,31 @@ class Clip:
         Where it came from, with the revision for a hub model.
     licence : str
         What its folder says, or "not stated".
-    weights_sha256 : str
+    weights : Path
+        The file of its weights.
     """
 
-    model: nn.Module
-    tokenizer: Callable[[Sequence[str]], torch.Tensor]
     tower: ImageTower
     source: str
     title: str
     licence: str
     weights: Path
+
+
+@dataclass(frozen=True)
+class Clip(Encoder):
+    """A whole CLIP model.
+
+    Attributes
+    ----------
+    model : nn.Module
+        open_clip's model, or transformers' text half: with ``encode_text`` and ``logit_scale``.
+    tokenizer : callable
+        Texts to (T, L) token ids.
+    """
+
+    model: nn.Module
+    tokenizer: Callable[[Sequence[str]], torch.Tensor]
 
     @property
     def logit_scale(self) -> float:
@@ -242,10 +267,10 @@ class Clip:
         return functional.normalize(embedded.float(), dim=-1).cpu().numpy()
 
 
-def load_clip(
+def load_encoder(
     spec: str, device: torch.device, fit: Literal["crop", "pad"] | None = None, *, fetch: bool = True
-) -> Clip:
-    """Load a CLIP model from a folder or the hub's cache, with its own preprocessing; never with random weights.
+) -> Encoder:
+    """Load a model from a folder or the hub's cache, with its own preprocessing; never with random weights.
 
     Parameters
     ----------
@@ -256,40 +281,94 @@ def load_clip(
     fetch : bool
         Whether the hub may be asked for what its cache lacks.
 
+    Returns
+    -------
+    Clip
+        Where the model has a text tower.
+    Encoder
+        Where it has none.
+
     Raises
     ------
     UserError
         Unknown spelling, no such folder, no weights, weights that do not fit, no network.
     """
     place = locate(spec, fetch)
-    config = read_config(place.folder)
     weights = find_weights(place.folder)
-    text_cfg = dict(config["model_cfg"].get("text_cfg", {}))
-    tower, words = text_tower(place.folder, config, fetch), tokenizer_folder(place.folder, config, fetch)
-    if tower:
-        text_cfg |= {"hf_model_pretrained": False, "hf_model_name": str(tower)}
+    model: nn.Module | None
     try:
-        with _NothingDrawn():
-            model = open_clip.create_model(
-                f"{LOCAL}{place.folder}", device=device, require_pretrained=True, pretrained_hf=False, text_cfg=text_cfg
-            )
-        tokenizer = _tokenizer(place.folder, words, text_cfg)
-        image_tower = ImageTower(model.visual, _tower_config(config, model.visual, fit), device)
+        if place.layout == "open_clip":
+            model, tokenizer, tower = _open_clip(place.folder, device, fit, fetch)
+        elif place.layout == "timm":
+            model, tokenizer, tower = None, None, _built(read_timm(place.folder), device, fit)
+        else:
+            from explorer.model.from_transformers import read_transformers  # takes a second that others need not wait
+
+            parts, model, tokenizer = read_transformers(place.folder)
+            tower = _built(parts, device, fit)
     except _UNFIT as error:
         raise UserError(
             f"The encoder {spec} cannot be loaded: {error}",
             "Check that config, weights, text tower config (config.json) and tokenizer belong together.",
         ) from error
-    model.eval()
-    return Clip(
-        model=model,
-        tokenizer=tokenizer,
-        tower=image_tower,
-        source=place.source,
-        title=place.title,
-        licence=place.licence,
-        weights=weights,
+    about = (tower, place.source, place.title, place.licence, weights)
+    if model is None or tokenizer is None:
+        return Encoder(*about)
+    return Clip(*about, model.to(device).eval(), tokenizer)
+
+
+def load_clip(
+    spec: str, device: torch.device, fit: Literal["crop", "pad"] | None = None, *, fetch: bool = True
+) -> Clip:
+    """As :func:`load_encoder`, of a model that reads text.
+
+    Raises
+    ------
+    UserError
+        As there; or the model has no text tower.
+    """
+    encoder = load_encoder(spec, device, fit, fetch=fetch)
+    if not isinstance(encoder, Clip):
+        raise UserError(f"The encoder {spec} has no text tower.", "Use a CLIP model (docs/encoders.md).")
+    return encoder
+
+
+def _open_clip(
+    folder: Path, device: torch.device, fit: Literal["crop", "pad"] | None, fetch: bool
+) -> tuple[nn.Module, Callable[[Sequence[str]], torch.Tensor], ImageTower]:
+    """A folder in open_clip's layout."""
+    config = read_config(folder)
+    text_cfg = dict(config["model_cfg"].get("text_cfg", {}))
+    tower, words = text_tower(folder, config, fetch), tokenizer_folder(folder, config, fetch)
+    if tower:
+        text_cfg |= {"hf_model_pretrained": False, "hf_model_name": str(tower)}
+    with _NothingDrawn():
+        model = open_clip.create_model(
+            f"{LOCAL}{folder}", device=device, require_pretrained=True, pretrained_hf=False, text_cfg=text_cfg
+        )
+    tokenizer = _tokenizer(folder, words, text_cfg)
+    return model, tokenizer, ImageTower(model.visual, _tower_config(config, model.visual, fit), device)
+
+
+def _built(parts: Parts, device: torch.device, fit: Literal["crop", "pad"] | None) -> ImageTower:
+    """The tower of a folder in timm's or transformers' layout."""
+    config = TowerConfig(
+        embed_dim=parts.embed_dim,
+        vision_cfg=parts.vision_cfg,
+        quick_gelu=False,
+        fit=parts.fit.model_copy(update={"resize_mode": RESIZE_MODES[fit], "resize_to": None}) if fit else parts.fit,
+        mean=parts.mean,
+        std=parts.std,
     )
+    visual = config.build("cpu").eval()
+    visual.load_state_dict(parts.state)
+    if parts.sample:
+        inputs, theirs = parts.sample
+        with torch.inference_mode():
+            apart = float((visual(inputs) - theirs).norm() / theirs.norm())
+        if not apart < SAME:
+            raise ValueError(f"its embedding comes out {apart:.1%} from that of its own library")
+    return ImageTower(visual, config, device)
 
 
 def untrained_clip(folder: Path) -> nn.Module:

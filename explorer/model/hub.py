@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import open_clip
+import timm
 from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
@@ -16,11 +17,16 @@ from explorer.errors import UserError
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 """In open_clip's own order of preference, so that the file hashed is the file loaded."""
-TEXT_CONFIG = "config.json"
-"""The text tower's own config, where it is one of transformers'."""
+MODEL_CONFIG = "config.json"
+"""Of a model in timm's or transformers' layout; in open_clip's layout, the text tower's own."""
+MODEL_WEIGHTS = "model.safetensors"
+PROCESSOR = "preprocessor_config.json"
 TOKENIZER = ("tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt", "*.model")
-LOCAL, HUB, OPEN_CLIP = "local-dir:", "hf-hub:", "open-clip:"
-SPELLING = "Write local-dir:DIR, hf-hub:NAME[@REVISION] or open-clip:MODEL/TAG."
+LOCAL, HUB, OPEN_CLIP, TIMM = "local-dir:", "hf-hub:", "open-clip:", "timm:"
+SPELLING = "Write local-dir:DIR, hf-hub:NAME[@REVISION], open-clip:MODEL/TAG or timm:NAME."
+
+Layout = Literal["open_clip", "timm", "transformers"]
+"""By whose rules a folder's files are named and read."""
 
 
 class Known(NamedTuple):
@@ -45,7 +51,8 @@ class Place(NamedTuple):
     Attributes
     ----------
     folder : Path
-        With open_clip_config.json, weights and tokenizer.
+        With config, weights and, of a model that reads text, tokenizer.
+    layout : Layout
     source : str
         How the store names it: a hub model with its revision, or a folder without the place it lies in.
     title, licence : str
@@ -53,6 +60,7 @@ class Place(NamedTuple):
     """
 
     folder: Path
+    layout: Layout
     source: str
     title: str
     licence: str
@@ -64,8 +72,8 @@ def locate(spec: str, fetch: bool = True) -> Place:
     Parameters
     ----------
     spec : str
-        ``local-dir:DIR``; ``hf-hub:NAME[@REVISION]``; or ``open-clip:MODEL/TAG``, one of open_clip's pretrained models
-        by the names of ``open_clip.list_pretrained()``.
+        ``local-dir:DIR``; ``hf-hub:NAME[@REVISION]``; ``open-clip:MODEL/TAG``, one of open_clip's pretrained models
+        by the names of ``open_clip.list_pretrained()``; or ``timm:NAME``, one of ``timm.list_pretrained()``.
 
     Raises
     ------
@@ -74,22 +82,63 @@ def locate(spec: str, fetch: bool = True) -> Place:
     """
     if spec.startswith(LOCAL):
         folder = expanded(spec.removeprefix(LOCAL), LOCAL)
-        config = read_config(folder)
         # the place it lies in is nobody's business
         name = folder.resolve().name
-        source = str(config.get("source", f"{LOCAL}{name}"))
-        return Place(folder, source, str(config.get("title", name)), str(config.get("licence", "not stated")))
+        return _place(folder, f"{LOCAL}{name}", name, "not stated")
     if spec.startswith(OPEN_CLIP):
         name, revision = _pretrained(spec), ""
+    elif spec.startswith(TIMM):
+        name, revision = _of_timm(spec), ""
     elif spec.startswith(HUB):
         name, _, revision = spec.removeprefix(HUB).partition("@")
     else:
         raise UserError(f"{spec!r} is not an encoder.", SPELLING)
     known = KNOWN.get(name)
     folder = _from_hub(spec, name, revision or (known.revision if known else None), fetch)
-    config = read_config(folder)
-    licence = config.get("licence", known.licence if known else "not stated")
-    return Place(folder, f"{HUB}{name}@{folder.name}", str(config.get("title", name)), str(licence))
+    place = _place(folder, "", name, known.licence if known else "not stated")
+    return place._replace(source=f"{HUB}{name}@{folder.name}")
+
+
+def _place(folder: Path, source: str, title: str, licence: str) -> Place:
+    """A folder, with what its config says of it in place of what is given."""
+    layout = layout_of(folder)
+    config = read_config(folder) if layout == "open_clip" else read_model_config(folder)
+    if layout == "timm":
+        licence = (config.get("pretrained_cfg") or config).get("license") or licence
+    stated = (
+        str(config.get(key, other)) for key, other in (("source", source), ("title", title), ("licence", licence))
+    )
+    return Place(folder, layout, *stated)
+
+
+def layout_of(folder: Path) -> Layout:
+    """The layout of an encoder's folder, by the config that it has.
+
+    Raises
+    ------
+    UserError
+        Where it has none.
+    """
+    if (folder / CONFIG).is_file():
+        return "open_clip"
+    if not (folder / MODEL_CONFIG).is_file():
+        raise UserError(
+            f"The encoder folder {folder} has no {CONFIG}, nor the {MODEL_CONFIG} of timm or transformers.",
+            "Name a folder in the layout of one of them.",
+        )
+    return "timm" if "architecture" in read_model_config(folder) else "transformers"
+
+
+def read_model_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json."""
+    file = folder / MODEL_CONFIG
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{file} cannot be read: {error}", "Copy the model's config again.") from error
+    if not isinstance(config, dict) or not isinstance(config.get("pretrained_cfg", {}), dict):
+        raise UserError(f"{file} is not a model's config.", "Copy the model's config again.")
+    return config
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -106,12 +155,13 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def find_weights(folder: Path) -> Path:
-    """The file of weights that open_clip will load."""
-    for name in WEIGHTS:
+    """The file of weights that is loaded; it decides which encoder a store was made with."""
+    names = WEIGHTS if layout_of(folder) == "open_clip" else (MODEL_WEIGHTS,)
+    for name in names:
         if (folder / name).is_file():
             return folder / name
     raise UserError(
-        f"The encoder folder {folder} has no weights ({' or '.join(WEIGHTS)}).",
+        f"The encoder folder {folder} has no weights ({' or '.join(names)}).",
         "Copy the model's weights into it; an encoder with random weights is never used.",
     )
 
@@ -122,7 +172,7 @@ def text_tower(folder: Path, config: dict[str, Any], fetch: bool = True) -> Path
     open_clip would read a relative name from the working directory, and ask the hub for any other. A folder with the
     file in it works anywhere, and without a network.
     """
-    return _beside(folder, config, "hf_model_name", (TEXT_CONFIG,), fetch)
+    return _beside(folder, config, "hf_model_name", (MODEL_CONFIG,), fetch)
 
 
 def tokenizer_folder(folder: Path, config: dict[str, Any], fetch: bool = True) -> Path | None:
@@ -169,12 +219,28 @@ def _pretrained(spec: str) -> str:
     return name.removesuffix("/")
 
 
+def _of_timm(spec: str) -> str:
+    """The hub's name of one of timm's pretrained models."""
+    name = spec.removeprefix(TIMM)
+    try:
+        pretrained = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # the model is known, the tag is not
+        pretrained = None
+    if pretrained is None or not pretrained.hf_hub_id:
+        raise UserError(
+            f"timm has no weights for a model {name!r} on the hub.",
+            'See python -c "import timm; print(timm.list_pretrained())".',
+        )
+    return str(pretrained.hf_hub_id)
+
+
 def _from_hub(spec: str, name: str, revision: str | None, fetch: bool) -> Path:
     """An encoder's snapshot in the hub's cache, fetched where it is not whole; the hub's bars tell how far it is."""
     try:
-        folder = _snapshot(name, revision, WEIGHTS, fetch, (CONFIG, TEXT_CONFIG, *TOKENIZER))
-        for file in WEIGHTS:
-            if not fetch or _holds(folder, WEIGHTS):
+        weights = (*WEIGHTS, MODEL_WEIGHTS)
+        folder = _snapshot(name, revision, weights, fetch, (CONFIG, MODEL_CONFIG, PROCESSOR, *TOKENIZER))
+        for file in weights:
+            if not fetch or _holds(folder, weights):
                 break
             try:
                 hf_hub_download(name, file, revision=folder.name)

@@ -111,6 +111,7 @@ class EncoderRecord(_Record):
     licence: str
     weights_sha256: str
     dim: Annotated[int, Field(ge=1)]
+    reads_text: bool = Field(default=True, description="whether the model it came with has a text tower")
 
 
 class RegimeRecord(_Record):

@@ -27,7 +27,7 @@ from explorer.tables.protocols import ScoredGroup
 from explorer.tables.results import METRIC_TITLES
 from explorer.tables.thresholds import has_bare_names
 from explorer.tables.training import learning_frame, losses_tried, protocol_title, recipe, start_of
-from explorer.ui.models.inference import NO_PROMPTS
+from explorer.ui.models.inference import why_no_prompts
 from explorer.ui.shared import address, cache, choose, download
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
@@ -163,7 +163,7 @@ def changes(view: View) -> None:
     paper_run, sound_run = (mine, other) if mine.manifest.protocol == "paper" else (other, mine)
     run = sound_run or mine
     if run.text_space is None:
-        st.info(NO_PROMPTS, icon=":material/text_fields:")
+        st.info(why_no_prompts(run), icon=":material/text_fields:")
         return
     if not has_bare_names(run):
         st.caption("This run was made before prompt sets were kept. Run precompute again to see the steps.")

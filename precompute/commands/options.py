@@ -33,7 +33,14 @@ Corrections = Annotated[
 
 DEFAULT_REGIMES = "zero_shot,linear_probe,fine_tune"
 """The paper's three."""
-Regimes = Annotated[str, typer.Option("--regimes", help="Which to make, with commas between; see regimes.")]
+Regimes = Annotated[
+    str | None,
+    typer.Option(
+        "--regimes",
+        help=f"Which to make, with commas between; see regimes. By default {DEFAULT_REGIMES}, of which those that "
+        "read text are left out for an encoder without a text tower.",
+    ),
+]
 
 PHANTOM_FILMS = 1500
 """How many films phantom and demo draw by default."""

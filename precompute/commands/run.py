@@ -36,7 +36,7 @@ from precompute.sources.options import flag
 from precompute.sources.patients import PatientIds, resolve_patients
 
 if TYPE_CHECKING:
-    from explorer.model.encoder import Clip
+    from explorer.model.encoder import Encoder
     from explorer.store.reader import Store
     from precompute.prompts import PromptSet
     from precompute.run.job import Job
@@ -65,7 +65,7 @@ def demo(
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Fine-tune for at most this many epochs.")] = 4,
     corrections: Corrections = None,
     seed: Seed = 0,
-    regimes: Regimes = DEFAULT_REGIMES,
+    regimes: Regimes = None,
     protocol: ProtocolName = "sound",
     seeds: Seeds = 1,
     device: DeviceName = "auto",
@@ -80,7 +80,7 @@ def demo(
     from precompute.run.job import Job
     from precompute.saliency.sample import make_sample
 
-    recipes = choose_recipes(regimes, paper=protocol == "paper")
+    recipes = choose_recipes(regimes or DEFAULT_REGIMES, paper=protocol == "paper")
     chosen = demo_settings(seed, epochs) if protocol == "sound" else PAPER  # either way --seed decides the films
     settings = _checked({**chosen, **training, "seeds": seeds})
     reporter = Reporter(MESSAGES, {**DRAW, **stages_of(recipes, settings), **SAMPLE}, out)
@@ -88,7 +88,7 @@ def demo(
         source = draw_films(out, n, seed, reporter, corrections)
         job = Job(
             source=source,
-            clip=_load(f"local-dir:{DEMO_ENCODER}", device),
+            encoder=_load(f"local-dir:{DEMO_ENCODER}", device),
             recipes=recipes,
             prompt_sets=_prompt_sets(source.labels, settings, recipes),
             settings=settings,
@@ -104,7 +104,7 @@ def demo(
 def run(
     *,
     encoder: Annotated[
-        str, typer.Option("--encoder", help="local-dir:DIR, hf-hub:NAME[@REVISION] or open-clip:MODEL/TAG.")
+        str, typer.Option("--encoder", help="local-dir:DIR, hf-hub:NAME[@REVISION], open-clip:MODEL/TAG or timm:NAME.")
     ],
     source: Annotated[SourceName, typer.Option("--source", help="The layout of the input; see sources.")] = "csv",
     source_options: Given,
@@ -135,7 +135,7 @@ def run(
         bool, typer.Option("--allow-empty", help="Keep labels that have no positive in some split.")
     ] = False,
     training: Given,
-    regimes: Regimes = DEFAULT_REGIMES,
+    regimes: Regimes = None,
     protocol: ProtocolName = "sound",
     seeds: Seeds = 1,
     device: DeviceName = "auto",
@@ -148,11 +148,7 @@ def run(
     from precompute.regimes import choose_recipes, reads_text
     from precompute.run.job import Job
 
-    recipes = choose_recipes(regimes, paper=protocol == "paper")
-    if prompts is not None and not reads_text(recipes):
-        raise UserError(
-            f"--prompts: no regime of {regimes} reads text.", "Leave it out, or add zero_shot to --regimes."
-        )
+    recipes = choose_recipes(regimes or DEFAULT_REGIMES, paper=protocol == "paper")
     if protocol == "paper":
         _refuse_what_the_paper_decides({*training, *(["prompts"] if prompts else [])})
     films = resolve_patients(read_source(source, source_options), patients, MESSAGES.print)
@@ -161,11 +157,19 @@ def run(
     if corrections is not None:
         films = correct(films, corrections)
     settings = _checked({**training, **(PAPER if protocol == "paper" else {}), "seeds": seeds})
+    loaded = _load(encoder, device, fit)
+    if regimes is None:
+        recipes = _possible(recipes, loaded)
+    for recipe in recipes:
+        recipe.check(loaded)
+    if prompts is not None and not reads_text(recipes):
+        chosen = ",".join(recipe.name for recipe in recipes)
+        raise UserError(f"--prompts: no regime of {chosen} reads text.", "Leave it out, or add zero_shot to --regimes.")
     reporter = Reporter(MESSAGES, stages_of(recipes, settings), None if dry_run else out)
     with reporter.job():
         job = Job(
             source=films,
-            clip=_load(encoder, device, fit),
+            encoder=loaded,
             recipes=recipes,
             prompt_sets=_prompt_sets(films.labels, settings, recipes, prompts),
             settings=settings,
@@ -197,13 +201,24 @@ def _checked(settings: Mapping[str, object]) -> Settings:
         raise UserError(f"{option} is {wrong['input']!r}: {wrong['msg']}.", "Give it another value.") from error
 
 
-def _load(encoder: str, device: str, fit: Literal["crop", "pad"] | None = None) -> Clip:
+def _possible(recipes: Sequence[Recipe], encoder: Encoder) -> tuple[Recipe, ...]:
+    """The default regimes, without those that need the text tower which the encoder has not."""
+    from explorer.model.encoder import Clip
+
+    if isinstance(encoder, Clip):
+        return tuple(recipes)
+    left_out = [recipe.name for recipe in recipes if recipe.reads_text]
+    MESSAGES.print(f"The encoder {encoder.title} has no text tower: left out {', '.join(left_out)}.")
+    return tuple(recipe for recipe in recipes if not recipe.reads_text)
+
+
+def _load(encoder: str, device: str, fit: Literal["crop", "pad"] | None = None) -> Encoder:
     from explorer.model.device import choose_device
-    from explorer.model.encoder import load_clip
+    from explorer.model.encoder import load_encoder
 
     chosen = choose_device(device)
     MESSAGES.print(f"Device: {chosen}. Encoder: {encoder}.")
-    return load_clip(encoder, chosen, fit)
+    return load_encoder(encoder, chosen, fit)
 
 
 def _prompt_sets(
@@ -236,10 +251,10 @@ def _precompute(job: Job, out: Path, reporter: Reporter) -> Store:
     from precompute.pipeline import precompute
     from precompute.training.zero_shot import sentences
 
-    check_patch_dropout(job.clip.tower.visual, job.settings.patch_dropout)
+    check_patch_dropout(job.encoder.tower.visual, job.settings.patch_dropout)
     if job.settings.layer_decay < 1:
-        layered(job.clip.tower.visual)
-    for text in cut_texts(job.clip, sentences(job.prompt_sets)):
+        layered(job.encoder.tower.visual)
+    for text in cut_texts(job.clip, sentences(job.prompt_sets)) if job.prompt_sets else ():
         MESSAGES.print(f"The encoder does not read this prompt to its end: {text!r}.")
     return precompute(job, out, reporter)
 

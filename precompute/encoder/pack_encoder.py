@@ -8,11 +8,13 @@ from pathlib import Path
 from explorer.errors import UserError
 from explorer.model.hub import (
     CONFIG,
-    TEXT_CONFIG,
+    MODEL_CONFIG,
+    PROCESSOR,
     TOKENIZER,
     find_weights,
     locate,
     read_config,
+    read_model_config,
     text_tower,
     tokenizer_folder,
 )
@@ -22,7 +24,7 @@ from explorer.store.files import write_json
 def copy_encoder(spec: str, out: Path) -> list[str]:
     """Copy config, weights, tokenizer and the text tower's own config of an encoder into ``out``.
 
-    open_clip_config.json also takes down where the encoder came from, so that a store made with the folder says so.
+    The model's config also takes down where the encoder came from, so that a store made with the folder says so.
 
     Parameters
     ----------
@@ -43,16 +45,20 @@ def copy_encoder(spec: str, out: Path) -> list[str]:
     if out.exists():
         raise UserError(f"{out} is there already.", "Name a new folder.")
     place = locate(spec)
-    config = read_config(place.folder)
-    tower, words = text_tower(place.folder, config), tokenizer_folder(place.folder, config)
-    files = [find_weights(place.folder)]
+    folder, files = place.folder, [find_weights(place.folder)]
+    if place.layout == "open_clip":
+        name, config = CONFIG, read_config(folder)
+        tower, words = text_tower(folder, config), tokenizer_folder(folder, config)
+        files += [tower / MODEL_CONFIG] if tower else []
+    else:
+        name, config, words = MODEL_CONFIG, read_model_config(folder), folder
+        files += folder.glob(PROCESSOR)
     files += [file for pattern in TOKENIZER for file in words.glob(pattern)] if words else []
-    files += [tower / TEXT_CONFIG] if tower else []
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for file in files:
         shutil.copyfile(file, partial / file.name)  # of a cache's link, what it points to
-    write_json(partial / CONFIG, {**config, "title": place.title, "licence": place.licence, "source": place.source})
+    write_json(partial / name, {**config, "title": place.title, "licence": place.licence, "source": place.source})
     partial.rename(out)
     return sorted(file.name for file in out.iterdir())

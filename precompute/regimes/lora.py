@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from explorer.errors import UserError
-from explorer.model.encoder import ImageTower
+from explorer.model.encoder import Encoder, ImageTower
 from explorer.model.head import Head
 from explorer.store import layout
 from explorer.store.files import sha256_json
@@ -42,6 +42,10 @@ class LoRA(Recipe):
     share = 100.0 * len(RANKS) * len(RATES)
     needs = ("linear_probe",)
     own_encoder = "LoRA"
+
+    def check(self, encoder: Encoder) -> None:
+        super().check(encoder)
+        attention_weights(encoder.tower.visual)
 
     def inputs(self, run: Run) -> dict[str, object]:
         encoder, probe = layout.encoder_files(FROZEN), layout.regime_files(self.needs[0])
@@ -111,13 +115,7 @@ def low_rank(visual: nn.Module, rank: int) -> None:
         Where the tower has no attention.
     """
     visual.requires_grad_(requires_grad=False)
-    weights = list(_attention_weights(visual))
-    if not weights:
-        raise UserError(
-            "LoRA changes attention weights, of which this image tower has none.",
-            "Use a vision transformer (docs/encoders.md), or leave lora out of --regimes.",
-        )
-    for module, name in weights:
+    for module, name in attention_weights(visual):
         parametrize.register_parametrization(module, name, LowRank(getattr(module, name), rank))
 
 
@@ -129,8 +127,8 @@ def merge(visual: nn.Module) -> None:
                 parametrize.remove_parametrizations(module, name, leave_parametrized=True)
 
 
-def _attention_weights(visual: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Every matrix of every module that is named as attention."""
+def attention_weights(visual: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Every matrix of every module that is named as attention; a ``UserError`` where there is none."""
     inside = [module for name, module in visual.named_modules() if name.split(".")[-1] in ("attn", "attention")]
     matrices: dict[int, tuple[nn.Module, str]] = {}
     for attention in inside:
@@ -138,6 +136,11 @@ def _attention_weights(visual: nn.Module) -> list[tuple[nn.Module, str]]:
             for name, parameter in module.named_parameters(recurse=False):
                 if parameter.ndim == 2:
                     matrices[id(parameter)] = module, name
+    if not matrices:
+        raise UserError(
+            "LoRA changes attention weights, of which this image tower has none.",
+            "Use a vision transformer (docs/encoders.md), or leave lora out of --regimes.",
+        )
     return list(matrices.values())
 
 

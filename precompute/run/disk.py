@@ -23,7 +23,7 @@ def needed_bytes(job: Job, trained: bool) -> int:
 
     A thumbnail is reckoned as a sixth of a byte for each of its pixels, as chest films take.
     """
-    tower, settings = job.clip.tower, job.settings
+    tower, settings = job.encoder.tower, job.settings
     films, labels = len(job.source.frame), len(job.source.labels)
     weights: int = sum(tensor.numel() * tensor.element_size() for tensor in tower.visual.state_dict().values())
     own = sum(bool(recipe.own_encoder) for recipe in job.recipes)

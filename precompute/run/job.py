@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
-from explorer.model.encoder import Clip
+from explorer.model.encoder import Clip, Encoder
 from explorer.store.files import sha256_file, sha256_json
 from explorer.store.manifest import SCHEMA_VERSION
 from precompute.prompts import PromptSet
@@ -22,13 +22,19 @@ class Job:
     """What is to be run."""
 
     source: Source
-    clip: Clip
+    encoder: Encoder
     recipes: tuple[Recipe, ...]
     prompt_sets: tuple[PromptSet, ...]
     settings: Settings
     skip_bad: bool
     allow_empty: bool
     allow_burned_in: bool = False
+
+    @property
+    def clip(self) -> Clip:
+        """The encoder of a job with a regime that reads text: :meth:`Recipe.check` has seen its text tower."""
+        assert isinstance(self.encoder, Clip)
+        return self.encoder
 
     @cached_property
     def identity(self) -> dict[str, object]:
@@ -40,7 +46,7 @@ class Job:
             "images": str(self.source.images.resolve()),
             "labels": self.source.labels,
             "weights": self.weights_sha256,
-            "tower": self.clip.tower.config.model_dump(),
+            "tower": self.encoder.tower.config.model_dump(),
             "regimes": [recipe.name for recipe in self.recipes],
             "prompts": [asdict(prompt_set) for prompt_set in self.prompt_sets],
             "settings": self.settings.model_dump(),
@@ -51,7 +57,7 @@ class Job:
 
     @cached_property
     def weights_sha256(self) -> str:
-        return sha256_file(self.clip.weights)
+        return sha256_file(self.encoder.weights)
 
     @cached_property
     def film_versions(self) -> list[tuple[int, int] | None]:

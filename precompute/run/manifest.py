@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 import explorer
+from explorer.model.encoder import Clip
 from explorer.store import layout
 from explorer.store.files import sha256_json
 from explorer.store.manifest import FROZEN, SCHEMA_VERSION, Dataset, EncoderRecord, Manifest, PromptSetRecord
@@ -93,20 +94,21 @@ def _dataset(run: Run) -> Dataset:
 
 
 def _encoders(run: Run) -> tuple[EncoderRecord, ...]:
-    clip = run.job.clip
+    encoder = run.job.encoder
     frozen = EncoderRecord(
         id=FROZEN,
-        title=clip.title,
-        source=clip.source,
-        licence=clip.licence,
+        title=encoder.title,
+        source=encoder.source,
+        licence=encoder.licence,
         weights_sha256=run.job.weights_sha256,
         dim=run.tower.dim,
+        reads_text=isinstance(encoder, Clip),
     )
     own = [
         frozen.model_copy(
             update={
                 "id": recipe.encoder,
-                "title": f"{clip.title}, {recipe.own_encoder}",
+                "title": f"{encoder.title}, {recipe.own_encoder}",
                 "source": f"the {recipe.name} regime",
                 "weights_sha256": run.writer.sha256(layout.encoder_files(recipe.encoder).weights),
             }

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from explorer.model.encoder import ImageTower
+from explorer.errors import UserError
+from explorer.model.encoder import Clip, Encoder, ImageTower
 from explorer.model.head import Head
 from explorer.store.folder import RunFolder
 from explorer.store.manifest import FROZEN, RegimeKind, RegimeRecord
@@ -93,6 +94,14 @@ class Recipe(ABC):
     @abstractmethod
     def words(self, run: Run) -> str:
         """How it was fitted, for the Protocols page."""
+
+    def check(self, encoder: Encoder) -> None:
+        """Refuse, before the run, an encoder that the regime cannot be made with."""
+        if self.reads_text and not isinstance(encoder, Clip):
+            raise UserError(
+                f"--regimes: {self.name} reads text, and the encoder {encoder.title} has no text tower.",
+                "Leave it out, or use a CLIP model (docs/encoders.md).",
+            )
 
     def depends_on_seed(self, settings: Settings) -> bool:
         """Whether another seed would give another result."""

@@ -45,7 +45,7 @@ class Run(RunFolder):
         self.versions = versions
         self.writer = writer
         self.reporter = reporter
-        self.tower = job.clip.tower
+        self.tower = job.encoder.tower
         self.settings = job.settings
         self.paper = job.settings.protocol == "paper"
         self.recipes = job.recipes

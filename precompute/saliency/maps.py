@@ -22,7 +22,7 @@ from explorer.data.samples import Split
 from explorer.errors import UserError
 from explorer.model.encoder import ImageTower
 from explorer.model.saliency.grad_cam import explain
-from explorer.model.saliency.tokens import read_tokens, vit_trunk
+from explorer.model.saliency.tokens import depth, read_tokens
 from explorer.store import checked, layout
 from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_json
 from explorer.store.manifest import SaliencyRecord
@@ -76,12 +76,12 @@ def plan_saliency(
     for label in labels:
         if label not in store.labels:
             raise UserError(f"{store.path} has no label {label!r}.", f"Use some of: {', '.join(store.labels)}.")
-    depth = len(vit_trunk(ImageTower.load(store.encoder_folder(store.regimes[0].encoder)).visual).blocks)
-    if block is not None and not 1 <= block <= depth:
-        raise UserError(f"--block is {block}; the encoder has blocks 1 to {depth}.", "Choose one of them.")
+    blocks = depth(ImageTower.load(store.encoder_folder(store.regimes[0].encoder)).visual)
+    if block is not None and not 1 <= block <= blocks:
+        raise UserError(f"--block is {block}; the encoder has blocks 1 to {blocks}.", "Choose one of them.")
     if not len(store.rows(split)):
         raise UserError(f"{store.path} has no film in {split}.", "Choose another split.")
-    return SaliencyPlan(tuple(dict.fromkeys(labels)) or store.labels, split, method, block or depth, films)
+    return SaliencyPlan(tuple(dict.fromkeys(labels)) or store.labels, split, method, block or blocks, films)
 
 
 def make_saliency(

@@ -29,7 +29,7 @@ from explorer.data.images import read_film
 from explorer.model.encoder import ImageTower
 from explorer.model.randomised import with_random_blocks
 from explorer.model.saliency.grad_cam import explain
-from explorer.model.saliency.tokens import Tokens, read_tokens, vit_trunk
+from explorer.model.saliency.tokens import Tokens, read_tokens
 from precompute.reporter import ReportProgress
 from precompute.threads import WORKERS, one_thread
 
@@ -100,10 +100,9 @@ def run_checks(store: Store, checks: Checks, device: torch.device, report: Repor
     for name in encoders:
         tower = ImageTower.load(store.encoder_folder(name), device)
         regimes = [regime for regime in store.regimes if regime.encoder == name]
-        depth = len(vit_trunk(tower.visual).blocks)
         with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
             for draw in range(DRAWS):
-                random = [with_random_blocks(tower, blocks, seed=draw) for blocks in (1, 2, 4, depth)]
+                random = [with_random_blocks(tower, blocks, seed=draw) for blocks in (1, 2, 4, None)]
                 tried = partial(_randomised, store, checks, regimes, tower, random, draw)
                 for part in pool.map(tried, checks.sample):
                     records += part
@@ -189,9 +188,9 @@ class _Deletion:
     def projections(self, order: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(DELETION_STEPS + 1, D) while patches go in an order, from the whole film; and while they come."""
         side = round(len(order) ** 0.5)
-        patch = self.pixels.shape[0] // side
+        of_pixel = np.arange(self.pixels.shape[0]) * side // self.pixels.shape[0]  # the patch a pixel lies in
         taken = patch_steps(order, DELETION_STEPS)[1:-1].reshape(-1, side, side)
-        masks = taken.repeat(patch, axis=1).repeat(patch, axis=2)
+        masks = taken[:, of_pixel][:, :, of_pixel]
         some = self._project(
             np.concatenate([np.where(~masks, self.pixels, self.blurred), np.where(masks, self.pixels, self.blurred)])
         )

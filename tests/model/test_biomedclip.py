@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import save_file
 
 import explorer.model  # noqa: F401  (torchvision, which open_clip imports, can be imported after it)
-from explorer.model.hub import BIOMEDBERT, BIOMEDCLIP, CONFIG, KNOWN, TEXT_CONFIG, WEIGHTS
+from explorer.model.hub import BIOMEDBERT, BIOMEDCLIP, CONFIG, KNOWN, MODEL_CONFIG, WEIGHTS
 from tests.conftest import ROOT, SHARED
 
 import open_clip  # isort: skip
@@ -45,7 +45,7 @@ def write_biomedclip(real: Path, folder: Path, seed: int = 0) -> None:
     folder.mkdir(parents=True)
     for file in real.iterdir():
         shutil.copyfile(file, folder / file.name)
-    (folder / TEXT_CONFIG).write_text(json.dumps(BERT))
+    (folder / MODEL_CONFIG).write_text(json.dumps(BERT))
     config = json.loads((folder / CONFIG).read_text())["model_cfg"]
     text_cfg = {**config["text_cfg"], "hf_model_name": str(folder), "hf_model_pretrained": False}
     # only the shapes are wanted: the towers' own initialisation takes longer than all the rest
@@ -82,9 +82,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         pytest.skip("BiomedCLIP's config is not here: CXR_SHARED names no folder with biomedclip")
     work = tmp_path_factory.mktemp("biomedclip")
     write_biomedclip(real, work / "model")
-    files = [file for file in (work / "model").iterdir() if file.name != TEXT_CONFIG]
+    files = [file for file in (work / "model").iterdir() if file.name != MODEL_CONFIG]
     fill_cache(work / "home", BIOMEDCLIP, files)
-    fill_cache(work / "home", BIOMEDBERT, [work / "model" / TEXT_CONFIG])
+    fill_cache(work / "home", BIOMEDBERT, [work / "model" / MODEL_CONFIG])
     return work / "model", work / "home"
 
 

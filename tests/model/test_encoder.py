@@ -25,7 +25,7 @@ from explorer.errors import UserError
 from explorer.model import compat
 from explorer.model.device import choose_device
 from explorer.model.encoder import ImageTower, load_clip
-from explorer.model.hub import BIOMEDBERT, BIOMEDCLIP, CONFIG, KNOWN, TEXT_CONFIG, locate
+from explorer.model.hub import BIOMEDBERT, BIOMEDCLIP, CONFIG, KNOWN, MODEL_CONFIG, locate
 from precompute.encoder.pack_encoder import copy_encoder
 from tests.conftest import ENCODER, SHARED
 
@@ -373,7 +373,7 @@ def other_text_tower(folder: Path, name: str) -> Path:
     config = json.loads((folder / CONFIG).read_text())
     config["model_cfg"]["text_cfg"]["hf_model_name"] = name
     (folder / CONFIG).write_text(json.dumps(config))
-    return (folder / TEXT_CONFIG).rename(folder.parent / TEXT_CONFIG)
+    return (folder / MODEL_CONFIG).rename(folder.parent / MODEL_CONFIG)
 
 
 def test_pack_makes_a_folder_that_needs_nothing_else(
@@ -387,7 +387,7 @@ def test_pack_makes_a_folder_that_needs_nothing_else(
     assert not out.exists()
     hub(BIOMEDBERT, [tower], KNOWN[BIOMEDBERT].revision)
     names = copy_encoder(spec, out)
-    assert {CONFIG, TEXT_CONFIG, WEIGHTS, "tokenizer.json"} <= set(names)
+    assert {CONFIG, MODEL_CONFIG, WEIGHTS, "tokenizer.json"} <= set(names)
     assert not any(file.is_symlink() for file in out.iterdir())
     assert (out / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "none"))

@@ -75,7 +75,7 @@ def _explicit(
 ) -> Tail:
     """A tail whose attention is computed in the open, in place of one fused step that hides it."""
     tail = Tail(tower, tokens, start, weight, bias)
-    if tail.trunk.global_pool != "token":
+    if not tail.is_vit or tail.trunk.global_pool != "token":
         raise UserError(
             "Attention maps need an encoder whose embedding is read from its CLS token.", "Choose Grad-CAM instead."
         )

@@ -14,7 +14,7 @@ from torch import nn
 
 from explorer.data.saliency_map import METHODS, MethodName, Saliency
 from explorer.model.saliency.attention import gradient_attention, rollout
-from explorer.model.saliency.tokens import Tail, Tokens, Whole, vit_trunk
+from explorer.model.saliency.tokens import Tail, Tokens, Whole, depth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,13 +119,14 @@ def explain(
     """Maps of one film for K logits at B blocks.
 
     Class activation maps are taken at ``blocks[b].norm1``. CLS pooling leaves no gradient on the patch tokens after the
-    last block's attention, so later layers would give a map of zeros. One backward pass a logit gives all blocks.
+    last block's attention, so later layers would give a map of zeros. One backward pass a logit gives all blocks. Of a
+    convolutional network they are taken at its last feature map, its only block.
     Evidence against a label is evidence for its negated head row.
 
     Parameters
     ----------
     tower : ImageTower
-        With a timm ViT trunk.
+        With a timm ViT or convolutional network inside.
     tokens : Tokens
         The film, as :func:`explorer.model.saliency.tokens.read_tokens` gives it.
     weight, bias : (K, D), (K,)
@@ -135,10 +136,10 @@ def explain(
     blocks : sequence of int
         Transformer blocks, ascending, counted as Python counts.
     """
-    depth = len(vit_trunk(tower.visual).blocks)
-    at = [range(depth)[block] for block in blocks]
+    count = depth(tower.visual)
+    at = [range(count)[block] for block in blocks]
     if METHODS[method].by_label:
-        step = max(1, COPIES // (depth - at[0]))
+        step = max(1, COPIES // (count - at[0]))
         maps = np.concatenate(
             [
                 _for_labels(tower, tokens, weight[k : k + step], bias[k : k + step], method, at)
@@ -167,7 +168,8 @@ def _for_labels(
     if method == "score_cam":
         return _score_cam(tower, tokens, weight, bias, at)
     # one copy of the film for each logit: the library backpropagates one target a copy
-    copies = tokens.before[at[0]].expand(len(weight), -1, -1).clone().requires_grad_()
+    before = tokens.before[at[0]]
+    copies = before.expand(len(weight), *before.shape).clone().requires_grad_()
     return _run(_BY_GRADIENT[method], Tail(tower, tokens, at[0], weight, bias), at, copies)
 
 
@@ -189,7 +191,7 @@ def _score_cam(
 
 def _run(kind: type[_Raw], model: Tail, at: list[int], inputs: torch.Tensor) -> NDArray[np.float32]:
     """(K, B, g, g) maps by the library; the k-th copy of the inputs is asked for the k-th logit."""
-    layers = [model.trunk.blocks[block].norm1 for block in at]
+    layers = [model.layer(block) for block in at]
     cam = kind(model=model, target_layers=layers, reshape_transform=model.fold)
     try:
         maps: NDArray[np.float32] = cam(inputs, [ClassifierOutputTarget(k) for k in range(len(inputs))])

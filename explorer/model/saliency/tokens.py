@@ -1,4 +1,7 @@
-"""A film inside a vision transformer: the tokens before each block, computed once, and what follows from there."""
+"""A film inside an image tower: what enters each block, computed once, and what follows from there.
+
+Of a convolutional network there is one such place, its last feature map.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,8 @@ class Tokens:
     ----------
     pixels : (S, S) uint8
         The film as :meth:`explorer.data.geometry.Fit.apply` gives it.
-    before : (L, T, W) tensor
-        The input of each of L blocks: T tokens (prefix tokens first) of width W.
+    before : (L, T, W) or (1, W, g, g) tensor
+        The input of each of L blocks: T tokens (prefix tokens first) of width W. Or a network's last feature map.
     beside : L mappings
         What each block is given besides its tokens, such as rotary positions.
     projected : (D,) tensor
@@ -61,8 +64,15 @@ def frozen_twin(module: _Module) -> _Module:
     return copy.deepcopy(module, shared)
 
 
-def vit_trunk(visual: nn.Module) -> Any:
-    """The timm vision transformer inside an image tower.
+def is_vit(visual: nn.Module) -> bool:
+    """Whether an image tower holds a timm vision transformer, whose every block begins with a norm."""
+    trunk: Any = getattr(visual, "trunk", None)
+    parts = ("blocks", "patch_embed", "norm", "forward_head")
+    return all(hasattr(trunk, part) for part in parts) and all(hasattr(block, "norm1") for block in trunk.blocks)
+
+
+def map_trunk(visual: nn.Module) -> Any:
+    """The timm model inside an image tower: a vision transformer, or a network whose features are (B, W, g, g).
 
     Raises
     ------
@@ -70,13 +80,23 @@ def vit_trunk(visual: nn.Module) -> Any:
         Where the tower is built otherwise.
     """
     trunk: Any = getattr(visual, "trunk", None)
-    parts = ("blocks", "patch_embed", "norm", "forward_head")
-    if not all(hasattr(trunk, part) for part in parts) or not all(hasattr(block, "norm1") for block in trunk.blocks):
-        raise UserError(
-            "Saliency maps here need a timm ViT image tower.",
-            "Use an encoder of a family with Grad-CAM in docs/encoders.md, such as BiomedCLIP's ViT-B/16.",
-        )
+    convolutional = hasattr(trunk, "forward_features") and getattr(trunk, "output_fmt", "NCHW") == "NCHW"
+    if not (is_vit(visual) or convolutional):
+        raise _unfit()
     return trunk
+
+
+def _unfit() -> UserError:
+    return UserError(
+        "Saliency maps here need a timm ViT or convolutional network as image tower.",
+        "Use an encoder of a family with Grad-CAM in docs/encoders.md, such as BiomedCLIP's ViT-B/16.",
+    )
+
+
+def depth(visual: nn.Module) -> int:
+    """At how many blocks maps can be made: 1 for a convolutional network, its last feature map."""
+    trunk = map_trunk(visual)
+    return len(trunk.blocks) if is_vit(visual) else 1
 
 
 def read_tokens(tower: ImageTower, pixels: NDArray[np.uint8]) -> Tokens:
@@ -95,16 +115,29 @@ def read_tokens(tower: ImageTower, pixels: NDArray[np.uint8]) -> Tokens:
         seen.append(tokens[0])
         beside.append(dict(named))
 
-    for block in vit_trunk(visual).blocks:
-        block.register_forward_pre_hook(keep, with_kwargs=True)
+    trunk = map_trunk(visual)
+    if is_vit(visual):
+        for block in trunk.blocks:
+            block.register_forward_pre_hook(keep, with_kwargs=True)
+    else:
+        keep_features(trunk).register_forward_pre_hook(keep, with_kwargs=True)
     with torch.no_grad():  # not inference mode: these tensors enter a graph later
         inputs = tower.normalise(torch.from_numpy(np.array(pixels))[None])
         projected = visual(inputs).float()[0]
+    if not is_vit(visual) and (len(seen) != 1 or seen[0].ndim != 3):
+        raise _unfit()
     return Tokens(pixels, torch.stack(seen), tuple(beside), projected)
 
 
+def keep_features(trunk: Any) -> nn.Module:
+    """A module that the last feature map of a convolutional network passes from now on, to hang hooks on."""
+    door, features_of = nn.Identity(), trunk.forward_features
+    trunk.forward_features = lambda inputs: door(features_of(inputs))
+    return door
+
+
 class Tail(nn.Module):
-    """Everything after the input of block ``start``, ending in head rows' logits: (B, T, W) tokens to (B, K).
+    """Everything after the input of block ``start``, ending in head rows' logits: ``Tokens.before`` to (B, K).
 
     Parameters
     ----------
@@ -120,7 +153,9 @@ class Tail(nn.Module):
     ) -> None:
         super().__init__()
         self.visual = frozen_twin(tower.visual)
-        self.trunk = vit_trunk(self.visual)
+        self.trunk = map_trunk(self.visual)
+        self.is_vit = is_vit(self.visual)
+        self.door = nn.Identity()
         self.tokens = tokens
         self.start = start
         self.unit = tower.unit
@@ -135,9 +170,13 @@ class Tail(nn.Module):
         UserError
             Where the embedding is not the whole tower's: a map would be of another network.
         """
-        for block, beside in zip(self.trunk.blocks[self.start :], self.tokens.beside[self.start :], strict=True):
-            tokens = block(tokens, **beside)
-        projected: torch.Tensor = self.visual.head(self.trunk.forward_head(self.trunk.norm(tokens)))  # type: ignore[operator]
+        if self.is_vit:
+            for block, beside in zip(self.trunk.blocks[self.start :], self.tokens.beside[self.start :], strict=True):
+                tokens = block(tokens, **beside)
+            features = self.trunk.norm(tokens)
+        else:
+            features = self.door(tokens)
+        projected: torch.Tensor = self.visual.head(self.trunk.forward_head(features))  # type: ignore[operator]
         whole = self.tokens.projected
         apart = (projected.detach().float() - whole).norm(dim=-1).max() / whole.norm()
         if not apart < REPLAY:
@@ -153,8 +192,15 @@ class Tail(nn.Module):
         embedded = functional.normalize(projected.float(), dim=-1) if self.unit else projected.float()
         return embedded @ self.weight.T + self.bias
 
+    def layer(self, block: int) -> nn.Module:
+        """The module at whose output a class activation map is taken."""
+        layer: nn.Module = self.trunk.blocks[block].norm1 if self.is_vit else self.door
+        return layer
+
     def fold(self, tokens: torch.Tensor) -> torch.Tensor:
         """(B, T, W) tokens to (B, W, g, g): prefix tokens come first and have no place."""
+        if not self.is_vit:
+            return tokens
         rows, columns = self.trunk.patch_embed.grid_size
         patches = tokens[:, -rows * columns :]
         return patches.transpose(1, 2).reshape(len(tokens), -1, rows, columns)
@@ -167,6 +213,8 @@ class Whole(Tail):
         self, tower: ImageTower, tokens: Tokens, weight: NDArray[np.float32], bias: NDArray[np.float32]
     ) -> None:
         super().__init__(tower, tokens, 0, weight, bias)
+        if not self.is_vit:
+            self.door = keep_features(self.trunk)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.logits(self.visual(inputs))

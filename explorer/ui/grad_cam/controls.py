@@ -106,14 +106,17 @@ def choose_map_settings(view: View, *, every_block: bool = False) -> None:
     """The controls of how maps are made and drawn."""
     depth = cache.depth(view.store, view.store.regimes[0].encoder)
     _choose_method()
-    st.slider(
-        "Block",
-        1,
-        depth,
-        disabled=every_block,
-        help=f"{hint('block')}  \n{METHODS[address.value('method')].layer.format('this').capitalize()}.",
-        **address.control("block"),
-    )
+    if depth == 1:
+        st.caption("Maps of this encoder are made at its last feature map.")
+    else:
+        st.slider(
+            "Block",
+            1,
+            depth,
+            disabled=every_block,
+            help=f"{hint('block')}  \n{METHODS[address.value('method')].layer.format('this').capitalize()}.",
+            **address.control("block"),
+        )
     _choose_look()
 
 

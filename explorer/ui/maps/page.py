@@ -24,7 +24,7 @@ from explorer.ui.maps.answer import answer_text
 from explorer.ui.maps.download_map import download_map
 from explorer.ui.maps.selected import MAPS, PAGES, beside_maps, films_id
 from explorer.ui.maps.trust import cluster_table, method_text, trust_table, trust_verdict
-from explorer.ui.models.inference import NO_PROMPTS
+from explorer.ui.models.inference import why_no_prompts
 from explorer.ui.shared import address, cache, choose, selection
 from explorer.ui.shared.filter import conditions, narrowed
 from explorer.ui.shared.frame import errors_shown, panel
@@ -208,7 +208,7 @@ def _about_prompts(view: View, choice: MapChoice) -> None:
         if asked.kind == "embedding" and regime.embedding_space == store.text_space
     ]
     if store.text_space is None:
-        st.caption(NO_PROMPTS)
+        st.caption(why_no_prompts(store))
     elif with_text:
         st.caption(signs.gap_sentence(store, asked.split))
     if store.text_space and len(with_text) < len(choice.regimes):

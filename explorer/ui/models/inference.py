@@ -43,6 +43,12 @@ LONGEST = 1000
 NO_PROMPTS = (
     "This run has no prompts: none of its regimes reads text. Run precompute again with zero-shot among --regimes."
 )
+NO_TEXT_TOWER = "This run has no prompts: its encoder sees images alone and reads no text."
+
+
+def why_no_prompts(store: Store) -> str:
+    """Why a run without prompts has none."""
+    return NO_PROMPTS if store.encoder(FROZEN).reads_text else NO_TEXT_TOWER
 
 
 @dataclass(frozen=True, eq=False)

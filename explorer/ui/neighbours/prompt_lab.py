@@ -59,7 +59,7 @@ def prompt_lab(view: View) -> None:
     with errors_shown():
         store = view.store
         if store.text_space is None:
-            st.info(inference.NO_PROMPTS, icon=":material/text_fields:")
+            st.info(inference.why_no_prompts(store), icon=":material/text_fields:")
             return
         sets = {record.name: in_markdown(record.title) for record in store.manifest.prompt_sets}
         label = choose.label()

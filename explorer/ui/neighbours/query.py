@@ -198,7 +198,7 @@ def _upload(view: View, label: str, kind: SpaceKind) -> _Source | None:
 def _words(view: View, label: str, kind: SpaceKind) -> _Source | None:
     store = view.store
     if store.text_space is None:
-        st.info(inference.NO_PROMPTS, icon=":material/text_fields:")
+        st.info(inference.why_no_prompts(store), icon=":material/text_fields:")
         return None
     sets = {record.name: in_markdown(record.title) for record in store.manifest.prompt_sets}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

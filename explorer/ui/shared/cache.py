@@ -5,6 +5,7 @@ Figures are resources: a copy of one is built and checked part by part, which co
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,15 +156,19 @@ def stored_film(store: Store, row: int) -> StoredFilm:
         raise UserError(f"The film {name} cannot be read: {error}.", "Restore it.") from error
 
 
+_BLOCK = re.compile(r"trunk\.blocks\.\d+\.norm1\.")
+"""A weight that each block of a transformer has once."""
+
+
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs=RUN_FUNCS)
 def depth(store: Store, encoder_id: str) -> int:
-    """How many transformer blocks an encoder has, read from the names of its weights."""
+    """How many transformer blocks an encoder has, read from the names of its weights; 1 for any other network."""
     from safetensors import SafetensorError, safe_open
 
     weights = store.weights(encoder_id)
     try:
         with safe_open(weights, framework="np") as file:
-            blocks = {name.split(".")[2] for name in file.keys() if name.startswith("trunk.blocks.")}  # noqa: SIM118
+            blocks = {name.split(".")[2] for name in file.keys() if _BLOCK.match(name)}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         file_name = layout.encoder_files(encoder_id).weights
         raise store.damaged(file_name, f"{error}; saliency maps need it") from error
