@@ -56,11 +56,11 @@ def read_transformers(folder: Path) -> tuple[Parts, TextHalf | None, HFTokenizer
     UserError
         The model is of another kind; weights are missing; the preprocessing is not supported.
     """
-    kind = read_model_config(folder).get("model_type")
+    kind = str(read_model_config(folder).get("model_type"))
     if kind not in _CONVERTERS:
         raise UserError(
             f"The encoder folder {folder} has no {CONFIG}, and its {MODEL_CONFIG} is of a model that is no encoder "
-            f"here: {str(kind)[:80]!r}.",
+            f"here: {kind[:80]!r}.",
             f"Of transformers' models these are read: {', '.join(_CONVERTERS)}. Another one can be brought into "
             "open_clip's or timm's layout.",
         )
@@ -103,7 +103,7 @@ def _preprocessing(folder: Path) -> tuple[Any, tuple[float, float, float], tuple
             f"The encoder folder {folder} has no {PROCESSOR}, so that its preprocessing is unknown.",
             "Copy that file of the model, too.",
         )
-    processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)  # type: ignore[no-untyped-call]
     size, crop = dict(processor.size or {}), dict(getattr(processor, "crop_size", None) or {})
     short = size.get("shortest_edge")
     resize = short or size.get("height")
@@ -120,7 +120,7 @@ def _preprocessing(folder: Path) -> tuple[Any, tuple[float, float, float], tuple
     fit = fit_of(int(side), int(resize), "shortest" if short else "squash", interpolation)
     if not processor.do_normalize:
         return fit, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return fit, tuple(processor.image_mean), tuple(processor.image_std)  # type: ignore[return-value]
+    return fit, tuple(processor.image_mean), tuple(processor.image_std)
 
 
 # --- weights ---------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from explorer.model.encoder import Clip, ImageTower, load_clip
 from explorer.model.head import Head
 from explorer.model.hub import CONFIG
 from explorer.model.saliency.grad_cam import explain
-from explorer.model.saliency.tokens import read_tokens
+from explorer.model.saliency.tokens import is_vit, read_tokens
 from explorer.model.towers import patches_dropped
 from precompute.settings import Settings
 from precompute.training.finetune import Classifier, parameter_groups
@@ -102,12 +102,12 @@ FAMILIES = {
     ),
     "ConvNeXt": Family(
         a_timm("convnext_tiny", "", "linear"),
-        "embed fine-tune layers",
+        "embed fine-tune layers grad-cam",
         {"depths": (1, 1, 1, 1), "dims": (8, 16, 16, 16)},
     ),
     "MobileCLIP S0 to S4": Family(
         a_timm("fastvit_mci1", "avg", None),
-        "embed fine-tune layers",
+        "embed fine-tune layers grad-cam",
         {"layers": (1, 1, 1, 1), "embed_dims": (16, 16, 16, 32)},
         CUSTOM,
     ),
@@ -314,7 +314,10 @@ def by_the_library(tower: ImageTower, film: np.ndarray, weight: np.ndarray, bloc
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     trunk: Any = tower.visual.trunk
-    rows, columns = trunk.patch_embed.grid_size
+    if is_vit(tower.visual):
+        layer, (rows, columns) = trunk.blocks[block].norm1, trunk.patch_embed.grid_size
+    else:
+        layer = trunk.final_conv if hasattr(trunk, "final_conv") else trunk.stages[-1]
 
     class Model(nn.Module):
         def __init__(self) -> None:
@@ -330,7 +333,8 @@ def by_the_library(tower: ImageTower, film: np.ndarray, weight: np.ndarray, bloc
     inputs = tower.normalise(torch.from_numpy(film)[None])
     maps = []
     for k in range(len(weight)):
-        with GradCAM(model=Model(), target_layers=[trunk.blocks[block].norm1], reshape_transform=fold) as cam:
+        transform = fold if is_vit(tower.visual) else None
+        with GradCAM(model=Model(), target_layers=[layer], reshape_transform=transform) as cam:
             maps.append(cam(input_tensor=inputs, targets=[ClassifierOutputTarget(k)])[0])
     return maps
 

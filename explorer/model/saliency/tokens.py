@@ -155,7 +155,7 @@ class Tail(nn.Module):
         self.visual = frozen_twin(tower.visual)
         self.trunk = map_trunk(self.visual)
         self.is_vit = is_vit(self.visual)
-        self.door = nn.Identity()
+        self.door: nn.Module = nn.Identity()
         self.tokens = tokens
         self.start = start
         self.unit = tower.unit
