@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -25,7 +25,7 @@ from explorer.data import tower_files
 from explorer.data.geometry import RESIZE_MODES, Fit
 from explorer.errors import UserError
 from explorer.model.hub import LOCAL, find_weights, locate, read_config, text_tower, tokenizer_folder
-from explorer.model.trunk import RESERVED, Parts, TimmTower, read_timm
+from explorer.model.trunk import Parts, TimmTower, check_model_args, check_numbers, read_timm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ _UNFIT = (
     *(OSError, EOFError, SafetensorError, UnpicklingError),
 )
 """What open_clip, transformers and torch raise for a config, tokenizer or weights that do not belong together."""
-_MOST = {"image_size": 1024, "width": 4096, "layers": 256, "img_size": 1024, "embed_dim": 4096, "depth": 256}
+_MOST = {"image_size": 1024, "width": 4096, "layers": 256}
 """The largest figures of a tower's config; any other number is at most ``_MOST_ANY``."""
 _MOST_ANY = 2**15
 SAME = 1e-4
@@ -80,13 +80,8 @@ class TowerConfig(BaseModel):
         name = vision_cfg.get("timm_model_name")
         if name and not (isinstance(name, str) and timm.is_model(name)):  # timm would fetch "hf-hub:..."
             raise ValueError(f"timm has no model {str(name)[:80]!r}")
-        model_args = vision_cfg.get("model_args", {})
-        if not isinstance(model_args, dict) or RESERVED & set(model_args):
-            raise ValueError("model_args are not a model's sizes")
-        for key, value in {**vision_cfg, **model_args}.items():
-            for number in _numbers(value):
-                if not abs(number) <= _MOST.get(key, _MOST_ANY):
-                    raise ValueError(f"{key} is {number:g}")
+        check_model_args(vision_cfg.get("model_args", {}))
+        check_numbers({key: value for key, value in vision_cfg.items() if key != "model_args"}, _MOST, _MOST_ANY)
         return vision_cfg
 
     def build(self, device: str) -> nn.Module:
@@ -98,15 +93,6 @@ class TowerConfig(BaseModel):
             vision_cfg = {**self.vision_cfg, "timm_model_pretrained": False}
             visual: nn.Module = _build_vision_tower(self.embed_dim, vision_cfg, self.quick_gelu)
         return visual
-
-
-def _numbers(value: object) -> Iterator[float]:
-    """Every number within a value of JSON."""
-    if isinstance(value, int | float):
-        yield value
-    elif isinstance(value, list | tuple | dict):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _numbers(one)
 
 
 class ImageTower:

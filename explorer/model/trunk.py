@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +19,35 @@ from explorer.model.hub import MODEL_CONFIG, find_weights, read_model_config
 
 RESERVED = frozenset(inspect.signature(timm.create_model).parameters) | {"num_classes", "in_chans", "features_only"}
 """Arguments that a folder's config may not set: they fetch files or change what the model gives."""
+_MOST = {"img_size": 1024, "embed_dim": 4096, "dims": 4096, "channels": 4096, "depth": 256, "layers": 256}
+"""The largest figures of a timm model's arguments; any other, which may count layers, is at most ``_MOST_ANY``."""
+_MOST_ANY = 64
 _CROPS = {"center": "shortest", "squash": "squash"}
 """timm's names of resizing, in ours; its third one pads with grey."""
+
+
+def check_model_args(model_args: object) -> None:
+    """Refuse arguments that are no sizes, or of a model that would take all memory: a ``ValueError``."""
+    if not isinstance(model_args, dict) or RESERVED & set(model_args):
+        raise ValueError("model_args are not a model's sizes")
+    check_numbers(model_args, _MOST, _MOST_ANY)
+
+
+def check_numbers(values: Mapping[str, Any], most: Mapping[str, int], most_any: int) -> None:
+    """Refuse a number, however deep within a value, above the most of its key: a ``ValueError``."""
+    for key, value in values.items():
+        for number in _numbers(value):
+            if not abs(number) <= most.get(key, most_any):
+                raise ValueError(f"{key} is {number:g}")
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """Every number within a value of JSON."""
+    if isinstance(value, int | float):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(one)
 
 
 class TimmTower(nn.Module):
@@ -127,6 +154,7 @@ def read_timm(folder: Path) -> Parts:
     args = {key: value for key, value in (config.get("model_args") or {}).items() if key not in RESERVED}
     if data.get("fixed_input_size"):
         args.setdefault("img_size", width)
+    check_model_args(args)
     with torch.device("meta"):
         embedding = TimmTower(name, args).eval()(torch.zeros(1, 3, width, width))
     if embedding.ndim != 2:

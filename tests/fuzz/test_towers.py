@@ -46,6 +46,15 @@ HOSTILE: tuple[dict[str, Any], ...] = (
     {"timm_model_name": None, "image_size": -16},
     {"image_size": [10**6, 10**6]},
     {"timm_pool": {"a": [[[[1e300]]]]}},
+    {"model_args": {"pretrained": True}},
+    {"model_args": {"checkpoint_path": "/etc/passwd"}},
+    {"model_args": {"pretrained_cfg": {"hf_hub_id": "timm/vit_tiny_patch16_224.augreg_in21k"}}},
+    {"model_args": {"depth": 10**9}},
+    {"model_args": {"depth": 256, "embed_dim": 4096, "num_heads": 64}},
+    {"model_args": {"depth_multiplier": 10**4}, "timm_model_name": "efficientnet_b0"},
+    {"model_args": {"img_size": [10**6, 10**6]}},
+    {"model_args": {}, "timm_proj": {}},
+    {"model_args": 3},
 )
 
 
