@@ -12,6 +12,7 @@ import explorer.model  # noqa: F401  (torchvision, which open_clip imports, can 
 from explorer.data.geometry import Fit
 
 from open_clip.transform import PreprocessCfg, image_transform_v2  # isort: skip
+from timm.data.transforms_factory import transforms_imagenet_eval  # isort: skip
 
 FITS = [
     Fit(size=32, interpolation=interpolation, resize_mode=mode)  # type: ignore[arg-type]
@@ -49,6 +50,24 @@ def test_pixels_of_films_of_real_sizes(size: tuple[int, int], mode: str) -> None
     theirs = image_transform_v2(config, is_train=False)(noise(*size)).numpy()[0]
     fit = Fit(size=224, resize_mode=mode)  # type: ignore[arg-type]
     assert np.array_equal(np.round(theirs * 255).astype(np.uint8), fit.apply(noise(*size)))
+
+
+@pytest.mark.parametrize(("mode", "named"), [("shortest", "center"), ("squash", "squash")])
+@given(height=sides, width=sides, resize=st.integers(32, 60))
+def test_a_margin_is_cut_off_as_by_timm(mode: str, named: str, height: int, width: int, resize: int) -> None:
+    theirs = transforms_imagenet_eval(32, 32 / (resize + 0.5), named, interpolation="bilinear", normalize=False)
+    fit = Fit(size=32, interpolation="bilinear", resize_mode=mode, resize_to=resize)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(fit.apply(noise(height, width)), theirs(noise(height, width))[0])
+    x, y, w, h = fit.window(height, width)
+    middle = (x + w / 2, y + h / 2)
+    assert middle == pytest.approx((width / 2, height / 2), abs=0.75 * max(width, height) / resize)
+
+
+def test_a_resize_below_the_input_is_refused() -> None:
+    for given_fit in ({"resize_to": 31}, {"resize_to": 40, "resize_mode": "longest"}, {"resize_to": 0}):
+        with pytest.raises(ValueError, match=r"resize_to|cover"):
+            Fit(size=32, **given_fit)  # type: ignore[arg-type]
+    assert "resize_to" not in Fit(size=32).model_dump(), "what earlier runs were made from keeps its hash"
 
 
 @given(sides, sides)

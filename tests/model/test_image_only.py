@@ -90,7 +90,7 @@ def test_an_older_config_without_arguments_is_read_as_timm_reads_it(tmp_path: Pa
     timm.models.save_for_hf(model, tmp_path, safe_serialization=True)
     config = json.loads((tmp_path / MODEL_CONFIG).read_text())
     del config["model_args"]
-    config["pretrained_cfg"]["fixed_input_size"] = True
+    config["pretrained_cfg"] |= {"fixed_input_size": True, "input_size": [3, 96, 96]}
     (tmp_path / MODEL_CONFIG).write_text(json.dumps(config))
     assert load(tmp_path).tower.fit.size == 96
     (tmp_path / MODEL_CONFIG).write_text(json.dumps({**config.pop("pretrained_cfg"), **config}))

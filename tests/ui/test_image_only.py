@@ -71,6 +71,9 @@ def test_pages_say_that_the_encoder_reads_no_text(opened: Path) -> None:
 
 def test_a_network_has_one_place_for_maps(opened: Path) -> None:
     app = open_sound_page("grad_cam", method="layer_cam")
+    app.session_state["options"] = True
+    app.run()
+    assert_sound(app)
     assert "Maps of this encoder are made at its last feature map." in said(app)
     assert not [slider for slider in app.slider if slider.label == "Block"]
 
@@ -98,7 +101,7 @@ def test_what_is_left_out_or_refused_is_told_before_the_run(
     assert "--prompts: no regime of linear_probe,fine_tune reads text" in " ".join(err.split())
 
 
-def test_a_vision_transformer_takes_lora_and_the_papers_protocol(
+def test_a_vision_transformer_takes_lora_and_has_maps_of_every_block(
     few_films: Path, tmp_path: Path, call: Call, few_draws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from precompute.regimes import lora
@@ -115,4 +118,7 @@ def test_a_vision_transformer_takes_lora_and_the_papers_protocol(
     st.cache_data.clear()
     st.cache_resource.clear()
     app = open_sound_page("grad_cam", show="layers")
+    app.session_state["options"] = True
+    app.run()
+    assert_sound(app)
     assert [slider.max for slider in app.slider if slider.label == "Block"] == [2]
