@@ -31,16 +31,18 @@ def phantom(
 
 
 def pack_encoder(
-    encoder: Annotated[str, typer.Argument(help="local-dir:DIR, hf-hub:NAME[@REVISION] or open-clip:MODEL/TAG.")],
+    encoder: Annotated[
+        str, typer.Argument(help="local-dir:DIR, hf-hub:NAME[@REVISION], open-clip:MODEL/TAG or timm:NAME.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="A new folder, for --encoder local-dir:DIR.")],
 ) -> None:
     """Copy an encoder into one folder that loads without network and cache, and check that it does."""
     from explorer.model.device import choose_device
-    from explorer.model.encoder import load_clip
+    from explorer.model.encoder import load_encoder
     from precompute.encoder.pack_encoder import copy_encoder
 
     names = copy_encoder(encoder, out)
-    load_clip(f"local-dir:{out}", choose_device("cpu"))
+    load_encoder(f"local-dir:{out}", choose_device("cpu"))
     MESSAGES.print(f"{', '.join(names)} in {out}. Use it: --encoder local-dir:{out}")
 
 
