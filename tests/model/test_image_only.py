@@ -376,3 +376,21 @@ def test_dinov2_has_maps_of_every_block_and_attention(tmp_path: Path) -> None:
         assert maps.shape == (3, 2, 3, 3)
         assert maps.max() > 0
     recipes()["lora"].check(Encoder(tower, "", "", "", Path()))
+
+
+def test_weights_by_their_former_names_are_the_same(tmp_path: Path) -> None:
+    """As RAD-DINO's file has them: queries, keys and values one level deeper."""
+    save_dinov2(tmp_path)
+    pixels = np.asarray(load(tmp_path).tower.fit.apply(FILM))[None]
+    before = load(tmp_path).tower.embed(pixels, 1)
+    former = {".q_proj.": ".attention.query.", ".k_proj.": ".attention.key.", ".v_proj.": ".attention.value."}
+    former |= {".o_proj.": ".output.dense."}
+    state = {}
+    for key, weight in load_file(tmp_path / MODEL_WEIGHTS).items():
+        for new, old in former.items():
+            key = key.replace(new, old)
+        state[key] = weight
+    assert "encoder.layer.0.attention.attention.query.weight" in state
+    assert not any("_proj." in key for key in state)
+    save_file(state, tmp_path / MODEL_WEIGHTS, {"format": "pt"})
+    np.testing.assert_array_equal(load(tmp_path).tower.embed(pixels, 1), before)
