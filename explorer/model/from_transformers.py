@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoImageProcessor, AutoModel
 
 from explorer.errors import UserError
-from explorer.model.hub import CONFIG, MODEL_CONFIG, PROCESSOR, read_model_config
+from explorer.model.hub import MODEL_CONFIG, PROCESSOR
 from explorer.model.trunk import Parts, fit_of, vision_cfg
 
 State = dict[str, torch.Tensor]
@@ -49,21 +49,13 @@ class ImageHalf(NamedTuple):
 
 
 def read_transformers(folder: Path) -> tuple[Parts, TextHalf | None, HFTokenizer | None]:
-    """What a folder in transformers' layout holds; text half and tokenizer are None for a model of images alone.
+    """What a folder of one of ``hub.TRANSFORMERS`` holds; text half and tokenizer are None for a model of images alone.
 
     Raises
     ------
     UserError
-        The model is of another kind; weights are missing; the preprocessing is not supported.
+        Weights are missing, or the preprocessing is not supported.
     """
-    kind = str(read_model_config(folder).get("model_type"))
-    if kind not in _CONVERTERS:
-        raise UserError(
-            f"The encoder folder {folder} has no {CONFIG}, and its {MODEL_CONFIG} is of a model that is no encoder "
-            f"here: {kind[:80]!r}.",
-            f"Of transformers' models these are read: {', '.join(_CONVERTERS)}. Another one can be brought into "
-            "open_clip's or timm's layout.",
-        )
     model, report = AutoModel.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
     )
@@ -77,7 +69,7 @@ def read_transformers(folder: Path) -> tuple[Parts, TextHalf | None, HFTokenizer
     fit, mean, std = _preprocessing(folder)
     sample = torch.randn(1, 3, fit.size, fit.size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        name, args, state = _CONVERTERS[kind](model, fit.size)
+        name, args, state = _CONVERTERS[model.config.model_type](model, fit.size)
         theirs = _embed(model, sample)
     projects = "head.weight" in state
     parts = Parts(vision_cfg(name, args, projects=projects), theirs.shape[1], fit, mean, std, state, (sample, theirs))

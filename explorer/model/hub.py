@@ -21,6 +21,8 @@ MODEL_CONFIG = "config.json"
 """Of a model in timm's or transformers' layout; in open_clip's layout, the text tower's own."""
 MODEL_WEIGHTS = "model.safetensors"
 PROCESSOR = "preprocessor_config.json"
+TRANSFORMERS = ("clip", "siglip", "dinov2", "dinov2_with_registers")
+"""Models of transformers that are read, by the ``model_type`` of their config."""
 TOKENIZER = ("tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt", "*.model")
 LOCAL, HUB, OPEN_CLIP, TIMM = "local-dir:", "hf-hub:", "open-clip:", "timm:"
 SPELLING = "Write local-dir:DIR, hf-hub:NAME[@REVISION], open-clip:MODEL/TAG or timm:NAME."
@@ -117,7 +119,7 @@ def layout_of(folder: Path) -> Layout:
     Raises
     ------
     UserError
-        Where it has none.
+        Where it has none, or is of a model that cannot be read.
     """
     if (folder / CONFIG).is_file():
         return "open_clip"
@@ -126,7 +128,17 @@ def layout_of(folder: Path) -> Layout:
             f"The encoder folder {folder} has no {CONFIG}, nor the {MODEL_CONFIG} of timm or transformers.",
             "Name a folder in the layout of one of them.",
         )
-    return "timm" if "architecture" in read_model_config(folder) else "transformers"
+    config = read_model_config(folder)
+    if "architecture" in config:
+        return "timm"
+    if config.get("model_type") not in TRANSFORMERS:
+        raise UserError(
+            f"The encoder folder {folder} has no {CONFIG}, and its {MODEL_CONFIG} is of a model that is no encoder "
+            f"here: {str(config.get('model_type'))[:80]!r}.",
+            f"Of transformers' models these are read: {', '.join(TRANSFORMERS)}. Another one can be brought into "
+            "open_clip's or timm's layout.",
+        )
+    return "transformers"
 
 
 def read_model_config(folder: Path) -> dict[str, Any]:

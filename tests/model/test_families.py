@@ -106,7 +106,7 @@ FAMILIES = {
         {"depths": (1, 1, 1, 1), "dims": (8, 16, 16, 16)},
     ),
     "MobileCLIP S0 to S4": Family(
-        a_timm("fastvit_mci1", "avg", None),
+        a_timm("fastvit_mci1", "avg", None) | {"image_size": 2 * SIDE},
         "embed fine-tune layers grad-cam",
         {"layers": (1, 1, 1, 1), "embed_dims": (16, 16, 16, 32)},
         CUSTOM,
@@ -227,7 +227,7 @@ def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 parameter, std=(parameter[0].numel() if len(parameter) > 1 else parameter.shape[-1]) ** -0.5
             )
     save_file({k: v.clone() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
-    size = family.timm.get("img_size", SIDE)
+    size = family.vision["image_size"]
     config = {"model_cfg": model_cfg, "preprocess_cfg": {"size": size, "mean": [0.5] * 3, "std": [0.5] * 3}}
     (folder / CONFIG).write_text(json.dumps(config))
     return Small(family, model, load_clip(f"local-dir:{folder}", torch.device("cpu")))
@@ -366,7 +366,8 @@ def test_a_tail_that_is_another_network_is_refused(small: Small, monkeypatch: py
     (film,) = small.films(1)
     tokens = read_tokens(small.tower, film)
     weight = np.ones((1, DIM), np.float32)
-    monkeypatch.setitem(tokens.__dict__, "before", tokens.before.flip(-1))
+    channels = -1 if is_vit(small.tower.visual) else 1
+    monkeypatch.setitem(tokens.__dict__, "before", tokens.before.flip(channels))
     for method in ("grad_cam", "eigen_cam"):
         with pytest.raises(UserError, match="cannot be computed alone"):
             explain(small.tower, tokens, weight, np.zeros(1, np.float32), method=method)  # type: ignore[arg-type]
