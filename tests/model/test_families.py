@@ -45,7 +45,7 @@ class Family:
     works : words
         Of ALL.
     timm : mapping
-        Sizes in place of the timm model's own; ``img_size`` is also the model's input.
+        Sizes in place of the timm model's own.
     text : transformers config, optional
         In place of open_clip's own text tower.
     """
