@@ -34,6 +34,7 @@ from tests.pages import TITLES
 
 DEPLOY = ROOT / "deploy"
 IMAGES = (DEPLOY / "Containerfile", DEPLOY / "Containerfile.viewer", DEPLOY / "space/Dockerfile")
+SYSTEMD = shutil.which("systemd-analyze")
 ERRORS = ("shown", "unexpected")
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 
@@ -79,6 +80,15 @@ def counts(url: str) -> dict[tuple[str, str], float]:
         for sample in family.samples
         if "le" not in sample.labels
     }
+
+
+@pytest.mark.skipif(SYSTEMD is None, reason="no systemd on this machine")
+def test_the_unit_is_sound(tmp_path: Path) -> None:
+    unit = tmp_path / "cxr-explorer@8501.service"
+    text = (DEPLOY / "cxr-explorer@.service").read_text()
+    unit.write_text(text.replace("/opt/cxr-explorer/.venv/bin/python", sys.executable))
+    done = subprocess.run([str(SYSTEMD), "verify", unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.fixture(scope="module")
