@@ -49,6 +49,18 @@ GROUPED_BY = ("sex", "age", "view")
 COVERAGES = np.linspace(0.05, 1, 39)
 
 
+MANY, GROUPS = 1000, 200
+"""With more patients than the first, so many groups of them are left out in turn: a page waits for these."""
+
+
+def _without(patients: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(n, G) weights that leave out each patient in turn, or groups of them where there are many."""
+    people, member = np.unique(patients, return_inverse=True)
+    if len(people) <= MANY:
+        return groups_of(patients)
+    return groups_of((np.random.default_rng(0).permutation(len(people)) % GROUPS)[member])
+
+
 @dataclass(frozen=True)
 class Abstention:
     """One regime's predictions of a label on the films where it is known, at its threshold.
@@ -104,7 +116,7 @@ def abstention(store: Store, split: Split, label: str, regime: str) -> Abstentio
 
 def curves(one: Abstention) -> dict[str, pd.DataFrame]:
     """Each way's selective risk by coverage: at, value, low, high."""
-    once, without = np.ones((len(one.rows), 1), np.float32), groups_of(one.patients)
+    once, without = np.ones((len(one.rows), 1), np.float32), _without(one.patients)
     out = {}
     for way, confidence in one.confidences.items():
         value = selective_risk(one.loss, confidence, once, COVERAGES)[0]
@@ -124,7 +136,7 @@ def compare(one: Abstention) -> pd.DataFrame:
         way, aurc, augrc, chance (AUGRC of random abstention), optimum, and ``*_low``, ``*_high``; ``gain`` is AUGRC
         less chance, ``difference`` less the first way's: below 0 is better.
     """
-    once, without = np.ones((len(one.rows), 1), np.float32), groups_of(one.patients)
+    once, without = np.ones((len(one.rows), 1), np.float32), _without(one.patients)
     chance, chance_left = random_areas(one.loss, once)[0, 1], random_areas(one.loss, without)[:, 1]
     rows, first = [], None
     for way, confidence in one.confidences.items():
@@ -163,7 +175,7 @@ def compare_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 def sentence(one: Abstention, label: str, regime: str, way: str, coverage: float) -> str:
     """What abstaining on the least sure films does to the error, as Markdown; ``regime`` is its title."""
-    once, without = np.ones((len(one.rows), 1), np.float32), groups_of(one.patients)
+    once, without = np.ones((len(one.rows), 1), np.float32), _without(one.patients)
     confidence, at = one.confidences[way], np.array([coverage])
     value = selective_risk(one.loss, confidence, once, at)[0] - one.loss.mean()
     left_out = selective_risk(one.loss, confidence, without, at) - random_areas(one.loss, without)[:, :1]
@@ -222,7 +234,7 @@ def every_label(store: Store, split: Split, regime: str) -> pd.DataFrame:
     The mean and its interval leave out the same patients in all labels.
     """
     rows = store.rows(split)
-    without = groups_of(store.patients[rows])
+    without = _without(store.patients[rows])
     lines, averaged = [], []
     for label in by_prevalence(store, split):
         one = abstention(store, split, label, regime)

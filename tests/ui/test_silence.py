@@ -143,6 +143,20 @@ def test_errors_are_those_of_the_stored_threshold(store: Store) -> None:
         assert curve["value"].iloc[-1] == pytest.approx(one.loss.mean())
 
 
+def test_leaving_out_groups_of_many_patients_gives_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(900), 2)
+    sure = rng.normal(size=1800)
+    loss = (rng.normal(size=1800) - sure > 1).astype(float)
+    one = abstention.Abstention(np.arange(1800), patients, loss.astype(np.float32), loss, {"probability": sure})
+    each = abstention.compare(one).iloc[0]
+    monkeypatch.setattr(abstention, "MANY", 800)
+    grouped = abstention.compare(one).iloc[0]
+    assert grouped["gain"] == each["gain"]
+    assert grouped["gain_high"] - grouped["gain_low"] == pytest.approx(each["gain_high"] - each["gain_low"], rel=0.15)
+    assert grouped["gain_low"] != each["gain_low"], "groups were left out, not patients"
+
+
 def test_a_group_that_is_surely_left_out_is_named() -> None:
     frame = pd.DataFrame(
         [("w", "sex: F", 0.5, 0.4, 0.6, 0.8, 40), ("w", "sex: M", 0.75, 0.6, 0.9, 0.8, 40)],
