@@ -116,7 +116,8 @@ def _needed(triage: Triage, side: Side, level: float, regime: str) -> str:
     most = bound(triage.positives, 0) if triage.positives else 0.0
     if side == "in" and most < level:
         return (
-            f"val's {triage.positives:,} positive patients guarantee at most {number(most)}, were all ranked first; "
+            f"Positive patients in val: {triage.positives:,}. Were all ranked first, they would guarantee at most "
+            f"{number(most)}; "
             f"{fewest_text} without an error are needed."
         )
     if frame.empty:

@@ -67,7 +67,7 @@ def test_the_empty_answer_says_what_it_would_take(store: Store) -> None:
     shown = triage.triage(store, "test", LABEL, "in", 0.99)
     title = store.regimes[0].title
     few = triage.sentence(replace(shown, positives=3), LABEL, "in", 0.99, title)
-    assert f"val's 3 positive patients guarantee at most {bound(3, 0):.2f}" in few
+    assert f"val: 3. Were all ranked first, they would guarantee at most {bound(3, 0):.2f}" in few
     assert "528 without an error are needed" in few
     out = triage.sentence(triage.triage(store, "test", LABEL, "out", 0.99), LABEL, "out", 0.99, title)
     assert "528 patients ruled out without an error are needed" in out
