@@ -16,6 +16,7 @@ from precompute.commands.add import annotate, few_shot, saliency
 from precompute.commands.console import MESSAGES
 from precompute.commands.doctor import doctor
 from precompute.commands.export import export
+from precompute.commands.import_ import import_
 from precompute.commands.inspect import check, regimes, sources, summary, verify
 from precompute.commands.keep import delete, gc, timings
 from precompute.commands.make import pack_encoder, phantom, pretrain
@@ -32,11 +33,11 @@ app = typer.Typer(
     help="Precompute zero-shot, linear probe, full fine-tune and other regimes of a CLIP-style model into a store.",
 )
 COMMANDS = (
-    *(demo, run, sources, regimes, check, verify, summary, doctor, timings, gc, delete, publish, report, export, sheet),
-    *(saliency, few_shot, annotate, phantom, pack_encoder, pretrain),
+    *(demo, run, import_, sources, regimes, check, verify, summary, doctor, timings, gc, delete, publish, report),
+    *(export, sheet, saliency, few_shot, annotate, phantom, pack_encoder, pretrain),
 )
 for command in COMMANDS:
-    app.command(command.__name__.replace("_", "-"))(command)
+    app.command(command.__name__.replace("_", "-").strip("-"))(command)
 
 LOCKED = 75
 """What a scheduler reads as "try later": EX_TEMPFAIL of sysexits.h."""

@@ -13,7 +13,7 @@ from explorer.store import layout
 from explorer.store.film_folders import note_films
 from explorer.store.reader import Store
 from explorer.store.writer import RunWriter
-from precompute.reporter import RUN, SEEDS, Reporter, Stages
+from precompute.reporter import EMBED, NEED_FILMS, RUN, SEEDS, VECTORS, Reporter, Stages
 from precompute.run.disk import check_room
 from precompute.run.films import changed_films
 from precompute.run.job import Job
@@ -62,34 +62,52 @@ VERSIONS: dict[str, int] = (
 """The number of each stage that every run has."""
 
 
-def stages_of(recipes: Sequence[Recipe], settings: Settings) -> Stages:
-    """Every stage of a run with these regimes, in order, with its unit and its share of the time."""
+def stages_of(
+    recipes: Sequence[Recipe], settings: Settings, *, imported: bool = False, has_films: bool = True
+) -> Stages:
+    """Every stage of a run with these regimes, in order, with its unit and its share of the time.
+
+    Parameters
+    ----------
+    imported : bool
+        Whether the embeddings were made elsewhere.
+    """
     trained: dict[str, tuple[str, float]] = {}
     for recipe in recipes:
         trained[recipe.stage] = ("steps", recipe.share)
         if recipe.own_encoder:
-            trained[recipe.embed_stage] = RUN["embed frozen"]
+            trained[recipe.embed_stage] = RUN[EMBED]
     with_seeds = settings.seeds > 1 and any(recipe.depends_on_seed(settings) for recipe in recipes)
     stages: dict[str, tuple[str, float]] = {}
+    lacking = {*(() if with_seeds else (SEEDS,)), *(() if has_films else NEED_FILMS)}
     for name, stage in RUN.items():
-        if name != SEEDS or with_seeds:
+        if name == EMBED and imported:
+            stages[VECTORS] = ("films", 1)
+        elif name not in lacking:
             stages[name] = stage
-        if name == "embed frozen":
+        if name == EMBED:
             stages |= trained
     return stages
 
 
-def versions_of(recipes: Sequence[Recipe]) -> dict[str, int]:
+def versions_of(recipes: Sequence[Recipe], *, imported: bool = False) -> dict[str, int]:
     """The number of every stage of a run with these regimes: another regime's number is no part of it."""
+    taken_over = {VECTORS: embed.IMPORTED} if imported else {}
     own = {recipe.embed_stage: embed.OWN_ENCODER for recipe in recipes if recipe.own_encoder}
-    return {**VERSIONS, **{recipe.stage: recipe.version for recipe in recipes}, **own}
+    return {**VERSIONS, **taken_over, **{recipe.stage: recipe.version for recipe in recipes}, **own}
+
+
+def stages_of_job(job: Job) -> Stages:
+    """Every stage of a job, as :func:`stages_of` has them."""
+    has_films = job.source.images is not None
+    return stages_of(job.recipes, job.settings, imported=job.imported is not None, has_films=has_films)
 
 
 def plan(job: Job, root: Path) -> Planner:
     """What :func:`precompute` would do; nothing is written."""
-    versions = versions_of(job.recipes)
+    versions = versions_of(job.recipes, imported=job.imported is not None)
     planner = Planner(root, job.run_id(versions))
-    reporter = Reporter(Console(quiet=True), stages_of(job.recipes, job.settings))
+    reporter = Reporter(Console(quiet=True), stages_of_job(job))
     rehearsed = Run(job, planner, reporter, versions)
     for stage in STAGES:
         stage(rehearsed)
@@ -113,7 +131,7 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
     reporter : Reporter
         Of a job under way.
     """
-    versions = versions_of(job.recipes)
+    versions = versions_of(job.recipes, imported=job.imported is not None)
     writer = RunWriter(root, job.run_id(versions))
     with writer.locked():
         if (writer.final / layout.MANIFEST).is_file():
@@ -126,18 +144,19 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
             for stage in STAGES:
                 stage(under_way)
             writer.finish(manifest(under_way))
-    try:
-        note_films(writer.final, job.source.images)
-    except OSError as error:
-        reporter.console.print(
-            f"This user's files cannot note where the films are ({error.strerror}): "
-            f"start the app with {FILMS}={job.source.images.resolve()}."
-        )
+    if job.source.images is not None:
+        try:
+            note_films(writer.final, job.source.images)
+        except OSError as error:
+            reporter.console.print(
+                f"This user's files cannot note where the films are ({error.strerror}): "
+                f"start the app with {FILMS}={job.images_folder}."
+            )
     return Store(writer.final)
 
 
 def _refuse_changed_films(store: Store) -> None:
-    changed = changed_films(store)
+    changed = changed_films(store) if store.has_films else []
     if changed:
         names = ", ".join(changed[:5]) + (", …" if len(changed) > 5 else "")
         raise UserError(

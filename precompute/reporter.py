@@ -28,11 +28,16 @@ SALIENCY: Stages = {"saliency maps": ("films", 40), "agreement": ("pairs", 5), "
 SAMPLE: Stages = {name: (unit, share / 5) for name, (unit, share) in SALIENCY.items()}
 """The same for the demo's sample of films, beside the stages of a run."""
 SEEDS = "other seeds"
-RUN: Stages = {  # those of the run's regimes come after "embed frozen"
+EMBED = "embed frozen"
+VECTORS = "imported vectors"
+"""In place of EMBED, where embeddings were made elsewhere."""
+NEED_FILMS = ("films", "copies")
+"""Stages that a run of embeddings alone is without."""
+RUN: Stages = {  # those of the run's regimes come after EMBED
     "films": ("films", 8),
     "samples": ("steps", 1),
     "annotations": ("steps", 1),
-    "embed frozen": ("films", 25),
+    EMBED: ("films", 25),
     SEEDS: ("steps", 200),
     "score": ("regimes", 2),
     "maps": ("spaces", 30),

@@ -178,8 +178,8 @@ def take_few_draws(patch: pytest.MonkeyPatch, **few: object) -> None:
     """Let runs of this process take other settings than a command can ask for."""
     from precompute.commands import run
 
-    checked = run._checked
-    patch.setattr(run, "_checked", lambda given: checked({**given, **few}))
+    checked = run.checked_settings
+    patch.setattr(run, "checked_settings", lambda given: checked({**given, **few}))
 
 
 FEWEST = {"permutations": 5, "resamples": 20, "penalties": (0.1,), "losses": ("plain",)}

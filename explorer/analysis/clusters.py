@@ -94,7 +94,8 @@ def describe_clusters(
     """Name every cluster after the findings it has more of than the rest.
 
     A label counts where the hypergeometric test on train rejects chance at 5% after Bonferroni over labels and
-    clusters. The name takes the two with the largest lift. Report words are over-represented by the same test.
+    clusters, and films outside train can tell how far the name holds. The name takes the two with the largest lift.
+    Report words are over-represented by the same test.
 
     Parameters
     ----------
@@ -112,13 +113,12 @@ def describe_clusters(
     for c in range(n_clusters):
         here = codes == c
         chosen = _over(has, known, here & train, train, ALPHA / (n_clusters * len(labels)))
+        measured = known[here & ~train].any(axis=0)
         findings = []
-        for i in chosen[:2]:
-            n, all_n = int(known[here & ~train, i].sum()), int(known[~train, i].sum())
-            n_pos = int(has[here & ~train, i].sum())
-            purity = n_pos / n if n else float("nan")
-            base = int(has[~train, i].sum()) / all_n if all_n else float("nan")
-            lift = purity / base if base else float("nan")
+        for i in [i for i in chosen if measured[i]][:2]:
+            n, n_pos = int(known[here & ~train, i].sum()), int(has[here & ~train, i].sum())
+            purity, base = n_pos / n, int(has[~train, i].sum()) / int(known[~train, i].sum())
+            lift = purity / base if n_pos else 0.0
             findings.append(Finding(label=labels[i], lift=lift, purity=purity, n_pos=n_pos, n=n, base=base))
         frequent = _over(
             words, np.ones_like(words), here & train, train, ALPHA / (n_clusters * max(1, len(vocabulary)))

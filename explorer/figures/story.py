@@ -195,7 +195,7 @@ def overlap_bars(bars: Sequence[tuple[str, int, int, int]], one: str, other: str
     return compact(figure, height=260)
 
 
-def film(jpeg: bytes, true: Sequence[str], false: Sequence[str], missed: Sequence[str], colour: str) -> str:
+def film(jpeg: bytes | None, true: Sequence[str], false: Sequence[str], missed: Sequence[str], colour: str) -> str:
     """A film beside its labels as chips: those it has, predicted or missed, and those predicted wrongly."""
     groups = (
         ("true, predicted", true, POSITIVE, "✓"),
@@ -209,4 +209,5 @@ def film(jpeg: bytes, true: Sequence[str], false: Sequence[str], missed: Sequenc
         if len(labels) > MOST_CHIPS:
             chips += f'<b style="border-color:{shade}">+{len(labels) - MOST_CHIPS}</b>'
         lists += [f"<div><span>{name}</span>{chips}</div>"] if chips else []
-    return f'<div class="story-film"><img alt="" src="{data_url(jpeg)}"><div>{"".join(lists)}</div></div>'
+    picture = f'<img alt="" src="{data_url(jpeg)}">' if jpeg else ""
+    return f'<div class="story-film">{picture}<div>{"".join(lists)}</div></div>'

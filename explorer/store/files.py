@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +100,20 @@ def write_array(path: Path, array: np.ndarray) -> None:
     # not "wb": NumPy writes such a file by C's stdio, and a full disk at its end is passed over
     with atomic_path(path) as temp, temp.open("w+b") as file:
         np.save(file, array, allow_pickle=False)
+
+
+def write_rows(
+    path: Path, shape: tuple[int, int], blocks: Iterable[np.ndarray], report: Callable[[int, int], None]
+) -> None:
+    """Write a float32 array of this shape from blocks of its rows, of which one is in memory at a time."""
+    done = 0
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with atomic_path(path) as temp, temp.open("w+b") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+            done += len(block)
+            report(done, shape[0])
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:

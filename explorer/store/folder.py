@@ -40,10 +40,7 @@ class DamagedFile(UserError):
 
 
 class LeftOut(UserError):
-    """What a page needs is not in this copy of the run, by the choice of who published it: no fault to report."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what, "Ask whoever published the store for a copy that has it.")
+    """What a page needs is not in this run, by the choice of who made or published it: no fault to report."""
 
 
 @contextmanager
@@ -74,6 +71,8 @@ class RunFolder:
         Its files, by relative path. No other file is read.
     n : int, optional
         How many films the run must have; by default as many as its samples.
+    has_films : bool
+        Whether the run was made from films; else from embeddings alone.
 
     Raises
     ------
@@ -90,6 +89,8 @@ class RunFolder:
         spaces: tuple[SpaceRecord, ...],
         artefacts: Mapping[str, Artefact],
         n: int | None = None,
+        *,
+        has_films: bool = True,
     ) -> None:
         self.path = path
         self.run_id = run_id
@@ -97,6 +98,7 @@ class RunFolder:
         self.regimes = self.all_regimes = regimes
         self.spaces = spaces
         self.artefacts = artefacts
+        self.has_films = has_films
         self._n = n
 
     # --- films -----------------------------------------------------------------------------------------------------
@@ -108,9 +110,13 @@ class RunFolder:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row for each image, index 0..N-1: SAMPLE_COLUMNS, then a float column for each label (1, 0 or NaN)."""
+        """One row for each image, index 0..N-1: SAMPLE_COLUMNS, then a float column for each label (1, 0 or NaN).
+
+        Height and width are NaN in a run that never had films.
+        """
         labels = list(self.labels)
-        frame = self.read_frame(layout.SAMPLES, schemas.sample_kinds(self.labels), self._n)
+        kinds = schemas.sample_kinds(self.labels, sized=self.has_films)
+        frame = self.read_frame(layout.SAMPLES, kinds, self._n)
         frame[labels] = frame[labels].astype("float32")
         with self._reading(layout.SAMPLES):
             if frame["sample_id"].duplicated().any():
@@ -177,8 +183,18 @@ class RunFolder:
         """Weight (C, D) and bias (C,) of a regime's linear head.
 
         It reads the unit-norm embedding, or the projection where the regime's record says ``unit`` is false.
+
+        Raises
+        ------
+        LeftOut
+            Where only the regime's logits are known.
         """
-        return self.read_head(layout.regime_files(regime).head, self.dim(self.regime(regime).encoder))
+        record = self.regime(regime)
+        if not record.has_head:
+            raise LeftOut(
+                f"{record.title} has no head here: its logits were made elsewhere.", "Choose another regime for this."
+            )
+        return self.read_head(layout.regime_files(regime).head, self.dim(record.encoder))
 
     def training(self, regime: str) -> dict[str, Any]:
         """Settings of a regime and, where it was trained, its curve."""

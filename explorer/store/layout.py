@@ -85,6 +85,9 @@ A published store (``precompute publish``) has no stages/ and no cache/, and bes
     STORE/README.md, SHA256SUMS  its card, and the hash of every other file
     STORE/films/                 the films, unless they were left out
 
+An imported run has no image tower and no encoder.json. Without films it has none of ``NEED_FILMS`` either, and height
+and width are null. Of a regime whose logits were imported there is no head.
+
 Beside a run, and outside its hashes, because they are made later or grow::
 
     STORE/annotations/<data set>.parquet
@@ -329,6 +332,10 @@ COPY_RULE = "audit/copies/rule.json"
 LABEL_TRIAL = "audit/labels/trial.parquet"
 LABEL_TRUTH = "audit/labels/truth.npy"
 ATTRIBUTE_FACTS = "audit/shortcuts/attributes.json"
+
+
+NEED_FILMS = (THUMBNAILS, THUMBNAIL_OFFSETS, FILM_FILES, COPIES, COPY_RULE)
+"""Files that a run of imported embeddings has only if it was given the films, too."""
 
 
 def outlier_array(name: OutlierArray) -> str:

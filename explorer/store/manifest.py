@@ -26,9 +26,9 @@ LARGEST = 64 * 2**20
 """Bytes of a manifest: a hundred times what a run of a hundred seeds has."""
 
 SpaceKind = Literal["embedding", "decision"]
-RegimeKind = Literal["zero-shot", "probe", "adapted", "trained"]
+RegimeKind = Literal["zero-shot", "probe", "adapted", "trained", "imported"]
 """Where a regime's head comes from: prompts alone; fitted anew on a frozen encoder; another regime's, changed little;
-trained together with the encoder."""
+trained together with the encoder. Of an imported regime the logits alone are known."""
 FROZEN = "frozen"
 """The encoder as it comes. Every run has it; prompts and the audit belong to it."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
@@ -85,7 +85,7 @@ class Artefact(_Record):
 
 
 class Dataset(_Record):
-    """Where the films came from.
+    """Where the films came from. Where the run never had them, their ids stand for their bytes.
 
     ``fingerprint`` hashes the samples table and every film's bytes; ``content`` only the films' bytes and labels.
     So two runs that split the same films differently are known to be of the same films.
@@ -94,7 +94,7 @@ class Dataset(_Record):
     name: str
     licence: str
     source: str
-    images: Folder = Field(description="folder of the films; absolute, or relative to the run")
+    images: Folder = Field(description="folder of the films; absolute, or relative to the run; empty without films")
     fingerprint: str
     content: str = ""
     label_columns: tuple[str, ...]
@@ -107,9 +107,9 @@ class Dataset(_Record):
 class EncoderRecord(_Record):
     id: Name
     title: str
-    source: str = Field(description="local-dir:… or hf-hub:…, or the regime that trained it")
+    source: str = Field(description="local-dir:…, hf-hub:… or import:…, or the regime that trained it")
     licence: str
-    weights_sha256: str
+    weights_sha256: str = Field(description="of the file of vectors, where they were imported")
     dim: Annotated[int, Field(ge=1)]
     reads_text: bool = Field(default=True, description="whether the model it came with has a text tower")
 
@@ -136,6 +136,11 @@ class RegimeRecord(_Record):
     def from_prompts(self) -> bool:
         """Whether its head is made of prompts alone."""
         return self.kind == "zero-shot"
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the run knows how its logits follow from the embedding."""
+        return self.kind != "imported"
 
 
 class _ReadSettings(BaseModel):
@@ -188,7 +193,7 @@ class SpaceRecord(_Record):
 
 
 Part = Literal["pixels", "reports", "weights"]
-"""What a published copy of a run may leave out: films and thumbnails; reports and words of them; image towers."""
+"""What a run may lack: films and thumbnails; reports and words of them; image towers."""
 
 
 class Publication(_Record):
@@ -219,11 +224,12 @@ class Manifest(_Record):
     prompt_sets: tuple[PromptSetRecord, ...] = Field(default=(), description="the zero-shot regime's own first")
     spaces: tuple[SpaceRecord, ...]
     artefacts: dict[str, Artefact]
+    never_had: tuple[Part, ...] = Field(default=(), description="what a run of imported embeddings was made without")
     publication: Publication | None = Field(default=None, description="of a published copy only")
 
     def leaves_out(self, part: Part) -> bool:
-        """Whether this is a copy that was published without a part."""
-        return self.publication is not None and part in self.publication.left_out
+        """Whether the run was made without a part, or this is a copy that was published without it."""
+        return part in self.never_had or (self.publication is not None and part in self.publication.left_out)
 
     @property
     def protocol(self) -> str:

@@ -21,7 +21,7 @@ from explorer.store.audit import Audit
 from explorer.store.files import sha256_file
 from explorer.store.film_folders import film_folder
 from explorer.store.folder import DamagedFile, LeftOut, RunFolder
-from explorer.store.manifest import FROZEN, EncoderRecord, SpaceKind, SpaceRecord, read_manifest
+from explorer.store.manifest import FROZEN, EncoderRecord, Part, SpaceKind, SpaceRecord, read_manifest
 from explorer.store.tables import Tables
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     import faiss
     import pandas as pd
     from numpy.typing import NDArray
+
+_TO_HAVE: dict[Part, str] = {
+    "pixels": "Import the embeddings again with `--images`, the folder of the films.",
+    "weights": "Make a run with the encoder itself: `python -m precompute run --encoder … --images …`.",
+}
+"""What makes a run that has a part which an imported one lacks."""
 
 
 class Store(RunFolder):
@@ -60,6 +66,7 @@ class Store(RunFolder):
             manifest.spaces,
             manifest.artefacts,
             manifest.n,
+            has_films="pixels" not in manifest.never_had,
         )
         self.tables = Tables(self)
         self.audit = Audit(self)
@@ -79,6 +86,33 @@ class Store(RunFolder):
     def place(self, regime: str) -> int:
         """The regime's place among all of the run's: its colour and marks, whichever others are shown."""
         return self.all_regimes.index(self.regime(regime))
+
+    # --- what the run lacks ----------------------------------------------------------------------------------------
+
+    def left_out(self, part: Part, what: str) -> LeftOut:
+        """The error to raise where a page needs a part that this run is without; ``what`` it then lacks."""
+        if part in self.manifest.never_had:
+            return LeftOut(f"This run was imported without {part}: it has {what}.", _TO_HAVE[part])
+        return LeftOut(
+            f"This store was published without {part}: it has {what}.",
+            "Ask whoever published the store for a copy that has it.",
+        )
+
+    def file(self, relative: str) -> Path:
+        part = next((part for part, files in self._never_had.items() if relative in files), None)
+        if part is not None:
+            raise self.left_out(part, f"no {relative}")
+        return super().file(relative)
+
+    @cached_property
+    def _never_had(self) -> dict[Part, frozenset[str]]:
+        """The files that a run of imported embeddings is made without, by the part that they need."""
+        towers = [layout.encoder_files(record.id) for record in self.manifest.encoders]
+        need: dict[Part, frozenset[str]] = {
+            "pixels": frozenset(layout.NEED_FILMS),
+            "weights": frozenset(path for tower in towers for path in (tower.config, tower.weights)),
+        }
+        return {part: files for part, files in need.items() if part in self.manifest.never_had}
 
     # --- films -----------------------------------------------------------------------------------------------------
 
@@ -109,10 +143,10 @@ class Store(RunFolder):
         return self.read_packed(layout.THUMBNAILS)
 
     def thumbnail(self, row: int) -> bytes:
-        """The row's grey JPEG thumbnail; a blank of the film's shape in a store that was published without pixels."""
+        """The row's grey JPEG thumbnail; in a run without pixels a blank of the film's shape, as far as it is known."""
         if self.manifest.leaves_out("pixels"):
-            height, width = self.samples[["height", "width"]].iloc[row]
-            return blank(int(height), int(width))
+            width, height = self.film_size(row) if self.has_films else (1, 1)
+            return blank(height, width)
         start, stop = self._thumbnail_offsets[row : row + 2]
         jpeg = self._thumbnail_bytes[start:stop].tobytes()
         try:
@@ -121,6 +155,19 @@ class Store(RunFolder):
         except BadImage as error:
             raise self.damaged(layout.THUMBNAILS, f"the thumbnail of row {row} cannot be read, {error}") from error
         return jpeg
+
+    def film_size(self, row: int) -> tuple[int, int]:
+        """Width and height of the row's film in pixels.
+
+        Raises
+        ------
+        LeftOut
+            Where the run never had the film.
+        """
+        if not self.has_films:
+            raise self.left_out("pixels", f"no film {self.samples['sample_id'].iat[row]!s}")
+        width, height = self.samples[["width", "height"]].iloc[row]
+        return int(width), int(height)
 
     @cached_property
     def film_files(self) -> pd.DataFrame:
@@ -138,7 +185,7 @@ class Store(RunFolder):
         """
         name = str(self.samples["image"].iat[row])
         if self.manifest.leaves_out("pixels"):
-            raise LeftOut(f"This store was published without pixels: it has no film {name}.")
+            raise self.left_out("pixels", f"no film {name or str(self.samples['sample_id'].iat[row])}")
         folder = film_folder(self.path, self.manifest.dataset.images)
         try:
             path = inside(folder, name)
@@ -178,7 +225,7 @@ class Store(RunFolder):
         """
         file = layout.encoder_files(encoder_id).weights
         if self.manifest.leaves_out("weights"):
-            raise LeftOut(f"This store was published without weights: it has none of the encoder {encoder_id}.")
+            raise self.left_out("weights", f"none of the encoder {encoder_id}")
         if file not in self.artefacts:
             raise UserError(
                 f"The store holds no weights of the encoder {encoder_id}.",

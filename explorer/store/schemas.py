@@ -39,9 +39,13 @@ def column_kinds(*columns: str) -> dict[str, ColumnKind]:
     return {name: _KINDS.get(name, NUMBER) for name in columns}
 
 
-def sample_kinds(labels: tuple[str, ...]) -> dict[str, ColumnKind]:
-    """Of ``samples.parquet``: a label's column holds numbers whatever its name is."""
-    return column_kinds(*SAMPLE_COLUMNS) | dict.fromkeys(labels, NUMBER)
+def sample_kinds(labels: tuple[str, ...], *, sized: bool) -> dict[str, ColumnKind]:
+    """Of ``samples.parquet``: a label's column holds numbers whatever its name is.
+
+    Where the films are not ``sized``, since the run never had them, height and width are null.
+    """
+    sizes = {} if sized else dict.fromkeys(("height", "width"), NUMBER)
+    return column_kinds(*SAMPLE_COLUMNS) | sizes | dict.fromkeys(labels, NUMBER)
 
 
 ANNOTATION_COLUMNS = ("sample_id", "row", "label", "annotator", "x", "y", "w", "h", "polygon")
@@ -119,6 +123,7 @@ TRAINING: Mapping[RegimeKind, type[BaseModel]] = {
     "probe": AnyProbeTraining,
     "adapted": AnyProbeTraining,
     "trained": EpochTraining,
+    "imported": AnyJson,
 }
 """What pages read of a regime's training, by its kind."""
 

@@ -57,7 +57,8 @@ KNOWN = {
 def hashes(store: Store) -> dict[str, str]:
     """What identifies a run: its id, its manifest's hash (which holds every file's), its set's and its encoders'."""
     manifest = store.manifest
-    encoders = {f"weights of {record.title}": record.weights_sha256 for record in manifest.encoders}
+    what = "vectors" if "weights" in manifest.never_had else "weights"
+    encoders = {f"{what} of {record.title}": record.weights_sha256 for record in manifest.encoders}
     return {
         "run": manifest.run_id,
         "manifest, SHA-256": sha256_file(store.path / layout.MANIFEST),
@@ -71,6 +72,7 @@ def bibtex(manifest: Manifest) -> str:
 
     An encoder or a set without a paper of its own here is described as the store records it.
     """
+    what = "Vectors" if "weights" in manifest.never_had else "Weights"
     encoder, dataset, version = manifest.encoders[0], manifest.dataset, manifest.versions.get("explorer", "")
     entries = [
         PAPER,
@@ -80,7 +82,7 @@ def bibtex(manifest: Manifest) -> str:
             {
                 "title": encoder.title,
                 "howpublished": encoder.source,
-                "note": f"Licence: {encoder.licence}. Weights, SHA-256: {encoder.weights_sha256}",
+                "note": f"Licence: {encoder.licence}. {what}, SHA-256: {encoder.weights_sha256}",
             },
         ),
         _known(dataset.name)

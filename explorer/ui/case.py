@@ -27,7 +27,7 @@ from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.filter import films, filtered, narrowed
 from explorer.ui.shared.frame import LONGEST_ERROR, panel
 from explorer.ui.shared.gallery import link
-from explorer.ui.shared.show import figure_title, show_table
+from explorer.ui.shared.show import figure_title, show_film, show_table
 from explorer.ui.shared.stepper import FilmOrder, step, stepper
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ def film_panel(view: View, case: Case) -> None:
 def _films(store: Store, case: Case, others: list[int]) -> None:
     """The film, and beside it other films of the patient, all of one height."""
     row = case.row
+    if not store.has_films:
+        raise store.left_out("pixels", f"no film {store.samples['sample_id'].iat[row]!s}")
     annotations = film_annotations(store, row)
     layers, note = _map_layers(store, case, str(address.value("overlay")))
     panes, remarks = [], [note]
@@ -173,7 +175,8 @@ def _facts(store: Store, row: int) -> None:
         f"study {in_markdown(sample['study_id'])}",
         in_markdown(sample["view"]),
     ]
-    about += [f"{sample['width']:,} × {sample['height']:,} pixels"]
+    if store.has_films:
+        about.append(f"{sample['width']:,} × {sample['height']:,} pixels")
     st.markdown(
         f"**{in_markdown(sample['sample_id'])}** · " + " · ".join(part for part in about if part),
         help=_whole_ids(sample),
@@ -223,7 +226,7 @@ def _thumbnails(store: Store, others: NDArray[np.int64]) -> None:
     with st.container(horizontal=True, gap="small"):
         for other in others[:STRIP].tolist():
             with st.container(width=118, gap="xxsmall"):
-                st.image(store.thumbnail(other), width=118, alt=f"Film {plain(store.samples['sample_id'].iat[other])}")
+                show_film(store, other, 118)
                 st.caption(in_markdown(_hanging_title(store, other)))
                 _open_button(store, other, "patient")
 
@@ -268,7 +271,7 @@ def _nearest(store: Store, space: str, row: int) -> None:
     with st.container(horizontal=True, gap="small"):
         for other, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
             with st.container(width=118, gap="xxsmall"):
-                st.image(store.thumbnail(other), width=118, alt=f"Film {plain(store.samples['sample_id'].iat[other])}")
+                show_film(store, other, 118)
                 st.caption(f"**{number(similarity, 3)}** · {findings_text(store, other)}")
                 _open_button(store, other, space)
 

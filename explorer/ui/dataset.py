@@ -11,6 +11,7 @@ import streamlit as st
 from explorer.data.samples import SPLITS
 from explorer.data.text import in_markdown
 from explorer.figures.cooccurrence import cooccurrence_heatmap
+from explorer.store.manifest import FROZEN
 from explorer.tables.glossary import hint
 from explorer.tables.labels import ONE_LABEL, cooccurrence_frame, cooccurrence_in_split, label_table
 from explorer.tables.spaces import distinct_spaces
@@ -19,6 +20,7 @@ from explorer.ui.shared.frame import panel
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
+    from explorer.store.reader import Store
     from explorer.ui.shared.frame import View
 
 
@@ -80,12 +82,19 @@ def provenance(view: View) -> None:
     )
     st.caption(
         f"{same}Labels: {in_markdown(manifest.dataset.label_origin, 200)}. "
-        f"Split: {in_markdown(manifest.dataset.split_origin, 200)}. The model sees {store.fit('frozen').words}. "
+        f"Split: {in_markdown(manifest.dataset.split_origin, 200)}. {_seen(store)} "
         f"Run {in_markdown(manifest.run_id)}, made {in_markdown(manifest.created)}, seed {manifest.seed}."
     )
     if len(store.tables.skipped):
         with st.expander(f"Films left out, and why ({len(store.tables.skipped):,})"):
             show_table(store.tables.skipped, hide_index=True)
+
+
+def _seen(store: Store) -> str:
+    """What of a film became its embedding."""
+    if "weights" in store.manifest.never_had:
+        return "The embeddings were made elsewhere: how films were brought to the model is not known here."
+    return f"The model sees {store.fit(FROZEN).words}."
 
 
 def _without_folder(source: str) -> str:

@@ -296,7 +296,8 @@ def _predicted(store: Store, split: Split) -> tuple[story.PredictedLabels, str, 
     if labels.film:
         wrong = labels.film
         colour = styles.of_regime(store, wrong.regime.name).colour
-        film = pictures.film(store.thumbnail(wrong.row), wrong.true, wrong.false, wrong.missed, colour)
+        jpeg = store.thumbnail(wrong.row) if store.has_films else None
+        film = pictures.film(jpeg, wrong.true, wrong.false, wrong.missed, colour)
     return labels, counts + key(entries), film
 
 
@@ -310,7 +311,7 @@ def _apart(store: Store, split: Split) -> tuple[story.PulledApart, tuple[str, ..
     rows = rows[~np.isnan(targets[rows])]
     has = targets[rows] == 1
     chosen = story.core_films(store.map(apart.spaces[-1].space.name), rows[has])
-    shown = [(int(np.searchsorted(rows, row)), _thumbnail(store, row)) for row in chosen]
+    shown = [(int(np.searchsorted(rows, row)), _thumbnail(store, row)) for row in chosen if store.has_films]
     maps = []
     for answer in apart.spaces:
         lift = answer.lift

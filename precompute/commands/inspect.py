@@ -39,7 +39,11 @@ def regimes() -> None:
 
     for recipe in recipes().values():
         RESULTS.print(f"{recipe.name}  {recipe.title}", style="bold")
-        needs = [*recipe.needs, *(["the encoder's text tower"] if recipe.reads_text else [])]
+        needs = list(recipe.needs)
+        if recipe.reads_text:
+            needs.append("the encoder's text tower")
+        if recipe.takes_logits:
+            needs.append("logits made elsewhere: import --logits")
         for what, text in (
             ("is", recipe.summary),
             ("needs", ", ".join(needs) or "nothing"),

@@ -13,7 +13,9 @@ from pydantic.fields import FieldInfo
 
 from precompute.settings import Protocol, Settings
 from precompute.sources import CATALOGUE
+from precompute.sources.csv import TableOptions
 from precompute.sources.options import flag
+from precompute.sources.patients import PatientIds
 
 StoreFolder = Annotated[Path, typer.Option("--out", help="The store's folder.")]
 RunArgument = Annotated[Path, typer.Argument(help="The store's folder, or one run's.")]
@@ -25,6 +27,22 @@ Seeds = Annotated[
 ]
 ProtocolName = Annotated[
     Protocol, typer.Option("--protocol", help="How to split and train: soundly, or as the paper did (fixed settings).")
+]
+Patients = Annotated[
+    PatientIds | None,
+    typer.Option(
+        "--patients",
+        help="Ids that differ only in how they are written (001 and 1, P1 and p1): exact keeps them apart, "
+        "normalised joins them. By default they are kept apart with a warning, and refused across given splits.",
+    ),
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")]
+AllowBurnedIn = Annotated[
+    bool, typer.Option("--allow-burned-in", help="Take DICOM films that say text is burned into them.")
+]
+AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Keep labels that have no positive in some split.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only print which stages would run, why, how long, and the disk needed.")
 ]
 Corrections = Annotated[
     Path | None,
@@ -95,6 +113,12 @@ def source_options() -> dict[str, inspect.Parameter]:
         uses = [f"{', '.join(sources)}: {description}" for description, sources in takers[name].items()]
         options[name] = _option(name, field.annotation, None, " ".join(uses))
     return options
+
+
+def table_options() -> dict[str, inspect.Parameter]:
+    """The options of a table of labels, whose films may be elsewhere."""
+    fields = TableOptions.model_fields
+    return {name: _option(name, field.annotation, None, str(field.description)) for name, field in fields.items()}
 
 
 def settings_options(*names: str) -> dict[str, inspect.Parameter]:

@@ -16,13 +16,18 @@ from precompute.commands.console import MESSAGES, RESULTS
 from precompute.commands.options import (
     DEFAULT_REGIMES,
     PHANTOM_FILMS,
+    AllowBurnedIn,
+    AllowEmpty,
     Corrections,
     DeviceName,
+    DryRun,
     Given,
+    Patients,
     ProtocolName,
     Regimes,
     Seed,
     Seeds,
+    SkipBad,
     StoreFolder,
     options_from_models,
     settings_options,
@@ -33,7 +38,7 @@ from precompute.settings import PAPER, Settings
 from precompute.sources import SourceName, read_source
 from precompute.sources.corrections import correct
 from precompute.sources.options import flag
-from precompute.sources.patients import PatientIds, resolve_patients
+from precompute.sources.patients import resolve_patients
 
 if TYPE_CHECKING:
     from explorer.model.encoder import Encoder
@@ -82,7 +87,7 @@ def demo(
 
     recipes = choose_recipes(regimes or DEFAULT_REGIMES, paper=protocol == "paper")
     chosen = demo_settings(seed, epochs) if protocol == "sound" else PAPER  # either way --seed decides the films
-    settings = _checked({**chosen, **training, "seeds": seeds})
+    settings = checked_settings({**chosen, **training, "seeds": seeds})
     reporter = Reporter(MESSAGES, {**DRAW, **stages_of(recipes, settings), **SAMPLE}, out)
     with reporter.job():
         source = draw_films(out, n, seed, reporter, corrections)
@@ -97,7 +102,7 @@ def demo(
         )
         store = _precompute(job, out, reporter)
         make_sample(store, choose_device(device), reporter)
-    _announce(store, out)
+    announce(store, out)
 
 
 @options_from_models(source_options=source_options(), training=settings_options(*TRAINING))
@@ -109,14 +114,7 @@ def run(
     source: Annotated[SourceName, typer.Option("--source", help="The layout of the input; see sources.")] = "csv",
     source_options: Given,
     out: StoreFolder = DEFAULT_STORE,
-    patients: Annotated[
-        PatientIds | None,
-        typer.Option(
-            "--patients",
-            help="Ids that differ only in how they are written (001 and 1, P1 and p1): exact keeps them apart, "
-            "normalised joins them. By default they are kept apart with a warning, and refused across given splits.",
-        ),
-    ] = None,
+    patients: Patients = None,
     corrections: Corrections = None,
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="Your own prompt file for zero-shot, as in precompute/prompt_sets.")
@@ -127,21 +125,15 @@ def run(
             "--fit", help="Cut out the film's middle square, or pad the whole film with black; else as the model does."
         ),
     ] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")] = False,
-    allow_burned_in: Annotated[
-        bool, typer.Option("--allow-burned-in", help="Take DICOM films that say text is burned into them.")
-    ] = False,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Keep labels that have no positive in some split.")
-    ] = False,
+    skip_bad: SkipBad = False,
+    allow_burned_in: AllowBurnedIn = False,
+    allow_empty: AllowEmpty = False,
     training: Given,
     regimes: Regimes = None,
     protocol: ProtocolName = "sound",
     seeds: Seeds = 1,
     device: DeviceName = "auto",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only print which stages would run, why, how long, and the disk needed.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Precompute regimes on your own films."""
     from precompute.pipeline import stages_of
@@ -156,7 +148,7 @@ def run(
         MESSAGES.print(note)
     if corrections is not None:
         films = correct(films, corrections)
-    settings = _checked({**training, **(PAPER if protocol == "paper" else {}), "seeds": seeds})
+    settings = checked_settings({**training, **(PAPER if protocol == "paper" else {}), "seeds": seeds})
     loaded = _load(encoder, device, fit)
     if regimes is None:
         recipes = _possible(recipes, loaded)
@@ -178,10 +170,10 @@ def run(
             allow_burned_in=allow_burned_in,
         )
         if dry_run:
-            _print_plan(job, out)
+            print_plan(job, out)
             return
         store = _precompute(job, out, reporter)
-    _announce(store, out)
+    announce(store, out)
 
 
 def _refuse_what_the_paper_decides(given: set[str]) -> None:
@@ -192,7 +184,7 @@ def _refuse_what_the_paper_decides(given: set[str]) -> None:
         )
 
 
-def _checked(settings: Mapping[str, object]) -> Settings:
+def checked_settings(settings: Mapping[str, object]) -> Settings:
     try:
         return Settings.model_validate(settings)
     except ValidationError as error:
@@ -232,7 +224,7 @@ def _prompt_sets(
     return read_prompt_sets(labels, own or (BARE_NAMES if settings.protocol == "paper" else None))
 
 
-def _print_plan(job: Job, out: Path) -> None:
+def print_plan(job: Job, out: Path) -> None:
     from precompute.pipeline import plan, room
     from precompute.run.plan import as_lines
 
@@ -251,15 +243,15 @@ def _precompute(job: Job, out: Path, reporter: Reporter) -> Store:
     from precompute.pipeline import precompute
     from precompute.training.zero_shot import sentences
 
-    check_patch_dropout(job.encoder.tower.visual, job.settings.patch_dropout)
+    check_patch_dropout(job.tower.visual, job.settings.patch_dropout)
     if job.settings.layer_decay < 1:
-        layered(job.encoder.tower.visual)
+        layered(job.tower.visual)
     for text in cut_texts(job.clip, sentences(job.prompt_sets)) if job.prompt_sets else ():
         MESSAGES.print(f"The encoder does not read this prompt to its end: {text!r}.")
     return precompute(job, out, reporter)
 
 
-def _announce(store: Store, out: Path) -> None:
+def announce(store: Store, out: Path) -> None:
     """Print the figures of a complete run, and how to open it."""
     from precompute.run.summary import as_table
 

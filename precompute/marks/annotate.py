@@ -83,6 +83,8 @@ def add_annotations(
     UserError
         With the file, the row and the fix.
     """
+    if not store.has_films:
+        raise store.left_out("pixels", "no film to mark")
     scale = _scale(frame)
     marks = _read(path, scale)
     if not marks:

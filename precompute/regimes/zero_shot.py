@@ -9,6 +9,7 @@ from explorer.model.head import prompt_head
 from explorer.store import layout
 from explorer.store.files import write_array, write_json
 from precompute.reporter import ReportProgress
+from precompute.run.imported import ImportedText
 from precompute.run.recipe import Fitted, Recipe
 from precompute.run.run import Run
 from precompute.training.zero_shot import embed_prompts, sentences
@@ -26,10 +27,15 @@ class ZeroShot(Recipe):
     in_paper = True
 
     def inputs(self, run: Run) -> dict[str, object]:
+        if run.job.imported is not None:
+            return {"text": run.job.imported.identity["text"], "labels": run.labels}
         prompts = run.job.identity["prompts"]
         return {"weights": run.job.weights_sha256, "labels": run.labels, "prompts": prompts}
 
     def fit(self, run: Run, seed: int, work: Path, report: ReportProgress) -> Fitted:
+        if run.job.imported is not None:
+            text = _text(run)
+            return Fitted(prompt_head(text.vectors[0], text.vectors[1], text.scale), {"logit_scale": text.scale})
         clip, prompt_sets = run.job.clip, run.job.prompt_sets
         heads, paths = [], []
         for i, prompt_set in enumerate(prompt_sets):
@@ -46,7 +52,17 @@ class ZeroShot(Recipe):
         return Fitted(heads[0], training, files=(*paths, layout.TEXTS, layout.TEXT_VECTORS))
 
     def words(self, run: Run) -> str:
+        if run.job.imported is not None:
+            text = _text(run)
+            return f"text vectors made elsewhere, of {text.file}, at scale {text.scale:g}; no label seen"
         return f"prompts: {run.job.prompt_sets[0].title}; no label seen"
+
+
+def _text(run: Run) -> ImportedText:
+    """The text vectors of an import, which makes zero-shot only of them."""
+    assert run.job.imported is not None
+    assert run.job.imported.text is not None
+    return run.job.imported.text
 
 
 RECIPE = ZeroShot()

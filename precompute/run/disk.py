@@ -23,9 +23,12 @@ def needed_bytes(job: Job, trained: bool) -> int:
 
     A thumbnail is reckoned as a sixth of a byte for each of its pixels, as chest films take.
     """
-    tower, settings = job.encoder.tower, job.settings
+    settings = job.settings
     films, labels = len(job.source.frame), len(job.source.labels)
-    weights: int = sum(tensor.numel() * tensor.element_size() for tensor in tower.visual.state_dict().values())
+    weights = 0
+    if job.imported is None:
+        tensors = job.tower.visual.state_dict().values()
+        weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     own = sum(bool(recipe.own_encoder) for recipe in job.recipes)
     at_rest = 1 + own  # the frozen tower and those that regimes train
     trains = own > 0 and (settings.seeds > 1 or not trained)
@@ -33,10 +36,10 @@ def needed_bytes(job: Job, trained: bool) -> int:
     regimes, spaces = len(job.recipes), len(job.recipes) + at_rest
     heads = regimes + len(job.prompt_sets) + 2 * (settings.seeds - 1)
     # vectors, indexes, logits, audits, maps
-    floats = 2 * at_rest * tower.dim + labels * (heads + regimes * 2 + regimes * 2) + spaces * 8
-    per_film = tower.fit.size**2 + settings.thumbnail**2 // 6 + 4 * floats + _PER_FILM
-    total: int = towers * weights + films * per_film + _FIXED
-    return total
+    floats = 2 * at_rest * job.dim + labels * (heads + regimes * 2 + regimes * 2) + spaces * 8
+    pixels = job.fit.size**2 if job.fit else 0
+    thumbnail = settings.thumbnail**2 // 6 if job.source.images else 0
+    return towers * weights + films * (pixels + thumbnail + 4 * floats + _PER_FILM) + _FIXED
 
 
 def check_room(job: Job, root: Path, partial: Path, *, linked_bytes: int = 0, trained: bool = False) -> str:

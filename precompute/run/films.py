@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,20 +22,17 @@ from explorer.store.files import atomic_path, sha256_file, write_array, write_js
 from explorer.store.reader import Store
 from precompute.sources import Source
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 @dataclass(frozen=True)
 class _Decoded:
-    pixels: NDArray[np.uint8]
+    pixels: bytes
     thumbnail: bytes
     facts: dict[str, object]
 
 
 def decode_films(
     source: Source,
-    fit: Fit,
+    fit: Fit | None,
     side: int,
     folder: Path,
     report: Callable[[int, int], None],
@@ -48,17 +44,19 @@ def decode_films(
 
     Writes to ``folder`` the thumbnails, the pixels, (N_kept, S, S) uint8, and the list of films: rows kept with height,
     width, the file's size, time and SHA-256, the SHA-256 of the decoded pixels, and a DICOM header's view; rows skipped
-    with the reason.
+    with the reason. Without ``fit`` no model sees the films, and the file of pixels is empty.
 
     Raises
     ------
     UserError
         On the first film that cannot be used, unless ``skip_bad``; or where none can.
     """
+    films = source.images
+    assert films is not None
 
     def decode(relative: str) -> _Decoded | str:
         try:
-            path = inside(source.images, relative)
+            path = inside(films, relative)
             film = read_film(path)
             header = read_facts(path)
             if header.burned_in and not allow_burned_in:
@@ -77,7 +75,7 @@ def decode_films(
             "pixels_sha256": hashlib.sha256(f"{film.size}".encode() + film.tobytes()).hexdigest(),
             "view": header.view,
         }
-        return _Decoded(fit.apply(film), thumbnail(film, side), facts)
+        return _Decoded(fit.apply(film).tobytes() if fit else b"", thumbnail(film, side), facts)
 
     kept: list[dict[str, object]] = []
     skipped: list[dict[str, object]] = []
@@ -96,14 +94,14 @@ def decode_films(
                 if isinstance(film, str):
                     if not skip_bad:
                         raise UserError(
-                            f"{source.where(row)}: {source.images / images[row]}: {film}.",
+                            f"{source.where(row)}: {films / images[row]}: {film}.",
                             "Mend or remove the image, or pass --skip-bad to go on without such images.",
                         )
                     skipped.append({"row": row, "reason": film})
                 else:
                     thumbs.write(film.thumbnail)
                     offsets.append(offsets[-1] + len(film.thumbnail))
-                    pixels.write(film.pixels.tobytes())
+                    pixels.write(film.pixels)
                     kept.append({"row": row, **film.facts})
                 report(row + 1, len(images))
         if not kept:

@@ -15,7 +15,7 @@ import explorer
 from explorer.model.encoder import Clip
 from explorer.store import layout
 from explorer.store.files import sha256_json
-from explorer.store.manifest import FROZEN, SCHEMA_VERSION, Dataset, EncoderRecord, Manifest, PromptSetRecord
+from explorer.store.manifest import FROZEN, SCHEMA_VERSION, Dataset, EncoderRecord, Manifest, Part, PromptSetRecord
 from explorer.store.writer import RunWriter
 from precompute.run.run import Run
 
@@ -51,7 +51,7 @@ def manifest(run: Run) -> Manifest:
             "python": platform.python_version(),
             **{name: version(name) for name in LIBRARIES},
         },
-        device=_device_name(run.tower.device),
+        device=_device_name(torch.device("cpu") if job.imported else run.tower.device),
         seconds=run.writer.seconds,
         dataset=_dataset(run),
         labels=run.labels,
@@ -67,12 +67,19 @@ def manifest(run: Run) -> Manifest:
         ),
         spaces=run.spaces,
         artefacts=run.writer.kept(),
+        never_had=_never_had(run),
     )
+
+
+def _never_had(run: Run) -> tuple[Part, ...]:
+    parts: dict[Part, bool] = {"pixels": not run.has_films, "weights": run.job.imported is not None}
+    return tuple(part for part, absent in parts.items() if absent)
 
 
 def _dataset(run: Run) -> Dataset:
     source, seed = run.job.source, run.settings.seed
-    films = [film["sha256"] for film in run.decoded["kept"]]
+    # without films they are told apart by their ids
+    films = [film["sha256"] for film in run.decoded["kept"]] if run.has_films else run.samples["sample_id"].tolist()
     if run.paper:
         split_origin = f"the paper's: patients shared out at random, not stratified, seed {seed}"
     else:
@@ -82,7 +89,7 @@ def _dataset(run: Run) -> Dataset:
         name=source.name,
         licence=source.licence,
         source=source.file.name,
-        images=_portable(source.images, run.writer),
+        images="" if source.images is None else _portable(source.images, run.writer),
         fingerprint=sha256_json([run.writer.sha256(layout.SAMPLES), films]),
         content=sha256_json([films, run.labels, np.nan_to_num(run.targets, nan=-1).astype(int).tolist()]),
         label_columns=run.labels,
@@ -94,14 +101,27 @@ def _dataset(run: Run) -> Dataset:
 
 
 def _encoders(run: Run) -> tuple[EncoderRecord, ...]:
-    encoder = run.job.encoder
+    imported = run.job.imported
+    if imported is not None:
+        return (
+            EncoderRecord(
+                id=FROZEN,
+                title=imported.title,
+                source=f"import:{imported.file}",
+                licence="not stated",
+                weights_sha256=imported.sha256,
+                dim=imported.dim,
+                reads_text=imported.text is not None,
+            ),
+        )
+    encoder = run.job.model
     frozen = EncoderRecord(
         id=FROZEN,
         title=encoder.title,
         source=encoder.source,
         licence=encoder.licence,
         weights_sha256=run.job.weights_sha256,
-        dim=run.tower.dim,
+        dim=run.job.dim,
         reads_text=isinstance(encoder, Clip),
     )
     own = [

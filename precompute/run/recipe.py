@@ -19,6 +19,7 @@ from precompute.training.data import TrainingData
 from precompute.training.loop import TrainingCurve, best_epoch
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from precompute.run.run import Run
@@ -29,7 +30,8 @@ class Fitted(NamedTuple):
 
     Attributes
     ----------
-    head : Head
+    head : Head or None
+        None of a regime whose logits alone are known.
     training : dict
         What training.json records.
     tower : ImageTower or None
@@ -38,7 +40,7 @@ class Fitted(NamedTuple):
         Further files that it wrote into the run, by relative path.
     """
 
-    head: Head
+    head: Head | None
     training: dict[str, Any]
     tower: ImageTower | None = None
     files: tuple[str, ...] = ()
@@ -65,6 +67,8 @@ class Recipe(ABC):
         Regimes that the same run must have before it; its head starts from the first.
     reads_text : bool
         Whether it needs the encoder's text tower.
+    takes_logits : bool
+        Whether its logits were made elsewhere and come with an import.
     own_encoder : str
         What its own encoder is called, as "fine-tuned"; empty where it reads the frozen one.
     in_paper : bool
@@ -80,6 +84,7 @@ class Recipe(ABC):
     share: ClassVar[float] = 1
     needs: ClassVar[tuple[str, ...]] = ()
     reads_text: ClassVar[bool] = False
+    takes_logits: ClassVar[bool] = False
     own_encoder: ClassVar[str] = ""
     in_paper: ClassVar[bool] = False
 
@@ -102,6 +107,10 @@ class Recipe(ABC):
                 f"--regimes: {self.name} reads text, and the encoder {encoder.title} has no text tower.",
                 "Leave it out, or use a CLIP model (docs/encoders.md).",
             )
+
+    def logits(self, run: Run) -> NDArray[np.float32]:
+        """(N, C) of every film, once the regime is made."""
+        return Head(*run.head(self.name)).logits(run.inputs(run.regime(self.name)))
 
     def depends_on_seed(self, settings: Settings) -> bool:
         """Whether another seed would give another result."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from explorer.model.encoder import ImageTower
 from explorer.store import layout, schemas
 from explorer.store.folder import RunFolder
 from explorer.store.manifest import FROZEN, RegimeRecord, SpaceRecord
@@ -45,7 +46,6 @@ class Run(RunFolder):
         self.versions = versions
         self.writer = writer
         self.reporter = reporter
-        self.tower = job.encoder.tower
         self.settings = job.settings
         self.paper = job.settings.protocol == "paper"
         self.recipes = job.recipes
@@ -58,19 +58,30 @@ class Run(RunFolder):
         own = [recipe for recipe in self.recipes if recipe.own_encoder]
         self.encoders = (FROZEN, *(recipe.encoder for recipe in own))
         spaces = (  # the first one's map is where the others' start
-            SpaceRecord(name=FROZEN, title="Frozen encoder", kind="embedding", dim=self.tower.dim),
+            SpaceRecord(
+                name=FROZEN,
+                title="Imported vectors" if job.imported else "Frozen encoder",
+                kind="embedding",
+                dim=job.dim,
+            ),
             *(
                 SpaceRecord(
                     name=recipe.encoder,
                     title=f"{recipe.own_encoder[0].upper()}{recipe.own_encoder[1:]} encoder",
                     kind="embedding",
-                    dim=self.tower.dim,
+                    dim=job.dim,
                 )
                 for recipe in own
             ),
             *decision,
         )
-        super().__init__(writer.folder, writer.run_id, labels, regimes, spaces, writer.artefacts)
+        has_films = job.source.images is not None
+        super().__init__(writer.folder, writer.run_id, labels, regimes, spaces, writer.artefacts, has_films=has_films)
+
+    @property
+    def tower(self) -> ImageTower:
+        """The frozen encoder's."""
+        return self.job.tower
 
     def stage(
         self, name: str, made_from: Mapping[str, object], make: Callable[[Path, ReportProgress], list[str]]
@@ -130,11 +141,17 @@ class Run(RunFolder):
     def map_hashes(self) -> dict[str, object]:
         return self.hashes(*(layout.space_files(space.name).map for space in self.spaces))
 
+    def film_hashes(self) -> dict[str, object]:
+        """Of what decoding the films has told; empty where there are none."""
+        return self.hashes(layout.FILMS) if self.has_films else {}
+
     # --- what only a run under way has -------------------------------------------------------------------------------
 
     @cached_property
     def decoded(self) -> dict[str, Any]:
         """The films that were kept, and those that were skipped."""
+        if not self.has_films:
+            return {"kept": [{"row": row} for row in range(len(self.job.source.frame))], "skipped": []}
         return self.read_json(layout.FILMS, schemas.AnyJson).model_dump()
 
     @cached_property

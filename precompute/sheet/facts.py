@@ -46,7 +46,6 @@ def facts(store: Store) -> dict[Fact, str]:
         "data": f"{dataset.name}, from {dataset.source}.",
         "films": f"{dataset.n_read:,} films were read, {dataset.n_skipped:,} could not be used and were left out "
         f"({layout.SKIPPED} gives the reasons), {store.n:,} stayed. See Counts above.",
-        "pixels": f"8-bit grey; the encoder sees {store.fit(frozen.id).words}.",
         "missing": f"{int(np.isnan(store.targets).sum()):,} of {store.targets.size:,} labels are unknown. They count "
         "neither as positive nor as negative, and no figure includes them.",
         "labels": f"{dataset.label_origin}.",
@@ -56,7 +55,6 @@ def facts(store: Store) -> dict[Fact, str]:
         "output": f"A logit and a probability for each label. {_thresholds(store)}",
         "software": "; ".join(f"{name} {version}" for name, version in manifest.versions.items())
         + f". Run {manifest.run_id}.",
-        "initial weights": f"{frozen.title} ({frozen.source}), SHA-256 {frozen.weights_sha256}.",
         "training": f"Protocol: {manifest.protocol}; seed {manifest.seed}. "
         + " ".join(_training(store, regime) for regime in store.regimes),
         "selection": "Settings, the epoch to stop at and thresholds were chosen on val alone, nothing on test.",
@@ -70,6 +68,11 @@ def facts(store: Store) -> dict[Fact, str]:
         "robustness": _robustness(store),
         "licences": f"{licences}.",
     }
+    if "weights" not in manifest.never_had:
+        answers |= {
+            "pixels": f"8-bit grey; the encoder sees {store.fit(frozen.id).words}.",
+            "initial weights": f"{frozen.title} ({frozen.source}), SHA-256 {frozen.weights_sha256}.",
+        }
     answers |= _demographics(store) | _marks(store) | _explanations(store) | _fairness(store) | _updating(store)
     return answers
 
@@ -135,13 +138,14 @@ def _failures(store: Store) -> str:
 
 
 def _robustness(store: Store) -> str:
-    kinds = store.audit.copies
-    splits = store.samples["split"].to_numpy()
-    across = kinds[(kinds["kind"] != "alike") & (splits[kinds["a"]] != splits[kinds["b"]])]
+    copies = "Without films, no copies were sought."
+    if store.has_films:
+        kinds, splits = store.audit.copies, store.samples["split"].to_numpy()
+        across = kinds[(kinds["kind"] != "alike") & (splits[kinds["a"]] != splits[kinds["b"]])]
+        copies = f"{len(across):,} pairs of exact or near copies lie in two parts."
     seeds = [f"{regime.title} with {len(regime.seeds) + 1} seeds" for regime in store.regimes if regime.seeds]
     return (
-        f"{len(across):,} pairs of exact or near copies lie in two parts. "
-        f"Trained again: {'; '.join(seeds) or 'with no other seed'}. "
+        f"{copies} Trained again: {'; '.join(seeds) or 'with no other seed'}. "
         f"Sets of prompts: {len(store.manifest.prompt_sets)}. "
         "Shortcuts, label errors and outliers: the Audit page."
     )

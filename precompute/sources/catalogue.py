@@ -16,6 +16,7 @@ from precompute.sources.options import SourceOptions, flag
 from precompute.sources.table import Source
 
 Options = TypeVar("Options", bound=SourceOptions)
+OptionsModel = TypeVar("OptionsModel", bound=SourceOptions)
 SourceName = Literal["csv", "iu-xray", "chexpert", "mimic-cxr", "nih", "vindr-cxr"]
 
 
@@ -142,18 +143,23 @@ def check_source(name: SourceName, root: Path, images: Path | None = None) -> li
 
 def _options(name: SourceName, given: Mapping[str, object]) -> SourceOptions:
     """The source's own model of what was given."""
-    model = CATALOGUE[name].options
+    model: type[SourceOptions] = CATALOGUE[name].options
+    return checked_options(f"source {name}", model, given)
+
+
+def checked_options(taker: str, model: type[OptionsModel], given: Mapping[str, object]) -> OptionsModel:
+    """What was given, as a model of options; a ``UserError`` names the option that is wrong."""
     try:
-        options: SourceOptions = model.model_validate(given)
+        options = model.model_validate(given)
     except ValidationError as error:
         # an option too many is named before one that lacks: it is likely that one, misspelt
         wrong = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
         option = flag(str(wrong["loc"][0]))
         if wrong["type"] == "extra_forbidden":
             takes = ", ".join(flag(field) for field in model.model_fields)
-            raise UserError(f"The source {name} takes no {option}.", f"Leave it out; it takes {takes}.") from error
+            raise UserError(f"The {taker} takes no {option}.", f"Leave it out; it takes {takes}.") from error
         if wrong["type"] == "missing":
             fix = f"Give {option}; see python -m precompute sources."
-            raise UserError(f"The source {name} needs {option}.", fix) from error
+            raise UserError(f"The {taker} needs {option}.", fix) from error
         raise UserError(f"{option} is {wrong['input']!r}: {wrong['msg']}.", "Give it another value.") from error
     return options

@@ -34,8 +34,9 @@ class Count:
 
 def films_on_disk(source: Source, expected: int) -> Count:
     """How many of the films named are there, and how they and their annotations were matched."""
-    found = sum((source.images / path).is_file() for path in source.frame["image"])
-    return Count("films on disk", found, expected, source.notes)
+    folder = source.images
+    there = 0 if folder is None else sum((folder / path).is_file() for path in source.frame["image"])
+    return Count("films on disk", there, expected, source.notes)
 
 
 def counts_by_label(source: Source) -> list[Count]:

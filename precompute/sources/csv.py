@@ -29,6 +29,7 @@ from precompute.sources.table import (
     check_crossing,
     check_paths,
     fingerprint,
+    is_parquet,
     need_columns,
     need_known,
     parse_labels,
@@ -37,17 +38,18 @@ from precompute.sources.table import (
 )
 
 
-class CsvOptions(SourceOptions):
-    """Options of a CSV.
+class TableOptions(SourceOptions):
+    """Options of a table with one row for each film, whose films may be elsewhere.
 
     Attributes
     ----------
     csv : Path
-        Columns ``image`` (or path, filename, image_path; relative to ``images``) and ``patient_id``; optionally
-        sample_id, study_id, split (train, val, test), view, report, age, sex. Every other column is a label with cells
-        1, 0, -1 (uncertain) or blank, which is unknown.
-    images : Path
-        The folder image paths are relative to; none may leave it.
+        A CSV or a Parquet table. Columns ``image`` (or path, filename, image_path; relative to ``images``) and
+        ``patient_id``; optionally sample_id, study_id, split (train, val, test), view, report, age, sex. Every other
+        column is a label with cells 1, 0, -1 (uncertain) or blank, which is unknown. Without ``images``, sample_id
+        will do in place of image.
+    images : Path or None
+        The folder image paths are relative to; none may leave it. None where there are no films.
     label : names, optional
         Take only these label columns.
     ignore : names, optional
@@ -59,7 +61,7 @@ class CsvOptions(SourceOptions):
     """
 
     csv: Annotated[Path, Field(description="One row per image: image, patient_id, one column per label.")]
-    images: Annotated[Path, Field(description="The folder that the CSV's image paths are relative to.")]
+    images: Annotated[Path | None, Field(description="The folder of films, if they are to be shown.")] = None
     name: Annotated[str | None, Field(description="The set's name; by default the file's.")] = None
     licence: Annotated[str | None, Field(description="The set's licence, shown in the explorer.")] = None
     label: list[str] = Field(default_factory=list, description="Take only this label column; repeat.")
@@ -71,8 +73,14 @@ class CsvOptions(SourceOptions):
     uncertain: UncertainPolicy = "ignore"
 
 
-def read_csv(options: CsvOptions) -> Source:
-    """Read and check a CSV of films.
+class CsvOptions(TableOptions):
+    """Options of a CSV of films."""
+
+    images: Annotated[Path, Field(description="The folder that the CSV's image paths are relative to.")]
+
+
+def read_csv(options: TableOptions) -> Source:
+    """Read and check a table of films.
 
     Raises
     ------
@@ -80,16 +88,22 @@ def read_csv(options: CsvOptions) -> Source:
         With the file, the row and the fix.
     """
     csv, images, uncertain = options.csv, options.images, options.uncertain
+    kind = "table" if is_parquet(csv) else "CSV"
     table = read_table(csv, options.ignore)
     where = rows_of(csv)
-    if not images.is_dir():
+    if images is not None and not images.is_dir():
         raise UserError(
             f"The image folder {images} does not exist.", "Name the folder the CSV's paths are relative to."
         )
     for column in ("sample_id", "study_id", "patient_id", "split", "view"):
         if column in table:  # else "p1" and "p1 " were two patients, and their films could cross splits
             table[column] = table[column].str.strip()
-    need_columns(table, csv, ["image"], "Name the column of image paths image, path or filename.")
+    if images is None and "image" in table and not table["image"].str.strip().any():
+        table = table.drop(columns="image")  # as a run without films exports it
+    if images is not None:
+        need_columns(table, csv, ["image"], "Name the column of image paths image, path or filename.")
+    elif "image" not in table:
+        need_columns(table, csv, ["sample_id"], "Name the column of the films' ids sample_id.")
     need_columns(table, csv, ["patient_id"], "Add it: patients must not cross splits.")
     for column in ("image", "patient_id", "sample_id"):
         if column not in table:
@@ -97,15 +111,23 @@ def read_csv(options: CsvOptions) -> Source:
         blank = np.flatnonzero(table[column].str.strip() == "")
         if len(blank):
             raise UserError(f"{where(blank[0])}: {column} is blank.", "Fill it in, or delete the row.")
-    names = _label_names(csv, table, options.label)
+    names = _label_names(csv, table, options.label, where)
     targets = parse_labels(
         table, names, uncertain, where, "Correct the cell, or leave the column out with --ignore {}."
     )
-    table["image"] = table["image"].str.strip().map(lambda name: posixpath.normpath(name) if name else name)
-    paths, notes = find_films(images, table["image"].tolist())
-    table["image"] = table["image"].map(lambda name: paths.get(name, name))
-    frame = pd.concat([_given(csv, table, where), targets], axis=1)
-    check_paths(images, frame, where)
+    notes: tuple[str, ...] = ()
+    if "image" in table:
+        table["image"] = table["image"].str.strip().map(lambda name: posixpath.normpath(name) if name else name)
+    if images is not None:
+        paths, notes = find_films(images, table["image"].tolist())
+        table["image"] = table["image"].map(lambda name: paths.get(name, name))
+    frame = pd.concat([_given(table, where), targets], axis=1)
+    if images is not None:
+        check_paths(images, frame, where)
+    elif options.annotations is not None:
+        raise UserError(
+            "--annotations: marks count pixels of films, and no films are given.", "Name their folder with --images."
+        )
     marks, more_notes = source_marks(options.annotations, frame, names) if options.annotations else NO_MARKS
     return Source(
         name=options.name or csv.stem,
@@ -114,9 +136,9 @@ def read_csv(options: CsvOptions) -> Source:
         images=images,
         frame=frame,
         labels=names,
-        label_origin=f"the CSV's label columns, uncertain: {uncertain}, blank is unknown",
+        label_origin=f"the {kind}'s label columns, uncertain: {uncertain}, blank is unknown",
         where=where,
-        split_origin="the CSV's split column" if "split" in table else None,
+        split_origin=f"the {kind}'s split column" if "split" in table else None,
         annotations=marks,
         sha256=fingerprint(frame, marks),
         notes=(*notes, *more_notes),
@@ -135,7 +157,7 @@ def count_csv(options: CsvOptions) -> list[Count]:
     ]
 
 
-def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tuple[str, ...]:
+def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str], where: Where) -> tuple[str, ...]:
     if wanted:
         wanted = tuple(dict.fromkeys(wanted))
         absent = [label for label in wanted if label not in table or label in GIVEN]
@@ -149,7 +171,7 @@ def _label_names(file: Path, table: pd.DataFrame, wanted: Sequence[str]) -> tupl
         filled = np.flatnonzero(table[column].str.strip() != "")
         if column not in KNOWN_LABELS and len(filled) and parse_label(str(table[column].iat[filled[0]])) is None:
             raise UserError(
-                f"{file}: unknown column {column!r}; it is no label either (row {filled[0] + 2} has "
+                f"{file}: unknown column {column!r}; it is no label either ({where(filled[0])} has "
                 f"{table[column].iat[filled[0]]!r}, a label has 1, 0, -1 or blank).",
                 f"Leave it out with --ignore {column!r}, or name the label columns with --label.",
             )
@@ -171,7 +193,7 @@ def _checked(file: Path, labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _given(file: Path, table: pd.DataFrame, where: Where) -> pd.DataFrame:
+def _given(table: pd.DataFrame, where: Where) -> pd.DataFrame:
     """The sample columns, with what is missing filled in."""
     frame = pd.DataFrame({column: table.get(column, pd.Series("", index=table.index)) for column in GIVEN})
     if "sample_id" not in table:
@@ -180,11 +202,11 @@ def _given(file: Path, table: pd.DataFrame, where: Where) -> pd.DataFrame:
     if "study_id" not in table:
         frame["study_id"] = frame["sample_id"]
     for column in ("sample_id", "image"):
-        repeated = frame[column].duplicated(keep=False)
+        repeated = frame[column].duplicated(keep=False) & (column in table)
         if repeated.any():
             first, second = np.flatnonzero(frame[column] == frame.loc[repeated, column].iat[0])[:2]
             raise UserError(
-                f"{file} rows {first + 2} and {second + 2} have the same {column}: {frame[column].iat[first]!r}.",
+                f"{where(first)} and {where(second)} have the same {column}: {frame[column].iat[first]!r}.",
                 "Give each image one row and an id of its own.",
             )
     if "split" in table:

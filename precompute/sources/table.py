@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from explorer.data.labels import Uncertain, parse_label
 from explorer.data.limits import BadImage, inside
@@ -37,6 +40,8 @@ class Source:
 
     Attributes
     ----------
+    images : Path or None
+        The folder of the films; None where a run is made of embeddings alone.
     frame : DataFrame
         GIVEN columns, then one float32 column per label (1, 0, NaN); index 0..n-1 is the order of the file.
     label_origin : str
@@ -61,7 +66,7 @@ class Source:
     name: str
     licence: str
     file: Path
-    images: Path
+    images: Path | None
     frame: pd.DataFrame
     labels: tuple[str, ...]
     label_origin: str
@@ -127,7 +132,7 @@ def check_positives(frame: pd.DataFrame, labels: Sequence[str], where: Path) -> 
 
 def rows_of(file: Path) -> Where:
     """Places of the rows that :func:`read_table` read of a file."""
-    return lambda row: f"{file} row {row + 2}"
+    return (lambda row: f"{file} row {row} (from 0)") if is_parquet(file) else (lambda row: f"{file} row {row + 2}")
 
 
 def samples_frame(cells: Mapping[str, object], targets: pd.DataFrame) -> pd.DataFrame:
@@ -225,9 +230,12 @@ def fingerprint(frame: pd.DataFrame, annotations: Sequence[SourceMark]) -> str:
 
 
 def read_table(file: Path, ignore: Sequence[str] = ()) -> pd.DataFrame:
-    """Read the file as :func:`precompute.delimited.read_cells` does, without the columns of ``ignore``."""
-    names, rows = read_cells(file)
-    table = pd.DataFrame(rows, columns=names, dtype=str)
+    """Text cells of a CSV (:func:`precompute.delimited.read_cells`) or a Parquet table, without some columns."""
+    if is_parquet(file):
+        table = _parquet_cells(file)
+    else:
+        names, rows = read_cells(file)
+        table = pd.DataFrame(rows, columns=names, dtype=str)
     table = table.drop(columns=[column for column in ignore if column in table])
     table = table.rename(columns={old: new for old, new in ALIASES.items() if new not in table})
     twice = table.columns[table.columns.duplicated()]
@@ -253,3 +261,31 @@ def check_paths(images: Path, frame: pd.DataFrame, where: Where) -> None:
                     f"Put the film itself below {images}, or name the folder that holds the films with --images.",
                 ) from error
             raise UserError(f"{where(index)}: {relative!r}: {error}.", f"Use a path below {images}.") from error
+
+
+def is_parquet(file: Path) -> bool:
+    """Whether a file is a Parquet table by its name."""
+    return file.suffix.lower() == ".parquet"
+
+
+def _parquet_cells(file: Path) -> pd.DataFrame:
+    """The columns of a Parquet table that hold one value in each row, as text; null is blank."""
+    if not file.is_file():
+        raise UserError(f"There is no file {file}.", "Check the path.")
+    try:
+        schema = pq.read_schema(file)
+        plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
+        table = pq.read_table(file, columns=plain)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{file} cannot be read as a Parquet table: {error}.", "Write it again.") from error
+    if not len(table):
+        raise UserError(f"{file} has no rows.", "Give it one row for each film.")
+    return pd.DataFrame({name: [_cell(value) for value in table[name].to_pylist()] for name in plain}, dtype=str)
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    return str(value)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from explorer.analysis.acquisition import measure
+from explorer.analysis.acquisition import MEASURES, measure
 from explorer.analysis.calibration import probabilities
 from explorer.analysis.crossfit import cross_fit
 from explorer.analysis.flag_power import flag_power, invert
@@ -51,6 +51,8 @@ def outliers(run: Run) -> None:
 
 def copies(run: Run) -> None:
     """Films that are in the set twice, by their pixels and nearly."""
+    if not run.has_films:
+        return
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         pixels = [film["pixels_sha256"] for film in run.decoded["kept"]]
@@ -84,10 +86,14 @@ def label_errors(run: Run) -> None:
     files = (
         layout.encoder_files(FROZEN).embeddings,
         layout.SAMPLES,
-        layout.FILMS,
         *(layout.regime_files(regime.name).logits for regime in fitted),
     )
-    given = {**run.hashes(*files), "truth": None if truth is None else truth.tolist(), "probes": probes}
+    given = {
+        **run.hashes(*files),
+        **run.film_hashes(),
+        "truth": None if truth is None else truth.tolist(),
+        "probes": probes,
+    }
     run.stage("label errors", {**given, "seed": run.settings.seed}, make)
 
 
@@ -97,10 +103,12 @@ def shortcuts(run: Run) -> None:
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         vectors = {name: np.asarray(run.embeddings(name)) for name in run.encoders}
-        return write_shortcuts(folder, run.samples, run.labels, vectors, report, seed)
+        picture = Thumbnails(folder) if run.has_films else None
+        return write_shortcuts(folder, run.samples, run.labels, vectors, picture, report, seed)
 
     encoders = [layout.encoder_files(name).embeddings for name in run.encoders]
-    files = run.hashes(layout.THUMBNAILS, layout.SAMPLES, *encoders)
+    pictures = run.hashes(layout.THUMBNAILS) if run.has_films else {}
+    files = {**run.hashes(layout.SAMPLES, *encoders), **pictures}
     run.stage("shortcuts", {**files, "seed": seed}, make)
 
 
@@ -206,6 +214,7 @@ def write_shortcuts(
     samples: pd.DataFrame,
     labels: Sequence[str],
     vectors: Mapping[str, NDArray[np.float32]],
+    picture: Callable[[int], NDArray[np.uint8]] | None,
     report: ReportProgress,
     seed: int,
 ) -> list[str]:
@@ -216,14 +225,20 @@ def write_shortcuts(
     samples : DataFrame
         SAMPLE_COLUMNS and labels.
     vectors : encoder to (N, D) embeddings
+    picture : callable or None
+        A row's thumbnail; None where there are no films, and nothing is measured on them.
     """
-    picture = Thumbnails(folder)
     patients = pd.factorize(samples["patient_id"])[0]
     targets = samples[list(labels)].astype("Float32").to_numpy(dtype=np.float32, na_value=np.nan)
-    measures = np.stack([measure(picture(row)) for row in range(len(samples))])
+    measures = np.full((len(samples), len(MEASURES)), np.nan, dtype=np.float32)
+    if picture is not None:
+        measures = np.stack([measure(picture(row)) for row in range(len(samples))])
     given = attributes(samples, labels, measures)
+    write_json(folder / layout.ATTRIBUTE_FACTS, {"kinds": given.kinds, "lacking": given.lacking})
     steps = 2 + len(vectors)
     report(1, steps)
+    if not given.kinds:
+        return [layout.ATTRIBUTE_FACTS]
     embedded = []
     for i, (encoder, embedding) in enumerate(vectors.items()):
         embedded.append(from_embedding(given, embedding, patients, seed).assign(encoder=encoder))
@@ -245,7 +260,6 @@ def write_shortcuts(
     }
     for name, table in tables.items():
         write_frame(folder / layout.shortcut_table(name), table)
-    write_json(folder / layout.ATTRIBUTE_FACTS, {"kinds": given.kinds, "lacking": given.lacking})
     report(steps, steps)
     return [*map(layout.shortcut_table, tables), layout.ATTRIBUTE_FACTS]
 

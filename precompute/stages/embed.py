@@ -8,9 +8,10 @@ import numpy as np
 
 from explorer.model.encoder import ImageTower
 from explorer.store import layout
-from explorer.store.files import write_array
+from explorer.store.files import write_array, write_rows
 from explorer.store.manifest import FROZEN
-from precompute.reporter import ReportProgress
+from precompute.reporter import VECTORS, ReportProgress
+from precompute.run.imported import Imported
 from precompute.run.recipe import Recipe
 from precompute.run.run import Run
 
@@ -18,11 +19,16 @@ VERSIONS = {"embed frozen": 1}
 """Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
 OWN_ENCODER = 1
 """The same number, of the stage that embeds by an encoder which a regime trained."""
+IMPORTED = 1
+"""And of the one that takes over imported vectors."""
 
 
 def frozen(run: Run) -> None:
-    """By the tower as it comes, which the run keeps."""
+    """By the tower as it comes, which the run keeps; or made elsewhere."""
     files = layout.encoder_files(FROZEN)
+    if run.job.imported is not None:
+        _imported(run, run.job.imported, files)
+        return
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         run.tower.save(folder / files.folder)
@@ -30,6 +36,18 @@ def frozen(run: Run) -> None:
 
     inputs = {"weights": run.job.weights_sha256, "config": run.tower.config.model_dump()}
     run.stage("embed frozen", {**inputs, **run.hashes(layout.PIXELS)}, make)
+
+
+def _imported(run: Run, imported: Imported, files: layout.EncoderFiles) -> None:
+    def make(folder: Path, report: ReportProgress) -> list[str]:
+        places = imported.order[[film["row"] for film in run.decoded["kept"]]]
+        blocks = imported.unit_vectors(places)
+        write_rows(folder / files.embeddings, (len(places), imported.dim), blocks, report)
+        write_array(folder / files.norms, imported.norms[places])
+        return [files.embeddings, files.norms]
+
+    given = {"vectors": imported.sha256, "order": imported.order.tolist()}
+    run.stage(VECTORS, {**given, **run.film_hashes()}, make)
 
 
 def by_own_encoder(run: Run, recipe: Recipe) -> None:

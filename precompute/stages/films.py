@@ -29,11 +29,13 @@ VERSIONS = {"films": 2, "samples": 1, "annotations": 1}
 def films(run: Run) -> None:
     """Every film decoded once, to thumbnails and the model's pixels."""
     job, settings = run.job, run.settings
+    if not run.has_films:
+        return
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         decode_films(
             job.source,
-            run.tower.fit,
+            job.fit,
             settings.thumbnail,
             folder,
             report,
@@ -44,9 +46,9 @@ def films(run: Run) -> None:
 
     inputs = {
         "list of films": job.source.frame["image"].tolist(),
-        "images": str(job.source.images.resolve()),
+        "images": job.images_folder,
         "sizes or times of films": job.film_versions,
-        "fit": run.tower.fit.model_dump(),
+        "fit": job.fit and job.fit.model_dump(),
         "side": settings.thumbnail,
         "skip_bad": job.skip_bad,
         "allow_burned_in": job.allow_burned_in,
@@ -61,8 +63,9 @@ def samples(run: Run) -> None:
     def make(folder: Path, report: ReportProgress) -> list[str]:
         kept = pd.DataFrame(run.decoded["kept"])
         frame = source.frame.iloc[kept["row"]].reset_index(drop=True)
-        frame["height"], frame["width"] = kept["height"], kept["width"]
-        frame["view"] = frame["view"].where(frame["view"] != "", kept["view"])
+        frame["height"], frame["width"] = (kept["height"], kept["width"]) if run.has_films else (np.nan, np.nan)
+        if run.has_films:
+            frame["view"] = frame["view"].where(frame["view"] != "", kept["view"])
         patients = frame["patient_id"].to_numpy(object)
         if run.paper:
             frame["split"] = paper.split(patients, settings.fractions, settings.seed)
@@ -84,6 +87,8 @@ def samples(run: Run) -> None:
         skipped["image"] = source.frame["image"].reindex(skipped["row"]).to_numpy()
         write_frame(folder / layout.SAMPLES, frame[[*SAMPLE_COLUMNS, *source.labels]])
         write_frame(folder / layout.SKIPPED, skipped[["image", "reason"]])
+        if not run.has_films:
+            return [layout.SAMPLES, layout.SKIPPED]
         write_frame(folder / layout.FILM_FILES, kept[["bytes", "modified_ns", "sha256"]])
         return [layout.SAMPLES, layout.SKIPPED, layout.FILM_FILES]
 
@@ -91,7 +96,7 @@ def samples(run: Run) -> None:
         "csv": source.sha256,
         "label_origin": source.label_origin,
         "split given": source.split_origin is not None,
-        "films": run.writer.sha256(layout.FILMS),
+        "films": run.film_hashes().get(layout.FILMS),
         "labels": source.labels,
         "fractions": settings.fractions,
         "protocol": settings.protocol,

@@ -44,10 +44,12 @@ def _regime(run: Run, recipe: Recipe) -> None:
     def make(folder: Path, report: ReportProgress) -> list[str]:
         fitted = recipe.fit(run, seed, work, report)
         files, encoder = layout.regime_files(recipe.name), layout.encoder_files(recipe.encoder)
-        _check_finite(run, files.head, np.vstack([fitted.head.weight.T, fitted.head.bias]))
-        fitted.head.save(folder / files.head)
+        paths = [*fitted.files, files.training]
+        if fitted.head is not None:
+            _check_finite(run, files.head, np.vstack([fitted.head.weight.T, fitted.head.bias]))
+            fitted.head.save(folder / files.head)
+            paths.append(files.head)
         write_json(folder / files.training, fitted.training)
-        paths = [*fitted.files, files.head, files.training]
         if fitted.tower is not None:
             fitted.tower.save(folder / encoder.folder)
             paths += [encoder.config, encoder.weights]
@@ -74,6 +76,7 @@ def other_seeds(run: Run) -> None:
                     run.path / layout.seed_folder(recipe.name, seed),
                     lambda done, total: report(i * total + done, share * total),
                 )
+                assert fitted.head is not None
                 inputs = run.inputs(run.regime(recipe.name))
                 if fitted.tower is not None:
                     inputs = fitted.tower.embed(run.pixels, run.settings.batch_size)
@@ -96,15 +99,15 @@ def score_films(run: Run) -> None:
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
         paths = []
-        for i, regime in enumerate(run.regimes):
-            paths += write(folder, layout.regime_files(regime.name), run.inputs(regime))
-            report(i + 1, len(run.regimes))
+        for i, recipe in enumerate(run.recipes):
+            paths += write(folder, layout.regime_files(recipe.name), recipe.logits(run))
+            report(i + 1, len(run.recipes))
         for prompt_set in run.job.prompt_sets:
-            paths += write(folder, layout.prompt_files(prompt_set.name), run.embeddings(FROZEN))
+            files, inputs = layout.prompt_files(prompt_set.name), run.embeddings(FROZEN)
+            paths += write(folder, files, Head(*run.read_head(files.head, inputs.shape[1])).logits(inputs))
         return paths
 
-    def write(folder: Path, files: layout.HeadFiles, inputs: NDArray[np.float32]) -> list[str]:
-        logits = Head(*run.read_head(files.head, inputs.shape[1])).logits(inputs)
+    def write(folder: Path, files: layout.HeadFiles, logits: NDArray[np.float32]) -> list[str]:
         _check_finite(run, files.head, logits)
         write_array(folder / files.logits, logits)
         val = run.rows("val")
@@ -113,7 +116,8 @@ def score_films(run: Run) -> None:
         return [files.logits, files.thresholds]
 
     heads = [layout.prompt_files(s.name).head for s in run.job.prompt_sets]
-    heads += [layout.regime_files(r.name).head for r in run.regimes]
+    heads += [layout.regime_files(r.name).head for r in run.regimes if r.has_head]
+    heads += [layout.regime_files(r.name).training for r in run.regimes if not r.has_head]
     norms = [layout.encoder_files(encoder).norms for encoder in run.encoders]
     inputs = {**run.embedding_hashes(), **run.hashes(*heads, *norms, layout.SAMPLES)}
     run.stage("score", {**inputs, "unit": [regime.unit for regime in run.regimes]}, make)

@@ -46,11 +46,22 @@ def test_a_cluster_is_named_by_what_it_has_more_of_and_judged_where_the_name_was
     assert (by_label["Edema"].n, by_label["Edema"].n_pos, by_label["Edema"].purity) == (45, 45, 1.0)
     assert by_label["Edema"].base == pytest.approx(45 / 95)
     assert by_label["Edema"].lift == pytest.approx(95 / 45)
-    assert by_label["Fracture"].purity == 0
+    assert (by_label["Fracture"].purity, by_label["Fracture"].lift) == (0, 0)
     assert set(first.words) == {"perihilar", "haze"}
     assert second.name == "Mixed"
     assert second.findings == ()
     assert set(second.words) == {"clear", "lungs"}
+
+
+def test_a_name_that_no_film_outside_train_can_judge_is_not_given() -> None:
+    codes = np.repeat([0, 1], 100).astype(np.int16)
+    train = np.repeat([True, False], 100)  # the whole of cluster 0
+    targets = np.zeros((200, 3), dtype=np.float32)
+    targets[:50, 1] = targets[150:, 1] = 1
+    codes[50:100] = 1
+    first, second = describe_clusters(codes, targets, LABELS, [""] * 200, train)
+    assert (first.name, first.findings) == ("Mixed", ())
+    assert all(np.isfinite(finding.lift) for finding in second.findings)
 
 
 def test_a_random_group_is_not_named() -> None:

@@ -81,6 +81,7 @@ def test_every_command_and_option_is_explained() -> None:
     assert set(COMMANDS) == {
         "demo",
         "run",
+        "import",
         "sources",
         "check",
         "verify",

@@ -17,7 +17,7 @@ from explorer.store.manifest import read_manifest
 from explorer.store.verify import verify_store
 from explorer.store.writer import RunWriter
 from explorer.tables import styles
-from explorer.ui.models.inference import NO_PROMPTS
+from explorer.ui.models.inference import why_no_prompts
 from precompute.regimes import lora
 from tests.conftest import run_command, take_few_draws
 from tests.pages import TITLES, assert_sound, open_page, open_sound_page, said
@@ -125,7 +125,7 @@ def test_a_page_without_text_says_so(
         ("map", {"signs": "prompts", "trust": "true"}),
         ("protocols", {"part": "changes"}),
     ):
-        assert NO_PROMPTS in said(open_sound_page(page, **query)), page
+        assert why_no_prompts(open_store(stores[0][ONE])) in said(open_sound_page(page, **query)), page
     assert "Prompts and films" not in said(open_sound_page("separability", part="spaces"))
 
 

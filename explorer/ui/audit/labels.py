@@ -19,7 +19,7 @@ from explorer.tables.labels import positive_labels
 from explorer.ui.shared import access, activity, address, choose
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import links
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import show_film, show_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,7 +188,7 @@ def _one(view: View, item: pd.Series, file: Path) -> None:
     sample = store.samples.iloc[row]
     picture, words, verdict = st.columns([4, 5, 4], gap="medium")
     with picture:
-        st.image(store.thumbnail(row), width="stretch", alt=f"Film {plain(item['film'])}")
+        show_film(store, row, "stretch")
         links(str(item["film"]))
     with words:
         st.markdown(

@@ -11,7 +11,7 @@ import streamlit as st
 
 from explorer.analysis.leaks import crossing, leaking, without
 from explorer.analysis.metrics import Scored
-from explorer.data.text import in_markdown, plain
+from explorer.data.text import in_markdown
 from explorer.figures.style import difference_with_interval, number, with_interval
 from explorer.tables.labels import findings_text
 from explorer.tables.results import METRIC_TITLES
@@ -19,7 +19,7 @@ from explorer.ui.shared import choose
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import link
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import show_film, show_table
 
 if TYPE_CHECKING:
     from explorer.data.samples import Split
@@ -32,6 +32,7 @@ KINDS = {
     "near": "near copy",
     "alike": "alike, no copy",
 }
+COUNTED = ["", "in two splits", "of"]
 SOUGHT_BEFORE = "This run was made before mirrored, turned, stretched and negative copies were sought; run it again."
 """For a run that does not say what was sought."""
 
@@ -40,10 +41,14 @@ def leaks_view(view: View) -> None:
     """Counts, figures with and without, and the pairs side by side."""
     store, split = view.store, view.split
     splits = store.samples["split"].to_numpy(object)
+    counts = _counts(store, splits)
+    if not store.has_films:
+        st.markdown(_answer(counts))
+        raise store.left_out("pixels", "no pictures to seek copies among")
     pairs = store.audit.copies
     copies = pairs[pairs["kind"] != "alike"][["a", "b"]].to_numpy(dtype=np.int64)
     leaks = leaking(copies, splits, split)
-    counts = _counts(store, splits, pairs)
+    counts = pd.concat([counts, _copies(pairs, splits)], ignore_index=True)
     st.markdown(_answer(counts))
     if len(leaks):
         st.subheader(f"Figures on {split} with and without films copied in another split ({len(leaks):,})")
@@ -63,9 +68,8 @@ def _figures(view: View) -> None:
     )
 
 
-def _counts(store: Store, splits: np.ndarray, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Of patients, studies and copies: how many lie in two splits, of how many."""
-    a, b = (splits[pairs[side].to_numpy(np.int64)] for side in "ab")
+def _counts(store: Store, splits: np.ndarray) -> pd.DataFrame:
+    """Of patients and studies: how many lie in two splits, of how many."""
     patients, studies = (store.samples[column].to_numpy(object) for column in ("patient_id", "study_id"))
     views = store.samples.groupby("study_id")["view"].nunique()
     several, apart = set(views.index[views > 1]), crossing(studies, splits)
@@ -74,10 +78,17 @@ def _counts(store: Store, splits: np.ndarray, pairs: pd.DataFrame) -> pd.DataFra
         ("studies", len(apart), len(set(studies))),
         ("studies with several views", len(several.intersection(apart)), len(several)),
     ]
+    return pd.DataFrame(lines, columns=COUNTED)
+
+
+def _copies(pairs: pd.DataFrame, splits: np.ndarray) -> pd.DataFrame:
+    """Of pairs of copies: how many lie in two splits, of how many."""
+    a, b = (splits[pairs[side].to_numpy(np.int64)] for side in "ab")
+    lines = []
     for kind in ("exact", "near"):
         mine = (pairs["kind"] == kind).to_numpy()
         lines.append((f"{kind} copies", int((mine & (a != b)).sum()), int(mine.sum())))
-    return pd.DataFrame(lines, columns=["", "in two splits", "of"])
+    return pd.DataFrame(lines, columns=COUNTED)
 
 
 def _answer(counts: pd.DataFrame) -> str:
@@ -122,7 +133,7 @@ def _pair(store: Store, pair: dict[str, Any], splits: np.ndarray) -> None:
         for row in (int(pair["a"]), int(pair["b"])):
             with st.container(width=148, gap="xxsmall"):
                 sample_id = str(store.samples["sample_id"].iat[row])
-                st.image(store.thumbnail(row), width=148, alt=f"Film {plain(sample_id)}")
+                show_film(store, row, 148)
                 st.caption(f"**{in_markdown(sample_id)}** · {splits[row]}  \n{findings_text(store, row)}")
                 link("pages/case.py", "Case", sample_id)
     crosses = ", across splits" if splits[int(pair["a"])] != splits[int(pair["b"])] else ""

@@ -25,21 +25,28 @@ if TYPE_CHECKING:
     from explorer.ui.shared.frame import View
 
 
+MEASURED = "Border, collimation, markers, brightness, noise and sharpness are measured on the thumbnails."
+
+
 def shortcuts_view(view: View) -> None:
     """The warning table, attributes against labels, and attributes from embeddings."""
     facts = view.store.audit.attribute_facts
-    _warnings(view)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        _by_label(view, list(facts["kinds"]))
-    with right:
-        st.subheader("Attribute from the embedding")
-        _by_embedding(view.store)
+    if facts["kinds"]:
+        _warnings(view)
+        left, right = st.columns(2, gap="medium")
+        with left:
+            _by_label(view, list(facts["kinds"]))
+        with right:
+            st.subheader("Attribute from the embedding")
+            _by_embedding(view.store)
+    else:
+        st.info(
+            "Nothing is known of these films besides their labels, so no shortcut can be looked for. Give the labels' "
+            "table columns such as view, sex and age, or the films themselves.",
+            icon=":material/info:",
+        )
     lacking = "; ".join(f"**{in_markdown(name)}** ({in_markdown(why, 200)})" for name, why in facts["lacking"].items())
-    st.caption(
-        (f"The set lacks {lacking}. " if lacking else "")
-        + "Border, collimation, markers, brightness, noise and sharpness are measured on the thumbnails."
-    )
+    st.caption((f"The set lacks {lacking}. " if lacking else "") + (MEASURED if view.store.has_films else ""))
 
 
 @panel

@@ -141,9 +141,7 @@ def uploaded_film(name: str, jpeg: bytes, size: tuple[int, int]) -> Film:
 
 
 def _about(store: Store, row: int) -> dict[str, object]:
-    sample = store.samples.iloc[row]
-    size = int(sample["width"]), int(sample["height"])
-    return _named(str(sample["sample_id"]), size, store.thumbnail(row))
+    return _named(str(store.samples["sample_id"].iat[row]), store.film_size(row), store.thumbnail(row))
 
 
 def _named(name: str, size: tuple[int, int], poster: bytes) -> dict[str, object]:

@@ -181,5 +181,5 @@ def film_summary(view: View, question: Question) -> None:
         f"{findings_text(store, question.row)} · {n} annotation{'' if n == 1 else 's'} of {label}",
         help=whole(sample["sample_id"]),
     )
-    if not question.maps:
+    if not question.maps and "weights" not in view.store.manifest.never_had:
         st.caption("Switch on **Show maps** to see what each regime looks at.")

@@ -44,6 +44,7 @@ def marking_view(view: View) -> None:
     store = view.store
     visitor = access.admitted()
     label, row, annotator, alone = _choose(view, visitor)
+    store.film_size(row)  # without a film there is nothing to mark
     readonly = not visitor.may_mark
     annotations = film_annotations(store, row)
     of_label = annotations[annotations["label"] == label]
@@ -242,8 +243,7 @@ def _own(store: Store, row: int, annotator: str) -> None:
     if mine.empty:
         st.caption("No mark of yours on this film yet.")
         return
-    sample = store.samples.iloc[row]
-    width, height = float(sample["width"]), float(sample["height"])
+    width, height = map(float, store.film_size(row))
     ends = {"x": width, "y": height, "w": width, "h": height}
     edited = st.data_editor(
         mine[["label", "shape", *SHAPE]],
@@ -303,8 +303,8 @@ def _tried(act: Callable[[], object], annotator: str) -> None:
 @panel
 def _pairwise_agreement(store: Store, annotations: pd.DataFrame, row: int) -> None:
     """How well the annotators of this film and label agree."""
-    sample = store.samples.iloc[row]
-    height, width, scale = grid_size(int(sample["height"]), int(sample["width"]))
+    width, height = store.film_size(row)
+    height, width, scale = grid_size(height, width)
     masks = reader_masks(annotations, height, width, scale)
     if len(masks) < 2:
         st.caption(f"{len(masks)} annotator{'' if len(masks) == 1 else 's'} looked for this label here.")

@@ -47,6 +47,8 @@ SMALL, TINY = 360, 240
 def pictures_view(view: View, question: Question) -> None:
     """The view asked for; nothing of the others is computed."""
     with errors_shown():
+        if "weights" in view.store.manifest.never_had:
+            raise view.store.left_out("weights", "no encoder that could say what it looks at")
         {"regimes": _regimes, "layers": _layers, "labels": _labels}[question.view_name](view, question)
 
 
@@ -250,18 +252,18 @@ def _legend(store: Store, question: Question, labels: Sequence[str]) -> None:
 def export(store: Store, question: Question, grids: dict[str, NDArray[np.float32] | None]) -> bytes:
     """A ZIP: for each regime the picture, the raw map where there is one, and what both were made with."""
     canvas = overlay.to_canvas(cache.film_image(store, question.row), cache.FILM_SIDE)
-    sample, drawing = store.samples.iloc[question.row], question.settings
+    (width, height), drawing = store.film_size(question.row), question.settings
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for regime in store.regimes:
             if regime.name not in grids:
                 continue  # it could not be drawn
             grid = grids[regime.name]
-            seen = store.fit(regime.encoder).window(int(sample["height"]), int(sample["width"]))
+            seen = store.fit(regime.encoder).window(height, width)
             c = store.labels.index(question.label)
             settings = {
                 "run": store.manifest.run_id,
-                "sample_id": str(sample["sample_id"]),
+                "sample_id": str(store.samples["sample_id"].iat[question.row]),
                 "label": question.label,
                 "regime": regime.name,
                 "encoder": store.encoder(regime.encoder).model_dump(),
@@ -270,7 +272,7 @@ def export(store: Store, question: Question, grids: dict[str, NDArray[np.float32
                 "evidence": "against" if drawing.look.against else "for",
                 "logit": float(store.logits(regime.name)[question.row, c]),
                 "threshold": _or_none(float(store.threshold_array(regime.name)[c])),
-                "film_pixels": {"width": int(sample["width"]), "height": int(sample["height"])},
+                "film_pixels": {"width": width, "height": height},
                 "seen_by_the_model": dict(zip("xywh", seen, strict=True)),
                 "map": "rows and columns of the model's patches over seen_by_the_model; logit units, not rescaled",
                 "silent": grid is not None and silence(grid),

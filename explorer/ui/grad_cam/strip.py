@@ -85,8 +85,7 @@ def _stored(store: Store, row: int, question: Question) -> dict[str, NDArray[np.
 def _picture(store: Store, row: int, maps: dict[str, NDArray[np.float32]], question: Question) -> Image.Image:
     """The film's thumbnail under each regime's map, one below the other, each in a square."""
     thumbnail = Image.open(io.BytesIO(store.thumbnail(row))).convert("L")
-    sample = store.samples.iloc[row]
-    size = int(sample["width"]), int(sample["height"])
+    size = store.film_size(row)
     canvas = overlay.Canvas(np.asarray(thumbnail, dtype=np.float32), thumbnail.width / size[0], size)
     nothing = film_annotations(store, row).iloc[:0]
     tiles = []

@@ -251,8 +251,7 @@ def film_layers(
     store: Store, row: int, encoder: str, grid: NDArray[np.float32] | None, look: overlay.MapStyle
 ) -> overlay.MapLayers:
     """A map of a film of the run as layers for the browser; one that singles nothing out is left out."""
-    sample = store.samples.iloc[row]
-    size = int(sample["width"]), int(sample["height"])
+    size = store.film_size(row)
     seen = store.fit(encoder).window(size[1], size[0])
     return overlay.map_layers(None if grid is None or silence(grid) else grid, seen, size, look)
 

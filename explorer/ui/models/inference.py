@@ -44,10 +44,16 @@ NO_PROMPTS = (
     "This run has no prompts: none of its regimes reads text. Run precompute again with zero-shot among --regimes."
 )
 NO_TEXT_TOWER = "This run has no prompts: its encoder sees images alone and reads no text."
+NEVER_HAD_TEXT_TOWER = (
+    "This run has no prompts: its embeddings were made elsewhere, and no text tower is at hand. Make a run with the "
+    "encoder itself: python -m precompute run."
+)
 
 
 def why_no_prompts(store: Store) -> str:
     """Why a run without prompts has none."""
+    if "weights" in store.manifest.never_had:
+        return NEVER_HAD_TEXT_TOWER
     return NO_PROMPTS if store.encoder(FROZEN).reads_text else NO_TEXT_TOWER
 
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import METRICS
 from explorer.analysis.rewording import EDITED, STORED, RewordingEffect, compare
-from explorer.data.text import in_markdown, listed, plain
+from explorer.data.text import in_markdown, listed
 from explorer.figures.style import number, with_interval
 from explorer.store.manifest import FROZEN
 from explorer.tables.labels import label_states
@@ -26,7 +26,7 @@ from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import link
 from explorer.ui.shared.links import DAMAGED, BadLink, from_text, to_text
 from explorer.ui.shared.parameter import Parameter, Refused, Values
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import show_film, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -261,7 +261,7 @@ def _movers(store: Store, label: str, rows: NDArray[np.int64], change: Rewording
                     row = int(rows[place])
                     sample_id = str(store.samples["sample_id"].iat[row])
                     with st.container(width=110, gap="xxsmall"):
-                        st.image(store.thumbnail(row), width=110, alt=f"Film {plain(sample_id)}")
+                        show_film(store, row, 110)
                         st.caption(f"{change.rises[place]:+,} places · {states[row]}")
                         link("pages/case.py", sample_id, sample_id)
 

@@ -13,7 +13,6 @@ from explorer.analysis.evidence import FEW
 from explorer.analysis.hubness_agreement import HUB
 from explorer.analysis.metrics import MACRO, MACRO_ALL
 from explorer.analysis.retrieval import K
-from explorer.data.text import plain
 from explorer.figures.dots import dots
 from explorer.tables import styles
 from explorer.tables.labels import findings_text
@@ -22,7 +21,7 @@ from explorer.tables.spaces import all_spaces, distinct_spaces, space_title
 from explorer.ui.shared import choose, download
 from explorer.ui.shared.frame import panel
 from explorer.ui.shared.gallery import link
-from explorer.ui.shared.show import show_table
+from explorer.ui.shared.show import show_film, show_table
 
 if TYPE_CHECKING:
     from explorer.store.manifest import SpaceKind, SpaceRecord
@@ -177,6 +176,6 @@ def _top_hubs(store: Store, space: SpaceRecord) -> None:
         for row in np.argsort(-counts, kind="stable")[:SHOWN_HUBS].tolist():
             sample_id = str(store.samples["sample_id"].iat[row])
             with st.container(width=110, gap="xxsmall"):
-                st.image(store.thumbnail(row), width=110, alt=f"Film {plain(sample_id)}")
+                show_film(store, row, 110)
                 st.caption(f"{counts[row]:,} lists · {findings_text(store, row)}")
                 link("pages/case.py", sample_id, sample_id)

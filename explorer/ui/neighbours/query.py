@@ -12,6 +12,7 @@ import streamlit as st
 from explorer.analysis.neighbours import comparable, decision_vectors
 from explorer.data.text import in_markdown
 from explorer.errors import UserError
+from explorer.store.manifest import FROZEN
 from explorer.tables.spaces import distinct_spaces
 from explorer.ui.models import inference
 from explorer.ui.shared import address, cache, choose, selection
@@ -166,6 +167,7 @@ def _selection(view: View, label: str, kind: SpaceKind) -> _Source | None:
 
 def _upload(view: View, label: str, kind: SpaceKind) -> _Source | None:
     store = view.store
+    store.weights(FROZEN)  # before a visitor brings a film that nothing could embed
     left, right = st.columns([3, 1], vertical_alignment="bottom", gap="medium")
     with left:
         file = st.file_uploader("A chest film: PNG, JPEG or DICOM", key="upload", max_upload_size=20)

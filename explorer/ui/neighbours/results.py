@@ -13,7 +13,7 @@ import streamlit as st
 from explorer.analysis.hubness_agreement import hubs
 from explorer.analysis.neighbours import search
 from explorer.analysis.outliers import DEFAULT, DISTANCES, OUTLYING
-from explorer.data.text import in_markdown, plain, whole
+from explorer.data.text import in_markdown, whole
 from explorer.figures.case import margins
 from explorer.figures.dots import dots
 from explorer.figures.style import number
@@ -30,6 +30,7 @@ from explorer.ui.shared import address, cache, download, selection
 from explorer.ui.shared.cache import HASH_FUNCS
 from explorer.ui.shared.frame import errors_shown, panel
 from explorer.ui.shared.gallery import link
+from explorer.ui.shared.show import show_film
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -122,9 +123,9 @@ def query_summary(view: View, query: Query, neighbours: list[Neighbours]) -> Non
 
 
 def _film(store: Store, query: Query) -> Film | None:
-    """The film asked about, where there is one."""
+    """The film asked about, where there is one to show."""
     if query.row is not None:
-        return film_or_thumbnail(store, query.row)[0]
+        return film_or_thumbnail(store, query.row)[0] if store.has_films else None
     if query.upload is not None:
         return uploaded_film(query.upload.name, query.upload.jpeg, query.upload.size)
     return None
@@ -254,7 +255,7 @@ def _neighbour(
     if sample["report"]:
         more += f"  \n{in_markdown(_sentence(str(sample['report'])), None)}"
     with st.container(width=TILE, gap="xxsmall"):
-        st.image(store.thumbnail(row), width=TILE, alt=f"Film {plain(sample_id)}")
+        show_film(store, row, TILE)
         st.markdown("  \n".join(lines), help=more)
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             link("pages/case.py", "Case", sample_id)

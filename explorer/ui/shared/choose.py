@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import streamlit as st
 
-from explorer.data.text import in_markdown, plain
+from explorer.data.text import in_markdown
 from explorer.tables.labels import findings_text, label_states
 from explorer.tables.results import METRIC_TITLES
 from explorer.ui.shared import address
 from explorer.ui.shared.filter import films, filtered
+from explorer.ui.shared.show import show_film
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -141,7 +142,7 @@ def _sheet(view: View, among_label: str | None) -> None:
             for row in rows[(number - 1) * PICKER_PAGE : number * PICKER_PAGE]:
                 sample_id = str(view.store.samples["sample_id"].iat[row])
                 with st.container(width=118, gap="xxsmall"):
-                    st.image(view.store.thumbnail(int(row)), width=118, alt=f"Film {plain(sample_id)}")
+                    show_film(view.store, int(row), 118)
                     st.button(
                         in_markdown(sample_id),
                         key=f"open-{row}",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SHOWN_SPLITS: tuple[Split, ...] = ("test", "val")
 VAL_IS_OPTIMISTIC = "Thresholds and stopping were chosen on val: its figures are optimistic."
 WITHOUT_PIXELS = "This store was published without pixels: films are shown as blanks."
+NEVER_HAD_PIXELS = "This run was imported without films: no pictures are shown."
 CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 
 
@@ -56,7 +57,7 @@ def bar(title: str, store: Store, runs: list[str], choose_store: Callable[[], No
             address.bar()
             _about(store)
     if store.manifest.leaves_out("pixels"):
-        st.caption(WITHOUT_PIXELS)
+        st.caption(WITHOUT_PIXELS if store.has_films else NEVER_HAD_PIXELS)
     if split == "val":
         st.caption(VAL_IS_OPTIMISTIC)
     show_filter(store)
@@ -136,6 +137,8 @@ def _about(store: Store) -> None:
         )
         if st.button("Glossary", icon=":material/menu_book:", key="glossary"):
             _glossary()
+        if store.manifest.never_had:
+            st.caption(f"Made of imported embeddings, without: {', '.join(store.manifest.never_had)}.")
         if publication := store.manifest.publication:
             st.caption(f"A published copy, without: {', '.join(publication.left_out) or 'nothing'}.")
         if check.done:

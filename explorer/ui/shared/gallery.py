@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.data.text import in_markdown, plain
+from explorer.data.text import in_markdown
 from explorer.figures.style import number
 from explorer.tables.labels import findings_text
 from explorer.ui.shared import address
 from explorer.ui.shared.frame import panel
+from explorer.ui.shared.show import show_film
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +45,7 @@ def gallery(
         for row in rows[(sheet - 1) * PAGE : sheet * PAGE]:
             sample_id = str(store.samples["sample_id"].iat[row])
             with st.container(width=150, gap="xxsmall"):
-                st.image(store.thumbnail(row), width=150, alt=f"Film {plain(sample_id)}")
+                show_film(store, row, 150)
                 st.caption(
                     f"**{in_markdown(sample_id)}** · {store.samples['split'].iat[row]}  "
                     f"\n{findings_text(store, row)}  \n"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from explorer.data.text import in_markdown, plain_table
+from explorer.data.text import in_markdown, plain, plain_table
 from explorer.tables.glossary import hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+
+    from explorer.store.reader import Store
 
 FIGURES = Path(__file__).with_name("figure.css").read_text(encoding="utf-8")
 """What figures of HTML and SVG share; every page has it."""
@@ -24,6 +26,13 @@ SMALL_CURVES = Path(__file__).with_name("small_curves.css").read_text(encoding="
 def show_table(frame: pd.DataFrame, **options: Any) -> None:
     """A table that shows its texts as they are written; ``options`` are those of ``st.dataframe``."""
     st.dataframe(plain_table(frame), **options)
+
+
+def show_film(store: Store, row: int, width: int | Literal["stretch"]) -> None:
+    """A film's thumbnail; nothing in a run that was imported without films."""
+    if store.has_films:
+        name = plain(store.samples["sample_id"].iat[row])
+        st.image(store.thumbnail(row), width=width, alt=f"Film {name}")
 
 
 def figure_title(*parts: str, terms: Sequence[str] = ()) -> None:

@@ -200,10 +200,14 @@ BAD = {
     "blank image": ("image,patient_id,Edema\na.png,p,1\n ,p,1\n", r"row 3: image is blank", "Fill"),
     "blank patient": ("image,patient_id,Edema\na.png,,1\n", r"row 2: patient_id is blank", "Fill"),
     "blank id": ("image,patient_id,sample_id,Edema\na.png,p, ,1\n", r"row 2: sample_id is blank", "Fill"),
-    "same image": ("image,patient_id,Edema\na.png,p,1\nb.png,p,1\na.png,q,0\n", r"rows 2 and 4 .*'a", "id of its own"),
+    "same image": (
+        "image,patient_id,Edema\na.png,p,1\nb.png,p,1\na.png,q,0\n",
+        r"row 2 and \S* row 4 .*'a",
+        "id of its own",
+    ),
     "same id": (
         "sample_id,image,patient_id,Edema\nx,a.png,p,1\ny,b.png,p,1\nx,c.png,p,1\n",
-        r"rows 2 and 4 have the same sample_id: 'x'",
+        r"row 2 and \S* row 4 have the same sample_id: 'x'",
         "id of its own",
     ),
     "label 2": ("image,patient_id,Edema\na.png,p,1\nb.png,p,2\n", r"row 3: 'Edema' is '2'", "--ignore 'Edema'"),
@@ -374,4 +378,4 @@ def test_a_label_cannot_take_the_name_of_something_else(root: Path, label: str) 
 
 def test_one_film_by_two_paths_is_one_film(root: Path) -> None:
     error = refused(root, GOOD.replace("c.png", "./sub/../a.png"))
-    assert "rows 2 and 4 have the same" in error.what
+    assert "row 4 have the same" in error.what
