@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 
-from explorer.analysis import joint_labels, localisation, multilabel, ranking, retrieval, subgroups
+from explorer.analysis import joint_labels, localisation, multilabel, ranking, retrieval, subgroups, weak_calibration
 from explorer.store import layout
 from explorer.store.reader import Store
 from explorer.store.runs import open_store
@@ -145,6 +145,7 @@ def test_every_file_of_a_run_is_on_the_page_and_every_table_with_its_columns(sto
 
 METRICS = {
     "One label": tuple(ranking.BINARY_METRICS),
+    "Calibration": ("brier", "ece", *weak_calibration.PERFECT),
     "Whole films": (*multilabel.MULTILABEL, *joint_labels.WHOLE_FILM),
     "Neighbours": retrieval.RETRIEVAL_METRICS,
     "Separability": tuple(MEASURES),
