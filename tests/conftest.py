@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -199,6 +200,29 @@ def clip() -> Clip:
     from explorer.model.encoder import load_clip
 
     return load_clip(f"local-dir:{ENCODER}", torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def small_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo encoder's texts and an untrained image tower of two blocks: for runs whose figures nobody looks at."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from explorer.model.hub import CONFIG, WEIGHTS
+
+    import open_clip  # isort: skip  (after explorer.model, which lets torchvision be imported)
+
+    folder = Path(shutil.copytree(ENCODER, tmp_path_factory.mktemp("small") / "encoder"))
+    config = json.loads((folder / CONFIG).read_text())
+    vision = {"image_size": 64, "patch_size": 16, "layers": 2, "width": 64, "head_width": 32}
+    config["model_cfg"]["vision_cfg"] = vision
+    config["preprocess_cfg"]["size"] = 64
+    (folder / CONFIG).write_text(json.dumps(config))
+    torch.manual_seed(0)
+    visual = open_clip.CLIP(config["model_cfg"]["embed_dim"], vision, {"width": 8, "heads": 1, "layers": 1}).visual
+    kept = {name: tensor for name, tensor in load_file(ENCODER / WEIGHTS[0]).items() if not name.startswith("visual.")}
+    save_file(kept | {f"visual.{name}": tensor for name, tensor in visual.state_dict().items()}, folder / WEIGHTS[0])
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
 from typing import Any
 
-from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1 import AppTest, local_script_runner
 
+import explorer.report.pages  # noqa: F401  (lets AppTest look for components once)
 from tests.conftest import ROOT
 
-# every AppTest looks for components in all installed packages, which takes as long as a page; they stay the same
-manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+_look_again_and_again = local_script_runner.require_widgets_deltas
+
+
+def _wait_for_the_end(runner: local_script_runner.LocalScriptRunner, timeout: float = 3) -> None:
+    """AppTest asks a thousand times a second whether a page has ended, which slows the page."""
+    runner._script_thread.join(timeout)
+    _look_again_and_again(runner, 0.1)
+
+
+local_script_runner.require_widgets_deltas = _wait_for_the_end
 
 TITLES = {
     "overview": "Overview",

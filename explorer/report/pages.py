@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from explorer.data.text import plain
@@ -22,6 +24,9 @@ from explorer.ui.shared.parameter import slugs
 if TYPE_CHECKING:
     from explorer.data.samples import Split
     from explorer.store.reader import Store
+
+# every AppTest looks for components in all installed packages, which takes as long as a page; they stay the same
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 SPLIT: Split = "test"
 LONGEST = 600

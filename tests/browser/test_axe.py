@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from tests.browser.conftest import IN_DEPTH, WAIT, settle_dressed
+from tests.browser.conftest import IN_DEPTH, settle_dressed
 from tests.pages import TITLES
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Page
 
 axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
 SCRIPT = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -32,23 +32,19 @@ FADED_IN = "document.getAnimations().every(one => one.playState !== 'running' ||
 
 
 @pytest.mark.parametrize(("name", "look"), OPENED)
-def test_a_page_has_no_serious_fault(browser: Browser, address: str, name: str, look: tuple[Scheme, int]) -> None:
+def test_a_page_has_no_serious_fault(page: Page, address: str, name: str, look: tuple[Scheme, int]) -> None:
     scheme, width = look
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    try:
-        page = context.new_page()
-        page.set_default_timeout(WAIT)
-        page.goto(f"{address}/{name}")
-        settle_dressed(page)
-        page.wait_for_load_state("networkidle")
-        page.wait_for_function("!document.querySelector('[data-stale=true]')")
-        page.wait_for_function(FADED_IN)
-        page.evaluate(SCRIPT)
-        violations: list[dict[str, Any]] = page.evaluate(
-            "others => axe.run(others).then(result => result.violations)", OTHERS
-        )
-        serious = [one for one in violations if one["impact"] in SERIOUS]
-        faults = [f"{one['id']}: {node['html'][:200]}" for one in serious for node in one["nodes"]]
-        assert not faults, "\n".join(faults)
-    finally:
-        context.close()
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{address}/{name}")
+    settle_dressed(page)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function("!document.querySelector('[data-stale=true]')")
+    page.wait_for_function(FADED_IN)
+    page.evaluate(SCRIPT)
+    violations: list[dict[str, Any]] = page.evaluate(
+        "others => axe.run(others).then(result => result.violations)", OTHERS
+    )
+    serious = [one for one in violations if one["impact"] in SERIOUS]
+    faults = [f"{one['id']}: {node['html'][:200]}" for one in serious for node in one["nodes"]]
+    assert not faults, "\n".join(faults)

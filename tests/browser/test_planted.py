@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 import pytest
 
 from explorer.store.reader import Store
-from tests.browser.conftest import IN_DEPTH, WAIT, serve, settle
+from tests.browser.conftest import IN_DEPTH, serve, settle
 from tests.planted import HOST, KINDS, PLANTS, VIEWS, plant_store, said_as_written
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import BrowserContext
 
 FOREIGN = ", ".join(
     (
@@ -40,10 +40,11 @@ def planted(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     server.wait(20)
 
 
-def visit(browser: Browser, url: str, page: str, query: dict[str, str]) -> tuple[str, list[str], int, list[float]]:
+def visit(
+    window: BrowserContext, url: str, page: str, query: dict[str, str]
+) -> tuple[str, list[str], int, list[float]]:
     """A page's text, the requests to other hosts, what was made of plants, and the shares of charts left to plots."""
-    tab = browser.new_page(viewport={"width": 1280, "height": 900})
-    tab.set_default_timeout(WAIT)
+    tab = window.new_page()
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
     try:
@@ -70,9 +71,9 @@ def visit(browser: Browser, url: str, page: str, query: dict[str, str]) -> tuple
 
 @pytest.mark.parametrize(("page", "query"), OPENED)
 def test_no_view_asks_links_or_squeezes(
-    browser: Browser, planted: tuple[str, Store], page: str, query: dict[str, str]
+    window: BrowserContext, planted: tuple[str, Store], page: str, query: dict[str, str]
 ) -> None:
-    _, outside, made, shares = visit(browser, planted[0], page, query)
+    _, outside, made, shares = visit(window, planted[0], page, query)
     assert outside == []
     assert made == 0
     assert shares or page not in CHARTED
@@ -81,12 +82,12 @@ def test_no_view_asks_links_or_squeezes(
 
 @pytest.mark.parametrize("kind", WRITTEN)
 def test_a_films_texts_stand_on_its_page_as_they_are_written(
-    browser: Browser, planted: tuple[str, Store], kind: str
+    window: BrowserContext, planted: tuple[str, Store], kind: str
 ) -> None:
     url, store = planted
     ids = store.samples["sample_id"]
     film = str(ids[ids.str.startswith(PLANTS[kind])].iat[0])
-    text, outside, made, _ = visit(browser, url, "case", {"film": film})
+    text, outside, made, _ = visit(window, url, "case", {"film": film})
     assert outside == []
     assert made == 0
     hidden = {"override": "\u202e", "zero width": "\u200b"}
@@ -100,9 +101,9 @@ def test_a_films_texts_stand_on_its_page_as_they_are_written(
 
 
 @pytest.mark.parametrize("kind", WRITTEN)
-def test_an_address_brings_no_markup(browser: Browser, planted: tuple[str, Store], kind: str) -> None:
+def test_an_address_brings_no_markup(window: BrowserContext, planted: tuple[str, Store], kind: str) -> None:
     address = dict.fromkeys(("film", "label", "split", "sel", "view", "text", PLANTS[kind]), PLANTS[kind])
-    text, outside, made, _ = visit(browser, planted[0], "case", address)
+    text, outside, made, _ = visit(window, planted[0], "case", address)
     assert outside == []
     assert made == 0
     assert "This address asks for what this page does not know" in text

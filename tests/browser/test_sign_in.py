@@ -15,10 +15,10 @@ from oidc_provider_mock import User, run_server_in_thread
 
 from explorer.store.marks import read_marks
 from explorer.store.runs import open_store
-from tests.browser.conftest import WAIT, free_port, serve, settle
+from tests.browser.conftest import free_port, serve, settle
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import BrowserContext, Page
 
 ANN, BOB, EVE, MAX = "ann@example.org", "bob@example.org", "eve@other.org", "max@example.org"
 
@@ -70,12 +70,13 @@ def served(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page with cookies of its own."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(WAIT)
-    yield context.new_page()
-    context.close()
+def page(window: BrowserContext) -> Iterator[Page]:
+    """A page in a browser that is signed in nowhere."""
+    window.clear_cookies()
+    opened = window.new_page()
+    yield opened
+    opened.close()
+    window.clear_cookies()
 
 
 def sign_in(page: Page, address: str, name: str) -> None:

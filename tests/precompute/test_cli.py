@@ -384,7 +384,9 @@ def test_a_head_that_diverged_is_refused_before_anything_is_made_from_it(
 
 
 @pytest.mark.usefixtures("few_draws")
-def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path: Path, call: Call) -> None:
+def test_killed_at_any_stage_the_same_command_completes_it(
+    films: Path, small_encoder: Path, tmp_path: Path, call: Call
+) -> None:
     (films / "images/5.png").write_bytes(b"")
     (films / "images/7.png").unlink()
     odd = (
@@ -394,7 +396,8 @@ def test_killed_at_any_stage_the_same_command_completes_it(films: Path, tmp_path
     )
     (films / "images/6.png").write_bytes(bytes(128) + b"DICM" + odd + b"many")  # Rows in words
     root, log = tmp_path / "store", tmp_path / "log.txt"
-    command_line = asked(films, root, "--skip-bad", "--name", "Few films", "--macro-patients", 2)
+    options = ("--skip-bad", "--name", "Few films", "--macro-patients", 2, "--encoder", f"local-dir:{small_encoder}")
+    command_line = asked(films, root, *options)
     records: dict[str, tuple[str, int]] = {}
 
     def remember() -> None:

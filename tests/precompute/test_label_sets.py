@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 import streamlit as st
+import torch
 from PIL import Image
 from rich.console import Console
 
+from explorer.model.encoder import load_clip
 from explorer.store.reader import Store
 from precompute.commands.options import DEFAULT_REGIMES
 from precompute.pipeline import precompute, stages_of
@@ -23,16 +25,13 @@ from precompute.sources import CsvOptions, read_csv
 from tests.conftest import IN_DEPTH
 from tests.pages import TITLES, assert_whole, open_sound_page, said
 
-if TYPE_CHECKING:
-    from explorer.model.encoder import Clip
-
 COUNTS = (1, 2, 100) if IN_DEPTH else (1,)
 """Two, and a hundred, whose run alone takes two minutes, with ``make fuzz``. The tiny store has 14."""
 SETTINGS = Settings(epochs=1, permutations=5, resamples=20, penalties=(0.1,), losses=("plain",))
 
 
 @pytest.fixture(scope="module", params=COUNTS)
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, clip: Clip) -> Store:
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, small_encoder: Path) -> Store:
     """24 small films of noise, 24 patients, a third in each split; every label has positives and negatives there."""
     folder, n_labels, rng = tmp_path_factory.mktemp("films"), request.param, np.random.default_rng(request.param)
     labels = ["Pneumonia"] if n_labels == 1 else [f"Finding {i}" for i in range(n_labels)]
@@ -45,6 +44,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             writer.writerow([f"{i}.png", f"p{i}", ("train", "val", "test")[i % 3], *targets.astype(int)])
     source = read_csv(CsvOptions(csv=folder / "labels.csv", images=folder))
     sets = read_prompt_sets(source.labels)
+    clip = load_clip(f"local-dir:{small_encoder}", torch.device("cpu"))
     job = Job(source, clip, choose_recipes(DEFAULT_REGIMES), sets, SETTINGS, skip_bad=False, allow_empty=False)
     return precompute(job, folder / "store", Reporter(Console(quiet=True), stages_of(job.recipes, SETTINGS)))
 

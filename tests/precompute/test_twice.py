@@ -26,7 +26,7 @@ from precompute.commands.options import DEFAULT_REGIMES
 from precompute.faults import Stopped
 from precompute.regimes import choose_recipes
 from precompute.settings import Settings
-from tests.conftest import ENCODER, FEWEST, take_few_draws
+from tests.conftest import FEWEST, take_few_draws
 
 if TYPE_CHECKING:
     from tests.conftest import Call
@@ -63,10 +63,12 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def run(call: Call, few_films: Path) -> Callable[..., tuple[int, str, str]]:
+def run(call: Call, few_films: Path, small_encoder: Path) -> Callable[..., tuple[int, str, str]]:
     """Run the command over the few films into a store."""
 
-    def command(root: Path, *more: object, encoder: Path = ENCODER, epochs: int | None = 1) -> tuple[int, str, str]:
+    def command(
+        root: Path, *more: object, encoder: Path = small_encoder, epochs: int | None = 1
+    ) -> tuple[int, str, str]:
         given = ["--csv", few_films / "labels.csv", "--images", few_films / "images", "--out", root, *ARGUMENTS]
         given += ["--epochs", epochs] if epochs else []
         return call("run", *given, "--encoder", f"local-dir:{encoder}", *more)
@@ -78,7 +80,7 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def whole(few_films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(few_films: Path, small_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with one complete run; tests take a copy, in whose folders no test writes in place."""
     from precompute.commands.run import run as command
     from precompute.sources import CsvOptions
@@ -86,7 +88,7 @@ def whole(few_films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("twice") / "store"
     given = CsvOptions(csv=few_films / "labels.csv", images=few_films / "images").model_dump(exclude_unset=True)
     command.__wrapped__(  # type: ignore[attr-defined]
-        encoder=f"local-dir:{ENCODER}",
+        encoder=f"local-dir:{small_encoder}",
         source_options=given,
         out=root,
         training={"epochs": 1, "macro_patients": 2},
@@ -218,9 +220,9 @@ def test_a_further_seed_trains_that_seed_alone(
 
 
 def test_a_second_encoder_of_the_same_geometry_decodes_nothing(
-    root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch, small_encoder: Path, tmp_path: Path
 ) -> None:
-    encoder = Path(shutil.copytree(ENCODER, tmp_path / "encoder"))
+    encoder = Path(shutil.copytree(small_encoder, tmp_path / "encoder"))
     weights = next(encoder.glob("*.safetensors"))
     tensors = load_file(weights)
     name = next(name for name, tensor in tensors.items() if name.startswith("visual.") and tensor.ndim > 1)

@@ -24,7 +24,7 @@ from precompute.demo import _planned, draw_films
 from precompute.reporter import DRAW, Reporter
 from precompute.sources import CsvOptions, Source, read_csv
 from precompute.sources.corrections import correct, read_corrections
-from tests.conftest import ENCODER, Call
+from tests.conftest import Call
 
 
 @pytest.fixture
@@ -131,11 +131,12 @@ def test_the_command_refuses_bad_corrections_before_any_work(tmp_path: Path, few
 
 @pytest.mark.usefixtures("few_draws")
 def test_a_review_corrects_the_next_run_there_and_nowhere_else(
-    source: Source, few_films: Path, tmp_path: Path, call: Call
+    source: Source, few_films: Path, small_encoder: Path, tmp_path: Path, call: Call
 ) -> None:
     export, expected = tmp_path / "export.csv", source.frame[list(source.labels)].to_numpy(np.float32, copy=True)
     export.write_bytes(as_csv(judged(source.frame, source.labels, expected)))
-    given = ("--csv", few_films / "labels.csv", "--images", few_films / "images", "--encoder", f"local-dir:{ENCODER}")
+    films = ("--csv", few_films / "labels.csv", "--images", few_films / "images")
+    given = (*films, "--encoder", f"local-dir:{small_encoder}")
     code, _, err = call("run", *given, "--epochs", 1, "--out", tmp_path / "store", "--corrections", export)
     assert code == 0, err
     run = open_store(tmp_path / "store")

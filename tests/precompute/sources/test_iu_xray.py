@@ -199,7 +199,7 @@ def test_every_source_is_listed() -> None:
 
 
 @pytest.mark.usefixtures("few_draws")
-def test_all_three_regimes_from_the_sets_own_layout(tmp_path: Path, call: Call) -> None:
+def test_all_three_regimes_from_the_sets_own_layout(small_encoder: Path, tmp_path: Path, call: Call) -> None:
     """The one documented command, on a small folder of Kaggle's layout with a labeller's file."""
     root = tmp_path / "iu"
     (root / "images/images_normalized").mkdir(parents=True)
@@ -224,7 +224,7 @@ def test_all_three_regimes_from_the_sets_own_layout(tmp_path: Path, call: Call) 
     arguments = ["run", "--source", "iu-xray", "--root", root, "--labels", root / "chexbert.csv"]
     arguments += [
         "--encoder",
-        "local-dir:encoders/phantom-clip",
+        f"local-dir:{small_encoder}",
         "--epochs",
         1,
         "--allow-empty",
