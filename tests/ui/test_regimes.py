@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import streamlit as st
 
+from explorer.analysis import crossfit
 from explorer.store import open_store
 from explorer.store.manifest import read_manifest
 from explorer.store.reader import Store
@@ -58,6 +59,7 @@ def runs(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(RunWriter, "_make", noted)
             patch.setattr("precompute.saliency.sample.make_sample", lambda *_: None)
+            patch.setattr(crossfit, "FOLDS", 2)  # of every attribute for every label: the longest stage
             patch.setattr(lora, "RANKS", (4,))
             patch.setattr(lora, "RATES", (5.0,))
             take_few_draws(patch, resamples=20, permutations=20, penalties=(0.01, 0.1, 1.0))

@@ -66,7 +66,7 @@ def store(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     shutil.copytree(tiny_store / "films", root / "films")
     marked = set(original.samples["patient_id"].iloc[original.tables.annotations["row"]])
     samples = pd.read_parquet(run / layout.SAMPLES)
-    for split, n_marked, n_others in (("val", 4, 1), ("test", 8, 2)):
+    for split, n_marked, n_others in (("val", 2, 1), ("test", 6, 1)):
         patients = samples.loc[samples["split"] == split, "patient_id"].unique()
         kept = [p for p in patients if p in marked][:n_marked] + [p for p in patients if p not in marked][:n_others]
         samples.loc[(samples["split"] == split) & ~samples["patient_id"].isin(kept), "split"] = "train"
@@ -370,7 +370,7 @@ def test_the_page_shows_these_maps_at_once_and_loads_no_model(
 
 # --- a sample --------------------------------------------------------------------------------------------------------
 
-SAMPLE_FILMS = 4
+SAMPLE_FILMS = 2
 
 
 @pytest.fixture(scope="module")
@@ -474,14 +474,14 @@ def test_the_demo_ends_with_a_sample_and_is_complete_without(
     sampled: tuple[Store, SaliencySet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, _ = sampled
-    monkeypatch.setattr(demo_sample, "SAMPLE_FILMS", 2)
+    monkeypatch.setattr(demo_sample, "SAMPLE_FILMS", 1)
     root = store.path.parent
     output = io.StringIO()
     reporter = Reporter(Console(file=output), SAMPLE, root)
     with reporter.job():
         demo_sample.make_sample(store, CPU, reporter)
     (made_set,) = list_saliency(store)
-    assert {split: len(rows) for split, rows in made_set.record.sample.items()} == {"val": 2, "test": 2}
+    assert {split: len(rows) for split, rows in made_set.record.sample.items()} == {"val": 1, "test": 1}
     assert made_set.record.labels == store.labels
     assert all(f"{stage}: done" in output.getvalue() for stage in SAMPLE)
     (store.path / "encoders/frozen/image_tower.safetensors").unlink()
