@@ -106,6 +106,22 @@ def page(window: BrowserContext) -> Iterator[Page]:
     opened.close()
 
 
+@pytest.fixture(scope="package")
+def pocket(browser: Browser) -> Iterator[BrowserContext]:
+    """The browser of one visitor with a phone."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    context.set_default_timeout(WAIT)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def phone(pocket: BrowserContext) -> Iterator[Page]:
+    opened = pocket.new_page()
+    yield opened
+    opened.close()
+
+
 def settle(page: Page) -> None:
     """Wait until the page's script has run to its end."""
     page.wait_for_selector("h1")

@@ -255,11 +255,8 @@ def test_a_film_is_zoomed_windowed_and_stepped_with_the_keyboard(page: Page, add
     playwright.expect(film).to_have_attribute("aria-label", name or "")
 
 
-def test_two_fingers_zoom_the_film_and_the_maps(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    page = context.new_page()
-    page.set_default_timeout(WAIT)
-    touch = context.new_cdp_session(page)
+def test_two_fingers_zoom_the_film_and_the_maps(phone: Page, address: str) -> None:
+    touch = phone.context.new_cdp_session(phone)
 
     def spread(box: FloatRect | None) -> None:
         """Two fingers, from 40 to 80 pixels apart about the middle."""
@@ -270,9 +267,9 @@ def test_two_fingers_zoom_the_film_and_the_maps(browser: Browser, address: str) 
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
         touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
-    page.goto(f"{address}/case")
-    assert_whole(page)
-    film = page.locator("svg[role=img]")
+    phone.goto(f"{address}/case")
+    assert_whole(phone)
+    film = phone.locator("svg[role=img]")
     film.scroll_into_view_if_needed()
     whole = [float(number) for number in (film.get_attribute("viewBox") or "").split()]
     spread(film.bounding_box())
@@ -280,15 +277,14 @@ def test_two_fingers_zoom_the_film_and_the_maps(browser: Browser, address: str) 
     assert w == pytest.approx(whole[2] / 2, rel=0.02)
     assert (x + w / 2, y + h / 2) == pytest.approx((whole[2] / 2, whole[3] / 2), rel=0.05)
 
-    page.goto(f"{address}/map")
-    assert_whole(page)
-    top = page.locator("canvas.top").first
+    phone.goto(f"{address}/map")
+    assert_whole(phone)
+    top = phone.locator("canvas.top").first
     top.scroll_into_view_if_needed()
     before = top.screenshot()
     spread(top.bounding_box())
-    page.wait_for_timeout(500)
+    phone.wait_for_timeout(500)
     assert top.screenshot() != before
-    context.close()
 
 
 def test_a_box_drawn_on_a_film_is_saved_in_the_films_own_pixels(

@@ -62,25 +62,22 @@ def choose(page: Page, label: str) -> None:
 
 @pytest.mark.parametrize(("name", "seed"), OPENED)
 def test_a_random_view_opens_the_same_in_a_fresh_browser(
-    browser: Browser, address: str, tiny_store: Path, name: str, seed: int
+    browser: Browser, page: Page, address: str, tiny_store: Path, name: str, seed: int
 ) -> None:
     store = open_store(tiny_store)
     query = an_address(store, name, random.Random(f"{name} {seed}"), without=BY_MODEL)
-    pages = [browser.new_context(viewport={"width": 1280, "height": 900}).new_page() for _ in range(2)]
+    page.goto(f"{address}/{name}?{urlencode(query, doseq=True)}")
+    text = text_of(page)
+    assert "does not know" not in text
+    other = browser.new_page(viewport={"width": 1280, "height": 900})
     try:
-        for page in pages:
-            page.set_default_timeout(WAIT)
-        first, other = pages
-        first.goto(f"{address}/{name}?{urlencode(query, doseq=True)}")
-        text = text_of(first)
-        assert "does not know" not in text
-        other.goto(first.url)
+        other.set_default_timeout(WAIT)
+        other.goto(page.url)
         assert text_of(other) == text
-        assert other.url == first.url, "a complete address is left as it is"
-        assert other.title() == first.title()
+        assert other.url == page.url, "a complete address is left as it is"
+        assert other.title() == page.title()
     finally:
-        for page in pages:
-            page.context.close()
+        other.close()
 
 
 def test_back_and_forward_step_through_labels_and_pages(page: Page, address: str) -> None:
@@ -118,29 +115,23 @@ def test_a_walk_by_the_menu_keeps_what_was_chosen_and_each_address_holds_its_own
     assert f"sel={token}" in page.url
 
 
-def test_copy_link_copies_the_complete_address_on_a_phone(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    page.set_default_timeout(WAIT)
-    try:
-        page.goto(f"{address}/protocols?split=val")
-        settle(page)
-        page.wait_for_url("**run=**")
-        button = page.get_by_role("button", name="Copy link")
-        box = button.bounding_box()
-        assert box
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= 390
-        button.tap()
-        page.get_by_text("Copied").wait_for()
-        assert page.evaluate("navigator.clipboard.readText()") == page.url
-        page.evaluate("navigator.clipboard.writeText('')")
-        page.evaluate("delete Navigator.prototype.clipboard")  # as on a page that comes by http
-        button.tap()
-        page.get_by_text("Copied").wait_for()
-    finally:
-        context.close()
+def test_copy_link_copies_the_complete_address_on_a_phone(phone: Page, address: str) -> None:
+    phone.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    phone.goto(f"{address}/protocols?split=val")
+    settle(phone)
+    phone.wait_for_url("**run=**")
+    button = phone.get_by_role("button", name="Copy link")
+    box = button.bounding_box()
+    assert box
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    button.tap()
+    phone.get_by_text("Copied").wait_for()
+    assert phone.evaluate("navigator.clipboard.readText()") == phone.url
+    phone.evaluate("navigator.clipboard.writeText('')")
+    phone.evaluate("delete Navigator.prototype.clipboard")  # as on a page that comes by http
+    button.tap()
+    phone.get_by_text("Copied").wait_for()
 
 
 def test_what_is_being_made_anew_dims_at_once(page: Page, address: str) -> None:
