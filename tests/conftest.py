@@ -44,25 +44,30 @@ BROWSER = "tests/browser"
 LONG = (
     "tests/ui/test_pages.py",  # makes the tiny store, while the other worker has work that needs none
     "tests/model/test_biomedclip.py",
-    "tests/precompute/saliency/test_saliency.py",
     "tests/model/test_families.py",
     BROWSER,
-    "tests/model/test_encoder.py",
-    "tests/model/test_saliency.py",
-    "tests/analysis/test_coverage.py",
+    "tests/precompute/saliency/test_saliency.py",
+    "tests/ui/test_regimes.py",
     "tests/precompute/test_cli.py",
-    "tests/precompute/sources/test_iu_xray.py",
-    "tests/precompute/test_label_sets.py",
-    "tests/ui/test_planted.py",
-    "tests/fuzz/test_stores.py",
-    "tests/fuzz/test_resume.py",
-    "tests/test_wheel.py",
-    "tests/store/test_remote.py",
     "tests/store/test_store.py",
+    "tests/precompute/test_twice.py",
+    "tests/store/test_remote.py",
+    "tests/fuzz/test_resume.py",
     "tests/ui/test_neighbours.py",
+    "tests/model/test_encoder.py",
+    "tests/ui/test_planted.py",
+    "tests/precompute/test_publish.py",
     "tests/ui/test_grad_cam.py",
-    "tests/fuzz/test_address.py",
+    "tests/precompute/sources/test_iu_xray.py",
+    "tests/ui/test_download.py",
+    "tests/test_notebooks.py",
+    "tests/test_wheel.py",
+    "tests/figures/test_print.py",
+    "tests/ui/test_address.py",
+    "tests/model/test_saliency.py",
+    "tests/fuzz/test_stores.py",
     "tests/fuzz/test_towers.py",
+    "tests/analysis/test_coverage.py",
 )
 """The files that take longest: they start first, so that no worker ends long after the other."""
 
@@ -105,6 +110,14 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What runs note of this machine stays out of the home folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cuts() -> Iterator[None]:
+    """No power is cut here: nobody waits for the disk, but for the commands that tests start as processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 
 

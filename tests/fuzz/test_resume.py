@@ -241,8 +241,7 @@ def each(tmp_path: Path, cases: int, check: Callable[[Path, random.Random], None
         shutil.rmtree(folder)
 
 
-def test_any_damage_to_a_stage_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power is cut here
+def test_any_damage_to_a_stage_is_mended(tmp_path: Path) -> None:
     whole = two_stages(tmp_path / "whole")
 
     def check(root: Path, rng: random.Random) -> None:
@@ -281,8 +280,7 @@ def train(work: Path, kill_after: int | None = None) -> tuple[np.ndarray, loop.T
     return np.append(model.weight.detach().numpy(), model.bias.detach().numpy()), curve
 
 
-def test_any_damage_to_a_checkpoint_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def test_any_damage_to_a_checkpoint_is_mended(tmp_path: Path) -> None:
     weights, curve = train(tmp_path / "undisturbed")
     with pytest.raises(Stopped):
         train(tmp_path / "whole", kill_after=5)
