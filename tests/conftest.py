@@ -36,7 +36,7 @@ IN_DEPTH = "FUZZ_CASES" in os.environ
 """As ``make fuzz`` sets it: every case; else the part of them that the suite has time for."""
 
 # a busy machine is not a wrong program: examples have no deadline
-settings.register_profile("suite", deadline=None, max_examples=40)
+settings.register_profile("suite", deadline=None, max_examples=25)
 settings.register_profile("in depth", deadline=None, max_examples=1000)
 settings.load_profile("in depth" if IN_DEPTH else "suite")
 
