@@ -66,7 +66,7 @@ def store(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     shutil.copytree(tiny_store / "films", root / "films")
     marked = set(original.samples["patient_id"].iloc[original.tables.annotations["row"]])
     samples = pd.read_parquet(run / layout.SAMPLES)
-    for split, n_marked, n_others in (("val", 2, 1), ("test", 6, 1)):
+    for split, n_marked, n_others in (("val", 2, 1), ("test", 8, 1)):
         patients = samples.loc[samples["split"] == split, "patient_id"].unique()
         kept = [p for p in patients if p in marked][:n_marked] + [p for p in patients if p not in marked][:n_others]
         samples.loc[(samples["split"] == split) & ~samples["patient_id"].isin(kept), "split"] = "train"
