@@ -255,6 +255,18 @@ def test_a_film_is_zoomed_windowed_and_stepped_with_the_keyboard(page: Page, add
     playwright.expect(film).to_have_attribute("aria-label", name or "")
 
 
+def test_a_phone_has_the_open_view_in_sight_in_its_row(phone: Page, address: str) -> None:
+    phone.goto(f"{address}/pr_curves?view=elsewhere")
+    assert_whole(phone)
+    chosen = phone.get_by_role("radio", name="Another hospital", exact=True)
+    playwright.expect(chosen).to_be_in_viewport(ratio=0.9)
+    phone.get_by_role("radio", name="Overview", exact=True).click()
+    settle(phone)
+    phone.go_back()
+    playwright.expect(chosen).to_be_checked()
+    playwright.expect(chosen).to_be_in_viewport(ratio=0.9)
+
+
 def test_two_fingers_zoom_the_film_and_the_maps(phone: Page, address: str) -> None:
     touch = phone.context.new_cdp_session(phone)
 
