@@ -14,18 +14,18 @@ if (!globalThis.cxrMenuCloses) {
 // A row of views that scrolls sideways shows the one that is open, whichever way it was opened.
 if (!globalThis.cxrShowsChosen) {
   let waiting = 0
-  globalThis.cxrShowsChosen = new MutationObserver(() => {
-    waiting ||= requestAnimationFrame(() => {
-      waiting = 0
-      const row = document.querySelector(".st-key-controls"), chosen = row?.querySelector("[aria-checked=true]")
-      if (!chosen || row.cxrShown === chosen.textContent || row.scrollWidth <= row.clientWidth) return
-      row.cxrShown = chosen.textContent
-      const [place, room] = [chosen.getBoundingClientRect(), row.getBoundingClientRect()]
-      if (place.left < room.left || place.right > room.right - 44) // Options lie over the row's end
-        row.scrollLeft += (place.left + place.right - room.left - room.right) / 2
-    })
-  })
+  const show = () => {
+    waiting = 0
+    const row = document.querySelector(".st-key-controls"), chosen = row?.querySelector("[aria-checked=true]")
+    if (!chosen || row.cxrShown === chosen.textContent || row.scrollWidth <= row.clientWidth) return
+    row.cxrShown = chosen.textContent
+    const [place, room] = [chosen.getBoundingClientRect(), row.getBoundingClientRect()]
+    if (place.left < room.left || place.right > room.right - 44) // Options lie over the row's end
+      row.scrollLeft += (place.left + place.right - room.left - room.right) / 2
+  }
+  globalThis.cxrShowsChosen = new MutationObserver(() => (waiting ||= requestAnimationFrame(show)))
   globalThis.cxrShowsChosen.observe(document.body, { subtree: true, childList: true, attributeFilter: ["aria-checked"] })
+  show()
 }
 
 export default function ({ data, parentElement }) {
