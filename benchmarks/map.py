@@ -1,7 +1,7 @@
-"""The map stage beside plain umap-learn on the same spaces: time, cold start included, and trustworthiness.
+"""Five maps beside umap-learn on the same vectors: alone, and given the same FAISS neighbours.
 
-Each is timed in a process of its own with an empty Numba cache, as on a newcomer's first run, and with a warm one.
-Plain umap-learn is its own kNN search, its own spectral start, one fit a space, with the same seed.
+Each is timed in a process of its own, from before the import of UMAP to the last layout. Cold, its Numba cache is
+empty, as on a newcomer's first run. ``BENCH_LARGE=1`` adds 100,000 films, warm and once.
 """
 
 from __future__ import annotations
@@ -11,93 +11,113 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.manifold import trustworthiness
 
-from benchmarks import Measurement
-from benchmarks.precompute_demo import tiny_demo
-from explorer.store.runs import open_store
+from benchmarks import Measurement, Seconds, timed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[1]
+FILMS, LARGE = 4_000, 100_000
+DIM, SPACES = 512, 5
 K, SEED = 15, 0
+TRUSTED = 1_000
+"""Films whose neighbourhoods are compared with all others'."""
+LEAST_TRUST = -0.005
+"""How far ours may fall below the other's trustworthiness for a ratio to count."""
+OTHERS = {"alone": "umap-learn alone", "given": "umap-learn, given the same FAISS neighbours"}
+GOALS = {("cold", "alone"): 2.0, ("warm", "given"): 1.5}
 
 
 def run(repeats: int) -> list[Measurement]:
+    sizes = [(FILMS, repeats, ("cold", "warm")), *([(LARGE, 1, ("warm",))] if "BENCH_LARGE" in os.environ else [])]
+    return [m for n, times, states in sizes for m in _of_size(n, times, states)]
+
+
+def _of_size(n: int, repeats: int, states: tuple[str, ...]) -> list[Measurement]:
+    measured = []
     with tempfile.TemporaryDirectory() as temp:
         folder = Path(temp)
-        root = Path(os.environ.get("EXPLORER_STORE", folder / "store"))
-        if "EXPLORER_STORE" not in os.environ:
-            tiny_demo(root)
-        store = open_store(root)
-        names = []
-        for space in store.manifest.spaces:
-            names.append(f"{space.name}.npy")
-            np.save(folder / names[-1], np.asarray(store.vectors(space.name)))
-        (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
-        out = []
-        size = f"{store.n} films, {len(names)} spaces"
-        for state in ("cold", "warm"):
-            found: dict[str, list[dict[str, object]]] = {"ours": [], "plain": []}
-            for i in range(1 if state == "cold" else repeats):
-                for kind, made in found.items():
-                    made.append(_timed(folder, kind, folder / f"numba-{kind}{i if state == 'cold' else 0}"))
-            trust = {kind: np.array(list(made[0]["trust"].values())) for kind, made in found.items()}  # type: ignore[attr-defined]
-            worst = float((trust["ours"] - trust["plain"]).min())
-            told = f"{size}; trustworthiness {trust['ours'].mean():.3f} against {trust['plain'].mean():.3f}, "
-            out.append(
-                Measurement(
-                    f"map: {state}",
-                    "exact kNN, later spaces from the first's map",
-                    "umap-learn alone",
-                    [float(m["seconds"]) for m in found["ours"]],  # type: ignore[arg-type]
-                    [float(m["seconds"]) for m in found["plain"]],  # type: ignore[arg-type]
-                    f"{told}at least {worst:+.4f} in every space",
-                )
-            )
-    return out
+        _write_spaces(folder, n)
+        for kind in ("ours", *OTHERS):  # so that warm is warm
+            if "cold" not in states:
+                _timed(folder, kind, folder / f"numba-{kind}", few=True)
+        for state in states:
+            laid: dict[str, list[dict[str, Any]]] = {"ours": [], "alone": [], "given": []}
+            for i in range(repeats):
+                for kind, made in laid.items():
+                    cache = folder / (f"numba-{kind}{i}" if state == "cold" else f"numba-{kind}0")
+                    made.append(_timed(folder, kind, cache))
+            measured += [_beside(laid, other, state, n) for other in OTHERS]
+    return measured
 
 
-def _timed(folder: Path, kind: str, cache: Path) -> dict[str, object]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.map", str(folder), kind],
-        cwd=ROOT,
-        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
-        capture_output=True,
-        text=True,
-        check=True,
+def _beside(laid: dict[str, list[dict[str, Any]]], other: str, state: str, n: int) -> Measurement:
+    trust = {kind: np.array(laid[kind][0]["trust"]) for kind in ("ours", other)}
+    worst = float((trust["ours"] - trust[other]).min())
+    goal = GOALS.get((state, other))
+    return Measurement(
+        f"map: {n:,} films, {state}, beside {OTHERS[other]}",
+        "exact kNN, later spaces from the first's map",
+        OTHERS[other],
+        [Seconds(*m["seconds"]) for m in laid["ours"]],
+        [Seconds(*m["seconds"]) for m in laid[other]],
+        f"{n:,} synthetic films, {SPACES} spaces of {DIM} dimensions; trustworthiness {trust['ours'].mean():.3f} "
+        f"against {trust[other].mean():.3f}, at least {worst:+.4f} in every space",
+        goal=goal if worst >= LEAST_TRUST else None,
     )
-    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
-def _lay_out(folder: Path, kind: str) -> dict[str, object]:
-    """Both are timed from before the import of UMAP to the last layout."""
-    start = time.perf_counter()
-    spaces = {name: np.load(folder / name) for name in json.loads((folder / "names.json").read_text(encoding="utf-8"))}
-    layouts: dict[str, NDArray[np.float32]] = {}
+def _write_spaces(folder: Path, n: int) -> None:
+    """Films in clusters of many sizes, seen alike by every space with noise of its own."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(40, DIM))
+    cluster = rng.choice(40, n, p=np.geomspace(1, 0.05, 40) / np.geomspace(1, 0.05, 40).sum())
+    within = rng.normal(size=(n, 8)) @ rng.normal(size=(8, DIM)) / 3
+    for space in range(SPACES):
+        x = centres[cluster] + within + rng.normal(0, 0.7, (n, DIM))
+        np.save(folder / f"{space}.npy", (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32))
+
+
+def _timed(folder: Path, kind: str, cache: Path, few: bool = False) -> dict[str, Any]:
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.map", str(folder), kind, *(["few"] if few else [])]
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def _lay_out(folder: Path, kind: str, few: bool) -> dict[str, Any]:
+    spaces = [np.load(folder / f"{space}.npy")[: 200 if few else None] for space in range(SPACES)]
+    layouts: list[NDArray[np.float32]] = []
+    seconds = timed(lambda: layouts.extend(_maps(spaces, kind)))
+    from explorer.analysis.map_trust import point_trust
+
+    rows = np.linspace(0, len(spaces[0]) - 1, min(TRUSTED, len(spaces[0]))).astype(np.int64)
+    kept = [point_trust(x, layout, K, rows)[:, 0] for x, layout in zip(spaces, layouts, strict=True)]
+    return {"seconds": seconds, "trust": [float(each.mean()) for each in kept]}
+
+
+def _maps(spaces: list[NDArray[np.float32]], kind: str) -> list[NDArray[np.float32]]:
     if kind == "ours":
         from explorer.analysis.maps import umap_map
 
-        for name, vectors in spaces.items():
-            first = next(iter(layouts.values()), None)
-            layouts[name] = umap_map(vectors, K, SEED, init="spectral" if first is None else first)
-    else:
-        import umap
+        first = umap_map(spaces[0], K, SEED)
+        return [first, *(umap_map(x, K, SEED, init=first) for x in spaces[1:])]
+    import umap
 
-        for name, vectors in spaces.items():
-            plain = umap.UMAP(n_neighbors=K + 1, metric="cosine", random_state=SEED)
-            layouts[name] = plain.fit_transform(vectors)
-    seconds = time.perf_counter() - start
-    trust = {n: float(trustworthiness(spaces[n], layouts[n], n_neighbors=K, metric="cosine")) for n in spaces}
-    return {"seconds": seconds, "trust": trust}
+    from explorer.analysis.neighbours import knn
+
+    layouts = []
+    for x in spaces:
+        given = {"precomputed_knn": knn(x, K + 1), "force_approximation_algorithm": True} if kind == "given" else {}
+        layouts.append(umap.UMAP(n_neighbors=K + 1, metric="cosine", random_state=SEED, **given).fit_transform(x))
+    return layouts
 
 
 if __name__ == "__main__":
-    print(json.dumps(_lay_out(Path(sys.argv[1]), sys.argv[2])))
+    print(json.dumps(_lay_out(Path(sys.argv[1]), sys.argv[2], "few" in sys.argv[3:])))

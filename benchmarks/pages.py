@@ -84,7 +84,9 @@ def run(repeats: int) -> list[Measurement]:
             Measurement(f"{new_tab}, settled", "the page, warm", "an empty app", visits.wall, bare.wall, size),
             Measurement(f"{new_tab}, server", "processor time", "an empty app", visits.server, bare.server, ""),
             Measurement(f"{new_tab}, browser", "processor time", "an empty app", visits.browser, bare.browser, ""),
-            Measurement(f"pages: {page}, by menu", "from the page before", "limit: 0.8 s", by_menu[page], [0.8], ""),
+            Measurement(
+                f"pages: {page}, by menu", "from the page before", "limit: 0.8 s", by_menu[page], [0.8], "", goal=1.0
+            ),
         ]
     return measured
 

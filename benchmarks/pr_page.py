@@ -55,6 +55,7 @@ def run(repeats: int) -> list[Measurement]:
             turned,
             [0.2],
             f"{MIDDLE:,} films ({in_test[MIDDLE]:,} in test)",
+            goal=1.0,
         ),
     ]
 

@@ -10,6 +10,7 @@ from explorer.analysis.evidence import ENOUGH
 from explorer.analysis.subgroups import AGES
 
 Protocol = Literal["sound", "paper"]
+AskedPrecision = Literal["auto", "float32", "bfloat16"]
 LossName = Literal["plain", "weighted", "focal", "asymmetric"]
 
 
@@ -25,6 +26,11 @@ class Settings(BaseModel):
         default=(0.7, 0.15, 0.15), description="Shares of train, val and test where the source gives no split."
     )
     batch_size: int = Field(default=64, ge=1, description="Films embedded at once.")
+    precision: AskedPrecision = Field(
+        default="auto",
+        description="What encoders multiply in. auto: bfloat16 where the device has it and a sample of the films shows "
+        "that nothing moves, else float32.",
+    )
     epochs: int = Field(default=10, ge=1, description="Fine-tune for at most this many epochs.")
     patience: int = Field(default=3, ge=1, description="Epochs without a better validation loss before training stops.")
     learning_rate: float = Field(default=2e-5, gt=0, description="Fine-tune: rate of the encoder's last layer.")

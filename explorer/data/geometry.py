@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 RESIZE_MODES: dict[Literal["crop", "pad"], Literal["shortest", "longest"]] = {"crop": "shortest", "pad": "longest"}
 """What a user may choose in place of the model's own resizing."""
 
+Decode = Literal["exact", "fast"]
+"""``exact``: every pixel of the film is decoded. ``fast``: a large film is halved while it is decoded."""
+_SPARE = 2
+"""A film that is halved while it is decoded keeps at least this many times the pixels a side that the model sees."""
+
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -38,6 +43,9 @@ class Fit(BaseModel):
         ``squash``: both sides become S.
     resize_to : int, optional
         The side to resize to in place of S, of which the middle S x S is then cut out.
+    decode : str
+        ``exact``: preprocessing is open_clip's, bit for bit. ``fast``: a large film is halved up to three times first,
+        which changes pixels by a grey level or so.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +54,7 @@ class Fit(BaseModel):
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     resize_mode: Literal["shortest", "longest", "squash"] = "shortest"
     resize_to: Annotated[int, Field(ge=1, le=2048)] | None = Field(default=None, exclude_if=lambda side: side is None)
+    decode: Decode = Field(default="exact", exclude_if=lambda decode: decode == "exact")  # other keys stay as they were
 
     @model_validator(mode="after")
     def _covers_its_input(self) -> Fit:
@@ -62,7 +71,8 @@ class Fit(BaseModel):
             "squash": "the whole film, squashed to a square",
         }
         margin = f", less the margin beyond {self.size / self.resize_to:.1%} of its sides" if self.resize_to else ""
-        return f"{what[self.resize_mode]}{margin}, at {self.size} x {self.size} pixels"
+        reduced = ", halved while it is decoded where it is large" if self.decode == "fast" else ""
+        return f"{what[self.resize_mode]}{margin}, at {self.size} x {self.size} pixels{reduced}"
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the film after the resize, before the crop or padding."""
@@ -83,11 +93,27 @@ class Fit(BaseModel):
             return -((self.size - tall) // 2), -((self.size - wide) // 2)
         return round((tall - self.size) / 2.0), round((wide - self.size) / 2.0)
 
-    def apply(self, film: Image.Image) -> NDArray[np.uint8]:
-        """The model's pixels of a grey film: (S, S) uint8."""
-        tall, wide = self.resized(film.height, film.width)
-        top, left = self.offset(film.height, film.width)
-        small = film.resize((wide, tall), _RESAMPLING[self.interpolation])
+    def reduction(self, height: int, width: int) -> int:
+        """By what a film's sides are divided while it is decoded: 1, 2, 4 or 8; always 1 where ``decode`` is exact."""
+        if self.decode == "exact":
+            return 1
+        tall, wide = self.resized(height, width)
+        return next((by for by in (8, 4, 2) if height >= _SPARE * by * tall and width >= _SPARE * by * wide), 1)
+
+    def apply(self, film: Image.Image, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """The model's pixels of a grey film: (S, S) uint8.
+
+        Parameters
+        ----------
+        film : PIL.Image.Image
+        size : width, height
+            Of the whole film, where its picture is reduced by :meth:`reduction`, the sides rounded up.
+        """
+        width, height = size or film.size
+        by = self.reduction(height, width) if size else 1
+        tall, wide = self.resized(height, width)
+        top, left = self.offset(height, width)
+        small = film.resize((wide, tall), _RESAMPLING[self.interpolation], box=(0, 0, width / by, height / by))
         return np.asarray(small.crop((left, top, left + self.size, top + self.size)))  # black beyond the film
 
     def window(self, height: int, width: int) -> tuple[float, float, float, float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,7 +24,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from explorer.data import tower_files
-from explorer.data.geometry import RESIZE_MODES, Fit
+from explorer.data.geometry import RESIZE_MODES, Decode, Fit
 from explorer.errors import UserError
 from explorer.model.hub import LOCAL, find_weights, locate, read_config, text_tower, tokenizer_folder
 from explorer.model.trunk import Parts, TimmTower, check_model_args, check_numbers, read_timm
@@ -40,6 +42,9 @@ _MOST = {"image_size": 1024, "width": 4096, "layers": 256}
 _MOST_ANY = 2**15
 SAME = 1e-4
 """How far a renamed model may be from its library's own on one input, relative to its length; rounding: 1e-6."""
+
+Precision = Literal["float32", "bfloat16"]
+"""What an encoder multiplies in. Weights are kept, trained and saved in float32 whatever it is."""
 
 Report = Callable[[int, int], None]
 """Told (done, total) as work goes on."""
@@ -61,6 +66,39 @@ class _NothingDrawn(TorchFunctionMode):
         return args[0] if func in self.DRAWS else func(*args, **(kwargs or {}))
 
 
+class PrecisionCheck(BaseModel):
+    """Embeddings in bfloat16 beside those in float32, on a sample of a set's films.
+
+    Attributes
+    ----------
+    films : int
+    cosine : float
+        The least between a film's two embeddings.
+    moved : float
+        How far the ranking of films moves, by what ``by`` names.
+    by : str
+        ``average precision``: the change of its mean over labels, for scores that rise along the way from the mean of a
+        label's negative films to that of its positive ones. ``rank correlation``: 1 less the least Spearman correlation
+        of positions along the principal axes, where labels are too few.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    films: Annotated[int, Field(ge=1)]
+    cosine: FiniteFloat
+    moved: FiniteFloat
+    by: Literal["average precision", "rank correlation"]
+
+    @property
+    def words(self) -> str:
+        """What was measured, in words."""
+        moved = {"average precision": "average precision moves by", "rank correlation": "rank correlation falls by"}
+        return (
+            f"on {self.films:,} of the films the least cosine to float32 is {self.cosine:.5f}, "
+            f"and {moved[self.by]} {self.moved:.4f}"
+        )
+
+
 class TowerConfig(BaseModel):
     """All that is needed to build an image tower and feed it, as the store keeps it."""
 
@@ -72,6 +110,8 @@ class TowerConfig(BaseModel):
     fit: Fit
     mean: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
     std: tuple[_Spread, _Spread, _Spread]
+    precision: Precision = Field(default="float32", exclude_if=lambda precision: precision == "float32")
+    precision_check: PrecisionCheck | None = Field(default=None, exclude_if=lambda check: check is None)
 
     @field_validator("vision_cfg")
     @classmethod
@@ -124,18 +164,42 @@ class ImageTower:
         return self.config.fit
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of the inputs of :attr:`network`."""
+        return torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32
+
+    @property
     def dim(self) -> int:
         return self.config.embed_dim
+
+    def at(self, precision: Precision, check: PrecisionCheck | None = None) -> ImageTower:
+        """A tower over the same weights, as they now are, that runs in a precision; ``check`` is kept in its config."""
+        config = self.config.model_copy(update={"precision": precision, "precision_check": check})
+        return ImageTower(self.visual, config, self.device, self.unit)
+
+    def decoding(self, decode: Decode) -> ImageTower:
+        """The same tower, whose films are decoded so (:class:`explorer.data.geometry.Fit`)."""
+        fit = self.fit.model_copy(update={"decode": decode})
+        return ImageTower(self.visual, self.config.model_copy(update={"fit": fit}), self.device, self.unit)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """What films run through. In bfloat16 it is a copy of the weights as they are when it is first asked for, so
+        that a tower under training is to be asked at float32.
+        """
+        if self.config.precision == "float32":
+            return self.visual
+        return copy.deepcopy(self.visual).requires_grad_(False).to(torch.bfloat16)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) normalised pixels to (B, D) float32 embeddings by :attr:`network`, of unit norm if ``unit``."""
+        projected: torch.Tensor = self.network(inputs.to(self.dtype)).float()
+        return functional.normalize(projected, dim=-1) if self.unit else projected
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, S, S) grey pixels in 0..255 to the (B, 3, S, S) input the tower was trained on."""
         grey = pixels.to(self.device, torch.float32)[:, None] / 255
         return (grey - self._mean) / self._std
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(B, 3, S, S) normalised pixels to (B, D) embeddings, of unit norm if ``unit``, with gradients."""
-        projected: torch.Tensor = self.visual(inputs).float()
-        return functional.normalize(projected, dim=-1) if self.unit else projected
 
     def unnormalised(self) -> ImageTower:
         """The same tower, giving projections as they come."""
@@ -143,7 +207,7 @@ class ImageTower:
 
     @torch.inference_mode()
     def embed(self, pixels: NDArray[np.uint8], batch_size: int, report: Report | None = None) -> NDArray[np.float32]:
-        """Embed films in full precision, so that a score recomputed on another device is the stored one.
+        """Embed films, in the config's precision.
 
         Parameters
         ----------
@@ -242,14 +306,20 @@ class Clip(Encoder):
         """The trained temperature s of cosine similarities."""
         return float(self.model.logit_scale.detach().exp())  # type: ignore[operator]
 
+    def at(self, precision: Precision) -> Clip:
+        """The same model, run in another precision."""
+        return replace(self, tower=self.tower.at(precision))
+
     @torch.inference_mode()
     def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(T, D) unit-norm embeddings of T texts."""
+        """(T, D) unit-norm embeddings of T texts, in the tower's precision."""
         tokens = self.tokenizer(list(texts)).to(self.tower.device)
         pad = getattr(getattr(getattr(self.model, "text", None), "config", None), "pad_token_id", None)
         if pad is not None:  # a transformers tower masks padding: a prompt of ten words need not cost all 256 tokens
             tokens = tokens[:, : int((tokens != pad).any(dim=0).nonzero().max()) + 1]
-        embedded: torch.Tensor = self.model.encode_text(tokens)  # type: ignore[operator]
+        lower = self.tower.config.precision == "bfloat16"
+        with torch.autocast(self.tower.device.type, torch.bfloat16, enabled=lower):
+            embedded: torch.Tensor = self.model.encode_text(tokens)  # type: ignore[operator]
         return functional.normalize(embedded.float(), dim=-1).cpu().numpy()
 
 

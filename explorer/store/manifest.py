@@ -112,6 +112,8 @@ class EncoderRecord(_Record):
     weights_sha256: str = Field(description="of the file of vectors, where they were imported")
     dim: Annotated[int, Field(ge=1)]
     reads_text: bool = Field(default=True, description="whether the model it came with has a text tower")
+    precision: Literal["float32", "bfloat16"] = Field(default="float32", description="what it multiplied in")
+    precision_origin: str = Field(default="", description="why so, in words; what bfloat16 was measured to change")
 
 
 class RegimeRecord(_Record):

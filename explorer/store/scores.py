@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from explorer.store.reader import Store
 
-FLOAT32, TF32 = 1e-3, 4e-3
+FLOAT32, TF32, BFLOAT16 = 1e-3, 4e-3, 2e-2
 """How far an embedding made anew may lie from the stored one, as a share of its length, by what made the stored one.
 
-In float32, processors and decoders differ by 1e-6 to 1e-4. A GPU multiplies in TF32, whose 10 bits round by 5e-4.
+In float32, processors and decoders differ by 1e-6 to 1e-4. A GPU multiplies in TF32, whose 10 bits round by 5e-4. The 7
+bits of bfloat16 round by 4e-3 at every step.
 """
 
 
@@ -28,6 +29,7 @@ def stored_embedding(store: Store, encoder: str, row: int, unit: bool) -> NDArra
 
 def check_scores(
     store: Store,
+    encoder: str,
     weight: NDArray[np.float32],
     embedding: NDArray[np.float32],
     scores: NDArray[np.float32],
@@ -38,6 +40,8 @@ def check_scores(
     Parameters
     ----------
     store : Store
+    encoder : str
+        The id of the encoder, in whose record its precision is.
     weight : (K, D)
         Of the head.
     embedding : (D,)
@@ -48,6 +52,8 @@ def check_scores(
         What the run has.
     """
     share = FLOAT32 if store.manifest.device.startswith("cpu") else TF32
+    if store.encoder(encoder).precision == "bfloat16":
+        share = BFLOAT16
     allowed = share * np.linalg.norm(weight, axis=1) * np.linalg.norm(embedding)
     wrong = np.flatnonzero(~(np.abs(scores - stored) <= allowed))  # NaN is wrong, too
     if len(wrong):

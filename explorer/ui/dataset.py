@@ -80,10 +80,13 @@ def provenance(view: View) -> None:
     same = "".join(
         f"{' and '.join(titles)} use one frozen encoder: only their decision spaces differ. " for _, titles in shared
     )
+    frozen = store.encoder("frozen")
+    origin = in_markdown(frozen.precision_origin, 200)
+    lower = "" if frozen.precision == "float32" else f"Embedded in {frozen.precision}: {origin}. "
     st.caption(
         f"{same}Labels: {in_markdown(manifest.dataset.label_origin, 200)}. "
         f"Split: {in_markdown(manifest.dataset.split_origin, 200)}. {_seen(store)} "
-        f"Run {in_markdown(manifest.run_id)}, made {in_markdown(manifest.created)}, seed {manifest.seed}."
+        f"{lower}Run {in_markdown(manifest.run_id)}, made {in_markdown(manifest.created)}, seed {manifest.seed}."
     )
     if len(store.tables.skipped):
         with st.expander(f"Films left out, and why ({len(store.tables.skipped):,})"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -51,14 +52,8 @@ DEFAULT_STORE = Path("store")
 """The app opens it where the environment names none."""
 DEMO_ENCODER = APP / "encoders" / "phantom-clip"
 TRAINING = (
-    "epochs",
-    "learning_rate",
-    "patch_dropout",
-    "batch_size",
-    "train_batch_size",
-    "macro_patients",
-    "age_cuts",
-    "seed",
+    *("epochs", "learning_rate", "patch_dropout", "batch_size", "train_batch_size", "precision"),
+    *("macro_patients", "age_cuts", "seed"),
 )
 """Settings that a command may change."""
 
@@ -125,6 +120,10 @@ def run(
             "--fit", help="Cut out the film's middle square, or pad the whole film with black; else as the model does."
         ),
     ] = None,
+    decode: Annotated[
+        Literal["exact", "fast"],
+        typer.Option("--decode", help="Decode films pixel by pixel, or halve large ones as they are decoded."),
+    ] = "exact",
     skip_bad: SkipBad = False,
     allow_burned_in: AllowBurnedIn = False,
     allow_empty: AllowEmpty = False,
@@ -150,6 +149,7 @@ def run(
         films = correct(films, corrections)
     settings = checked_settings({**training, **(PAPER if protocol == "paper" else {}), "seeds": seeds})
     loaded = _load(encoder, device, fit)
+    loaded = replace(loaded, tower=loaded.tower.decoding(decode))
     if regimes is None:
         recipes = _possible(recipes, loaded)
     for recipe in recipes:

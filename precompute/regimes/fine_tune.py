@@ -48,7 +48,7 @@ class FullFineTune(Recipe):
             probe = self.needs[0]
             loss = make_loss(run.training(probe)["loss"], data.targets[data.train])
             head, curve = fine_tune(tower, Head(*run.head(probe)), loss, data, training)
-        return Fitted(head, epochs_record(run, curve), tower)
+        return Fitted(head, epochs_record(run, curve), tower.at(tower.config.precision))  # of the new weights
 
     def depends_on_seed(self, settings: Settings) -> bool:
         return True

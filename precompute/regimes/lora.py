@@ -70,7 +70,7 @@ class LoRA(Recipe):
             record = epochs_record(run, curve)
             tried.append({"rank": rank, "times": times, "val_loss": curve[record["best_epoch"]]["val_loss"]})
             if best is None or tried[-1]["val_loss"] < best.training["val_loss"]:
-                best = Fitted(head, {**record, **tried[-1]}, tower)
+                best = Fitted(head, {**record, **tried[-1]}, tower.at(tower.config.precision))  # of the new weights
         assert best is not None
         for rank, times in candidates:
             clear_checkpoints(work / f"{rank}-{times:g}")

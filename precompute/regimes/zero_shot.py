@@ -8,6 +8,7 @@ from pathlib import Path
 from explorer.model.head import prompt_head
 from explorer.store import layout
 from explorer.store.files import write_array, write_json
+from explorer.store.manifest import FROZEN
 from precompute.reporter import ReportProgress
 from precompute.run.imported import ImportedText
 from precompute.run.recipe import Fitted, Recipe
@@ -30,13 +31,14 @@ class ZeroShot(Recipe):
         if run.job.imported is not None:
             return {"text": run.job.imported.identity["text"], "labels": run.labels}
         prompts = run.job.identity["prompts"]
-        return {"weights": run.job.weights_sha256, "labels": run.labels, "prompts": prompts}
+        precision = run.hashes(layout.encoder_files(FROZEN).config)
+        return {"weights": run.job.weights_sha256, "labels": run.labels, "prompts": prompts, **precision}
 
     def fit(self, run: Run, seed: int, work: Path, report: ReportProgress) -> Fitted:
         if run.job.imported is not None:
             text = _text(run)
             return Fitted(prompt_head(text.vectors[0], text.vectors[1], text.scale), {"logit_scale": text.scale})
-        clip, prompt_sets = run.job.clip, run.job.prompt_sets
+        clip, prompt_sets = run.job.clip.at(run.frozen_config.precision), run.job.prompt_sets
         heads, paths = [], []
         for i, prompt_set in enumerate(prompt_sets):
             heads.append(prompt_head(*embed_prompts(clip, prompt_set.labels), clip.logit_scale))

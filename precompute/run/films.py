@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from explorer.data.dicom import read_facts
 from explorer.data.geometry import Fit
-from explorer.data.images import read_film, thumbnail
+from explorer.data.images import read_for, thumbnail
 from explorer.data.limits import BadImage, inside
 from explorer.errors import UserError
 from explorer.store import layout
@@ -22,12 +23,50 @@ from explorer.store.files import atomic_path, sha256_file, write_array, write_js
 from explorer.store.reader import Store
 from precompute.sources import Source
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_WHOLE = Fit(size=1)
+"""Of films that no model sees: decoded exactly."""
+
 
 @dataclass(frozen=True)
-class _Decoded:
-    pixels: bytes
+class PreparedFilm:
+    """What is kept of a film: the model's (S, S) pixels, None without a model; its thumbnail as JPEG; its entry in the
+    list of films.
+    """
+
+    pixels: NDArray[np.uint8] | None
     thumbnail: bytes
     facts: dict[str, object]
+
+
+def prepare_film(
+    images: Path, relative: str, fit: Fit | None, side: int, *, allow_burned_in: bool = False
+) -> PreparedFilm | str:
+    """Decode a film once; where it cannot be used, why."""
+    try:
+        path = inside(images, relative)
+        film = read_for(fit or _WHOLE, path)
+        header = read_facts(path)
+        if header.burned_in and not allow_burned_in:
+            raise BadImage("text is burned into it, which may name the patient (--allow-burned-in takes it)")
+        stat, sha256 = path.stat(), sha256_file(path)
+    except BadImage as error:
+        return str(error)
+    except OSError as error:
+        return f"the file cannot be reached ({error.strerror})"
+    width, height = film.size
+    facts = {
+        "height": height,
+        "width": width,
+        "bytes": stat.st_size,
+        "modified_ns": stat.st_mtime_ns,
+        "sha256": sha256,
+        "pixels_sha256": hashlib.sha256(f"{film.size}".encode() + film.picture.tobytes()).hexdigest(),
+        "view": header.view,
+    }
+    return PreparedFilm(film.fitted(fit) if fit else None, thumbnail(film.picture, side), facts)
 
 
 def decode_films(
@@ -43,8 +82,8 @@ def decode_films(
     """Decode each film once, in threads (the decoder runs outside the interpreter's lock).
 
     Writes to ``folder`` the thumbnails, the pixels, (N_kept, S, S) uint8, and the list of films: rows kept with height,
-    width, the file's size, time and SHA-256, the SHA-256 of the decoded pixels, and a DICOM header's view; rows skipped
-    with the reason. Without ``fit`` no model sees the films, and the file of pixels is empty.
+    width, the file's size, time and SHA-256, the SHA-256 of the pixels as they were decoded, and a DICOM header's view;
+    rows skipped with the reason. Without ``fit`` no model sees the films, and the file of pixels is empty.
 
     Raises
     ------
@@ -54,28 +93,8 @@ def decode_films(
     films = source.images
     assert films is not None
 
-    def decode(relative: str) -> _Decoded | str:
-        try:
-            path = inside(films, relative)
-            film = read_film(path)
-            header = read_facts(path)
-            if header.burned_in and not allow_burned_in:
-                raise BadImage("text is burned into it, which may name the patient (--allow-burned-in takes it)")
-            stat, sha256 = path.stat(), sha256_file(path)
-        except BadImage as error:
-            return str(error)
-        except OSError as error:
-            return f"the file cannot be reached ({error.strerror})"
-        facts = {
-            "height": film.height,
-            "width": film.width,
-            "bytes": stat.st_size,
-            "modified_ns": stat.st_mtime_ns,
-            "sha256": sha256,
-            "pixels_sha256": hashlib.sha256(f"{film.size}".encode() + film.tobytes()).hexdigest(),
-            "view": header.view,
-        }
-        return _Decoded(fit.apply(film).tobytes() if fit else b"", thumbnail(film, side), facts)
+    def decode(relative: str) -> PreparedFilm | str:
+        return prepare_film(films, relative, fit, side, allow_burned_in=allow_burned_in)
 
     kept: list[dict[str, object]] = []
     skipped: list[dict[str, object]] = []
@@ -101,7 +120,7 @@ def decode_films(
                 else:
                     thumbs.write(film.thumbnail)
                     offsets.append(offsets[-1] + len(film.thumbnail))
-                    pixels.write(film.pixels)
+                    pixels.write(b"" if film.pixels is None else film.pixels.tobytes())
                     kept.append({"row": row, **film.facts})
                 report(row + 1, len(images))
         if not kept:

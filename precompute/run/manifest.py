@@ -18,6 +18,7 @@ from explorer.store.files import sha256_json
 from explorer.store.manifest import FROZEN, SCHEMA_VERSION, Dataset, EncoderRecord, Manifest, Part, PromptSetRecord
 from explorer.store.writer import RunWriter
 from precompute.run.run import Run
+from precompute.training.precision import precision_words
 
 LIBRARIES = (
     "torch",
@@ -42,6 +43,7 @@ def manifest(run: Run) -> Manifest:
         seed=settings.seed,
         settings={
             **settings.model_dump(mode="json"),
+            **({} if job.imported else {"decode": run.tower.fit.decode}),
             "skip_bad": job.skip_bad,
             "allow_burned_in": job.allow_burned_in,
             "allow_empty": job.allow_empty,
@@ -123,6 +125,8 @@ def _encoders(run: Run) -> tuple[EncoderRecord, ...]:
         weights_sha256=run.job.weights_sha256,
         dim=run.job.dim,
         reads_text=isinstance(encoder, Clip),
+        precision=run.frozen_config.precision,
+        precision_origin=precision_words(run.settings.precision, run.frozen_config.precision_check),
     )
     own = [
         frozen.model_copy(

@@ -177,7 +177,7 @@ def training_data(folder: RunFolder, inputs: NDArray[Any]) -> TrainingData:
 def training_settings(settings: Settings) -> dict[str, object]:
     """What decides a training: settings that only measure, or number the seeds, are left out."""
     measuring = {"seeds", "fractions", "batch_size", "neighbours", "resamples", "permutations", "thumbnail"}
-    return settings.model_dump(mode="json", exclude={*measuring, "macro_patients", "age_cuts"})
+    return settings.model_dump(mode="json", exclude={*measuring, "macro_patients", "age_cuts", "precision"})
 
 
 def epochs_record(run: Run, curve: TrainingCurve) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.model.encoder import ImageTower
+from explorer.model.encoder import ImageTower, TowerConfig
 from explorer.store import layout, schemas
 from explorer.store.folder import RunFolder
 from explorer.store.manifest import FROZEN, RegimeRecord, SpaceRecord
@@ -160,6 +160,11 @@ class Run(RunFolder):
         size = self.tower.fit.size
         shape = len(self.decoded["kept"]), size, size
         return self.read_packed(layout.PIXELS).reshape(shape)
+
+    @cached_property
+    def frozen_config(self) -> TowerConfig:
+        """The frozen encoder's, with the precision that it was found to bear."""
+        return TowerConfig.model_validate_json(self.read_bytes(layout.encoder_files(FROZEN).config))
 
     def inputs(self, regime: RegimeRecord) -> NDArray[np.float32]:
         """(N, D) what the regime's head reads."""

@@ -14,7 +14,7 @@ import pandas as pd
 
 from explorer.analysis import localisation as loc
 from explorer.analysis.sampling import stratified_films
-from explorer.data.images import read_film
+from explorer.data.images import read_for
 from explorer.data.limits import BadImage
 from explorer.data.regions import consensus, grid_size, reader_masks, with_shape
 from explorer.data.saliency_map import MethodName, silence
@@ -218,18 +218,20 @@ def _piece(
     stored = {r.name: store.logits(r.name)[:, chosen] for r in store.regimes}
     read = {r.name: towers[r.encoder] if r.unit else towers[r.encoder].unnormalised() for r in store.regimes}
 
+    decoding = next(iter(towers.values())).fit  # the same for all encoders of a run
+
     def one(row: int) -> list[NDArray[np.float32]]:
         try:
-            film = read_film(store.film(row))
+            film = read_for(decoding, store.film(row))
         except BadImage as error:
             name = store.samples["sample_id"].iat[row]
             raise UserError(f"The film {name} cannot be read: {error}.", "Restore it, then run this again.") from error
-        tokens = {encoder: read_tokens(tower, tower.fit.apply(film)) for encoder, tower in towers.items()}
+        tokens = {encoder: read_tokens(tower, film.fitted(tower.fit)) for encoder, tower in towers.items()}
         maps = []
         for r in store.regimes:
             made = explain(read[r.name], tokens[r.encoder], *heads[r.name], wanted.method, [wanted.block - 1])
             embedding = stored_embedding(store, r.encoder, row, r.unit)
-            check_scores(store, heads[r.name][0], embedding, made.logits, stored[r.name][row])
+            check_scores(store, r.encoder, heads[r.name][0], embedding, made.logits, stored[r.name][row])
             maps.append(made.maps[:, 0])
         return maps
 

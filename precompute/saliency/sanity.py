@@ -25,7 +25,7 @@ from explorer.analysis.sanity import (
     roll_elsewhere,
     similarity,
 )
-from explorer.data.images import read_film
+from explorer.data.images import read_for
 from explorer.model.encoder import ImageTower
 from explorer.model.randomised import with_random_blocks
 from explorer.model.saliency.grad_cam import explain
@@ -142,7 +142,7 @@ def _randomised(
     case: Case,
 ) -> list[tuple[object, ...]]:
     """Similarity of a film's maps to themselves with ever more random, in one draw; with the first, of wordings."""
-    pixels = tower.fit.apply(read_film(store.film(case.row)))
+    pixels = read_for(tower.fit, store.film(case.row)).fitted(tower.fit)
     seen = [(tower, read_tokens(tower, pixels)), *((other, read_tokens(other, pixels)) for other in random)]
     records: list[tuple[object, ...]] = []
     for regime in regimes:
@@ -206,7 +206,7 @@ def _moved(
     store: Store, checks: Checks, regimes: Sequence[RegimeRecord], tower: ImageTower, case: Case
 ) -> list[tuple[object, ...]]:
     """What the maps and the region gain over their opponents on one film, by deletion and by insertion."""
-    film = _Deletion(tower, tower.fit.apply(read_film(store.film(case.row))))
+    film = _Deletion(tower, read_for(tower.fit, store.film(case.row)).fitted(tower.fit))
     rng = np.random.default_rng([0, case.row, store.labels.index(case.label)])
     region = None if case.region is None else _on_patches(tower, case.region, checks.maps[regimes[0].name].shape[-1])
     if region is not None and region.any():

@@ -125,7 +125,7 @@ def _schedule(step: int, total: int) -> float:
 def validation_loss(model: Classifier, tower: ImageTower, loss: Loss, data: TrainingData, batch_size: int) -> float:
     """Mean loss per known validation cell; the head reads what the tower gives, unit-norm or not."""
     model.eval()
-    embedded = torch.from_numpy(tower.embed(data.inputs[data.val], batch_size)).to(tower.device)
+    embedded = torch.from_numpy(tower.at("float32").embed(data.inputs[data.val], batch_size)).to(tower.device)
     summed, known = loss(model.head(embedded), torch.from_numpy(data.targets[data.val]).to(tower.device))
     return summed.item() / max(known, 1)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from explorer.model.device import multiplies_bfloat16
 from precompute.settings import Settings
 from precompute.training.checkpoint import DamagedCheckpoint, load_checkpoint, read_checkpoint, restore, save_checkpoint
 from precompute.training.data import TrainingRun
@@ -26,9 +27,8 @@ TrainingCurve = list[dict[str, float]]
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where the device multiplies it; float32 on a processor that would only imitate it, five times slower."""
-    native = device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=native)
+    """bfloat16 where the device multiplies it; else float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bfloat16(device))
 
 
 def steps_of(train: NDArray[np.int64], settings: Settings) -> int:

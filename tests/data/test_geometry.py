@@ -70,6 +70,23 @@ def test_a_resize_below_the_input_is_refused() -> None:
     assert "resize_to" not in Fit(size=32).model_dump(), "what earlier runs were made from keeps its hash"
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "by"),
+    [(2500, 2048, 4), (448, 448, 1), (896, 896, 2), (896, 895, 1), (3584, 3584, 8), (3583, 4000, 4), (60_000, 896, 2)],
+)
+def test_a_reduced_film_keeps_twice_the_pixels_that_the_model_sees(height: int, width: int, by: int) -> None:
+    assert Fit(size=224, decode="fast").reduction(height, width) == by
+    assert Fit(size=224).reduction(height, width) == 1
+
+
+def test_how_films_are_decoded_is_recorded_only_where_it_is_not_exact() -> None:
+    """Keys of stages that were made before there was a choice hold."""
+    assert "decode" not in Fit(size=224).model_dump()
+    fast = Fit(size=224, decode="fast")
+    assert Fit.model_validate_json(fast.model_dump_json()) == fast
+    assert "halved" in fast.words
+
+
 @given(sides, sides)
 def test_the_window_is_the_middle_square(height: int, width: int) -> None:
     x, y, w, h = Fit(size=32).window(height, width)

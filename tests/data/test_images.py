@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,21 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from explorer.data import limits
-from explorer.data.images import decode_film, read_film, thumbnail
+from explorer.data.geometry import Fit
+from explorer.data.images import decode_film, read_film, read_for, thumbnail
 from explorer.data.limits import BadImage, inside
+
+FAST = Fit(size=4, decode="fast")
+ROUTES: dict[str, Callable[[Path], Image.Image]] = {
+    "exact": read_film,
+    "fast": lambda path: read_for(FAST, path).picture,
+}
+
+
+@pytest.fixture(params=ROUTES)
+def read(request: pytest.FixtureRequest) -> Callable[[Path], Image.Image]:
+    """Either way to decode a film: what is refused is the same."""
+    return ROUTES[request.param]
 
 
 def film(width: int = 60, height: int = 40) -> Image.Image:
@@ -121,6 +135,65 @@ def test_orientation_of_a_16_bit_film(tmp_path: Path) -> None:
     assert np.array_equal(read_film(tmp_path / "a.png"), np.rot90(deep // 256, -1))
 
 
+# --- films that are reduced as they are decoded --------------------------------------------------------------
+
+SAVED: dict[str, dict[str, object]] = {
+    "jpg": {"quality": 95},
+    "progressive.jpg": {"quality": 95, "progressive": True},
+    "png": {},
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+def test_a_reduced_film_lies_where_the_whole_one_lies(tmp_path: Path, name: str, orientation: int, mode: str) -> None:
+    """Sides that no factor divides: half a pixel of the model's aside, these blobs would differ by 6 grey levels."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    blobs(541, 427).save(tmp_path / f"a.{name}", exif=exif, **SAVED[name])  # type: ignore[arg-type]
+    exact = Fit(size=32, resize_mode=mode)  # type: ignore[arg-type]
+    fast = exact.model_copy(update={"decode": "fast"})
+    whole, reduced = read_film(tmp_path / f"a.{name}"), read_for(fast, tmp_path / f"a.{name}")
+    by = fast.reduction(whole.height, whole.width)
+    assert by > 1
+    assert reduced.size == whole.size
+    assert reduced.picture.size == (-(-whole.width // by), -(-whole.height // by))
+    assert not reduced.picture.info, "comments are dropped on either route"
+    apart = np.abs(reduced.fitted(fast).astype(int) - exact.apply(whole))
+    assert apart.mean() < 1
+    assert apart.max() <= 4
+
+
+@pytest.mark.parametrize("kind", ["RGB", "CMYK", "16 bits"])
+def test_other_kinds_of_film_are_reduced_as_they_are_read(tmp_path: Path, kind: str) -> None:
+    grey = blobs(400, 300)
+    if kind == "16 bits":
+        Image.fromarray(np.asarray(grey).astype(np.uint16) << 4).save(tmp_path / "a.png")
+    else:
+        grey.convert(kind).save(tmp_path / "a.png" if kind == "PNG" else tmp_path / "a.jpg", quality=95)
+    (file,) = tmp_path.iterdir()
+    fast = Fit(size=32, decode="fast")
+    apart = read_for(fast, file).fitted(fast).astype(int) - Fit(size=32).apply(read_film(file))
+    assert np.abs(apart).max() <= 4
+
+
+def test_exact_decoding_is_untouched_and_small_films_are_never_reduced(tmp_path: Path) -> None:
+    blobs(541, 427).save(tmp_path / "a.jpg")
+    exact, fast = Fit(size=32), Fit(size=256, decode="fast")
+    for fit in (exact, fast):
+        assert fit.reduction(541, 427) == 1
+        read = read_for(fit, tmp_path / "a.jpg")
+        assert np.array_equal(read.fitted(fit), fit.apply(read_film(tmp_path / "a.jpg")))
+        assert np.array_equal(read.picture, read_film(tmp_path / "a.jpg"))
+
+
+def blobs(width: int, height: int) -> Image.Image:
+    """Blurred noise, as detailed as a model of 32 pixels a side can see."""
+    coarse = np.random.default_rng(0).integers(0, 256, (12, 16), np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
 # --- what cannot be used -------------------------------------------------------------------------------------
 
 BAD = {
@@ -138,20 +211,20 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_says_why(tmp_path: Path, name: str) -> None:
+def test_a_bad_file_says_why(tmp_path: Path, name: str, read: Callable[[Path], Image.Image]) -> None:
     content, why = BAD[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadImage, match=why):
-        read_film(tmp_path / name)
+        read(tmp_path / name)
 
 
-def test_missing_folder_and_endless_name(tmp_path: Path) -> None:
+def test_missing_folder_and_endless_name(tmp_path: Path, read: Callable[[Path], Image.Image]) -> None:
     with pytest.raises(BadImage, match="missing"):
-        read_film(tmp_path / "none.png")
+        read(tmp_path / "none.png")
     with pytest.raises(BadImage, match="missing"):
-        read_film(tmp_path)
+        read(tmp_path)
     with pytest.raises(BadImage, match="reached"):
-        read_film(tmp_path / ("a" * 400 + ".png"))
+        read(tmp_path / ("a" * 400 + ".png"))
 
 
 def png_of(width: int, height: int, bits: int, rows: bytes) -> bytes:
@@ -172,12 +245,12 @@ def header_of(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("size", [(8001, 8000), (30_000, 30_000), (2**31 - 1, 2**31 - 1)])
 def test_a_bomb_is_refused_before_it_is_decoded(
-    tmp_path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], Image.Image]
 ) -> None:
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     (tmp_path / "bomb.png").write_bytes(header_of(*size))
     with pytest.raises(BadImage, match=r"pixels|exceeds limit"):
-        read_film(tmp_path / "bomb.png")
+        read(tmp_path / "bomb.png")
 
 
 def test_the_cap_lets_the_largest_films_through(tmp_path: Path) -> None:
@@ -186,10 +259,10 @@ def test_the_cap_lets_the_largest_films_through(tmp_path: Path) -> None:
     assert read_film(tmp_path / "large.png").size == (4280, 3520)
 
 
-def test_a_strip_is_refused(tmp_path: Path) -> None:
+def test_a_strip_is_refused(tmp_path: Path, read: Callable[[Path], Image.Image]) -> None:
     Image.new("L", (60_000, 1)).save(tmp_path / "strip.png")
     with pytest.raises(BadImage, match="strip"):
-        read_film(tmp_path / "strip.png")
+        read(tmp_path / "strip.png")
     Image.new("L", (20, 1)).save(tmp_path / "long.png")
     assert read_film(tmp_path / "long.png").size == (20, 1)
 
@@ -207,10 +280,11 @@ def test_bytes_gone_wrong_give_a_film_or_a_bad_image_and_nothing_else(
     for place, value in flips:
         damaged[int(place * len(damaged))] = value
     (tmp_path / "film").write_bytes(damaged)
-    try:
-        assert read_film(tmp_path / "film").mode == "L"
-    except BadImage as error:
-        assert str(tmp_path) not in str(error)
+    for read in ROUTES.values():
+        try:
+            assert read(tmp_path / "film").mode == "L"
+        except BadImage as error:
+            assert str(tmp_path) not in str(error)
 
 
 # --- paths ---------------------------------------------------------------------------------------------------

@@ -11,8 +11,10 @@ import os
 import random
 import struct
 import zlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -32,11 +34,13 @@ from pydicom.uid import (
 )
 
 from explorer.data.dicom import read_facts
-from explorer.data.images import decode_film
+from explorer.data.geometry import Fit
+from explorer.data.images import decode_film, decode_for
 from explorer.data.limits import BadImage
 from explorer.data.uploads import read_upload
 
 CASES = int(os.environ.get("FUZZ_CASES", "1000"))
+FAST = Fit(size=4, decode="fast")
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 
 Element = tuple[int, bytes, bytes]
@@ -278,11 +282,16 @@ def read_every_way(data: bytes, path: Path) -> bool:
         read_facts(path)
     with contextlib.suppress(BadImage):
         read_upload(data)
+    taken = [_reads(decode_film, data), _reads(lambda file: decode_for(FAST, file).picture, data)]
+    assert taken[0] == taken[1], "a film is refused on both routes, or on neither"
+    return taken[0]
+
+
+def _reads(read: Callable[[BinaryIO], Image.Image], data: bytes) -> bool:
     try:
-        assert decode_film(io.BytesIO(data)).mode == "L"
+        return read(io.BytesIO(data)).mode == "L"
     except BadImage:
         return False
-    return True
 
 
 def test_a_damaged_film_is_read_or_refused(tmp_path: Path) -> None:

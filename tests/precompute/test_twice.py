@@ -11,14 +11,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from explorer.data.images import read_for
 from explorer.errors import UserError
+from explorer.model.encoder import ImageTower, load_clip
 from explorer.store import layout, list_runs, open_store
 from explorer.store.film_folders import film_folder
+from explorer.store.scores import BFLOAT16, FLOAT32, check_scores
 from explorer.store.verify import verify_store
 from explorer.store.writer import RunWriter
 from precompute import pipeline
@@ -26,7 +32,9 @@ from precompute.commands.options import DEFAULT_REGIMES
 from precompute.faults import Stopped
 from precompute.regimes import choose_recipes
 from precompute.settings import Settings
-from tests.conftest import FEWEST, take_few_draws
+from precompute.stages import embed
+from precompute.training import precision
+from tests.conftest import ENCODER, FEWEST, take_few_draws
 
 if TYPE_CHECKING:
     from tests.conftest import Call
@@ -234,6 +242,78 @@ def test_a_second_encoder_of_the_same_geometry_decodes_nothing(
     assert ran == ["embed_frozen"]
     run(root, "--fit", "pad", encoder=encoder)
     assert ran == ["embed_frozen", "films", "embed_frozen"], "another geometry"
+
+
+def test_films_decoded_fast_are_the_runs_own_and_every_reader_decodes_them_alike(
+    call: Call, few_films: Path, tmp_path: Path, ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for i, file in enumerate(sorted((few_films / "images").iterdir())):
+        grey = Image.open(file).resize((12, 14)).resize((903 + i, 1101), Image.Resampling.BICUBIC)
+        grey.save(images / file.name, "JPEG" if i % 2 else "PNG")
+    given = ["--csv", few_films / "labels.csv", "--images", images, "--out", tmp_path / "store", *ARGUMENTS]
+    stop_after(monkeypatch, "embed_frozen")
+    files = layout.encoder_files("frozen")
+    vectors = {}
+    for decode in ("exact", "fast"):
+        assert call("run", *given, "--encoder", f"local-dir:{ENCODER}", "--decode", decode)[0] == 143
+        folder = max((tmp_path / "store").glob("*.partial"), key=lambda path: path.stat().st_mtime_ns)
+        vectors[decode] = np.load(folder / files.embeddings)
+    assert ran == ["films", "samples", "annotations", "embed_frozen", "films", "samples", "embed_frozen"]
+    tower = ImageTower.load(folder / files.folder)
+    assert tower.fit.decode == "fast"
+    names = pd.read_parquet(folder / layout.SAMPLES)["image"]
+    pixels = np.stack([read_for(tower.fit, images / name).fitted(tower.fit) for name in names])
+    np.testing.assert_allclose(tower.embed(pixels, 32), vectors["fast"], atol=FLOAT32)
+    cosine = (vectors["exact"] * vectors["fast"]).sum(axis=1)
+    assert 0.999 <= cosine.min() < 1 - 1e-7, "near the exact pixels, and not those themselves"
+
+
+def test_on_a_device_without_bfloat16_auto_is_float32(
+    root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "multiplies_bfloat16", lambda device: False)
+    stop_after(monkeypatch, "linear_probe")
+    run(root, "--precision", "float32", epochs=2)
+    made = list(ran)
+    run(root, "--precision", "auto", epochs=2)
+    assert ran == made, "the keys are the same"
+
+
+@pytest.mark.parametrize("least", [0.9, 1.1])
+def test_auto_takes_bfloat16_where_the_films_bear_it_and_says_what_it_measured(
+    root: Path, run: Command, ran: list[str], monkeypatch: pytest.MonkeyPatch, least: float
+) -> None:
+    monkeypatch.setattr(embed, "multiplies_bfloat16", lambda device: True)
+    monkeypatch.setattr(precision, "LEAST_COSINE", least)
+    monkeypatch.setattr(precision, "MOST_MOVED", 1.0)
+    code, _, err = run(root, "--regimes", "zero_shot,linear_probe")
+    assert code == 0, err
+    assert ran[0] == "embed_frozen"
+    record = open_store(root).encoder("frozen")
+    assert record.precision == ("bfloat16" if least < 1 else "float32")
+    assert re.match(r"on 16 of the films the least cosine to float32 is 0\.99\d+, and", record.precision_origin)
+    assert record.precision_origin.endswith("which is too much") == (least > 1)
+
+
+def test_a_run_in_bfloat16_is_scored_alike_by_every_reader(
+    root: Path, run: Command, ran: list[str], small_encoder: Path
+) -> None:
+    exact = np.array(open_store(root).embeddings("frozen"))
+    assert run(root, "--regimes", "zero_shot,linear_probe", "--precision", "bfloat16")[0] == 0
+    assert ran[:2] == ["embed_frozen", "zero-shot_head"]
+    store = open_store(root)
+    stored = store.embeddings("frozen")
+    assert 0 < np.linalg.norm(stored - exact, axis=1).max() < 0.045
+    tower = ImageTower.load(store.encoder_folder("frozen"))
+    weight, bias = store.head("linear_probe")
+    for row in range(0, store.n, 5):
+        embedding = tower.embed(read_for(tower.fit, store.film(row)).fitted(tower.fit)[None], 1)[0]
+        stored_logits = np.array(store.logits("linear_probe")[row])
+        check_scores(store, "frozen", weight, stored[row], weight @ embedding + bias, stored_logits)
+    texts = load_clip(f"local-dir:{small_encoder}", torch.device("cpu")).at("bfloat16").embed_text(store.texts)
+    assert np.linalg.norm(texts - store.text_vectors(), axis=1).max() < BFLOAT16
 
 
 def test_a_stages_number_redoes_the_stage_and_no_other(

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
     from explorer.model.encoder import ImageTower
 
-REPLAY = 1e-3
-"""How far the embedding of a tail may lie from the whole tower's, relative to its length; rounding moves it by 1e-6."""
+REPLAY = {"float32": 1e-3, "bfloat16": 4.5e-2}
+"""How far the embedding of a tail may lie from the whole tower's, relative to its length, by the tower's precision.
+
+A tail computes in float32. Rounding moves a tower in float32 by 1e-6, and one in bfloat16 by up to a cosine of 0.999.
+"""
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -100,20 +103,20 @@ def depth(visual: nn.Module) -> int:
 
 
 def read_tokens(tower: ImageTower, pixels: NDArray[np.uint8]) -> Tokens:
-    """Run a film through the whole tower, once.
+    """Run a film through the whole tower, once, in the tower's own precision; what is kept of it is float32.
 
     Parameters
     ----------
     pixels : (S, S) uint8
     """
-    visual = frozen_twin(tower.visual)
+    visual = frozen_twin(tower.network)
     seen: list[torch.Tensor] = []
     beside: list[Mapping[str, Any]] = []
 
     def keep(_block: nn.Module, given: tuple[torch.Tensor, ...], named: Mapping[str, Any]) -> None:
         (tokens,) = given
         seen.append(tokens[0])
-        beside.append(dict(named))
+        beside.append({name: value.float() if _is_lower(value) else value for name, value in named.items()})
 
     trunk = map_trunk(visual)
     if is_vit(visual):
@@ -123,10 +126,14 @@ def read_tokens(tower: ImageTower, pixels: NDArray[np.uint8]) -> Tokens:
         keep_features(trunk).register_forward_pre_hook(keep, with_kwargs=True)
     with torch.no_grad():  # not inference mode: these tensors enter a graph later
         inputs = tower.normalise(torch.from_numpy(np.array(pixels))[None])
-        projected = visual(inputs).float()[0]
+        projected = visual(inputs.to(tower.dtype)).float()[0]
     if not is_vit(visual) and (len(seen) != 1 or seen[0].ndim != 3):
         raise _unfit()
-    return Tokens(pixels, torch.stack(seen), tuple(beside), projected)
+    return Tokens(pixels, torch.stack(seen).float(), tuple(beside), projected)
+
+
+def _is_lower(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16
 
 
 def keep_features(trunk: Any) -> nn.Module:
@@ -138,6 +145,8 @@ def keep_features(trunk: Any) -> nn.Module:
 
 class Tail(nn.Module):
     """Everything after the input of block ``start``, ending in head rows' logits: ``Tokens.before`` to (B, K).
+
+    It computes in float32, whatever the tower's precision: a map needs finer gradients than bfloat16 has.
 
     Parameters
     ----------
@@ -159,6 +168,7 @@ class Tail(nn.Module):
         self.tokens = tokens
         self.start = start
         self.unit = tower.unit
+        self.allowed = REPLAY[tower.config.precision]
         self.weight = torch.from_numpy(weight).to(tower.device)
         self.bias = torch.from_numpy(bias).to(tower.device)
 
@@ -179,7 +189,7 @@ class Tail(nn.Module):
         projected: torch.Tensor = self.visual.head(self.trunk.forward_head(features))  # type: ignore[operator]
         whole = self.tokens.projected
         apart = (projected.detach().float() - whole).norm(dim=-1).max() / whole.norm()
-        if not apart < REPLAY:
+        if not apart < self.allowed:
             raise UserError(
                 f"What follows block {self.start + 1} of this image tower cannot be computed alone: its embedding is "
                 f"{float(apart):.1%} from the whole tower's.",

@@ -216,7 +216,7 @@ def _explain(store: Store, request: MapRequest) -> Saliency:
     if isinstance(request.film, int):
         embedding = stored_embedding(store, rows.encoder, request.film, rows.unit)
         stored = request.target.stored(store, request.film)
-        check_scores(store, rows.weight, embedding, sign * saliency.logits, stored)
+        check_scores(store, rows.encoder, rows.weight, embedding, sign * saliency.logits, stored)
     return Saliency(saliency.maps, sign * saliency.logits)
 
 
@@ -229,7 +229,7 @@ def _tokens(store: Store, request: _TokensRequest) -> Tokens:
     if isinstance(kept, Tokens):
         return kept
     tower = cache.tower(store, encoder)
-    pixels = film.pixels[encoder] if isinstance(film, Upload) else tower.fit.apply(cache.film_image(store, film))
+    pixels = film.pixels[encoder] if isinstance(film, Upload) else cache.film_pixels(store, film, tower.fit)
     tokens = read_tokens(tower, pixels)
     answers.put(request, tokens)
     return tokens

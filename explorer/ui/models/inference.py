@@ -5,6 +5,7 @@ An upload lives in its own session's state and nowhere else: no cache that sessi
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.analysis.outliers import outlyingness
-from explorer.data.images import thumbnail
+from explorer.data.images import decode_for, thumbnail
 from explorer.data.limits import BadImage
 from explorer.data.uploads import read_upload
 from explorer.environment import APP
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from explorer.model.encoder import Clip
+    from explorer.model.encoder import Clip, Precision
     from explorer.store.reader import Store
 
 ENCODER = "EXPLORER_ENCODER"
@@ -126,7 +127,10 @@ def embed_upload(store: Store, name: str, data: bytes) -> Upload:
         projections, pixels = {}, {}
         for encoder in dict.fromkeys(regime.encoder for regime in store.regimes):
             tower = cache.tower(store, encoder)
-            pixels[encoder] = np.asarray(tower.fit.apply(film))
+            exact = tower.fit.decode == "exact"
+            pixels[encoder] = (
+                tower.fit.apply(film) if exact else decode_for(tower.fit, io.BytesIO(data)).fitted(tower.fit)
+            )
             projections[encoder] = tower.unnormalised().embed(pixels[encoder][None], 1)[0]
         upload = Upload(name, thumbnail(film, SHOWN_SIDE), projections, None, film.size, pixels)
         if not store.audit.has_cloud:
@@ -136,7 +140,7 @@ def embed_upload(store: Store, name: str, data: bytes) -> Upload:
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the text tower")
-def _clip(spec: str, weights_sha256: str) -> Clip:
+def _clip(spec: str, weights_sha256: str, precision: Precision) -> Clip:
     import torch
 
     from explorer.model.encoder import load_clip
@@ -147,7 +151,7 @@ def _clip(spec: str, weights_sha256: str) -> Clip:
             f"The encoder {spec} is not the one that made this run: its weights differ.",
             f"Point {ENCODER} at the folder whose weights have SHA-256 {weights_sha256[:12]}….",
         )
-    return load_clip(spec, torch.device("cpu"), fetch=False)
+    return load_clip(spec, torch.device("cpu"), fetch=False).at(precision)
 
 
 def text_encoder(store: Store) -> Clip:
@@ -172,7 +176,7 @@ def text_encoder(store: Store) -> Clip:
                 "need nothing.",
             )
         spec = f"local-dir:{folder}"
-    return _clip(spec, record.weights_sha256)
+    return _clip(spec, record.weights_sha256, record.precision)
 
 
 @st.cache_data(max_entries=256, show_spinner="Reading the sentence")
@@ -194,7 +198,7 @@ def embed_texts(store: Store, texts: Sequence[str]) -> NDArray[np.float32]:
 
 def _embed(store: Store, texts: tuple[str, ...]) -> NDArray[np.float32]:
     clip = text_encoder(store)
-    return _sentences(f"{clip.source} {clip.weights}", texts, clip)
+    return _sentences(f"{clip.source} {clip.weights} {clip.tower.config.precision}", texts, clip)
 
 
 def check_sentence(text: str) -> str:

@@ -6,8 +6,9 @@ Figures are resources: a copy of one is built and checked part by part, which co
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from explorer.data.geometry import Fit
     from explorer.data.stored_film import StoredFilm
     from explorer.model.encoder import ImageTower
+
+_Film = TypeVar("_Film")
 
 
 def run_key(store: Store) -> tuple[str, str]:
@@ -144,13 +148,27 @@ def film_image(store: Store, row: int) -> Image.Image:
     return stored_film(store, row).picture()
 
 
+def film_pixels(store: Store, row: int, fit: Fit) -> NDArray[np.uint8]:
+    """(S, S) what a model sees of a film of the store, decoded as its run decoded it; raises as :func:`stored_film`."""
+    from explorer.data.images import read_for
+
+    if fit.decode == "exact":
+        return fit.apply(film_image(store, row))
+    return _read(store, row, partial(read_for, fit)).fitted(fit)
+
+
 def stored_film(store: Store, row: int) -> StoredFilm:
     """A film of the store with its own values; a UserError where it is not on this machine or cannot be read."""
     from explorer.data.images import read_stored
+
+    return _read(store, row, read_stored)
+
+
+def _read(store: Store, row: int, read: Callable[[Path], _Film]) -> _Film:
     from explorer.data.limits import BadImage
 
     try:
-        return read_stored(store.film(row))
+        return read(store.film(row))
     except BadImage as error:
         name = store.samples["sample_id"].iat[row]
         raise UserError(f"The film {name} cannot be read: {error}.", "Restore it.") from error
