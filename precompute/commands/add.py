@@ -83,7 +83,8 @@ def few_shot(
 def annotate(
     store: RunArgument,
     file: Annotated[
-        Path, typer.Argument(help="CSV of boxes, COCO, LabelMe or CheXlocalize JSON, or a folder of mask PNGs.")
+        Path,
+        typer.Argument(help="CSV of boxes, COCO, PadChest-GR, LabelMe or CheXlocalize JSON, or a folder of mask PNGs."),
     ],
     reader: Annotated[str | None, typer.Option("--reader", help="Who marked, where the file does not say.")] = None,
     frame: Annotated[

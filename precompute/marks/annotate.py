@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,21 +15,16 @@ import pandas as pd
 from explorer.errors import UserError
 from explorer.store.marks import NOTHING, SHAPE, UNNAMED, add_marks
 from precompute.marks.film_names import FilmNames, renamed_note
-from precompute.marks.layouts import SourceMark, read_marks_file
+from precompute.marks.label_names import LabelNames
+from precompute.marks.layouts import SHARES, SourceMark, read_marks_file
 
 if TYPE_CHECKING:
     from explorer.store.reader import Store
 
-SAME = {
-    "infiltrate": "Infiltration",
-    "airspaceopacity": "Lung Opacity",
-    "effusion": "Pleural Effusion",
-    "pleuraleffusion": "Effusion",
-}
-"""Findings that sets spell otherwise, by the bare letters of one set's name: tried where a run lacks that name."""
-
 EDGE = 1.0
 """Pixels by which a mark may reach beyond its film: rounding."""
+NAMED = 10
+"""Names of passed over labels that a note gives."""
 
 
 class Marks(NamedTuple):
@@ -89,8 +85,10 @@ def add_annotations(
     marks = _read(path, scale)
     if not marks:
         raise UserError(f"{path} holds no marks.", "Name a file that does.")
-    films, labels = FilmNames(store.samples), _Labels(store.labels, rename or {})
-    out, passed = [], 0
+    films, labels = FilmNames(store.samples), LabelNames(store.labels, rename or {})
+    once: dict[tuple[object, ...], dict[str, object]] = {}
+    no_label: Counter[str] = Counter()
+    no_film = repeated = 0
     for mark in marks:
         row, label = films.row(mark.image), labels.of(mark.label)
         if row is None or label is None:
@@ -102,13 +100,25 @@ def add_annotations(
                     "Correct the name, or pass over films the run does not have with --skip-unknown.",
                     f"Name it with --rename {mark.label!r}=OURS, or pass over such marks with --skip-unknown.",
                 )
-            passed += 1
+            if label is None:
+                no_label[mark.label] += 1
+            else:
+                no_film += 1
             continue
         sample = store.samples.iloc[row]
         shape = carried(mark, float(sample["width"]), float(sample["height"]), scale)
-        out.append({"row": row, "label": label, "annotator": mark.reader or reader or UNNAMED, **shape})
-    added = add_marks(store, pd.DataFrame(out), path.name) if out else 0
-    return Added(added, len(out) - added, passed, renamed_note(films.renamed, f"in {path.name}"))
+        annotator = mark.reader or reader or UNNAMED
+        what = row, label, annotator, mark.box, tuple(mark.polygon or ())  # two of its names may be one label here
+        repeated += what in once
+        once[what] = {"row": row, "label": label, "annotator": annotator, **shape}
+    added = add_marks(store, pd.DataFrame(list(once.values())), path.name) if once else 0
+    passed = no_label.total() + no_film
+    notes = (
+        *renamed_note(films.renamed, f"in {path.name}"),
+        *_passed_note(no_label, no_film),
+        *([f"{repeated:,} marks stand in {path.name} more than once; each counts once."] if repeated else []),
+    )
+    return Added(added, len(once) - added, passed, notes)
 
 
 def source_marks(
@@ -138,18 +148,38 @@ def source_marks(
     UserError
         With the file, the row and the fix.
     """
-    names, label_of, marks = FilmNames(films), _Labels(labels, rename or {}), []
+    names, label_of = FilmNames(films), LabelNames(labels, rename or {})
+    once: dict[tuple[object, ...], SourceMark] = {}
     for mark in _read(path, None):
         row, label = names.row(mark.image), label_of.of(mark.label)
         if row is None or label is None:
             raise _unknown(mark, row, labels, "Correct the name, or delete it.", "Correct the name, or delete it.")
         image = str(films["image"].iat[row])
-        marks.append(replace(mark, image=image, label=label, reader=mark.reader or reader))
-    return Marks(tuple(marks), renamed_note(names.renamed, f"in {path.name}"))
+        annotator = mark.reader or reader
+        what = row, label, annotator, mark.box, tuple(mark.polygon or ())
+        once.setdefault(what, replace(mark, image=image, label=label, reader=annotator))
+    return Marks(tuple(once.values()), renamed_note(names.renamed, f"in {path.name}"))
+
+
+def _passed_note(no_label: Counter[str], no_film: int) -> tuple[str, ...]:
+    """How many marks were passed over because the run lacks their label, with the labels, or their film."""
+    notes = []
+    if no_label:
+        names = [f"{name} ({n:,})" for name, n in no_label.most_common(NAMED)]
+        more = [f"{len(no_label) - NAMED:,} more"] if len(no_label) > NAMED else []
+        notes.append(f"Marks of labels that this run does not have: {', '.join(names + more)}.")
+    if no_film:
+        notes.append(f"{no_film:,} marks of films that this run does not have.")
+    return tuple(notes)
 
 
 def _read(path: Path, scale: tuple[float, float] | str | None) -> list[SourceMark]:
     marks = read_marks_file(path)
+    shares = next((mark for mark in marks if mark.size == SHARES), None)
+    if shares is not None:
+        if scale is not None:
+            raise UserError(f"{shares.where} counts shares of the film's sides by its layout.", "Leave out --frame.")
+        return marks
     boxes = [mark.box for mark in marks if mark.box is not None]
     if scale is None and boxes and max(map(max, boxes)) <= 1.5:
         raise UserError(
@@ -169,27 +199,6 @@ def _scale(frame: str | None) -> tuple[float, float] | str | None:
     if size is None or "0" in size.groups():
         raise UserError(f"--frame is {frame!r}.", "Write WIDTHxHEIGHT as in 1024x1024, normalised, or file.")
     return float(size[1]), float(size[2])
-
-
-class _Labels:
-    """The run's labels by the names other sets give them."""
-
-    def __init__(self, labels: Sequence[str], rename: Mapping[str, str]) -> None:
-        self._rename = rename
-        self._by_letters = {_letters(label): label for label in labels}
-        for name in rename.values():
-            if name not in labels:
-                raise UserError(f"--rename names {name!r}, which is no label.", f"Use one of: {', '.join(labels)}.")
-
-    def of(self, name: str) -> str | None:
-        if name in self._rename:
-            return self._rename[name]
-        letters = _letters(name)
-        return self._by_letters.get(letters) or self._by_letters.get(_letters(SAME.get(letters, "")))
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _unknown(mark: SourceMark, row: int | None, labels: Sequence[str], fix_film: str, fix_label: str) -> UserError:
@@ -212,10 +221,11 @@ def carried(
     """
     if mark.box is None:
         return NOTHING
-    frame = scale if isinstance(scale, tuple) else mark.size if scale == "file" else (width, height)
+    shares = mark.size == SHARES
+    frame = scale if isinstance(scale, tuple) else mark.size if scale == "file" or shares else (width, height)
     if frame is None:
         raise UserError(f"{mark.where} does not give its image's size.", "Pass --frame WIDTHxHEIGHT.")
-    if scale is None and mark.size is not None and mark.size != (width, height):
+    if scale is None and not shares and mark.size is not None and mark.size != (width, height):
         raise UserError(
             f"{mark.where} is of an image of {mark.size[0]:g} x {mark.size[1]:g} pixels; the film {mark.image} has "
             f"{width:g} x {height:g}.",

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LAYOUTS = (
-    "a CSV with image, label, x, y, w, h (and annotator, polygon, nothing); VinDr-CXR's and NIH's CSVs of boxes; COCO "
-    "JSON; LabelMe's JSON, one file or a folder of them; CheXlocalize's JSON of contours or segmentations; or a folder "
-    "of mask PNGs, [READER/]LABEL/FILM.png"
+    "a CSV with image, label, x, y, w, h (and annotator, polygon, nothing); VinDr-CXR's, NIH's, MS-CXR's and RSNA "
+    "Pneumonia's CSVs of boxes; COCO JSON, as MS-CXR's; PadChest-GR's JSON; LabelMe's JSON, one file or a folder of "
+    "them; CheXlocalize's JSON of contours or segmentations; or a folder of mask PNGs, [READER/]LABEL/FILM.png"
 )
 
 NIH_SIZE = (1024.0, 1024.0)
-"""Pixels of the films that ChestX-ray14's boxes were drawn on."""
+"""Pixels of the films that the boxes of ChestX-ray14, and of RSNA Pneumonia, were drawn on."""
+SHARES = (1.0, 1.0)
+"""In place of an image's size: coordinates are shares of the film's sides, whatever its pixels."""
+LARGEST_FILE = 512 << 20
+"""Bytes of an annotation file: the largest public ones have some tens of millions."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class SourceMark:
     reader : str
         Empty where the file does not say.
     size : width, height, or None
-        Of the image it was drawn on, where the file says.
+        Of the image it was drawn on, where the file says; or SHARES.
     where : str
         File and row, for messages.
 
@@ -101,8 +105,14 @@ def _none_of_them(path: Path, why: str) -> UserError:
 
 
 def _csv(path: Path) -> Iterator[SourceMark]:
+    _check_file_size(path)
     names, rows = read_cells(path)
+    if set(RSNA_COLUMNS) <= set(names):
+        yield from _rsna(path, names, rows)
+        return
     size = None
+    if {"dicom_id", "category_name"} <= set(names):  # MS-CXR's; its path is the film's too
+        names = [{"dicom_id": "image", "category_name": "label", "path": "film_path"}.get(name, name) for name in names]
     if names[:3] == ["Image Index", "Finding Label", "Bbox [x"]:  # NIH's header splits its own brackets
         names, size = ["image", "label", "x", "y", "w", "h"], NIH_SIZE
     alias = {"path": "image", "filename": "image", "image_path": "image", "image_id": "image", "class_name": "label"}
@@ -128,7 +138,35 @@ def _csv(path: Path) -> Iterator[SourceMark]:
         if len(polygon) % 2 or 0 < len(polygon) < 6:
             raise UserError(f"{where}: polygon has {len(polygon)} numbers.", "Give x and y of three points or more.")
         box = (x, y, w - x, h - y) if corners else (x, y, w, h)
+        if "image_width" in row and "image_height" in row:
+            size = (
+                _number(row["image_width"], where, "image_width"),
+                _number(row["image_height"], where, "image_height"),
+            )
         yield SourceMark(image, label, box, where, polygon or None, reader, size)
+
+
+RSNA_COLUMNS = ("patientId", "x", "y", "width", "height", "Target")
+RSNA_LABEL = "Pneumonia"
+
+
+def _rsna(path: Path, names: list[str], rows: list[list[str]]) -> Iterator[SourceMark]:
+    """RSNA Pneumonia Detection Challenge 2018: a box where Target is 1; where it is 0, readers had nothing to mark."""
+    targets: dict[str, str] = {}
+    for i, cells in enumerate(rows):
+        row = dict(zip(names, (from_csv(cell.strip()) for cell in cells), strict=True))
+        where, sides = f"{path} row {i + 2}", [row[side] for side in RSNA_COLUMNS[1:5]]
+        if targets.setdefault(row["patientId"], row["Target"]) != row["Target"]:
+            raise UserError(f"{where}: {row['patientId']} has another Target before.", "Correct one, or delete it.")
+        if row["Target"] == "0":
+            if any(sides):
+                raise UserError(f"{where}: Target is 0, and there is a box.", "Correct Target, or delete the box.")
+            yield SourceMark(row["patientId"], RSNA_LABEL, None, where)
+        elif row["Target"] == "1":
+            x, y, w, h = (_number(text, where, side) for text, side in zip(sides, RSNA_COLUMNS[1:5], strict=True))
+            yield SourceMark(row["patientId"], RSNA_LABEL, (x, y, w, h), where, size=NIH_SIZE)
+        else:
+            raise UserError(f"{where}: Target is {row['Target']!r}, not 0 or 1.", "Correct the row, or delete it.")
 
 
 def _number(text: str, where: str, column: str) -> float:
@@ -144,17 +182,32 @@ def _number(text: str, where: str, column: str) -> float:
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _check_file_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise UserError(
+            f"{path} has {size >> 20:,} MiB; an annotation file has at most {LARGEST_FILE >> 20}.",
+            "Split it into several files.",
+        )
+
+
+def _content(path: Path) -> dict[str, Any] | list[Any]:
+    _check_file_size(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON: {error}", "Export it again, in UTF-8.") from error
+    if isinstance(content, list) and content and all(isinstance(one, dict) and "findings" in one for one in content):
+        return content
     if not isinstance(content, dict):
-        raise _none_of_them(path, "it is no JSON object")
+        raise _none_of_them(path, "it is no JSON object, nor PadChest-GR's list of studies")
     return content
 
 
-def _json(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
+def _json(path: Path, content: dict[str, Any] | list[Any]) -> Iterator[SourceMark]:
+    if isinstance(content, list):
+        yield from _padchest_gr(path, content)
+        return
     read = _coco if "annotations" in content else _labelme if "shapes" in content else _chexlocalize
     try:
         yield from read(path, content)
@@ -172,8 +225,10 @@ def _coco(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
         if annotation["image_id"] not in images or annotation["category_id"] not in labels:
             raise UserError(f"{where} is of an image or category the file does not list.", "Export it again.")
         image = images[annotation["image_id"]]
-        size = (float(image["width"]), float(image["height"])) if "width" in image and "height" in image else None
-        about = str(image["file_name"]), labels[annotation["category_id"]]
+        sized = next((one for one in (image, annotation) if "width" in one and "height" in one), None)
+        size = (float(sized["width"]), float(sized["height"])) if sized is not None else None
+        name = image["file_name"] if "file_name" in image else image["path"]  # MS-CXR has both
+        about = str(name), labels[annotation["category_id"]]
         reader = str(annotation.get("annotator", ""))
         shape = annotation.get("segmentation")
         if isinstance(shape, dict):
@@ -219,6 +274,31 @@ def _chexlocalize(path: Path, content: dict[str, Any]) -> Iterator[SourceMark]:
             else:
                 for contour in shape:
                     yield _outline(np.asarray(contour, dtype=float).ravel().tolist(), image, label, where, "", size)
+
+
+def _padchest_gr(path: Path, studies: list[dict[str, Any]]) -> Iterator[SourceMark]:
+    """Castro et al., NEJM AI 2025: findings with corners x1, y1, x2, y2 as shares of the film, by one or two readers.
+
+    What is not abnormal says that a report's sentence found nothing, and not that a reader looked: it is no mark.
+    """
+    for i, study in enumerate(studies):
+        try:
+            image, findings = study["ImageID"], list(study["findings"])
+            for j, finding in enumerate(findings):
+                if not finding["abnormal"]:
+                    continue
+                where = f"{path} study {i + 1} ({image}), finding {j + 1}"
+                for reader, key in (("reader 1", "boxes"), ("reader 2", "extra_boxes")):
+                    for left, top, right, bottom in finding.get(key) or ():
+                        x, y = float(left), float(top)
+                        box = x, y, float(right) - x, float(bottom) - y
+                        for label in finding["labels"]:
+                            yield SourceMark(str(image), str(label), box, where, None, reader, SHARES)
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise UserError(
+                f"{path} study {i + 1}: something is missing or of another kind ({error!r}).",
+                "Correct the study, or delete it.",
+            ) from error
 
 
 def _run_lengths(shape: dict[str, Any]) -> NDArray[np.bool_]:

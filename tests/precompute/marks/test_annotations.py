@@ -37,7 +37,12 @@ def store(tmp_path: Path) -> Store:
     own = pd.DataFrame(columns=["sample_id", "row", "label", "annotator", "x", "y", "w", "h", "polygon"])
     manifest = SimpleNamespace(dataset=SimpleNamespace(name="Films"))
     run = SimpleNamespace(
-        path=tmp_path / "store/run", labels=LABELS, samples=samples, annotations=own, manifest=manifest
+        path=tmp_path / "store/run",
+        labels=LABELS,
+        samples=samples,
+        annotations=own,
+        manifest=manifest,
+        has_films=True,
     )
     return cast("Store", run)
 
@@ -81,7 +86,7 @@ def test_vindrs_own_file(store: Store, tmp_path: Path) -> None:
         "other,R11,Cardiomegaly,1,2,3,4\n"
     )
     counts = add_annotations(store, a_file(tmp_path, "annotations_train.csv", text), skip_unknown=True)
-    assert counts == (1, 0, 1, ())
+    assert counts == (1, 0, 1, ("1 marks of films that this run does not have.",))
     assert boxes(store) == [(1, "Pleural_Thickening", "R10", 20, 30, 50, 60)]
 
 
