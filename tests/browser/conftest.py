@@ -62,8 +62,9 @@ def serve(
 @contextmanager
 def launched() -> Iterator[Browser]:
     """Chromium without a window."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=WAIT)  # a busy machine is not a wrong program
     with sync_playwright() as started:
         opened = started.chromium.launch(
             executable_path=CHROMIUM,

@@ -59,6 +59,8 @@ NEEDED_BY_VIEW = {
     "Shortcuts": r"audit/shortcuts/attributes\.json",
     "Label errors": r"audit/labels/linear_probe/.*",
     "Mark": r"annotations\.parquet",
+    "Cluster": r"spaces/.*/clusters\.npy",
+    "abstain": r"regimes/.*/(logits\.npy|thresholds\.json)",
     "Every label": r"encoders/frozen/image_tower\.safetensors",
 }
 """By view, the files that all of it is about, or that its controls need. Every page needs its samples."""

@@ -136,7 +136,7 @@ def test_bad_csvs(call: Call, films: Path, tmp_path: Path) -> None:
         good.replace("3.png,p3,train,1", "3.png,p3,train,maybe"): ["row 5", "'maybe'", "--ignore"],
         good.replace("p15,test", "p0,test"): ["'p0'", "row 2", "row 17"],
         good.replace("p15,test", "P0,test"): ["'p0'", "row 2", "'P0'", "row 17", "--patients exact"],
-        good.replace("9.png", "8.png"): ["rows 10 and 11", "8.png"],
+        good.replace("9.png", "8.png"): ["row 10 and", "row 11 have the same image", "8.png"],
         good.replace("0.png", "../labels.csv", 1): ["row 2", "leaves"],
     }.items():
         csv.write_text(bad)

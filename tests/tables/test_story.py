@@ -43,6 +43,12 @@ SPACES = {
 }
 
 
+class FakeTables(SimpleNamespace):
+    """Tables that what is read of them is remembered by, as a run's are."""
+
+    __hash__ = object.__hash__
+
+
 @dataclass
 class MadeStore:
     """What the story reads of a store. Every film is in the split."""
@@ -65,7 +71,7 @@ class MadeStore:
         names = ["own", *([BARE_NAMES] if self.bare is not None else [])]
         sets = tuple(SimpleNamespace(name=name) for name in names)
         self.manifest = SimpleNamespace(prompt_sets=sets, macro_patients=1, seed=0)
-        self.tables = SimpleNamespace(
+        self.tables = FakeTables(
             separability=frame(self.separability, SEPARABILITY_COLUMNS),
             confusability=frame(self.confusability, CONFUSION_COLUMNS),
             metrics=frame(self.metrics, METRIC_COLUMNS),
