@@ -15,12 +15,13 @@ from explorer.store.reader import Store
 from explorer.store.writer import RunWriter
 from precompute.reporter import EMBED, NEED_FILMS, RUN, SEEDS, VECTORS, Reporter, Stages
 from precompute.run.disk import check_room
-from precompute.run.films import changed_films
+from precompute.run.films import changed_films, unusable_named
 from precompute.run.job import Job
 from precompute.run.manifest import manifest
 from precompute.run.plan import Planner
 from precompute.run.recipe import Recipe
 from precompute.run.run import Run, record_name
+from precompute.run.shards import Engine, Local, make_shards
 from precompute.settings import Settings
 from precompute.stages import audit, embed, films, maps, measure, retrieval, separability, subgroups, train
 
@@ -120,7 +121,25 @@ def room(job: Job, planner: Planner) -> str:
     return check_room(job, planner.root, planner.folder, linked_bytes=planner.linked_bytes, trained=trained)
 
 
-def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
+SHARD: Stages = {name: RUN[name] for name in ("films", "embed frozen")}
+"""What :func:`precompute_shard` does."""
+
+
+def precompute_shard(job: Job, root: Path, number: int, of: int, reporter: Reporter) -> None:
+    """Decode and embed one of ``of`` shares of the films, numbered from 1; :func:`precompute` puts them together."""
+    embed.refuse_to_choose(job)
+    if not plan(job, root).runs & {record_name(name) for name in SHARD}:
+        reporter.console.print("The store has all films decoded and embedded already; nothing to do.")
+        return
+    parts = films.film_parts(job, root)[number - 1 :: of]
+    with reporter.stage("films") as report, unusable_named(job.source):
+        for _ in make_shards(films.decoder(job), parts, Local(), report):
+            pass
+    with reporter.stage("embed frozen") as report:
+        embed.embed_shards(job, root, parts, report)
+
+
+def precompute(job: Job, root: Path, reporter: Reporter, engine: Engine | None = None) -> Store:
     """Run every stage whose result the store has not, and return the finished run.
 
     Parameters
@@ -130,6 +149,8 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
         The store's folder.
     reporter : Reporter
         Of a job under way.
+    engine : Engine, optional
+        Where films are decoded and embedded; by default in this process.
     """
     versions = versions_of(job.recipes, imported=job.imported is not None)
     writer = RunWriter(root, job.run_id(versions))
@@ -140,7 +161,7 @@ def precompute(job: Job, root: Path, reporter: Reporter) -> Store:
             reporter.console.print(f"The run {writer.run_id} is complete already; nothing to do.")
         else:
             reporter.console.print(room(job, plan(job, root)), soft_wrap=True)
-            under_way = Run(job, writer, reporter, versions)
+            under_way = Run(job, writer, reporter, versions, engine)
             for stage in STAGES:
                 stage(under_way)
             writer.finish(manifest(under_way))

@@ -30,7 +30,7 @@ def files_below(folder: Path) -> set[str]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the wheel is built from: building writes beside its sources."""
     checkout = tmp_path_factory.mktemp("wheel") / "checkout"
-    lists = ("requirements.txt", "requirements-viewer.txt", "requirements-remote.txt")
+    lists = [path.name for path in ROOT.glob("requirements*.txt")]
     for name in (*PACKAGES, *APP, *lists, "pyproject.toml", "setup.py", "README.md", "LICENSE"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         checkout.mkdir(exist_ok=True)

@@ -76,6 +76,8 @@
     STORE/<run_id>/stages/<stage>.json
                                  what each stage was made from and wrote, for later runs to take it from; no reader's
     STORE/cache/<stage>-<key>/   the files of a stage that writes to scratch/, such as the decoded films, for all runs
+    STORE/shards/<stage>-<key>.shard
+                                 some rows of a stage under way, by any job or engine; deleted when the stage is whole
     STORE/progress.json          how far the job at work is
 
 A published store (``precompute publish``) has no stages/ and no cache/, and beside its run
@@ -391,6 +393,24 @@ def stage_folders(root: Path, stage: str) -> list[Path]:
     record = stage_record(stage)
     files = [*sorted(cache_folder(root).glob(f"*/{record}")), *sorted(root.glob(f"*/{record}"))]
     return [file.parents[1] for file in files]
+
+
+# --- parts of a stage under way, of all jobs of the store -------------------------------------------------------------
+
+
+def shards_folder(root: Path) -> Path:
+    """Rows of stages that are not whole yet."""
+    return root / "shards"
+
+
+def shard_file(root: Path, stage: str, key: str) -> Path:
+    """Some rows of a stage; the key is a hash of all that decides them."""
+    return shards_folder(root) / f"{stage}-{key[:24]}.shard"
+
+
+def engine_token(root: Path) -> Path:
+    """What workers on other machines read to show that they see the store."""
+    return shards_folder(root) / "token"
 
 
 # --- beside the runs -------------------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from precompute.prompts import PromptSet
     from precompute.run.job import Job
     from precompute.run.recipe import Recipe
+    from precompute.run.shards import Engine
 
 DEFAULT_STORE = Path("store")
 """The app opens it where the environment names none."""
@@ -132,16 +135,39 @@ def run(
     protocol: ProtocolName = "sound",
     seeds: Seeds = 1,
     device: DeviceName = "auto",
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option("--engine", help="Decode and embed in this process, or on Ray (requirements-cluster.txt)."),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="Ray: auto, or the head's HOST[:PORT]; without it, this machine alone."),
+    ] = None,
+    num_workers: Annotated[
+        int | None, typer.Option("--num-workers", min=1, help="Ray: workers at once; by default one a machine or GPU.")
+    ] = None,
+    gpus_per_worker: Annotated[
+        float, typer.Option("--gpus-per-worker", min=0, help="Ray: GPUs of each worker that embeds; may be a fraction.")
+    ] = 0,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard", help="I/N: only decode and embed share I of N. The command without it puts the shares together."
+        ),
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Precompute regimes on your own films."""
-    from precompute.pipeline import stages_of
+    from precompute.pipeline import SHARD, precompute_shard, stages_of
     from precompute.regimes import choose_recipes, reads_text
     from precompute.run.job import Job
 
     recipes = choose_recipes(regimes or DEFAULT_REGIMES, paper=protocol == "paper")
     if protocol == "paper":
         _refuse_what_the_paper_decides({*training, *(["prompts"] if prompts else [])})
+    if engine == "local":
+        _refuse_without_ray({"address": address, "num_workers": num_workers, "gpus_per_worker": gpus_per_worker})
+    share = _share(shard, "--engine ray" if engine == "ray" else "--dry-run" if dry_run else "")
     films = resolve_patients(read_source(source, source_options), patients, MESSAGES.print)
     for note in films.notes:
         MESSAGES.print(note)
@@ -157,8 +183,10 @@ def run(
     if prompts is not None and not reads_text(recipes):
         chosen = ",".join(recipe.name for recipe in recipes)
         raise UserError(f"--prompts: no regime of {chosen} reads text.", "Leave it out, or add zero_shot to --regimes.")
-    reporter = Reporter(MESSAGES, stages_of(recipes, settings), None if dry_run else out)
-    with reporter.job():
+    stages = SHARD if share else stages_of(recipes, settings)
+    reporter = Reporter(MESSAGES, stages, None if dry_run or share else out)
+    where = _ray(out, address, num_workers, gpus_per_worker) if engine == "ray" and not dry_run else nullcontext()
+    with reporter.job(), where as workers:
         job = Job(
             source=films,
             encoder=loaded,
@@ -172,8 +200,36 @@ def run(
         if dry_run:
             print_plan(job, out)
             return
-        store = _precompute(job, out, reporter)
+        if share:
+            precompute_shard(job, out, *share, reporter)
+            return
+        store = _precompute(job, out, reporter, workers)
     announce(store, out)
+
+
+def _refuse_without_ray(options: Mapping[str, object]) -> None:
+    for option, value in options.items():
+        if value:
+            raise UserError(f"{flag(option)} is for --engine ray.", "Add --engine ray, or leave it out.")
+
+
+def _share(shard: str | None, other: str) -> tuple[int, int] | None:
+    """Number and count of ``--shard``, which an other option excludes."""
+    if shard is None:
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", shard)
+    number, of = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= number <= of:
+        raise UserError(f"--shard is {shard!r}.", "Give I/N with I from 1 to N, as 2/8 for the second of eight shares.")
+    if other:
+        raise UserError(f"--shard has nothing to do with {other}.", "Give one of them.")
+    return number, of
+
+
+def _ray(out: Path, address: str | None, workers: int | None, gpus: float) -> AbstractContextManager[Engine]:
+    from precompute.run.on_ray import on_ray
+
+    return on_ray(out, address, workers, gpus)
 
 
 def _refuse_what_the_paper_decides(given: set[str]) -> None:
@@ -237,7 +293,7 @@ def print_plan(job: Job, out: Path) -> None:
     RESULTS.print(room(job, planner), soft_wrap=True, highlight=False)
 
 
-def _precompute(job: Job, out: Path, reporter: Reporter) -> Store:
+def _precompute(job: Job, out: Path, reporter: Reporter, engine: Engine | None = None) -> Store:
     from explorer.model.text import cut_texts
     from explorer.model.towers import check_patch_dropout, layered
     from precompute.pipeline import precompute
@@ -248,7 +304,7 @@ def _precompute(job: Job, out: Path, reporter: Reporter) -> Store:
         layered(job.tower.visual)
     for text in cut_texts(job.clip, sentences(job.prompt_sets)) if job.prompt_sets else ():
         MESSAGES.print(f"The encoder does not read this prompt to its end: {text!r}.")
-    return precompute(job, out, reporter)
+    return precompute(job, out, reporter, engine)
 
 
 def announce(store: Store, out: Path) -> None:

@@ -32,9 +32,12 @@ class Unused(NamedTuple):
 
 
 def find_unused(root: Path) -> list[Unused]:
-    """The partial folders of abandoned jobs, and the entries of the cache that no other run was made from."""
+    """Partial folders of abandoned jobs, their shards, and the entries of the cache that no other run was made from."""
     abandoned = [folder for folder in layout.partial_folders(root) if _is_old(folder) and not _is_locked(root, folder)]
     unused = [Unused(folder, "an abandoned job") for folder in sorted(abandoned)]
+    shards = layout.shards_folder(root)
+    if shards.is_dir() and _is_old(shards):
+        unused.append(Unused(shards, "parts of stages that no job goes on with"))
     for entry in sorted(layout.cache_folder(root).glob("*/")):
         records = _records(entry)
         if not records and _is_old(entry):
@@ -54,7 +57,7 @@ def remove(root: Path, unused: Unused) -> None:
     ------
     Locked
     """
-    if unused.path.parent == root:
+    if unused.path.name.endswith(layout.PARTIAL):
         with RunWriter(root, _run_id(unused.path)).locked():
             shutil.rmtree(unused.path)
     else:

@@ -19,7 +19,8 @@ _FIXED = 3 * 2**20
 
 
 def needed_bytes(job: Job, trained: bool) -> int:
-    """About how many bytes a run takes when it takes most, which is while it trains unless it has ``trained``.
+    """About how many bytes a run takes when it takes most: while it trains, unless it has ``trained``, or when the
+    shards of all films are put together.
 
     A thumbnail is reckoned as a sixth of a byte for each of its pixels, as chest films take.
     """
@@ -39,7 +40,9 @@ def needed_bytes(job: Job, trained: bool) -> int:
     floats = 2 * at_rest * job.dim + labels * (heads + regimes * 2 + regimes * 2) + spaces * 8
     pixels = job.fit.size**2 if job.fit else 0
     thumbnail = settings.thumbnail**2 // 6 if job.source.images else 0
-    return towers * weights + films * (pixels + thumbnail + 4 * floats + _PER_FILM) + _FIXED
+    at_end = towers * weights + films * (pixels + thumbnail + 4 * floats + _PER_FILM)
+    decoded = films * (2 * (pixels + thumbnail) + _PER_FILM)
+    return max(at_end, decoded) + _FIXED
 
 
 def check_room(job: Job, root: Path, partial: Path, *, linked_bytes: int = 0, trained: bool = False) -> str:

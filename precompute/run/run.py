@@ -16,6 +16,7 @@ from explorer.store.manifest import FROZEN, RegimeRecord, SpaceRecord
 from explorer.store.writer import RunWriter
 from precompute.reporter import Reporter, ReportProgress
 from precompute.run.job import Job
+from precompute.run.shards import Engine, Local
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,10 +40,20 @@ class Run(RunFolder):
     ----------
     versions : mapping
         By stage, the number that rises when its code gives another result.
+    engine : Engine, optional
+        Where films are decoded and embedded, which decides nothing of the result.
     """
 
-    def __init__(self, job: Job, writer: RunWriter, reporter: Reporter, versions: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        writer: RunWriter,
+        reporter: Reporter,
+        versions: Mapping[str, int],
+        engine: Engine | None = None,
+    ) -> None:
         self.job = job
+        self.engine = engine or Local()
         self.versions = versions
         self.writer = writer
         self.reporter = reporter

@@ -14,8 +14,10 @@ from explorer.store.files import write_frame
 from explorer.store.marks import SHAPE
 from precompute.marks.annotate import carried
 from precompute.reporter import ReportProgress
-from precompute.run.films import decode_films
+from precompute.run.films import FilmDecoder, FilmPart, decode_films
+from precompute.run.job import Job
 from precompute.run.run import Run
+from precompute.run.shards import remove_shards
 from precompute.sources.table import check_positives
 from precompute.training import paper
 
@@ -26,22 +28,33 @@ VERSIONS = {"films": 2, "samples": 1, "annotations": 1}
 """Raise a stage's number when its code gives another result: then runs make it anew, and nothing else."""
 
 
+def decoder(job: Job) -> FilmDecoder:
+    """How the films of a job are decoded."""
+    return FilmDecoder(
+        images=Path(job.images_folder),
+        fit=job.fit,
+        side=job.settings.thumbnail,
+        code=VERSIONS["films"],
+        skip_bad=job.skip_bad,
+        allow_burned_in=job.allow_burned_in,
+    )
+
+
+def film_parts(job: Job, root: Path) -> list[FilmPart]:
+    """The parts in which the films of a job are decoded."""
+    return decoder(job).parts(job.source.frame["image"].tolist(), job.film_versions, root)
+
+
 def films(run: Run) -> None:
     """Every film decoded once, to thumbnails and the model's pixels."""
     job, settings = run.job, run.settings
     if not run.has_films:
         return
+    parts: list[FilmPart] = []
 
     def make(folder: Path, report: ReportProgress) -> list[str]:
-        decode_films(
-            job.source,
-            job.fit,
-            settings.thumbnail,
-            folder,
-            report,
-            skip_bad=job.skip_bad,
-            allow_burned_in=job.allow_burned_in,
-        )
+        parts.extend(film_parts(job, run.writer.root))
+        decode_films(job.source, decoder(job), parts, folder, run.engine, report)
         return [layout.THUMBNAILS, layout.THUMBNAIL_OFFSETS, layout.PIXELS, layout.FILMS]
 
     inputs = {
@@ -54,6 +67,7 @@ def films(run: Run) -> None:
         "allow_burned_in": job.allow_burned_in,
     }
     run.stage("films", inputs, make)
+    remove_shards(parts)
 
 
 def samples(run: Run) -> None:

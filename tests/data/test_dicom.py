@@ -21,7 +21,8 @@ from explorer.data.geometry import Fit
 from explorer.data.images import read_film
 from explorer.data.limits import BadImage
 from explorer.errors import UserError
-from precompute.run.films import decode_films
+from precompute.run.films import FilmDecoder, decode_films, film_versions
+from precompute.run.shards import Local
 from precompute.sources import CsvOptions, read_csv
 
 VALUES = np.arange(60 * 80, dtype=np.uint16).reshape(60, 80) % 4096
@@ -260,15 +261,10 @@ def test_burned_in_text_is_refused_unless_allowed(tmp_path: Path, allowed: bool)
     source = read_csv(CsvOptions(csv=tmp_path / "set.csv", images=tmp_path))
 
     def decode() -> None:
-        decode_films(
-            source,
-            Fit(size=32),
-            32,
-            tmp_path / "out",
-            lambda done, total: None,
-            skip_bad=False,
-            allow_burned_in=allowed,
-        )
+        names = source.frame["image"].tolist()
+        decoder = FilmDecoder(source.images, Fit(size=32), 32, code=1, allow_burned_in=allowed)
+        parts = decoder.parts(names, film_versions(source.images, names), tmp_path)
+        decode_films(source, decoder, parts, tmp_path / "out", Local(), lambda done, total: None)
 
     if allowed:
         decode()

@@ -23,8 +23,9 @@ from explorer.store import layout
 from explorer.store.files import sha256_file, write_array, write_frame, write_json
 from precompute.faults import Stopped, shortages_explained, stopped_by_signals
 from precompute.run import disk, films
-from precompute.run.films import decode_films
+from precompute.run.films import FilmDecoder, decode_films
 from precompute.run.job import Job
+from precompute.run.shards import Local
 from precompute.settings import Settings
 from precompute.stages.maps import write_index
 from precompute.training.checkpoint import save_checkpoint
@@ -134,8 +135,9 @@ def test_a_film_that_goes_away_while_it_is_read_is_a_bad_one(
         return sha256_file(path)
 
     def decode(skip_bad: bool) -> None:
-        fit = job.clip.tower.fit
-        decode_films(job.source, fit, 32, tmp_path, lambda *_: None, skip_bad=skip_bad, allow_burned_in=False)
+        decoder, names = FilmDecoder(job.source.images, job.fit, 32, 1, skip_bad), job.source.frame["image"]
+        parts = decoder.parts(names.tolist(), job.film_versions, tmp_path)
+        decode_films(job.source, decoder, parts, tmp_path, Local(), lambda *_: None)
 
     monkeypatch.setattr(films, "sha256_file", gone)
     with pytest.raises(UserError, match=r"row 5.*3\.png: .*cannot be reached \(Permission denied\)(.|\n)*--skip-bad"):
