@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
 from explorer.store import layout, open_store
 from explorer.store.files import sha256_file
@@ -242,8 +244,8 @@ def test_a_whole_run_has_the_same_metrics(
     assert one.samples.equals(two.samples)
     for encoder in ("frozen", "fine_tune"):
         np.testing.assert_allclose(one.embeddings(encoder), two.embeddings(encoder), atol=1e-5)
-    values = [store.metrics.set_index(["regime", "label", "split", "metric"])["value"] for store in (one, two)]
-    np.testing.assert_allclose(*values, atol=1e-5)
+    for table in (layout.METRICS, layout.SEPARABILITY, layout.RETRIEVAL):
+        assert_frame_equal(*(pd.read_parquet(store.path / table) for store in (one, two)), atol=1e-5)
 
 
 def test_a_machine_that_goes_away_changes_nothing(
