@@ -23,7 +23,7 @@ from precompute.run.recipe import Recipe
 from precompute.run.run import Run, record_name
 from precompute.run.shards import Engine, Local, make_shards
 from precompute.settings import Settings
-from precompute.stages import audit, embed, films, maps, measure, retrieval, separability, subgroups, train
+from precompute.stages import audit, embed, films, maps, measure, retrieval, separability, slices, subgroups, train
 
 STAGES: tuple[Callable[[Run], None], ...] = (
     films.films,
@@ -46,6 +46,7 @@ STAGES: tuple[Callable[[Run], None], ...] = (
     audit.label_errors,
     audit.shortcuts,
     subgroups.subgroups,
+    slices.slices,
 )
 
 
@@ -59,6 +60,7 @@ VERSIONS: dict[str, int] = (
     | audit.VERSIONS
     | retrieval.VERSIONS
     | subgroups.VERSIONS
+    | slices.VERSIONS
 )
 """The number of each stage that every run has."""
 

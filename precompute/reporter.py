@@ -53,6 +53,7 @@ RUN: Stages = {  # those of the run's regimes come after EMBED
     "label errors": ("steps", 2),
     "shortcuts": ("steps", 4),
     "subgroups": ("splits", 2),
+    "slices": ("regimes", 2),
 }
 
 _EVERY = 0.5

@@ -146,6 +146,7 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 patch.setattr("precompute.saliency.sample.make_sample", lambda *_: None)
                 patch.setattr("explorer.analysis.subgroups.FEWEST", 5)  # else 96 films have no groups to show
                 patch.setattr("explorer.analysis.subgroups.ENOUGH", 2)
+                patch.setattr("explorer.analysis.slices.ENOUGH", 2)
                 take_few_draws(patch, resamples=100, penalties=(0.01, 0.1, 1.0))  # shuffles stay: few separate nothing
                 assert run_command(patch, "demo", "--n", 96, "--epochs", 1, "--out", root) == 0
     before = os.environ.get("EXPLORER_STORE")

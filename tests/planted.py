@@ -240,7 +240,10 @@ VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     *(("pr_curves", {"view": view, "how": "true"}) for view in ("triage", "elsewhere")),
     ("pr_curves", {"view": "abstain", "table": "true"}),
     *(("grad_cam", {"show": view}) for view in ("Regimes", "Every label", "Agreement", "Sanity checks", "Mark")),
-    *(("audit", {"audit": view}) for view in ("Leaks", "Shortcuts", "subgroups", "Out of distribution", "Hard cases")),
+    *(
+        ("audit", {"audit": view})
+        for view in ("Leaks", "Shortcuts", "subgroups", "slices", "Out of distribution", "Hard cases")
+    ),
     ("audit", {"audit": "Label errors", "show": "all"}),
     ("protocols", {"table": "true", "details": "true"}),
     ("protocols", {"part": "changes"}),

@@ -108,11 +108,11 @@ def describe_clusters(
     n_clusters = int(codes.max()) + 1
     has = targets == 1
     known = ~np.isnan(targets)
-    words, vocabulary = _words(reports, train)
+    words, vocabulary = report_words(reports, train)
     out = []
     for c in range(n_clusters):
         here = codes == c
-        chosen = _over(has, known, here & train, train, ALPHA / (n_clusters * len(labels)))
+        chosen = over_represented(has, known, here & train, train, ALPHA / (n_clusters * len(labels)))
         measured = known[here & ~train].any(axis=0)
         findings = []
         for i in [i for i in chosen if measured[i]][:2]:
@@ -120,7 +120,7 @@ def describe_clusters(
             purity, base = n_pos / n, int(has[~train, i].sum()) / int(known[~train, i].sum())
             lift = purity / base if n_pos else 0.0
             findings.append(Finding(label=labels[i], lift=lift, purity=purity, n_pos=n_pos, n=n, base=base))
-        frequent = _over(
+        frequent = over_represented(
             words, np.ones_like(words), here & train, train, ALPHA / (n_clusters * max(1, len(vocabulary)))
         )
         name = " + ".join(f.label for f in findings) or "Mixed"
@@ -132,7 +132,7 @@ def describe_clusters(
     return out
 
 
-def _over(
+def over_represented(
     has: NDArray[np.bool_], known: NDArray[np.bool_], here: NDArray[np.bool_], among: NDArray[np.bool_], alpha: float
 ) -> list[int]:
     """Columns over-represented among some rows, the largest lift first."""
@@ -146,7 +146,7 @@ def _over(
     return [int(i) for i in np.argsort(-np.nan_to_num(lift), kind="stable") if chance[i] < alpha and n_pos[i] > 2]
 
 
-def _words(reports: Sequence[str], train: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], list[str]]:
+def report_words(reports: Sequence[str], train: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], list[str]]:
     """(N, W) which report holds which word, of the 300 words in most train reports but not in nearly all."""
     sets = [set(_WORD.findall(report.lower())) for report in reports]
     counts = Counter(word for words, counted in zip(sets, train, strict=True) if counted for word in words)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def dots(
-    frame: pd.DataFrame, styles: Mapping[str, Style], title: str, few: int, limits: tuple[float, float] = (-0.01, 1.02)
+    frame: pd.DataFrame,
+    styles: Mapping[str, Style],
+    title: str,
+    few: int,
+    limits: tuple[float, float] = (-0.01, 1.02),
+    counted: str = "positives",
 ) -> go.Figure:
     """Values with 95% whiskers: one row per label, one mark per series, the trivial baseline as a tick.
 
@@ -35,6 +40,8 @@ def dots(
         Labels with fewer positives than this are drawn in grey.
     limits : float, float
         Ends of the value axis.
+    counted : str
+        What ``n_pos`` counts.
     """
     labels = list(dict.fromkeys(frame["label"]))
     counts = frame.groupby("label")["n_pos"].max()
@@ -69,7 +76,7 @@ def dots(
             marker={"color": np.where(rare, GREY, style.colour), "symbol": style.symbol, "size": 9},
             customdata=facts,
             hovertemplate="%{customdata[0]}: %{x:.3f} [%{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>"
-            f"{series}, positives %{{customdata[3]}}, baseline %{{customdata[4]:.3f}}<extra></extra>",
+            f"{series}, {counted} %{{customdata[3]}}, baseline %{{customdata[4]:.3f}}<extra></extra>",
             showlegend=False,
         )
         # the legend's entry on its own: a trace's entry takes its first mark's colour, which may be grey

@@ -48,6 +48,13 @@
       subgroup_gaps.parquet      long: attribute, group, split, regime, label, metric, gap (to the attribute's other
                                  films), ci_low, ci_high, p, p_adjusted, against (a regime), change (of the gap),
                                  change_low, change_high, change_p, patients_pos, patients_neg (fewer of both sides)
+      slices.parquet             one row for each slice: slice, regime, label, state (positive, negative), error (mean
+                                 log-loss on test), elsewhere, excess, ci_low, ci_high, beyond (its probabilities),
+                                 beyond_low, beyond_high, p, p_adjusted, wrong (share), wrong_elsewhere, n_val, n,
+                                 n_elsewhere, n_alike, patients, patients_elsewhere (of test)
+      slice_names.parquet        slice, kind (finding, attribute, word), name, n_with, n, base, lift; patients of train
+                                 and val
+      slice_films.parquet        slice, row: its films in val and test
       annotations.parquet        boxes and polygons in original pixel coordinates; null where a reader found nothing
       skipped.parquet            images left out and why
       films.parquet              one row per film: bytes, modified_ns and sha256 of its file as it was scored
@@ -187,6 +194,9 @@ SKIPPED = "skipped.parquet"
 FILM_FILES = "films.parquet"
 SUBGROUPS = "subgroups.parquet"
 SUBGROUP_GAPS = "subgroup_gaps.parquet"
+SLICES = "slices.parquet"
+SLICE_NAMES = "slice_names.parquet"
+SLICE_FILMS = "slice_films.parquet"
 ANNOTATIONS = "annotations.parquet"
 METRICS = "metrics.parquet"
 DIFFERENCES = "differences.parquet"

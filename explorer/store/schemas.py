@@ -17,12 +17,13 @@ from explorer.store.manifest import RegimeKind
 _KEYS = (
     *("sample_id", "patient_id", "split", "image", "sha256", "label", "annotator", "reason", "regime", "against"),
     *("space", "other", "given", "metric", "measure", "method", "curve", "attribute", "encoder", "kind", "source"),
-    *("check", "step", "mark_id", "made", "origin", "group"),
+    *("check", "step", "mark_id", "made", "origin", "group", "state", "name"),
 )
 _TEXTS = ("study_id", "view", "report", "sex")
 _INTEGERS = (
     *("row", "a", "b", "patient", "height", "width", "n", "k", "shots", "n_draws", "draw", "bytes", "modified_ns"),
     *("n_pos", "n_neg", "n_unknown", "patients_pos", "patients_neg", "n_label", "n_other"),
+    *("slice", "n_val", "n_elsewhere", "n_alike", "n_with", "patients", "patients_elsewhere"),
     *("n_judged", "n_wrong", "n_flagged", "n_hits", "n_top", "n_top_hits"),
 )
 _KINDS: dict[str, ColumnKind] = {

@@ -11,6 +11,7 @@ from explorer.analysis.differences import DIFFERENCE_COLUMNS
 from explorer.analysis.metrics import METRIC_COLUMNS, of_older
 from explorer.analysis.retrieval import RETRIEVAL_COLUMNS
 from explorer.analysis.separability import CONFUSION_COLUMNS, LIKENESS_COLUMNS, SEPARABILITY_COLUMNS
+from explorer.analysis.slices import FILM_COLUMNS, NAME_COLUMNS, SLICE_COLUMNS, STATES
 from explorer.analysis.subgroups import GAP_COLUMNS, GROUP_COLUMNS
 from explorer.store import layout, schemas
 
@@ -82,6 +83,23 @@ class Tables:
     def subgroup_gaps(self) -> pd.DataFrame:
         """``subgroups.GAP_COLUMNS``."""
         return self._read(layout.SUBGROUP_GAPS, GAP_COLUMNS, label=self._folder.labels)
+
+    @cached_property
+    def slices(self) -> pd.DataFrame:
+        """``slices.SLICE_COLUMNS``, the surest first."""
+        return self._read(layout.SLICES, SLICE_COLUMNS, label=self._folder.labels, state=STATES)
+
+    @cached_property
+    def slice_names(self) -> pd.DataFrame:
+        """``slices.NAME_COLUMNS``; what each slice has more of."""
+        return self._read(layout.SLICE_NAMES, NAME_COLUMNS)
+
+    @cached_property
+    def slice_films(self) -> pd.DataFrame:
+        """``slices.FILM_COLUMNS``; each slice's films in val and test."""
+        frame = self._read(layout.SLICE_FILMS, FILM_COLUMNS)
+        self._folder.check_rows(layout.SLICE_FILMS, frame["row"])
+        return frame
 
     @cached_property
     def retrieval(self) -> pd.DataFrame:

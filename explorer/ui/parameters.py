@@ -20,7 +20,7 @@ from explorer.data.saliency_map import METHODS as METHODS_OF_SALIENCY
 from explorer.data.text import in_markdown, plain
 from explorer.errors import UserError
 from explorer.store.saliency import list_saliency
-from explorer.tables import abstention, prior_shift, subgroups, triage
+from explorer.tables import abstention, prior_shift, slices, subgroups, triage
 from explorer.tables import curves as curve_tables
 from explorer.tables.film_filter import base_rows, meets
 from explorer.tables.labels import by_prevalence, label_states
@@ -447,6 +447,19 @@ _GROUP = from_store(
 )
 
 
+def _slice_titles(store: Store) -> list[str]:
+    try:
+        return list(slices.titles(store))
+    except UserError:  # an older run, or a damaged file: the view says so
+        return []
+
+
+_SLICE = from_store(
+    lambda store: slugs(_slice_titles(store)),
+    lambda store, _: next(iter(_slice_titles(store)), None),
+)
+
+
 AUDIT = {
     "split": _SPLIT,
     "audit": _choice("audit", SECTIONS),
@@ -465,6 +478,7 @@ AUDIT = {
     "regime": _REGIME.shown(_is("audit", "hard")),
     "filter": _FILTER.shown(_is("audit", "hard")),
     **shown(_is("audit", "subgroups"), {"figure": one_of(subgroups.FIGURES), "group": _GROUP}),
+    "slice": _SLICE.shown(_is("audit", "slices")),
 }
 PROTOCOLS = {
     "split": _SPLIT,

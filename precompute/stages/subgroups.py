@@ -38,7 +38,7 @@ def subgroups(run: Run) -> None:
         for i, split in enumerate(SHOWN):
             rows = run.rows(split)
             here = [way._replace(codes=way.codes[rows]) for way in ways]
-            regimes = {regime.name: _scores(run, regime.name, rows) for regime in run.regimes}
+            regimes = {regime.name: scores_of(run, regime.name, rows) for regime in run.regimes}
             tables = measure(run.labels, run.targets[rows], regimes, run.patients[rows], here)
             for parts, table in zip((groups, gaps), tables, strict=True):
                 parts.append(table.assign(split=split))
@@ -52,7 +52,8 @@ def subgroups(run: Run) -> None:
     run.stage("subgroups", {**inputs, **run.settings.model_dump(include={"age_cuts"})}, make)
 
 
-def _scores(run: Run, regime: str, rows: NDArray[np.int64]) -> Scores:
+def scores_of(run: Run, regime: str, rows: NDArray[np.int64]) -> Scores:
+    """What a regime says of some films, with probabilities fitted on val."""
     logits, val = run.logits(regime), run.rows("val")
     return Scores(
         np.asarray(logits[rows]),

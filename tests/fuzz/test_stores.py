@@ -351,7 +351,9 @@ def test_a_page_draws_or_names_the_damaged_file(run: Path, seed: int, monkeypatc
         for path, data in before.items():
             (run / path).write_bytes(damaged(rng, path, data))
         for page in TITLES:
-            app = open_page(page, audit=rng.choice(("leaks", "shortcuts", "subgroups", "labels", "outliers", "hard")))
+            app = open_page(
+                page, audit=rng.choice(("leaks", "shortcuts", "subgroups", "slices", "labels", "outliers", "hard"))
+            )
             assert not app.exception, (seed, page, app.exception)
             named = [f"The file {path} of the run {run.name} is damaged" for path in paths]
             for error in app.error:

@@ -449,7 +449,7 @@ def test_killed_at_any_stage_the_same_command_completes_it(
     lines = log.read_text().splitlines()  # no terminal: plain lines
     assert "films: there already" in lines
     n = len(stages_of(choose_recipes(DEFAULT_REGIMES), Settings()))
-    for name, number in (("maps", 10), ("subgroups", n)):
+    for name, number in (("maps", 10), ("slices", n)):
         start = lines.index(f"{name}: stage {number} of {n}")
         assert any(re.fullmatch(rf"{name}: done in [\d.]+ s", line) for line in lines[start:])
     table = next(i for i, line in enumerate(lines) if line.strip().startswith("Few films: mean over"))

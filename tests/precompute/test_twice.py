@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tests.conftest import Call
 
 ARGUMENTS = ("--device", "cpu", "--macro-patients", 2)
-JOINT = {"score", "metrics", "curves", "calibration", "separability", "retrieval", "subgroups"}
+JOINT = {"score", "metrics", "curves", "calibration", "separability", "retrieval", "subgroups", "slices"}
 """Stages that compare all regimes."""
 
 
@@ -207,12 +207,12 @@ def test_more_epochs_make_only_the_fine_tune(
     assert ran == ["full_fine-tune"]
 
 
-def test_other_bands_of_age_make_only_the_subgroups(root: Path, run: Command, ran: list[str]) -> None:
+def test_other_bands_of_age_make_only_subgroups_and_slices(root: Path, run: Command, ran: list[str]) -> None:
     code, _, err = run(root, "--age-cuts", 0)
     assert code == 1
     assert "--age-cuts is [0]" in err
     assert run(root, "--age-cuts", 50, "--age-cuts", 30)[0] == 0
-    assert ran == ["subgroups"]
+    assert ran == ["subgroups", "slices"]
     assert open_store(root).manifest.age_cuts == (30, 50)
 
 

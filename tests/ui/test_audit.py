@@ -20,6 +20,7 @@ from tests.pages import as_read, assert_sound, open_page, said
 SECTIONS = {
     "Leaks": "In two splits",
     "subgroups": "Gaps, the surest first",
+    "slices": "Slices, the surest first",
     "Shortcuts": "Is a label's separability mostly a shortcut?",
     "Label errors": "The queue",
     "Out of distribution": "Most outlying films in test",

@@ -39,6 +39,7 @@ VIEWS = (
     ("audit", {"audit": "outliers"}),
     ("audit", {"audit": "shortcuts"}),
     ("audit", {"audit": "subgroups", "label": "no-finding"}),
+    ("audit", {"audit": "slices"}),
     ("protocols", {}),
 )
 

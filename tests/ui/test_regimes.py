@@ -26,7 +26,10 @@ from tests.planted import VIEWS
 
 ONE = "linear_probe"
 ALL = "zero_shot,linear_probe,text_probe,lora,fine_tune"
-JOINT = {"score", "metrics", "curves", "calibration", "separability", "retrieval", "subgroups", "label_errors"}
+JOINT = {
+    *("score", "metrics", "curves", "calibration", "separability", "retrieval", "subgroups", "slices"),
+    "label_errors",
+}
 """Stages that compare all regimes."""
 ALL_VIEWS = [*VIEWS, ("case", {}), *(("protocols", {"part": part}) for part in ("limits", "distances", "few-shot"))]
 

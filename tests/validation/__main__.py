@@ -19,7 +19,19 @@ import typer
 from explorer.store.files import write_text
 from tests.validation import Row
 
-NAMES = ("macro", "labels", "auroc", "delong", "edges", "noise", "ece", "planted_copies", "audit_power", "silence")
+NAMES = (
+    "macro",
+    "labels",
+    "auroc",
+    "delong",
+    "edges",
+    "noise",
+    "ece",
+    "planted_copies",
+    "audit_power",
+    "silence",
+    "slices",
+)
 """In the order of the document."""
 
 SEED = 20261127

@@ -10,6 +10,7 @@ from explorer.ui.audit.films import hard_cases_view, outliers_view
 from explorer.ui.audit.labels import label_errors_view
 from explorer.ui.audit.leaks import leaks_view
 from explorer.ui.audit.shortcuts import shortcuts_view
+from explorer.ui.audit.slices import slices_view
 from explorer.ui.audit.subgroups import subgroups_view
 from explorer.ui.shared import choose
 from explorer.ui.shared.frame import errors_shown
@@ -21,6 +22,7 @@ SECTIONS = {
     "leaks": ("Leaks", leaks_view),
     "shortcuts": ("Shortcuts", shortcuts_view),
     "subgroups": ("Subgroups", subgroups_view),
+    "slices": ("Slices", slices_view),
     "labels": ("Label errors", label_errors_view),
     "outliers": ("Out of distribution", outliers_view),
     "hard": ("Hard cases", hard_cases_view),
