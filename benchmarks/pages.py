@@ -30,6 +30,7 @@ PAGES = (
     "overview",
     "map",
     "separability",
+    "board",
     "neighbours",
     "pr_curves",
     "grad_cam",

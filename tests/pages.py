@@ -26,6 +26,7 @@ TITLES = {
     "overview": "Overview",
     "map": "Map",
     "separability": "Separability",
+    "board": "Board",
     "neighbours": "Neighbours",
     "pr_curves": "PR curves",
     "grad_cam": "Grad-CAM",

@@ -231,6 +231,7 @@ VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("separability", {"table": "true", "details": "true"}),
     ("separability", {"part": "confused", "space": "Decision (logits)"}),
     ("separability", {"part": "spaces"}),
+    ("board", {"add": "true"}),
     ("neighbours", {}),
     ("neighbours", {"by": "Words"}),
     ("neighbours", {"show": "How good the lists are"}),

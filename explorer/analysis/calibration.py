@@ -206,6 +206,40 @@ def calibration(
     return pd.DataFrame(rows, columns=columns)
 
 
+def mean_brier(
+    val_targets: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    logits: NDArray[np.floating],
+    patients: NDArray[np.int64],
+) -> tuple[float, float, float, float]:
+    """The Brier score of probabilities as they are, averaged over labels, with its interval and its baseline.
+
+    Parameters
+    ----------
+    val_targets : (m, k)
+        What the baseline's rates are from.
+    targets : (n, k) 1, 0 or NaN
+    logits : (n, k)
+    patients : (n,) int
+
+    Returns
+    -------
+    value, low, high, baseline : float
+        95% interval from leaving out patients in turn. The baseline says validation's rate for every film. NaN where
+        a label has one class.
+    """
+    p = expit(np.asarray(logits, dtype=np.float64))
+    measures = [_Measure(targets[:, c], p[:, c], val_targets[:, c]) for c in range(targets.shape[1])]
+    once, without = np.ones((len(targets), 1), dtype=np.float32), groups_of(patients)
+    value = np.array([[np.mean([measure.brier(once)[0] for measure in measures])]])
+    left_out = np.mean([measure.brier(without) for measure in measures], axis=0)  # (G,)
+    known = len(np.unique(patients[~np.isnan(targets).all(axis=1)]))
+    error = standard_error(left_out[None, :, None]) if known > 1 else np.full((1, 1), np.nan)
+    low, high = on_logit_scale(value, error, np.full((1, 1), max(known - 1, 1)))
+    baseline = float(np.mean([measure.baselines[1] for measure in measures]))
+    return float(value[0, 0]), float(low[0, 0]), float(high[0, 0]), baseline
+
+
 class _Measure:
     """ECE and Brier of one label's probabilities on any weighting of the films."""
 
@@ -224,6 +258,12 @@ class _Measure:
         """(B, 2) from weights (n, B)."""
         brier, gaps = self._parts(weights)
         return np.stack([np.abs(gaps).sum(axis=0), brier], axis=1)
+
+    def brier(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(B,) Brier scores from weights (n, B)."""
+        block = max(1, _CHUNK // len(weights))
+        blocks = (weights[:, start : start + block] for start in range(0, weights.shape[1], block))
+        return np.concatenate([self._parts(one)[0] for one in blocks])
 
     def error(self, without: NDArray[np.float32]) -> NDArray[np.float64]:
         """(2,) standard errors from weights (n, G) that leave out patients in turn.

@@ -98,6 +98,8 @@ def estimate(
     regimes: Mapping[str, Scored],
     patients: NDArray[np.int64],
     averaged: NDArray[np.bool_] | None = None,
+    *,
+    pooled: bool = True,
 ) -> dict[str, Estimates]:
     """Every metric of every label in every regime, on the films and without each patient in turn.
 
@@ -109,6 +111,8 @@ def estimate(
     patients : (n,) int
     averaged : (C,) bool, optional
         The labels that MACRO is over; by default :func:`well_known`. Figures to be compared need the same.
+    pooled : bool
+        Whether domains and MICRO, which take longest, are among the tasks.
 
     Returns
     -------
@@ -123,7 +127,7 @@ def estimate(
     without, once = groups_of(patients), np.ones((len(targets), 1), dtype=np.float32)
     by_metric = {}
     for name, scored in regimes.items():
-        asked = tasks(labels, targets, *scored)
+        asked = tasks(labels, targets, *scored)[: None if pooled else len(labels)]
         parts = []
         for task in asked:
             ranking = rank(task.targets, task.scores, task.calls, task.films, len(targets))

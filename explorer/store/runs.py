@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from explorer.errors import UserError
 from explorer.store import layout
 from explorer.store.manifest import read_manifest
 from explorer.store.reader import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BUILD = "python -m precompute demo"
 
@@ -46,6 +51,19 @@ def counterpart(root: Path, store: Store) -> str | None:
         ):
             return run_id
     return None
+
+
+def short_names(runs: Sequence[str]) -> dict[str, str]:
+    """Each run's name without what all of them begin with.
+
+    Examples
+    --------
+    >>> short_names(["demo-ab12", "demo-cd34"]), short_names(["demo", "demo-2"])
+    ({'demo-ab12': 'ab12', 'demo-cd34': 'cd34'}, {'demo': 'demo', 'demo-2': '2'})
+    """
+    words = {name: name.split("-") for name in runs}
+    shared = len([*takewhile(lambda each: len({*each}) == 1, zip(*words.values(), strict=False))])
+    return {name: "-".join(parts[shared:]) or name for name, parts in words.items()}
 
 
 def open_store(root: str | os.PathLike[str], run_id: str | None = None) -> Store:

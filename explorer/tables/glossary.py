@@ -100,6 +100,11 @@ TERMS = {
         ),
         Term("Reliability", "Whether films with a predicted probability of 0.3 have the label in 30% of cases."),
         Term(
+            "Brier score",
+            "The mean squared gap between a predicted probability and the truth. 0 is perfect.",
+            "Brier 1950",
+        ),
+        Term(
             "Calibration slope",
             "1 where probabilities spread as they should; below 1 they are too extreme, above 1 too timid.",
             "Van Calster et al. 2019",

@@ -18,6 +18,8 @@ from explorer.figures.print_plotly import MARKERS
 from explorer.figures.style import GREY, Style
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from matplotlib.axes import Axes
 
@@ -44,16 +46,20 @@ def report_latex(frame: pd.DataFrame, note: str) -> bytes:
     groups = [(regime, len(list(same))) for regime, same in groupby(regime for regime, _ in columns)]
     head = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{in_latex(regime)}}}" for regime, width in groups)
     names = " & ".join(in_latex(figure) for _, figure in columns)
-    body = "\n".join(" & ".join(in_latex(str(cell)) for cell in row) + r" \\" for row in frame.to_numpy())
     align = "l" + "r" * 3 + "l" * (len(columns) - 4)
+    return booktabs(frame, [f"{head} \\\\", f"{names} \\\\"], align, note)
+
+
+def booktabs(frame: pd.DataFrame, head: Sequence[str], align: str, note: str) -> bytes:
+    """A table in LaTeX: ``head`` are its finished first lines, ``align`` its columns' letters."""
+    body = "\n".join(" & ".join(in_latex(str(cell)) for cell in row) + r" \\" for row in frame.to_numpy())
     lines = [
         "\\begin{table}",
         "\\centering",
         f"\\caption{{{in_latex(note)}}}",
         f"\\begin{{tabular}}{{{align}}}",
         "\\toprule",
-        f"{head} \\\\",
-        f"{names} \\\\",
+        *head,
         "\\midrule",
         body,
         "\\bottomrule",

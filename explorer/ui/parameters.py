@@ -22,6 +22,7 @@ from explorer.errors import UserError
 from explorer.store.saliency import list_saliency
 from explorer.tables import abstention, prior_shift, slices, subgroups, triage
 from explorer.tables import curves as curve_tables
+from explorer.tables.board import COLUMNS as BOARD_COLUMNS
 from explorer.tables.film_filter import base_rows, meets
 from explorer.tables.labels import by_prevalence, label_states
 from explorer.tables.map_colours import COLOURS, MATCHES, MOST_LABELS
@@ -29,6 +30,7 @@ from explorer.tables.results import METRIC_TITLES
 from explorer.tables.separability import MEASURES, columns
 from explorer.tables.spaces import distinct_spaces
 from explorer.tables.thresholds import BY_HAND, PRESETS, RULE_TITLES, WITH_LEVEL
+from explorer.ui import board
 from explorer.ui.audit.films import DISTANCE_TITLES
 from explorer.ui.audit.labels import ALL, STATES
 from explorer.ui.audit.page import SECTIONS
@@ -159,7 +161,7 @@ _LOOK = {
 }
 """How saliency maps are made and drawn."""
 
-# --- Overview, Data set, Map, Separability ----------------------------------------------------------------------------
+# --- Overview, Data set, Map, Separability, Board ---------------------------------------------------------------------
 
 OVERVIEW = {
     **_COMPARES,
@@ -222,6 +224,16 @@ SEPARABILITY = {
     "details": flag().shown(_is("part", "measures")),
     "embedding_space": _space_of("embedding").shown(_is_confused("embedding")),
     "decision_space": _space_of("decision").shown(_is_confused("decision")),
+}
+
+BOARD = {
+    **_COMPARES,
+    "of": from_store(lambda store: {".mean": few_shot.MACRO, **_labels(store)}),
+    "sort": one_of(BOARD_COLUMNS),
+    "against": from_store(
+        board.row_keys, fits=lambda store, key, values: board.on_board(store, key, cast("Split", values["split"]))
+    ),
+    "add": flag(board.stands_alone),
 }
 
 # --- Neighbours ------------------------------------------------------------------------------------------------------

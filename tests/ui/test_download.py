@@ -24,6 +24,7 @@ VIEWS = (
     ("map", {"colour": "labels", "label": "cardiomegaly", "signs": "centroids", "doubtful": "true"}),
     ("map", {"colour": "score", "space": "decision", "label": "cardiomegaly"}),
     ("separability", {}),
+    ("board", {}),
     ("neighbours", {}),
     ("neighbours", {"show": "lists"}),
     ("pr_curves", {}),

@@ -63,7 +63,7 @@ def test_while_files_are_checked_the_card_says_how_many(run: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("file", "down"),
     [
-        ("metrics.parquet", {"overview", "pr_curves"}),
+        ("metrics.parquet", {"overview", "pr_curves", "board"}),
         ("spaces/frozen/map.npy", {"map"}),
         ("spaces/zero_shot-decision/index.faiss", set()),
         ("samples.parquet", set(TITLES)),

@@ -27,6 +27,7 @@ SHOWN: tuple[tuple[str, dict[str, str], tuple[str, ...]], ...] = (
     ("pr_curves", {"view": "abstain", "label": "no-finding"}, ("coverage", "augrc")),
     ("separability", {}, ("shuffled labels", "adjusted p", "purity lift")),
     ("separability", {"part": "spaces"}, ("cka", "modality gap")),
+    ("board", {}, ("average precision", "brier score", "paired difference", "holm's p")),
     ("case", {}, ("threshold", "logit")),
     ("dataset", {}, ("prevalence",)),
     ("protocols", {}, ("macro f1", "exact match", "lrap", "coverage error")),

@@ -60,7 +60,7 @@ RUN_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {Store: run_key}
 """The same for what does not depend on the regimes shown."""
 
 
-@st.cache_resource(max_entries=4, show_spinner="Opening the store")
+@st.cache_resource(max_entries=32, show_spinner="Opening the store")  # Board opens every run of a store
 def _open(root: Path, run_id: str, made_ns: int) -> Store:
     """``made_ns`` is the manifest's time: a run that was made again under its old name is opened again."""
     return open_store(root, run_id)

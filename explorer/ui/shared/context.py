@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import streamlit as st
 
 from explorer.data.samples import Split
 from explorer.data.text import in_markdown, plain, whole
+from explorer.store.runs import short_names
 from explorer.tables import styles
 from explorer.tables.curves import pool_title
 from explorer.tables.glossary import TERMS, definition
@@ -71,14 +71,13 @@ def choose_run(runs: list[str], run: str) -> None:
     if len(runs) < 2:
         return
     st.session_state["run"] = run
-    words = {name: name.split("-") for name in runs}
-    shared = len([*takewhile(lambda each: len({*each}) == 1, zip(*words.values(), strict=False))])
+    names = short_names(runs)
     with st.container(width=180):
         st.selectbox(
             "Run",
             runs,
             key="run",
-            format_func=lambda name: f"Run {'-'.join(words[name][shared:]) or name}",
+            format_func=lambda name: f"Run {names[name]}",
             label_visibility="collapsed",
             on_change=lambda: address.choose(run=st.session_state["run"]),
         )

@@ -43,6 +43,7 @@ PAGES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "More": (
         ("pages/separability.py", "Separability"),
+        ("pages/board.py", "Board"),
         ("pages/case.py", "Case"),
         ("pages/dataset.py", "Data set"),
         ("pages/audit.py", "Audit"),
