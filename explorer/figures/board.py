@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.data.text import on_axis
+from explorer.data.text import in_html
 from explorer.figures.style import GREY, compact
 
 if TYPE_CHECKING:
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from explorer.figures.style import Style
 
-ROW = 38
-"""Pixels of a row: its name has two lines."""
+LINE, BETWEEN = 14, 12
+"""Pixels of a line of a row's name, and between two rows."""
+NARROW = 20
+"""Characters of a line: a name's parts stand beneath each other, so that a phone has room for the picture."""
 
 
 def ranked_dots(frame: pd.DataFrame, styles: Sequence[Style], baseline_is: str) -> go.Figure:
@@ -27,7 +29,7 @@ def ranked_dots(frame: pd.DataFrame, styles: Sequence[Style], baseline_is: str) 
     Parameters
     ----------
     frame : DataFrame
-        regime, of (what tells it from others of its name), value, ci_low, ci_high, baseline.
+        names (the parts of the row's name), value, ci_low, ci_high, baseline.
     styles : one for each row
     baseline_is : the baseline's name in the legend
     """
@@ -48,7 +50,7 @@ def ranked_dots(frame: pd.DataFrame, styles: Sequence[Style], baseline_is: str) 
             y=[place],
             mode="markers",
             marker={"color": style.colour, "symbol": style.symbol, "size": 10},
-            customdata=[[on_axis(row["regime"]), row["ci_low"], row["ci_high"], row["baseline"]]],
+            customdata=[[in_html(" · ".join(row["names"])), row["ci_low"], row["ci_high"], row["baseline"]]],
             hovertemplate="%{customdata[0]}: %{x:.3f} [%{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>"
             f"{baseline_is} %{{customdata[3]:.3f}}<extra></extra>",
             showlegend=False,
@@ -61,13 +63,13 @@ def ranked_dots(frame: pd.DataFrame, styles: Sequence[Style], baseline_is: str) 
         marker={"symbol": "line-ns", "size": 20, "line": {"color": GREY, "width": 3}},
         hovertemplate=f"{baseline_is} %{{x:.3f}}<extra></extra>",
     )
-    names = zip(frame["regime"], frame["of"], strict=True)
     figure.update_yaxes(
         tickvals=places,
-        ticktext=["<br>".join(map(on_axis, filter(None, name))) for name in names],
+        ticktext=["<br>".join(in_html(part, NARROW) for part in names) for names in frame["names"]],
         range=[-0.6, len(frame) - 0.4],
         showgrid=False,
         zeroline=False,
     )
     figure.update_xaxes(range=[-0.01, 1.02], zeroline=False)
-    return compact(figure, height=70 + ROW * len(frame))
+    row = LINE * max(map(len, frame["names"])) + BETWEEN
+    return compact(figure, height=70 + row * len(frame))

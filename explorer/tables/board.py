@@ -106,11 +106,11 @@ class Figures:
 class Row:
     """An entry on the board with its name among the others, its style and its figures.
 
-    ``run`` is its run's short name; empty where no two rows have the same titles.
+    ``names`` are the parts of its name. ``run`` is its run's short name; empty where no two rows have the same titles.
     """
 
     entry: Entry
-    name: str
+    names: tuple[str, ...]
     run: str
     style: Style
     estimates: Estimates
@@ -119,6 +119,10 @@ class Row:
     @property
     def key(self) -> str:
         return self.entry.key
+
+    @property
+    def name(self) -> str:
+        return " · ".join(self.names)
 
 
 class Change(NamedTuple):
@@ -248,7 +252,7 @@ def board_rows(shown: Sequence[tuple[Entry, Estimates, Figures]]) -> list[Row]:
         run = short[entry.run] if len(set(titles)) < len(titles) else ""
         named = (regime, encoder if len(encoders) > 1 else "", run if titles.count((encoder, regime)) > 1 else "")
         style = regime_style(regimes.index(entry.regime))
-        rows.append(Row(entry, " · ".join(filter(None, named)), run, style, estimates, figures))
+        rows.append(Row(entry, tuple(filter(None, named)), run, style, estimates, figures))
     return rows
 
 
@@ -387,13 +391,9 @@ def board_latex(rows: Sequence[Row], reference: Row, of: str, note: str) -> byte
 
 def picture_frame(rows: Sequence[Row], column: str) -> pd.DataFrame:
     """One figure of every row, as ``ranked_dots`` draws it."""
-    records = []
-    for row in rows:
-        value, low, high, baseline = row.figures.merits[column]
-        regime, _, of = row.name.partition(" · ")
-        figures = {"value": value, "ci_low": low, "ci_high": high, "baseline": baseline}
-        records.append({"regime": regime, "of": of, **figures})
-    return pd.DataFrame(records)
+    merits = [row.figures.merits[column] for row in rows]
+    frame = pd.DataFrame(merits, columns=["value", "ci_low", "ci_high", "baseline"])
+    return frame.assign(names=[row.names for row in rows])
 
 
 def unlike_means(store: Store, split: Split, others: Mapping[str, Store]) -> list[str]:

@@ -238,8 +238,9 @@ def table(view: View, choice: Choice) -> None:
     stem = f"board-{view.split}-{view.store.manifest.run_id}"
     numbers = partial(tables.board_frame, choice.rows, choice.reference, choice.of, view.split)
     note = (
-        f"{choice.of_what}, {download.films(view)}. In brackets: 95% intervals from leaving out patients in turn; after "
-        f"the dot: the trivial baseline. Differences: against {choice.reference.name}, with Holm's p over the rows."
+        f"{choice.of_what}, {download.films(view)}. In brackets: 95% intervals from leaving out patients in turn. "
+        f"After the dot: the trivial baseline. Differences: against {choice.reference.name}, "
+        "with Holm's p over the rows."
     )
     latex = partial(tables.board_latex, choice.rows, choice.reference, choice.of, note)
     with st.container(horizontal=True, gap="small"):
