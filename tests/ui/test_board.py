@@ -209,9 +209,10 @@ def test_runs_stand_side_by_side_and_others_are_left_out_by_name(two: Store) -> 
     assert f"short: The file {layout.regime_files('fine_tune').logits} of the run short is damaged" in text
     assert "older: STORE/older/manifest.json is of schema version 0.9" in text
     assert str(root) not in text
-    # a regime that the bar hides is hidden in every run
+    # a regime that the bar hides is hidden in every run, and its damaged file with it
     app = open_sound_page("board", regimes=["zero_shot", "linear_probe"])
-    assert len(app.dataframe[0].value) == 4
+    assert len(app.dataframe[0].value) == 6
+    assert "short:" not in said(app)
 
 
 def test_the_address_says_label_order_and_reference(two: Store) -> None:
