@@ -41,6 +41,7 @@ DRAWN = {
     "f1": ("every film positive", "threshold"),
 }
 """By column: what its baseline is, and its term in the glossary."""
+MEAN_LIFT = ", the mean of the labels' own, without an interval. Separate: labels that differ from shuffled ones. "
 PINNED = {"Regime": st.column_config.Column(pinned=True)}
 
 
@@ -94,6 +95,7 @@ def _compared(store: Store, split: Split) -> tuple[dict[str, Store], dict[str, s
             continue
         try:
             reason = _why_apart(store, other, split)
+            mean_of_labels(other, split)  # which a note compares with this run's
             for entry in () if reason else tables.entries({run: other}):
                 _figures(store, split, entry, MACRO)
         except UserError as error:
@@ -232,7 +234,7 @@ def table(view: View, choice: Choice) -> None:
     st.caption(
         "In brackets: 95% interval; after the dot: the trivial baseline. F1: at thresholds that each run chose on val. "
         "Brier: of probabilities as they are; lower is better. Purity lift: of the embedding"
-        + (", the mean of the labels' own, which has no interval. " if choice.of == MACRO else ". ")
+        + (MEAN_LIFT if choice.of == MACRO else ". ")
         + "Training: of the head and of the encoder where it is trained, without embedding the films."
     )
     stem = f"board-{view.split}-{view.store.manifest.run_id}"

@@ -182,6 +182,14 @@ def test_only_the_same_films_and_labels_are_compared(two: Store) -> None:
     assert tables.why_apart(two, other, SPLIT) == f"It has other labels: {c - 1} of {c} are the same."
 
 
+def test_a_run_whose_own_mean_is_over_other_labels_is_named(two: Store) -> None:
+    other = other_of(two)
+    assert tables.unlike_means(two, SPLIT, {OTHER: other}) == []
+    other = other_of(two)
+    other.tables.metrics["in_macro"] = other.tables.metrics["label"] == scored_label(two)
+    assert tables.unlike_means(two, SPLIT, {OTHER: other}) == [OTHER]
+
+
 def test_a_store_of_one_run_shows_its_regimes_and_how_to_add_an_encoder(store: Store) -> None:
     app = open_sound_page("board")
     figures, differences = (table.value for table in app.dataframe)
@@ -199,6 +207,8 @@ def test_runs_stand_side_by_side_and_others_are_left_out_by_name(two: Store) -> 
     (root / "torn" / layout.MANIFEST).write_text("{")
     short = copy_run(two, "short", "Cut off") / layout.regime_files("fine_tune").logits
     short.write_bytes(short.read_bytes()[:-4])
+    torn_table = copy_run(two, "torn-table", "Without its figures") / layout.METRICS
+    torn_table.write_bytes(b"")
     older = copy_run(two, "older", "Of an earlier schema") / layout.MANIFEST
     older.write_text(json.dumps({**json.loads(older.read_text()), "schema_version": "0.9"}))
     app = open_sound_page("board")
@@ -207,6 +217,7 @@ def test_runs_stand_side_by_side_and_others_are_left_out_by_name(two: Store) -> 
     text = said(app)
     assert "torn: STORE/torn/manifest.json is damaged" in text
     assert f"short: The file {layout.regime_files('fine_tune').logits} of the run short is damaged" in text
+    assert f"torn-table: The file {layout.METRICS} of the run torn-table is damaged" in text
     assert "older: STORE/older/manifest.json is of schema version 0.9" in text
     assert str(root) not in text
     # a regime that the bar hides is hidden in every run, and its damaged file with it
