@@ -23,19 +23,22 @@ NARROW = 20
 """Characters of a line: a name's parts stand beneath each other, so that a phone has room for the picture."""
 
 
-def ranked_dots(frame: pd.DataFrame, styles: Sequence[Style], baseline_is: str) -> go.Figure:
+def ranked_dots(
+    frame: pd.DataFrame, names: Sequence[tuple[str, ...]], styles: Sequence[Style], baseline_is: str
+) -> go.Figure:
     """A mark with its 95% whiskers and its trivial baseline in each row, top down.
 
     Parameters
     ----------
     frame : DataFrame
-        names (the parts of the row's name), value, ci_low, ci_high, baseline.
+        value, ci_low, ci_high, baseline.
+    names : the parts of each row's name
     styles : one for each row
     baseline_is : the baseline's name in the legend
     """
     figure = go.Figure()
     places = np.arange(len(frame))[::-1]
-    for place, style, row in zip(places.tolist(), styles, frame.to_dict("records"), strict=True):
+    for place, name, style, row in zip(places.tolist(), names, styles, frame.to_dict("records"), strict=True):
         figure.add_scatter(
             x=[row["ci_low"], row["ci_high"]],
             y=[place, place],
@@ -50,7 +53,7 @@ def ranked_dots(frame: pd.DataFrame, styles: Sequence[Style], baseline_is: str) 
             y=[place],
             mode="markers",
             marker={"color": style.colour, "symbol": style.symbol, "size": 10},
-            customdata=[[in_html(" · ".join(row["names"])), row["ci_low"], row["ci_high"], row["baseline"]]],
+            customdata=[[in_html(" · ".join(name)), row["ci_low"], row["ci_high"], row["baseline"]]],
             hovertemplate="%{customdata[0]}: %{x:.3f} [%{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>"
             f"{baseline_is} %{{customdata[3]:.3f}}<extra></extra>",
             showlegend=False,
@@ -65,11 +68,10 @@ def ranked_dots(frame: pd.DataFrame, styles: Sequence[Style], baseline_is: str) 
     )
     figure.update_yaxes(
         tickvals=places,
-        ticktext=["<br>".join(in_html(part, NARROW) for part in names) for names in frame["names"]],
+        ticktext=["<br>".join(in_html(part, NARROW) for part in name) for name in names],
         range=[-0.6, len(frame) - 0.4],
         showgrid=False,
         zeroline=False,
     )
     figure.update_xaxes(range=[-0.01, 1.02], zeroline=False)
-    row = LINE * max(map(len, frame["names"])) + BETWEEN
-    return compact(figure, height=70 + row * len(frame))
+    return compact(figure, height=70 + (LINE * max(map(len, names)) + BETWEEN) * len(names))

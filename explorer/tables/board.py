@@ -392,8 +392,7 @@ def board_latex(rows: Sequence[Row], reference: Row, of: str, note: str) -> byte
 def picture_frame(rows: Sequence[Row], column: str) -> pd.DataFrame:
     """One figure of every row, as ``ranked_dots`` draws it."""
     merits = [row.figures.merits[column] for row in rows]
-    frame = pd.DataFrame(merits, columns=["value", "ci_low", "ci_high", "baseline"])
-    return frame.assign(names=[row.names for row in rows])
+    return pd.DataFrame(merits, columns=["value", "ci_low", "ci_high", "baseline"])
 
 
 def unlike_means(store: Store, split: Split, others: Mapping[str, Store]) -> list[str]:

@@ -211,7 +211,12 @@ def figure(view: View, choice: Choice) -> None:
     baseline_is, term = DRAWN[name]
     download.figure(
         view,
-        ranked_dots(tables.picture_frame(choice.rows, name), [row.style for row in choice.rows], baseline_is),
+        ranked_dots(
+            tables.picture_frame(choice.rows, name),
+            [row.names for row in choice.rows],
+            [row.style for row in choice.rows],
+            baseline_is,
+        ),
         download.About(
             (f"{metric} by regime", choice.of_what, view.split),
             f"{download.films(view)}, the same for all rows",
