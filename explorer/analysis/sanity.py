@@ -5,6 +5,9 @@ ones shows the film, not the model. Deletion and insertion (Petsiuk et al., BMVC
 the logit. The map's opponents have its own shape: the map rolled elsewhere on the film, and another film's map of the
 same label. Scattered random patches are no fair opponent: they blur the whole film a little, which moves a logit more
 than one blurred place. Wording: a map that changes with the prompt's wording is no property of the finding.
+
+Occlusion asks without any map whether the model uses the annotators' region: blanking it should lower the label's logit
+more than blanking an equal region elsewhere on the same film.
 """
 
 from __future__ import annotations
@@ -16,11 +19,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from explorer.analysis.differences import holm
 from explorer.analysis.evidence import FEW
 from explorer.analysis.metrics import interval, patient_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,6 +36,14 @@ ROLLED, OTHER_FILM, REGION = "rolled", "other film", "region"
 the ceiling: the annotators' region against itself rolled elsewhere."""
 
 MOVES = ("deletion", "insertion")
+
+OCCLUSION = "occlusion"
+AT_REGION, ELSEWHERE, GAP, MIRRORED = "at region", "elsewhere", "gap", "mirrored"
+"""Steps of occlusion: how far the logit falls where the region is blanked, where an equal one elsewhere is, the first
+less the second, and whether the equal region is the mirror image (1 or 0)."""
+
+LEVEL = 0.05
+"""The chance of any false claim that occlusion allows over all regimes."""
 
 ALIKE = 0.5
 """A rank correlation from which two maps are alike."""
@@ -82,6 +94,108 @@ def patch_steps(order: NDArray[np.int64], steps: int) -> NDArray[np.bool_]:
 def area_under(logits: NDArray[np.float32]) -> float:
     """Mean height of a curve over even steps (trapezoids)."""
     return float((logits[1:] + logits[:-1]).mean() / 2)
+
+
+def equal_regions(
+    region: NDArray[np.bool_], film: NDArray[np.bool_], rng: np.random.Generator, draws: int
+) -> tuple[NDArray[np.bool_], bool]:
+    """Regions of the same shape elsewhere on a film.
+
+    The mirror image across the vertical midline is another place of the same anatomy. Where it overlaps the region or
+    leaves the film, the shape is moved at random, at steps of a 28th of the side.
+
+    Parameters
+    ----------
+    region, film : (S, S)
+        The region, not empty, and which pixels show the film.
+    draws : int
+        How many random places, at most.
+
+    Returns
+    -------
+    (k, S, S) bool, bool
+        The equal regions, none of which overlaps the region or leaves the film; k is 0 where none fits. And whether it
+        is the mirror image, alone.
+    """
+    taken = region | ~film
+    mirror = region[:, ::-1]
+    if not (mirror & taken).any():
+        return mirror[None], True
+    (top, left), (bottom, right) = (end(np.argwhere(region), axis=0) for end in (np.min, np.max))
+    shape = region[top : bottom + 1, left : right + 1]
+    tall, wide = shape.shape
+    side, step = len(region), max(1, len(region) // 28)
+    corners = [(y, x) for y in range(0, side - tall + 1, step) for x in range(0, side - wide + 1, step)]
+    masks: list[NDArray[np.bool_]] = []
+    for place in rng.permutation(len(corners)):
+        y, x = corners[place]
+        if (taken[y : y + tall, x : x + wide] & shape).any():
+            continue
+        mask = np.zeros_like(region)
+        mask[y : y + tall, x : x + wide] = shape
+        masks.append(mask)
+        if len(masks) == draws:
+            break
+    return np.array(masks, dtype=bool).reshape(-1, side, side), False
+
+
+def sign_flip_p(values: NDArray[np.float64], patients: NDArray[np.int64], flips: int = 9999, seed: int = 0) -> float:
+    """Two-sided p of a mean of 0, by flipping the sign of whole patients at random.
+
+    Examples
+    --------
+    >>> sign_flip_p(np.ones(12), np.arange(12)) < 0.01, sign_flip_p(np.ones(12), np.zeros(12, int))
+    (True, 1.0)
+    """
+    sums = np.bincount(np.unique(patients, return_inverse=True)[1], values)
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (flips, len(sums)))
+    # sums of the same numbers in another order differ by rounding
+    extreme = np.abs(signs @ sums) >= np.abs(sums.sum()) * (1 - 1e-9)
+    return float((extreme.sum() + 1) / (flips + 1))
+
+
+def occlusion(frame: pd.DataFrame, summary: pd.DataFrame, regimes: Sequence[str]) -> pd.DataFrame:
+    """Whether each regime uses the annotators' region: the paired difference of blanking it and an equal one.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The checks, as for :func:`summarise_checks`.
+    summary : DataFrame
+        What that function makes of them.
+
+    Returns
+    -------
+    DataFrame
+        regime, n pairs of film and label, n_patients, mirrored (pairs held against the mirror image). The mean fall of
+        the logit: at_region, elsewhere, and gap with ci_low and ci_high. p by sign flips of patients, p_adjusted by
+        Holm over the regimes; NaN with fewer than FEW patients. Empty where no pair was blanked.
+    """
+    rows = []
+    for regime in regimes:
+        mine = summary[(summary["regime"] == regime) & (summary["check"] == OCCLUSION)].set_index("step")
+        if not {AT_REGION, ELSEWHERE, GAP, MIRRORED} <= set(mine.index):
+            continue
+        gap = mine.loc[GAP]
+        part = frame[(frame["regime"] == regime) & (frame["check"] == OCCLUSION) & (frame["step"] == GAP)]
+        enough = gap["n_patients"] >= FEW
+        p = sign_flip_p(part["value"].to_numpy(dtype=float), part["patient"].to_numpy()) if enough else np.nan
+        mirrored = round(mine.at[MIRRORED, "value"] * gap["n"])
+        falls = (mine.at[step, "value"] for step in (AT_REGION, ELSEWHERE))
+        ends = gap["value"], gap["ci_low"], gap["ci_high"]
+        rows.append((regime, int(gap["n"]), int(gap["n_patients"]), mirrored, *falls, *ends, p))
+    columns = ["regime", "n", "n_patients", "mirrored", "at_region", "elsewhere", "gap", "ci_low", "ci_high", "p"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(p_adjusted=holm(table["p"].to_numpy(dtype=float)))
+
+
+def region_use(gap: float, p_adjusted: float) -> str:
+    """What a row of :func:`occlusion` shows, in a word or two."""
+    if np.isnan(p_adjusted):
+        return "too few to say"
+    if p_adjusted >= LEVEL:
+        return "not shown"
+    return "shown" if gap > 0 else "contradicted"
 
 
 def summarise_checks(frame: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:

@@ -115,9 +115,9 @@ Beside a run, and outside its hashes, because they are made later or grow::
       agreement.parquet          one row per film, label and source (regime, prior, reader): patient, row, label,
                                  source, silent, pointing, energy, iou, dice, average_precision
       sanity.parquet             patient, row, label, regime, check (randomisation and prompts on a sample of positive
-                                 films; deletion and insertion on all marked ones), step (what is random, or the
-                                 opponent: rolled, other film; region is the region against itself rolled), draw (of
-                                 random weights), value
+                                 films; deletion, insertion and occlusion on all marked ones), step (what is random,
+                                 or the opponent: rolled, other film; region is the region against itself rolled; of
+                                 occlusion: at region, elsewhere, gap, mirrored), draw (of random weights), value
 
 Paths inside a run are strings relative to its folder, as the manifest names them. Paths beside the runs are whole.
 """

@@ -316,6 +316,7 @@ class SaliencyRecord(_Record):
     n_absent: int = Field(
         default=0, description="pairs readers looked at, of which at most a minority marked one place"
     )
+    checks: int = Field(default=1, description="version of the sanity checks; the first has no occlusion")
     sample: dict[str, Annotated[tuple[Count, ...], AfterValidator(_ascending)]] = Field(
         default={}, description="by split, the rows with maps, ascending; a split that is not named has all its films"
     )

@@ -29,6 +29,10 @@ SALIENCY_COMMAND = "python -m precompute saliency STORE --split test"
 """What makes such a folder; STORE stands for the store's own, which is not every visitor's to know."""
 
 
+CHECKS = 2
+"""Version of the sanity checks. Raise it where their rows change: earlier sets still open, and are checked anew."""
+
+
 @dataclass(frozen=True)
 class SaliencySet:
     """One method's maps of one run, complete."""
@@ -63,6 +67,11 @@ class SaliencySet:
     def has_checks(self) -> bool:
         """Whether the set is new enough to hold sanity checks against opponents of a map's own shape."""
         return layout.saliency_table("sanity") in self.record.sha256
+
+    @property
+    def has_occlusion(self) -> bool:
+        """Whether the set is new enough that annotators' regions were blanked."""
+        return self.record.checks >= 2
 
     def maps(self, split: str, regime: str) -> NDArray[np.float32]:
         """(n, K, g, g) unscaled maps of the films in ``rows``, for the record's K labels; memory-mapped."""

@@ -26,7 +26,7 @@ from explorer.model.saliency.tokens import depth, read_tokens
 from explorer.store import checked, layout
 from explorer.store.files import atomic_path, sha256_file, sha256_json, write_array, write_json
 from explorer.store.manifest import SaliencyRecord
-from explorer.store.saliency import SaliencySet
+from explorer.store.saliency import CHECKS, SaliencySet
 from explorer.store.scores import check_scores, stored_embedding
 from precompute.reporter import Reporter, ReportProgress
 from precompute.saliency.sanity import Case, Checks, run_checks, sample_cases
@@ -46,8 +46,9 @@ CHUNK = 32
 class SaliencyPlan:
     """The maps to make. ``block`` counts from 1; ``films`` is the size of each split's sample, None for all films.
 
-    The sanity checks randomise weights on ``randomised`` films, and delete and insert patches of all marked pairs of
-    film and label, at most ``most_marked``; where nothing is marked, of the randomised films.
+    The sanity checks randomise weights on ``randomised`` films. They delete and insert patches of all marked pairs of
+    film and label, at most ``most_marked``, and blank their regions. Where nothing is marked, they take the randomised
+    films.
     """
 
     labels: tuple[str, ...]
@@ -121,6 +122,7 @@ def make_saliency(
         shares=shares,
         n_annotated=n_annotated,
         n_absent=n_absent,
+        checks=CHECKS,
         sample={split: tuple(chosen.tolist()) for split, chosen in sample.items()},
         sha256={name: sha256_file(folder / name) for name in files},
     )
@@ -260,7 +262,7 @@ def _sanity_checks(
         marked = [marked[i] for i in np.sort(chosen)]
     sample = sample_cases(store, wanted.labels, rows, wanted.randomised)
     regions = [np.packbits(pair.region).tobytes().hex() for pair in pairs]
-    key = sha256_json([regions, [(case.row, case.label) for case in (*marked, *sample)]])
+    key = sha256_json([CHECKS, regions, [(case.row, case.label) for case in (*marked, *sample)]])
     file, mark = folder / layout.saliency_table("sanity"), folder / layout.SALIENCY_CHECKED_FROM
     if file.is_file() and mark.is_file() and mark.read_text(encoding="utf-8") == key:
         return

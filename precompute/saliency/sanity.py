@@ -1,4 +1,4 @@
-"""Sanity checks of maps: randomisation and wording on some films, deletion and insertion on all marked ones."""
+"""Sanity checks of maps: randomisation and wording on some films; deletion, insertion and occlusion on marked ones."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from PIL import Image, ImageFilter
 
 from explorer.analysis.sampling import stratified_films
 from explorer.analysis.sanity import (
+    AT_REGION,
+    ELSEWHERE,
+    GAP,
+    MIRRORED,
+    OCCLUSION,
     OTHER_FILM,
     RANDOM_STEPS,
     REGION,
     ROLLED,
     area_under,
     descending,
+    equal_regions,
     patch_steps,
     roll_elsewhere,
     similarity,
@@ -45,6 +51,8 @@ DELETION_STEPS = 5
 """Steps of deletion and insertion, a fifth of the patches each."""
 DRAWS = 3
 """Draws of random weights."""
+PLACES = 3
+"""Random places of an equal region, where its mirror image does not do."""
 CHECK_COLUMNS = ["patient", "row", "label", "regime", "check", "step", "draw", "value"]
 
 
@@ -74,7 +82,7 @@ class Checks:
     sample : cases
         For randomisation and wording.
     marked : cases
-        For deletion and insertion.
+        For deletion and insertion, and occlusion where there is a region.
     """
 
     method: MethodName
@@ -183,7 +191,7 @@ class _Deletion:
         self.tower = tower
         self.pixels = pixels
         self.blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(pixels.shape[0] / 12)))
-        self.ends = self._project(np.stack([pixels, self.blurred]))
+        self.ends = self.project(np.stack([pixels, self.blurred]))
 
     def projections(self, order: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(DELETION_STEPS + 1, D) while patches go in an order, from the whole film; and while they come."""
@@ -191,14 +199,15 @@ class _Deletion:
         of_pixel = np.arange(self.pixels.shape[0]) * side // self.pixels.shape[0]  # the patch a pixel lies in
         taken = patch_steps(order, DELETION_STEPS)[1:-1].reshape(-1, side, side)
         masks = taken[:, of_pixel][:, :, of_pixel]
-        some = self._project(
+        some = self.project(
             np.concatenate([np.where(~masks, self.pixels, self.blurred), np.where(masks, self.pixels, self.blurred)])
         )
         whole, nothing = self.ends[:1], self.ends[1:]
         gone, come = some[: len(masks)], some[len(masks) :]
         return np.concatenate([whole, gone, nothing]), np.concatenate([nothing, come, whole])
 
-    def _project(self, films: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def project(self, films: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, D) unnormalised projections of (n, S, S) films."""
         return self.tower.unnormalised().embed(films, batch_size=len(films))
 
 
@@ -208,11 +217,12 @@ def _moved(
     """What the maps and the region gain over their opponents on one film, by deletion and by insertion."""
     film = _Deletion(tower, read_for(tower.fit, store.film(case.row)).fitted(tower.fit))
     rng = np.random.default_rng([0, case.row, store.labels.index(case.label)])
-    region = None if case.region is None else _on_patches(tower, case.region, checks.maps[regimes[0].name].shape[-1])
-    if region is not None and region.any():
+    seen = None if case.region is None else _as_seen(tower, case.region)
+    ceiling = occluded = None
+    if seen is not None and (seen > 0).any():  # else nothing is marked that the model saw
+        region = _on_patches(seen, checks.maps[regimes[0].name].shape[-1])
         ceiling = _curves(film, region, rng), _curves(film, roll_elsewhere(region, rng), rng)
-    else:
-        ceiling = None  # nothing marked that the model saw
+        occluded = _occluded(film, seen, case, store.labels.index(case.label))
     records: list[tuple[object, ...]] = []
     for regime in regimes:
         weight, _ = _head_row(store, regime, case)
@@ -233,7 +243,33 @@ def _moved(
                 (*about, "deletion", opponent, 0, gone_theirs - gone),
                 (*about, "insertion", opponent, 0, come - come_theirs),
             ]
+        if occluded is not None:
+            projected, mirrored = occluded
+            whole, at_region, *elsewhere = _logits(projected, weight[0], unit=regime.unit).tolist()
+            falls = {AT_REGION: whole - at_region, ELSEWHERE: whole - float(np.mean(elsewhere))}
+            falls |= {GAP: falls[AT_REGION] - falls[ELSEWHERE], MIRRORED: float(mirrored)}
+            records += [(*about, OCCLUSION, step, 0, value) for step, value in falls.items()]
     return records
+
+
+def _occluded(
+    film: _Deletion, seen: NDArray[np.float32], case: Case, label: int
+) -> tuple[NDArray[np.float32], bool] | None:
+    """(2 + k, D) projections of the film whole, without the region, and without each equal region elsewhere.
+
+    And whether the equal region is the mirror image; None where none fits on the film.
+    """
+    assert case.region is not None
+    region = seen > 0.5
+    if not region.any():
+        return None
+    shown = _as_seen(film.tower, np.ones_like(case.region)) > 0.5
+    # of its own seed: the same places for every encoder of the same geometry, whatever was drawn before
+    others, mirrored = equal_regions(region & shown, shown, np.random.default_rng([1, case.row, label]), PLACES)
+    if not len(others):
+        return None
+    blank = np.concatenate([(region & shown)[None], others])
+    return np.concatenate([film.ends[:1], film.project(np.where(blank, film.blurred, film.pixels))]), mirrored
 
 
 def _curves(
@@ -244,8 +280,14 @@ def _curves(
 
 def _area(projected: NDArray[np.float32], weight: NDArray[np.float32], *, unit: bool) -> float:
     """The area under the logit's curve, as the regime's head reads (DELETION_STEPS + 1, D) projections."""
+    return area_under(_logits(projected, weight, unit=unit))
+
+
+def _logits(projected: NDArray[np.float32], weight: NDArray[np.float32], *, unit: bool) -> NDArray[np.float32]:
+    """(n,) logits without the bias, as the regime's head reads (n, D) projections."""
     scale = np.linalg.norm(projected, axis=1) if unit else 1
-    return area_under(projected @ weight / scale)
+    logits: NDArray[np.float32] = projected @ weight / scale
+    return logits
 
 
 def _another(
@@ -259,9 +301,13 @@ def _another(
     return np.asarray(checks.maps[regime][rng.choice(places), checks.labels.index(case.label)])
 
 
-def _on_patches(tower: ImageTower, region: NDArray[np.bool_], side: int) -> NDArray[np.float32]:
-    """(g, g) the share of each patch that a region covers, as the model sees the film."""
-    seen = tower.fit.apply(Image.fromarray(region.astype(np.uint8) * 255)).astype(np.float32) / 255
+def _as_seen(tower: ImageTower, region: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(S, S) how far each of the model's pixels lies in a region of a picture of the film, 0 to 1."""
+    return tower.fit.apply(Image.fromarray(region.astype(np.uint8) * 255)).astype(np.float32) / 255
+
+
+def _on_patches(seen: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """(g, g) the share of each patch that a region covers."""
     patch = seen.shape[0] // side
     shares: NDArray[np.float32] = seen.reshape(side, patch, side, patch).mean(axis=(1, 3))
     return shares

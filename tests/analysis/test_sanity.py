@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from explorer.analysis import sanity
@@ -15,6 +17,8 @@ from explorer.model.saliency.grad_cam import explain
 from explorer.model.saliency.tokens import read_tokens
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from explorer.model.encoder import Clip
 
 
@@ -200,3 +204,89 @@ def test_a_map_of_the_film_alone_survives_randomisation_and_grad_cam_does_not(cl
         alike[method] = sanity.similarity(*maps)
     assert alike["eigen_cam"] == pytest.approx(1)
     assert alike["grad_cam"] < 0.9
+
+
+# --- occlusion -------------------------------------------------------------------------------------------------------
+
+
+def box(left: int, top: int, wide: int, tall: int, side: int = 28) -> NDArray[np.bool_]:
+    region = np.zeros((side, side), bool)
+    region[top : top + tall, left : left + wide] = True
+    return region
+
+
+WHOLE = np.ones((28, 28), bool)
+
+
+def test_the_equal_region_is_the_mirror_image_where_it_fits() -> None:
+    rng = np.random.default_rng(0)
+    masks, mirrored = sanity.equal_regions(box(2, 5, 6, 4), WHOLE, rng, 3)
+    assert mirrored
+    np.testing.assert_array_equal(masks, [box(20, 5, 6, 4)])
+    film = WHOLE.copy()
+    film[:, 24:] = False  # the mirror image would leave the film
+    masks, mirrored = sanity.equal_regions(box(2, 5, 6, 4), film, rng, 3)
+    assert (len(masks), mirrored) == (3, False)
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(1, 20), st.integers(1, 20), st.integers(0, 9))
+def test_equal_regions_have_the_shape_and_touch_neither_the_region_nor_the_rim(
+    left: int, top: int, wide: int, tall: int, rim: int
+) -> None:
+    film = box(rim, 0, 28 - 2 * rim, 28)
+    region = box(left, top, wide, tall) & film
+    if not region.any():
+        return
+    masks, mirrored = sanity.equal_regions(region, film, np.random.default_rng(0), 3)
+    assert len(masks) == 1 if mirrored else len(masks) <= 3
+    for mask in masks:
+        assert mask.sum() == region.sum()
+        assert not (mask & region).any()
+        assert not (mask & ~film).any()
+    if region.sum() > film.sum() / 2:
+        assert not len(masks), "an equal region has no room"
+
+
+def test_sign_flips_are_fair_and_see_what_is_there() -> None:
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(20), 2)  # two films of a patient share their noise
+
+    def p(mean: float) -> float:
+        return sanity.sign_flip_p(mean + rng.normal(size=20)[patients] + 0.1 * rng.normal(size=40), patients, 499)
+
+    assert np.mean([p(0.0) < 0.05 for _ in range(400)]) == pytest.approx(0.05, abs=0.033)  # 3 standard errors
+    assert np.mean([p(1.0) < 0.05 for _ in range(100)]) > 0.9
+    assert sanity.sign_flip_p(np.ones(5), np.arange(5)) == pytest.approx(2 / 2**5, abs=0.01)
+
+
+def occluded(regime: str, gaps: NDArray[np.float64], mirrored: int) -> pd.DataFrame:
+    rows = [
+        (i, i, "A", regime, sanity.OCCLUSION, step, 0, value)
+        for i, gap in enumerate(gaps)
+        for step, value in (
+            (sanity.AT_REGION, gap + 0.1),
+            (sanity.ELSEWHERE, 0.1),
+            (sanity.GAP, gap),
+            (sanity.MIRRORED, float(i < mirrored)),
+        )
+    ]
+    return pd.DataFrame(rows, columns=["patient", "row", "label", "regime", "check", "step", "draw", "value"])
+
+
+def test_a_regime_that_uses_the_region_is_told_from_one_that_does_not() -> None:
+    noise = np.random.default_rng(0).normal(scale=0.5, size=40)
+    noise -= noise.mean()
+    frame = pd.concat([occluded("uses", noise + 1, 30), occluded("blind", noise, 30), occluded("few", noise[:4], 0)])
+    table = sanity.occlusion(frame, sanity.summarise_checks(frame), ["uses", "blind", "few", "absent"])
+    assert table["regime"].tolist() == ["uses", "blind", "few"]
+    assert table["n"].tolist() == [40, 40, 4]
+    assert table["mirrored"].tolist() == [30, 30, 0]
+    np.testing.assert_allclose(table["gap"], [1, 0, noise[:4].mean()], atol=1e-12)
+    np.testing.assert_allclose(table["at_region"] - table["elsewhere"], table["gap"], atol=1e-12)
+    assert table["p_adjusted"].isna().tolist() == [False, False, True]
+    words = [sanity.region_use(*pair) for pair in table[["gap", "p_adjusted"]].to_numpy()]
+    assert words == ["shown", "not shown", "too few to say"]
+    assert sanity.region_use(-1.0, 0.001) == "contradicted"
+    reach = 1.96 * noise.std(ddof=1) / np.sqrt(40)
+    assert table.at[0, "ci_low"] == pytest.approx(1 - reach, abs=0.06)
+    assert sanity.occlusion(frame[frame["step"] != sanity.GAP], sanity.summarise_checks(frame[:0]), ["uses"]).empty

@@ -56,6 +56,7 @@ def sanity_view(view: View) -> None:
                 f":{verdict.light}-badge[{LIGHTS[verdict.light]}] **{regime.title}**: {'; '.join(verdict.claims)}."
             )
         _moves(view, saliency, summary)
+        _region(view, saliency)
         marks = {r.name: (r.title, styles.of_regime(view.store, r.name)) for r in view.store.regimes}
         download.figure(
             view,
@@ -113,6 +114,48 @@ def _moves(view: View, saliency: SaliencySet, summary: pd.DataFrame) -> None:
         "same label's map of another patient's film. n: marked pairs of film and label. Would be seen: the "
         "mean gain over the rolled map that 8 of 10 such samples would show. 95% intervals from resampling patients.",
         help=hint("insertion", "deletion"),
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner="Flipping signs", hash_funcs=cache.HASH_FUNCS)
+def _occlusion(saliency: SaliencySet, regimes: tuple[str, ...]) -> pd.DataFrame:
+    return sanity.occlusion(saliency.frame("sanity"), _summary(saliency), regimes)
+
+
+def _region(view: View, saliency: SaliencySet) -> None:
+    """Does the model use the annotators' region at all? Without any map."""
+    if not saliency.record.n_annotated:
+        return
+    st.markdown("**Does the annotators' region matter to the model?**")
+    if not saliency.has_occlusion:
+        st.info("An earlier version made these checks, and blanked no regions. Run this to check anew:")
+        st.code(SALIENCY_COMMAND, language=None, wrap_lines=True)
+        return
+    table = _occlusion(saliency, tuple(regime.name for regime in view.store.regimes))
+    if table.empty:
+        st.info("No region has room elsewhere on its film for an equal one.")
+        return
+    titles = {regime.name: regime.title for regime in view.store.regimes}
+    rows = [
+        {
+            "Regime": titles[row.regime],
+            "n": f"{row.n} of {row.n_patients} patients",
+            "Region blanked": f"{row.at_region:.2f}",
+            "Elsewhere blanked": f"{row.elsewhere:.2f}",
+            "Difference": with_interval(row.gap, row.ci_low, row.ci_high),
+            "p (Holm)": "—" if pd.isna(row.p_adjusted) else f"{row.p_adjusted:.3f}",
+            "Region used": sanity.region_use(row.gap, row.p_adjusted),
+        }
+        for row in table.itertuples()
+    ]
+    show_table(pd.DataFrame(rows), hide_index=True, height="content")
+    n, mirrored = int(table["n"].max()), int(table["mirrored"].max())
+    st.caption(
+        "Mean fall of the label's logit where the region is blurred away, and where an equal region elsewhere on the "
+        f"same film is: its mirror image ({mirrored:,} of {n:,} pairs), or else the same shape at random places. "
+        "Difference: the first less the second; the baseline is 0. 95% intervals from resampling patients; p from "
+        "flipping the sign of patients. This asks the model itself, whatever a map shows. Regions with no room for an "
+        "equal one are left out."
     )
 
 

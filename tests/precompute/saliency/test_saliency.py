@@ -16,7 +16,17 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from explorer.analysis import localisation as loc
-from explorer.analysis.sanity import OTHER_FILM, RANDOM_STEPS, REGION, ROLLED
+from explorer.analysis.sanity import (
+    AT_REGION,
+    ELSEWHERE,
+    GAP,
+    MIRRORED,
+    OCCLUSION,
+    OTHER_FILM,
+    RANDOM_STEPS,
+    REGION,
+    ROLLED,
+)
 from explorer.data.geometry import Fit
 from explorer.data.images import read_film
 from explorer.data.saliency_map import Saliency
@@ -143,6 +153,11 @@ def test_every_check_is_made_of_every_regime(store: Store, made: SaliencySet) ->
         for check in ("deletion", "insertion"):
             for opponent in (ROLLED, OTHER_FILM, REGION):
                 assert counts[regime.name, check, opponent] == MARKED
+        blanked = frame[(frame["check"] == OCCLUSION) & (frame["regime"] == regime.name)]
+        falls = blanked.pivot(index=["row", "label"], columns="step", values="value")
+        assert 0 < len(falls) <= MARKED
+        np.testing.assert_allclose(falls[AT_REGION] - falls[ELSEWHERE], falls[GAP], atol=1e-5)
+        assert falls[MIRRORED].isin([0, 1]).all()
     assert counts["zero_shot", "prompts", ""] == 1
     np.testing.assert_allclose(frame[frame["step"] == "none"]["value"], 1)
 
@@ -171,7 +186,7 @@ def test_a_region_is_ordered_where_it_lies(store: Store) -> None:
     tower = ImageTower.load(store.encoder_folder("frozen"))
     region = np.zeros((192, 192), bool)
     region[:96, 96:] = True  # the upper right quarter of a square film
-    shares = sanity._on_patches(tower, region, 14)
+    shares = sanity._on_patches(sanity._as_seen(tower, region), 14)
     assert shares[:6, 8:].min() > 0.99
     assert shares[8:].max() < 0.01
     assert shares[:, :6].max() < 0.01
@@ -186,6 +201,82 @@ def test_the_page_shows_the_sanity_checks(store: Store, made: SaliencySet, monke
     assert list(table["Regime"]) == [regime.title for regime in store.regimes for _ in range(2)]
     assert set(table["Check"]) == {"Deletion", "Insertion"}
     assert all(n.startswith(f"{MARKED} of ") for n in table["n"])
+    use = app.dataframe[1].value
+    assert list(use["Regime"]) == [regime.title for regime in store.regimes]
+    assert set(use["Region used"]) == {"too few to say"}
+
+
+class OneLook:
+    """An encoder that sees the brightness of one window of the film, and nothing else."""
+
+    fit = Fit(size=56)
+
+    def __init__(self, window: tuple[slice, slice]) -> None:
+        self.window = window
+
+    def unnormalised(self) -> OneLook:
+        return self
+
+    def embed(self, films: np.ndarray, batch_size: int) -> np.ndarray:
+        return films[(slice(None), *self.window)].mean(axis=(1, 2), dtype=np.float32)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("left", "mirrored"),
+    [(4, True), (22, False)],  # beside the midline, and across it
+)
+def test_a_model_that_looks_at_the_region_loses_more_there(left: int, mirrored: bool) -> None:
+    """The window lies on the finding, or where there is none: the planted truth, by the model itself."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(60, 80, (56, 56)).astype(np.uint8)
+    finding = slice(20, 30), slice(left, left + 10)
+    pixels[finding] = 250
+    region = np.zeros((192, 192), bool)
+    region[69:103, round(left * 192 / 56) : round((left + 10) * 192 / 56)] = True
+    gaps = []
+    for window in (finding, (slice(44, 54), slice(44, 54))):
+        tower = OneLook(window)
+        film = sanity._Deletion(tower, pixels)  # type: ignore[arg-type]
+        case = sanity.Case(0, "A", region)
+        blanked = sanity._occluded(film, sanity._as_seen(tower, region), case, 0)  # type: ignore[arg-type]
+        assert blanked is not None
+        assert blanked[1] == mirrored
+        _, at_region, *elsewhere = sanity._logits(blanked[0], np.ones(1, np.float32), unit=False)
+        gaps.append(np.mean(elsewhere) - at_region)
+    assert gaps[0] > 50
+    assert abs(gaps[1]) < 5
+
+
+def test_a_region_without_room_for_an_equal_one_is_left_out() -> None:
+    tower = OneLook((slice(0, 9), slice(0, 9)))
+    film = sanity._Deletion(tower, np.zeros((56, 56), np.uint8))  # type: ignore[arg-type]
+    region = np.ones((192, 192), bool)
+    region[:, :70] = False
+    case = sanity.Case(0, "A", region)
+    assert sanity._occluded(film, sanity._as_seen(tower, region), case, 0) is None  # type: ignore[arg-type]
+
+
+def test_a_set_without_occlusion_opens_and_says_how_to_check_anew(
+    store: Store, made: SaliencySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = made.path / layout.SALIENCY_RECORD
+    before = record.read_text()
+    record.write_text(before.replace('"checks": 2', '"checks": 1'))
+    monkeypatch.setenv("EXPLORER_STORE", str(store.path.parent))
+    app = open_sound_page("grad_cam", show="Sanity checks")
+    record.write_text(before)
+    assert any("blanked no regions" in info.value for info in app.info)
+    assert len(app.dataframe) == 1
+
+
+def test_checks_of_another_version_are_made_again(
+    store: Store, checked: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(saliency, "CHECKS", 3)
+        assert make(store).record.checks == 3
+    assert len(checked) == 1
+    assert make(store).record.checks == 2
 
 
 def test_checks_of_an_earlier_version_are_named_and_made_anew(
