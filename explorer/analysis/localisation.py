@@ -33,6 +33,7 @@ SHARES = np.arange(0.05, 1.0, 0.05)
 
 CENTRE, LUNG, RANDOM, READER = "centre prior", "lung prior", "random", "another reader"
 ALL = "all labels"
+SIZES = ("small", "medium", "large")
 
 
 def mean_map(regime: str) -> str:

@@ -232,3 +232,24 @@ def test_consensus_is_half_of_the_readers() -> None:
     nothing = np.zeros(4, bool)
     assert consensus({"A": a, "B": nothing}).tolist() == a.tolist()
     assert not consensus({"A": a, "B": nothing, "C": nothing}).any()
+
+
+def test_figures_by_size_are_those_of_each_third() -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for i, share in enumerate(rng.permutation(np.linspace(0.01, 0.3, 30))):
+        about = {"patient": i // 3, "row": i // 2, "label": "AB"[i % 2], "silent": False}  # two findings of a film
+        for source, value in ((loc.RANDOM, share), (loc.CENTRE, 0.1), ("ours", 10 * share)):
+            rows.append({**about, "source": source, **dict.fromkeys(loc.METRICS, value)})
+    frame = pd.DataFrame(rows)
+    table = loc.by_size(frame)
+    assert set(table["label"]) == set(loc.SIZES)
+    energy = table[(table["metric"] == "energy") & (table["source"] == "ours")].set_index("label")
+    shares = np.linspace(0.01, 0.3, 30).reshape(3, 10)
+    for size, part in zip(loc.SIZES, shares, strict=True):
+        assert energy.at[size, "n"] == 10
+        assert energy.at[size, "value"] == pytest.approx(10 * part.mean())
+        assert (energy.at[size, "smallest"], energy.at[size, "largest"]) == pytest.approx((part.min(), part.max()))
+        assert energy.at[size, "gain"] == pytest.approx(10 * part.mean() - 0.1)
+    same = frame.assign(**dict.fromkeys(loc.METRICS, 0.2))
+    assert set(loc.by_size(same)["label"]) == {"small"}, "regions of one size are one third"

@@ -42,6 +42,7 @@ def agreement_view(view: View) -> None:
         _chart(view, saliency, table, metric)
         _all_figures(view.store, table, metric)
         _notes(saliency)
+        _sizes(view.store, saliency, metric)
         _presence(view.store, saliency)
 
 
@@ -160,6 +161,39 @@ def _all_figures(store: Store, table: pd.DataFrame, metric: str) -> None:
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner="Resampling patients", hash_funcs=cache.HASH_FUNCS)
+def _by_size(saliency: SaliencySet) -> pd.DataFrame:
+    return loc.by_size(saliency.frame("agreement"))
+
+
+@panel
+def _sizes(store: Store, saliency: SaliencySet, metric: str) -> None:
+    """The figure in small, medium and large regions; asked only where each may hold FEW of them."""
+    if saliency.record.n_annotated < FEW * len(loc.SIZES):
+        return
+    table = _by_size(saliency)
+    part = table[table["metric"] == metric].set_index(["label", "source"])
+    titles = {regime.name: regime.title for regime in store.regimes} | {loc.CENTRE: loc.CENTRE.capitalize()}
+    rows = []
+    for size in (size for size in loc.SIZES if (size, loc.CENTRE) in part.index):
+        mine = part.loc[size]
+        smallest, largest = mine.loc[loc.CENTRE, ["smallest", "largest"]]
+        cells = {
+            "Region": size,
+            "n": int(mine.at[loc.CENTRE, "n"]),
+            "Share of the film": f"{smallest:.1%} to {largest:.1%}",
+        }
+        for source, title in titles.items():
+            cells[title] = with_interval(*mine.loc[source, ["value", "ci_low", "ci_high"]])
+        rows.append(cells)
+    st.markdown(f"**{loc.METRICS[metric]} by the region's size**")
+    show_table(pd.DataFrame(rows), hide_index=True, height="content")
+    st.caption(
+        "Thirds of the marked pairs by the region's share of the film. A map of even noise reaches about that share in "
+        "every figure, so only figures of one size compare. 95% intervals from resampling patients."
     )
 
 
