@@ -170,6 +170,28 @@ def summarise_localisation(frame: pd.DataFrame, resamples: int = 1000, seed: int
     return pd.concat(parts, ignore_index=True)
 
 
+def by_size(frame: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """The figures in small, medium and large regions: tertiles of the region's share of the film.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As for :func:`summarise_localisation`; a map of even noise has the region's share as its energy.
+
+    Returns
+    -------
+    DataFrame
+        As there, with a size of SIZES in place of the label, and the ``smallest`` and ``largest`` share of its regions.
+    """
+    noise = frame[frame["source"] == RANDOM].set_index(["row", "label"])["energy"]
+    sizes = np.array(SIZES)[np.searchsorted(noise.quantile([1 / 3, 2 / 3]), noise)]
+    pair = noise.index.get_indexer(pd.MultiIndex.from_frame(frame[["row", "label"]]))
+    # a film may have two findings of one size: its pairs are told apart by their number
+    table = summarise_localisation(frame.assign(row=pair, label=sizes[pair]), resamples, seed)
+    ends = noise.groupby(sizes).agg(smallest="min", largest="max")
+    return table[table["label"] != ALL].join(ends, on="label").reset_index(drop=True)
+
+
 def presence(annotations: pd.DataFrame, patients: NDArray[np.int64]) -> pd.DataFrame:
     """Whether readers agree that there is something to mark at all, on films that two or more looked at.
 

@@ -217,12 +217,13 @@ def _moved(
     """What the maps and the region gain over their opponents on one film, by deletion and by insertion."""
     film = _Deletion(tower, read_for(tower.fit, store.film(case.row)).fitted(tower.fit))
     rng = np.random.default_rng([0, case.row, store.labels.index(case.label)])
-    seen = None if case.region is None else _as_seen(tower, case.region)
     ceiling = occluded = None
-    if seen is not None and (seen > 0).any():  # else nothing is marked that the model saw
+    if case.region is not None and (seen := _as_seen(tower, case.region)).any():  # else the model saw nothing marked
         region = _on_patches(seen, checks.maps[regimes[0].name].shape[-1])
         ceiling = _curves(film, region, rng), _curves(film, roll_elsewhere(region, rng), rng)
-        occluded = _occluded(film, seen, case, store.labels.index(case.label))
+        # of its own seed: the same places for every encoder of the same geometry, whatever was drawn before
+        places = np.random.default_rng([1, case.row, store.labels.index(case.label)])
+        occluded = _occluded(film, case.region, places)
     records: list[tuple[object, ...]] = []
     for regime in regimes:
         weight, _ = _head_row(store, regime, case)
@@ -253,22 +254,20 @@ def _moved(
 
 
 def _occluded(
-    film: _Deletion, seen: NDArray[np.float32], case: Case, label: int
+    film: _Deletion, region: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], bool] | None:
     """(2 + k, D) projections of the film whole, without the region, and without each equal region elsewhere.
 
     And whether the equal region is the mirror image; None where none fits on the film.
     """
-    assert case.region is not None
-    region = seen > 0.5
-    if not region.any():
+    shown, inside = (_as_seen(film.tower, mask) > 0.5 for mask in (np.ones_like(region), region))
+    inside &= shown
+    if not inside.any():
         return None
-    shown = _as_seen(film.tower, np.ones_like(case.region)) > 0.5
-    # of its own seed: the same places for every encoder of the same geometry, whatever was drawn before
-    others, mirrored = equal_regions(region & shown, shown, np.random.default_rng([1, case.row, label]), PLACES)
+    others, mirrored = equal_regions(inside, shown, rng, PLACES)
     if not len(others):
         return None
-    blank = np.concatenate([(region & shown)[None], others])
+    blank = np.concatenate([inside[None], others])
     return np.concatenate([film.ends[:1], film.project(np.where(blank, film.blurred, film.pixels))]), mirrored
 
 

@@ -237,8 +237,7 @@ def test_a_model_that_looks_at_the_region_loses_more_there(left: int, mirrored: 
     for window in (finding, (slice(44, 54), slice(44, 54))):
         tower = OneLook(window)
         film = sanity._Deletion(tower, pixels)  # type: ignore[arg-type]
-        case = sanity.Case(0, "A", region)
-        blanked = sanity._occluded(film, sanity._as_seen(tower, region), case, 0)  # type: ignore[arg-type]
+        blanked = sanity._occluded(film, region, np.random.default_rng(0))
         assert blanked is not None
         assert blanked[1] == mirrored
         _, at_region, *elsewhere = sanity._logits(blanked[0], np.ones(1, np.float32), unit=False)
@@ -252,8 +251,7 @@ def test_a_region_without_room_for_an_equal_one_is_left_out() -> None:
     film = sanity._Deletion(tower, np.zeros((56, 56), np.uint8))  # type: ignore[arg-type]
     region = np.ones((192, 192), bool)
     region[:, :70] = False
-    case = sanity.Case(0, "A", region)
-    assert sanity._occluded(film, sanity._as_seen(tower, region), case, 0) is None  # type: ignore[arg-type]
+    assert sanity._occluded(film, region, np.random.default_rng(0)) is None
 
 
 def test_a_set_without_occlusion_opens_and_says_how_to_check_anew(
