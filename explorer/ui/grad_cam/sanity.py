@@ -9,7 +9,7 @@ import streamlit as st
 
 from explorer.analysis import sanity
 from explorer.figures.saliency import randomisation_curve
-from explorer.figures.style import with_interval
+from explorer.figures.style import number, with_interval
 from explorer.store.saliency import SALIENCY_COMMAND
 from explorer.tables import styles
 from explorer.tables.glossary import hint
@@ -139,12 +139,12 @@ def _region(view: View, saliency: SaliencySet) -> None:
     rows = [
         {
             "Regime": titles[row.regime],
-            "n": f"{row.n} of {row.n_patients} patients",
-            "Region blanked": f"{row.at_region:.2f}",
-            "Elsewhere blanked": f"{row.elsewhere:.2f}",
+            "Region used": sanity.region_use(row.gap, row.p_adjusted),
             "Difference": with_interval(row.gap, row.ci_low, row.ci_high),
             "p (Holm)": "—" if pd.isna(row.p_adjusted) else f"{row.p_adjusted:.3f}",
-            "Region used": sanity.region_use(row.gap, row.p_adjusted),
+            "n": f"{row.n} of {row.n_patients} patients",
+            "Region blanked": number(row.at_region, 2),
+            "Elsewhere blanked": number(row.elsewhere, 2),
         }
         for row in table.itertuples()
     ]
@@ -155,7 +155,7 @@ def _region(view: View, saliency: SaliencySet) -> None:
         f"same film is: its mirror image ({mirrored:,} of {n:,} pairs), or else the same shape at random places. "
         "Difference: the first less the second; the baseline is 0. 95% intervals from resampling patients; p from "
         "flipping the sign of patients. This asks the model itself, whatever a map shows. Regions with no room for an "
-        "equal one are left out."
+        "equal one are left out. A blur keeps what is larger than itself, so large regions are tested weakly."
     )
 
 
