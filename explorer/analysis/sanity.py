@@ -173,17 +173,16 @@ def occlusion(frame: pd.DataFrame, summary: pd.DataFrame, regimes: Sequence[str]
     """
     rows = []
     for regime in regimes:
-        mine = summary[(summary["regime"] == regime) & (summary["check"] == OCCLUSION)].set_index("step")
-        if not {AT_REGION, ELSEWHERE, GAP, MIRRORED} <= set(mine.index):
+        ends = figures(summary, regime)
+        if not {(OCCLUSION, step) for step in (AT_REGION, ELSEWHERE, GAP, MIRRORED)} <= set(ends):
             continue
-        gap = mine.loc[GAP]
         part = frame[(frame["regime"] == regime) & (frame["check"] == OCCLUSION) & (frame["step"] == GAP)]
-        enough = gap["n_patients"] >= FEW
-        p = sign_flip_p(part["value"].to_numpy(dtype=float), part["patient"].to_numpy()) if enough else np.nan
-        mirrored = round(mine.at[MIRRORED, "value"] * gap["n"])
-        falls = (mine.at[step, "value"] for step in (AT_REGION, ELSEWHERE))
-        ends = gap["value"], gap["ci_low"], gap["ci_high"]
-        rows.append((regime, int(gap["n"]), int(gap["n_patients"]), mirrored, *falls, *ends, p))
+        patients = part["patient"].to_numpy()
+        n, n_patients = len(part), len(np.unique(patients))
+        p = sign_flip_p(part["value"].to_numpy(dtype=float), patients) if n_patients >= FEW else np.nan
+        at_region, elsewhere, mirrored = (ends[OCCLUSION, step][0] for step in (AT_REGION, ELSEWHERE, MIRRORED))
+        falls = at_region, elsewhere, *ends[OCCLUSION, GAP]
+        rows.append((regime, n, n_patients, round(mirrored * n), *falls, p))
     columns = ["regime", "n", "n_patients", "mirrored", "at_region", "elsewhere", "gap", "ci_low", "ci_high", "p"]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(p_adjusted=holm(table["p"].to_numpy(dtype=float)))

@@ -284,8 +284,8 @@ def _area(projected: NDArray[np.float32], weight: NDArray[np.float32], *, unit: 
 
 def _logits(projected: NDArray[np.float32], weight: NDArray[np.float32], *, unit: bool) -> NDArray[np.float32]:
     """(n,) logits without the bias, as the regime's head reads (n, D) projections."""
-    scale = np.linalg.norm(projected, axis=1) if unit else 1
-    logits: NDArray[np.float32] = projected @ weight / scale
+    scale = np.linalg.norm(projected, axis=1) if unit else np.ones(len(projected))
+    logits: NDArray[np.float32] = (projected @ weight / scale).astype(np.float32)
     return logits
 
 

@@ -175,25 +175,22 @@ def _sizes(store: Store, saliency: SaliencySet, metric: str) -> None:
     if saliency.record.n_annotated < FEW * len(loc.SIZES):
         return
     table = _by_size(saliency)
-    part = table[table["metric"] == metric].set_index(["label", "source"])
+    part = table[table["metric"] == metric]
     titles = {regime.name: regime.title for regime in store.regimes} | {loc.CENTRE: loc.CENTRE.capitalize()}
+    columns = ["value", "ci_low", "ci_high", "smallest", "largest", "n"]
     rows = []
-    for size in (size for size in loc.SIZES if (size, loc.CENTRE) in part.index):
-        mine = part.loc[size]
-        smallest, largest = mine.loc[loc.CENTRE, ["smallest", "largest"]]
-        cells = {
-            "Region": size,
-            "n": int(mine.at[loc.CENTRE, "n"]),
-            "Share of the film": f"{smallest:.1%} to {largest:.1%}",
-        }
-        for source, title in titles.items():
-            cells[title] = with_interval(*mine.loc[source, ["value", "ci_low", "ci_high"]])
+    for size in (size for size in loc.SIZES if size in set(part["label"])):
+        mine = part[part["label"] == size].set_index("source")
+        figures = mine[columns].astype(float).T.to_dict("list")
+        *_, smallest, largest, n = figures[loc.CENTRE]
+        cells = {"Region": size, "n": int(n), "Share of the film": f"{smallest:.1%} to {largest:.1%}"}
+        cells |= {title: with_interval(*figures[source][:3]) for source, title in titles.items()}
         rows.append(cells)
     st.markdown(f"**{loc.METRICS[metric]} by the region's size**")
     show_table(pd.DataFrame(rows), hide_index=True, height="content")
     st.caption(
-        "Thirds of the marked pairs by the region's share of the film. A map of even noise reaches about that share in "
-        "every figure, so only figures of one size compare. 95% intervals from resampling patients."
+        "Thirds of the marked pairs by the region's share of the film. A map of even noise reaches more in a larger "
+        "region, so only figures of one size compare. 95% intervals from resampling patients."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -136,17 +137,21 @@ def _region(view: View, saliency: SaliencySet) -> None:
         st.info("No region has room elsewhere on its film for an equal one.")
         return
     titles = {regime.name: regime.title for regime in view.store.regimes}
+    counts = table[["n", "n_patients"]].to_numpy(dtype=int)
+    figures = table[["at_region", "elsewhere", "gap", "ci_low", "ci_high", "p_adjusted"]].to_numpy(dtype=float)
     rows = [
         {
-            "Regime": titles[row.regime],
-            "Region used": sanity.region_use(row.gap, row.p_adjusted),
-            "Difference": with_interval(row.gap, row.ci_low, row.ci_high),
-            "p (Holm)": "—" if pd.isna(row.p_adjusted) else f"{row.p_adjusted:.3f}",
-            "n": f"{row.n} of {row.n_patients} patients",
-            "Region blanked": number(row.at_region, 2),
-            "Elsewhere blanked": number(row.elsewhere, 2),
+            "Regime": titles[regime],
+            "Region used": sanity.region_use(gap, p),
+            "Difference": with_interval(gap, low, high),
+            "p (Holm)": "—" if np.isnan(p) else f"{p:.3f}",
+            "n": f"{n} of {patients} patients",
+            "Region blanked": number(at_region, 2),
+            "Elsewhere blanked": number(elsewhere, 2),
         }
-        for row in table.itertuples()
+        for regime, (n, patients), (at_region, elsewhere, gap, low, high, p) in zip(
+            table["regime"], counts, figures, strict=True
+        )
     ]
     show_table(pd.DataFrame(rows), hide_index=True, height="content")
     n, mirrored = int(table["n"].max()), int(table["mirrored"].max())
