@@ -284,8 +284,8 @@ def _area(projected: NDArray[np.float32], weight: NDArray[np.float32], *, unit: 
 
 def _logits(projected: NDArray[np.float32], weight: NDArray[np.float32], *, unit: bool) -> NDArray[np.float32]:
     """(n,) logits without the bias, as the regime's head reads (n, D) projections."""
-    scale = np.linalg.norm(projected, axis=1) if unit else np.ones(len(projected))
-    logits: NDArray[np.float32] = (projected @ weight / scale).astype(np.float32)
+    scale = np.linalg.norm(projected, axis=1) if unit else 1
+    logits: NDArray[np.float32] = projected @ weight / scale
     return logits
 
 
@@ -302,7 +302,8 @@ def _another(
 
 def _as_seen(tower: ImageTower, region: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(S, S) how far each of the model's pixels lies in a region of a picture of the film, 0 to 1."""
-    return tower.fit.apply(Image.fromarray(region.astype(np.uint8) * 255)).astype(np.float32) / 255
+    seen = tower.fit.apply(Image.fromarray(region.astype(np.uint8) * 255))
+    return seen.astype(np.float32) / np.float32(255)
 
 
 def _on_patches(seen: NDArray[np.float32], side: int) -> NDArray[np.float32]:
