@@ -61,7 +61,7 @@ class Merits(dict[tuple[str, str, str], Merit]):
 
 
 def _once(compute: Callable[[Store, Split], T]) -> Callable[[Store, Split], T]:
-    """What a run's tables say of a split is read from them once: a page asks for it many times."""
+    """Keep what is computed from a run's tables for a split: a page asks for it many times."""
     known: WeakKeyDictionary[Tables, dict[Split, T]] = WeakKeyDictionary()
 
     @wraps(compute)

@@ -70,7 +70,7 @@ def predicted(view: View, shown: story.PredictedLabels) -> None:
 
 
 def small_map(view: View, shown: story.PulledApart, answer: story.SpaceAnswer) -> None:
-    """*Download* of one embedding's map, coloured by the label that is told of."""
+    """*Download* of one embedding's map, coloured by the label of the strip."""
     store, space, label = view.store, answer.space, shown.label
     assert label is not None, "a map is of a label"
     asked = map_colours.Asked(view.split, "embedding", "label", label, (), "any")

@@ -44,7 +44,7 @@ SPACES = {
 
 
 class FakeTables(SimpleNamespace):
-    """Tables that what is read of them is remembered by, as a run's are."""
+    """A run's tables can be keys of a dictionary; so can these."""
 
     __hash__ = object.__hash__
 
