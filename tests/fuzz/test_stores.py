@@ -58,6 +58,7 @@ NEEDED_BY_VIEW = {
     "Leaks": r"audit/copies/pairs\.parquet",
     "Shortcuts": r"audit/shortcuts/attributes\.json",
     "Label errors": r"audit/labels/linear_probe/.*",
+    "Out of distribution": r"audit/outliers/percentiles\.npy",
     "Mark": r"annotations\.parquet",
     "Cluster": r"spaces/.*/clusters\.npy",
     "abstain": r"regimes/.*/(logits\.npy|thresholds\.json)",

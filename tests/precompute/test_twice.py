@@ -409,7 +409,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(
     assert lines["zero-shot head"].startswith(f"runs: run {first} has other prompts; about ")
     assert lines["maps frozen"] == f"taken from run {first}"
     assert lines["maps zero shot-decision"].startswith("runs: what it is made from is made again; about ")
-    assert "Up to 18 of 34 stages run. They take about" in out and "an estimate" in out
+    assert "Up to 19 of 35 stages run. They take about" in out and "an estimate" in out
     assert "of disk" in out
     assert ran == []
     assert tree(root) == before
