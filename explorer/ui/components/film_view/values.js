@@ -28,8 +28,13 @@ export function loadLevels(film) {
   return asked;
 }
 
-async function fetchLevels(film) {
+// The server lets a file go while a page's script runs again, and has it back at the end: so it is asked for again.
+async function fetchLevels(film, waits = [500, 2500]) {
   const answer = await fetch(new URL(film.url.replace(/^\//, ""), document.baseURI)); // the app may lie below a path
+  if (!answer.ok && waits.length) {
+    await new Promise((done) => setTimeout(done, waits[0]));
+    return fetchLevels(film, waits.slice(1));
+  }
   if (!answer.ok) throw new Error(`${answer.status}`);
   const inflated = answer.body.pipeThrough(new DecompressionStream("deflate"));
   return unpackLevels(new Uint8Array(await new Response(inflated).arrayBuffer()), film);
