@@ -108,7 +108,7 @@ def gap_table(store: Store, split: Split, figure: str) -> pd.DataFrame:
 
 
 def gap_sentence(store: Store, split: Split, figure: str) -> str:
-    """The largest gap that is told from chance, or that none is; with how many were compared."""
+    """The largest gap that is beyond chance, or that none is; with how many were compared."""
     frame = gap_frame(store, split, figure)
     title = FIGURES[figure]
     title = title if title.isupper() else title.lower()
@@ -117,9 +117,9 @@ def gap_sentence(store: Store, split: Split, figure: str) -> str:
             f"No group has {ENOUGH} positive and {ENOUGH} negative patients on both sides: {title} has no gap to show."
         )
     sure = frame[frame["p_adjusted"] < LEVEL]
-    counted = f"{len(sure):,} of {len(frame):,} gaps are told from chance."
+    counted = f"{len(sure):,} of {len(frame):,} gaps are beyond chance."
     if sure.empty:
-        return f"No gap of {title} between groups is told from chance, of {len(frame):,} compared."
+        return f"No gap of {title} between groups is beyond chance, of {len(frame):,} compared."
     row = sure.iloc[int(sure["gap"].abs().argmax())]
     regime = store.regime(str(row["regime"])).title
     return (

@@ -250,20 +250,11 @@ def table(view: View, choice: Choice) -> None:
         "with Holm's p over the rows."
     )
     latex = partial(tables.board_latex, choice.rows, choice.reference, choice.of, note)
-    with st.container(horizontal=True, gap="small"):
-        for title, ending, mime, content in (
-            ("CSV", "csv", "text/csv", lambda: report_csv(numbers())),
-            ("LaTeX", "tex", "text/plain", latex),
-        ):
-            st.download_button(
-                title,
-                content,
-                file_name=f"{stem}.{ending}",
-                mime=mime,
-                icon=":material/download:",
-                on_click="ignore",
-                key=f"board-{ending}",
-            )
+    download.files(
+        stem,
+        [("CSV", "csv", "text/csv", lambda: report_csv(numbers())), ("LaTeX", "tex", "text/plain", latex)],
+        key="board",
+    )
 
 
 @panel

@@ -186,7 +186,7 @@ def _link_to_pair(store: Store, pair: story.LabelPair) -> None:
 
 @panel
 def gaps(view: View) -> None:
-    """The largest gap between groups of films that is told from chance, in one line."""
+    """The largest gap between groups of films that is beyond chance, in one line."""
     if layout.SUBGROUP_GAPS not in view.store.artefacts:
         return  # a run of an earlier version; Audit says what to do
     sentence = subgroups.gap_sentence(view.store, view.split, subgroups.RANKED)

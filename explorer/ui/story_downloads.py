@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from explorer.data.text import plain
@@ -21,6 +20,9 @@ from explorer.tables.spaces import map_frame, space_title
 from explorer.ui.shared import download
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from explorer.figures.style import Style
     from explorer.ui.shared.frame import View
 
 
@@ -28,37 +30,39 @@ def headline(view: View, shown: story.Headline) -> None:
     """*Download* of each regime's mean average precision."""
     store, title = view.store, METRIC_TITLES[story.HEADLINE]
     mean = mean_of_labels(store, view.split)
-    metrics = store.tables.metrics
-    chosen = (metrics["split"] == view.split) & (metrics["metric"] == story.HEADLINE) & (metrics["label"] == mean.name)
-    frame = metrics[chosen & metrics["regime"].isin([regime.name for regime, _ in shown.means])]
-    frame = frame.assign(label=mean.title, series=frame["regime"].map({one.name: one.title for one, _ in shown.means}))
-    chart = partial(dots, frame, styles.by_title(store), title, 0)
+
+    def frame() -> pd.DataFrame:
+        every, titles = store.tables.metrics, {regime.name: regime.title for regime, _ in shown.means}
+        chosen = (every["split"] == view.split) & (every["metric"] == story.HEADLINE) & (every["label"] == mean.name)
+        means = every[chosen & every["regime"].isin(list(titles))]
+        return means.assign(label=mean.title, series=means["regime"].map(titles))
+
     about = download.About(
         (title, mean.title, view.split),
         download.films(view),
         f"{mean.note} In brackets the positives. Whiskers are 95% intervals, the grey tick is a random ranking.",
     )
-    download.offer(view, about, lambda: [download.panel(chart())], lambda: frame, key="headline")
+    panels = partial(_dots, frame, styles.by_title(store), title)
+    download.offer(view, about, panels, frame, key="headline")
 
 
 def predicted(view: View, shown: story.PredictedLabels) -> None:
     """*Download* of labels predicted per film, by regime and rule."""
-    frame = pd.DataFrame(
-        {
-            "series": [one.regime.title for one in shown.predicted],
-            "label": ["paper's rule" if one.paper else "val thresholds" for one in shown.predicted],
-            **dict(
-                zip(
-                    ("value", "ci_low", "ci_high"), np.transpose([one.per_film for one in shown.predicted]), strict=True
-                )
-            ),
-            "baseline": shown.true[0],
-            "n_pos": shown.n,
-        }
-    )
-    chart = partial(
-        dots, frame, styles.by_title(view.store), "labels predicted per film", 0, (0.0, float(len(view.store.labels)))
-    )
+
+    def frame() -> pd.DataFrame:
+        values, low, high = zip(*(one.per_film for one in shown.predicted), strict=True)
+        return pd.DataFrame(
+            {
+                "series": [one.regime.title for one in shown.predicted],
+                "label": ["paper's rule" if one.paper else "val thresholds" for one in shown.predicted],
+                "value": values,
+                "ci_low": low,
+                "ci_high": high,
+                "baseline": shown.true[0],
+                "n_pos": shown.n,
+            }
+        )
+
     rule = "cosine" if shown.by_cosine else "logit"
     about = download.About(
         ("Labels predicted per film", view.split),
@@ -66,7 +70,15 @@ def predicted(view: View, shown: story.PredictedLabels) -> None:
         f"The grey tick is the number of true labels. The paper's rule is {rule} > 0, for trained regimes probability "
         "> 0.5; the other thresholds have the largest F1 on val. In brackets the films. Whiskers are 95% intervals.",
     )
-    download.offer(view, about, lambda: [download.panel(chart())], lambda: frame, key="predicted")
+    limits = (0.0, float(len(view.store.labels)))
+    panels = partial(_dots, frame, styles.by_title(view.store), "labels predicted per film", limits)
+    download.offer(view, about, panels, frame, key="predicted")
+
+
+def _dots(
+    frame: download.Data, marks: Mapping[str, Style], title: str, limits: tuple[float, float] = (-0.01, 1.02)
+) -> list[Panel]:
+    return [download.panel(dots(frame(), marks, title, few=0, limits=limits))]
 
 
 def small_map(view: View, shown: story.PulledApart, answer: story.SpaceAnswer) -> None:
@@ -74,7 +86,7 @@ def small_map(view: View, shown: story.PulledApart, answer: story.SpaceAnswer) -
     store, space, label = view.store, answer.space, shown.label
     assert label is not None, "a map is of a label"
     asked = map_colours.Asked(view.split, "embedding", "label", label, (), "any")
-    rows, title = map_colours.rows_on_map(store, asked), space_title(store, space)
+    title = space_title(store, space)
     about = download.About(
         ("Map", title, label, view.split),
         download.label_films(view, label),
@@ -86,7 +98,7 @@ def small_map(view: View, shown: story.PulledApart, answer: story.SpaceAnswer) -
         view,
         about,
         lambda: [Panel(MapPanel(store.map(space.name), map_colours.paint(store, asked, regime)), plain(title, None))],
-        lambda: map_frame(store, [space], rows, label),
+        lambda: map_frame(store, [space], map_colours.rows_on_map(store, asked), label),
         key=f"map-{space.name}",
     )
 

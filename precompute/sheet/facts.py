@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from precompute.sheet.items import Fact
 
 LEVEL = 0.05
-"""A gap whose adjusted p is below this is told from chance."""
+"""A gap whose adjusted p is below this is beyond chance."""
 PERFORMANCE = (
     "See Figures above: every figure with its 95% interval and its trivial baseline. "
     f"Single labels: {layout.METRICS}. Groups of films: {layout.SUBGROUPS}."
@@ -201,7 +201,7 @@ def _fairness(store: Store) -> dict[Fact, str]:
     return {
         "fairness": f"Figures of test by group ({attributes or 'no group has enough films'}). Of {len(gaps):,} gaps in "
         "AUROC, sensitivity, specificity and calibration in the large, adjusted by Holm's method, "
-        f"{sure:,} are told from chance. Nothing was done to close them. {layout.SUBGROUP_GAPS} has all."
+        f"{sure:,} are beyond chance. Nothing was done to close them. {layout.SUBGROUP_GAPS} has all."
     }
 
 

@@ -93,7 +93,8 @@ def by_own_encoder(run: Run, recipe: Recipe) -> None:
             check = check_bfloat16(tower, run.pixels, run.targets, run.settings.batch_size)
             if not passes(check):
                 raise UserError(
-                    f"The {recipe.own_encoder} encoder does not bear bfloat16 as the frozen one does: {check.words}.",
+                    f"The {recipe.own_encoder} encoder loses too much in bfloat16, which the frozen one does not: "
+                    f"{check.words}.",
                     "Give the same command with --precision float32.",
                 )
         parts.extend(_embed(run, tower, run.writer.sha256(files.weights), files, OWN_ENCODER, report))

@@ -39,7 +39,7 @@ def test_films_and_every_labels_positives_follow_the_fractions(seed: int) -> Non
     split = assign_splits(patients, targets, FRACTIONS, seed)
     for name, fraction in zip(SPLITS, FRACTIONS, strict=True):
         mine = split == name
-        assert abs(mine.mean() - fraction) < 0.04  # 1,500 seeds at random: at most 0.023; here the worst is sought
+        assert abs(mine.mean() - fraction) < 0.04  # of 4,000 seeds one reaches 0.030; 99.9% stay below 0.021
         for c in range(3):
             positives = targets[:, c] == 1
             assert abs((mine & positives).sum() - fraction * positives.sum()) <= 4

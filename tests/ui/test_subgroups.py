@@ -65,7 +65,7 @@ def test_a_sure_gap_is_named_and_one_that_is_not_is_not(store: Store) -> None:
     frame.loc[named, "p_adjusted"] = 0.06
     frame.to_parquet(store.path / file, index=False)
     vouch(store.path, file)
-    assert "told from chance" in subgroups.gap_sentence(open_store(store.path.parent), "test", "auroc")
+    assert "beyond chance" in subgroups.gap_sentence(open_store(store.path.parent), "test", "auroc")
     assert subgroups.gap_sentence(open_store(store.path.parent), "test", "auroc").startswith("No gap of AUROC")
 
 

@@ -71,7 +71,7 @@ def _gaps(view: View, figure: str) -> None:
     first = view.store.all_regimes[0].title
     st.caption(
         "A group's figure less that of the attribute's other films; of two groups the larger one is the other. 95% "
-        "intervals, paired where a patient has films in both. \\* told from chance, p adjusted by Holm over all gaps "
+        "intervals, paired where a patient has films in both. \\* beyond chance, p adjusted by Holm over all gaps "
         f"of the regime. Change: less the gap of {in_markdown(first)}. Shown where both sides have {ENOUGH} patients "
         "of the kinds that the figure needs. A gap may come from how ill or how common the groups are, too."
     )

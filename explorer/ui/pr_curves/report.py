@@ -12,6 +12,7 @@ from explorer.tables import curves as curve_tables
 from explorer.tables import report as report_files
 from explorer.tables.results import mean_of_labels, missing_results
 from explorer.ui.pr_curves import curves
+from explorer.ui.shared import download
 from explorer.ui.shared.show import show_table
 
 if TYPE_CHECKING:
@@ -36,23 +37,16 @@ def report_view(view: View) -> None:
     )
     st.caption(in_markdown(note, None))
     forest = curve_tables.report_forest(store, split, few)
-    stem = f"pr-{split}-{store.manifest.run_id}"
-    with st.container(horizontal=True, gap="small"):
-        for title, name, mime, content in (
+    download.files(
+        f"pr-{split}-{store.manifest.run_id}",
+        [
             ("CSV", "csv", "text/csv", partial(report_files.report_csv, frame)),
             ("LaTeX", "tex", "text/plain", partial(report_files.report_latex, frame, note)),
             ("PNG", "png", "image/png", partial(report_files.report_picture, forest, note, "png")),
             ("SVG", "svg", "image/svg+xml", partial(report_files.report_picture, forest, note, "svg")),
-        ):
-            st.download_button(
-                title,
-                content,
-                file_name=f"{stem}.{name}",
-                mime=mime,
-                icon=":material/download:",
-                on_click="ignore",
-                key=f"report-{name}",
-            )
+        ],
+        key="report",
+    )
     st.caption(
         "PNG and SVG draw AP, AUROC and F1 of every label and regime with intervals, baselines and the same numbers."
     )

@@ -173,6 +173,26 @@ def _button(title: str, name: str, mime: str, content: Callable[[], bytes | str]
     st.download_button(title, content, name, mime, key=f"download-{key}", on_click="ignore")
 
 
+def files(stem: str, kinds: Sequence[tuple[str, str, str, Callable[[], bytes]]], key: str) -> None:
+    """A row of buttons for a table's files; each is made when its button is pressed.
+
+    Parameters
+    ----------
+    kinds : title, ending, MIME type and content of each
+    """
+    with st.container(horizontal=True, gap="small"):
+        for title, ending, mime, content in kinds:
+            st.download_button(
+                title,
+                content,
+                file_name=f"{stem}.{ending}",
+                mime=mime,
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"{key}-{ending}",
+            )
+
+
 def file_stem(store: Store, title: Sequence[str]) -> str:
     """A file's name without its ending: what the figure shows, whose it is, and the run."""
     parts = [next(iter(slugs([part]))) for part in title]
